@@ -1,0 +1,34 @@
+/** What the world outside the files looks like at one moment, as far as a decision depends on it. */
+import type { Address, Prefix } from '../net/address.ts';
+
+/** One configured uplink's state in the kernel. */
+export interface UplinkState {
+  readonly name: string;
+  /** 1..125, kept for as long as the uplink's name is known (the uplink bits of a mark). */
+  readonly id: number;
+  readonly device: string;
+  /** Kernel index of the device; absent where the device does not exist. */
+  readonly deviceIndex?: number;
+  /** Device exists, is up with carrier, and has an address; per family whether it can carry it. */
+  readonly up: boolean;
+  readonly v4: boolean;
+  readonly v6: boolean;
+  readonly addresses: readonly Address[];
+  readonly onLink: readonly Prefix[];
+  readonly gateways: { readonly v4?: Address; readonly v6?: Address };
+}
+
+/** A name's addresses, or that they are not known (yet). */
+export type NameState =
+  | { readonly known: true; readonly addresses: readonly { readonly address: Address; readonly expiresAtMs: number }[] }
+  | { readonly known: false };
+
+export interface Facts {
+  readonly uplinks: readonly UplinkState[];
+  /** Directly connected networks of all devices: no uplink is involved in reaching them. */
+  readonly onLink: readonly Prefix[];
+  /** A name that is absent is not known. */
+  readonly names: ReadonlyMap<string, NameState>;
+  /** User names of policies -> uid. */
+  readonly users: ReadonlyMap<string, number>;
+}
