@@ -1,0 +1,125 @@
+/**
+ * nftables objects as data: what nft(8) calls table, chain, rule, set, map and element, with the few expressions this
+ * project uses. One renderer prints them, one tracer evaluates them, one diff compares them.
+ */
+
+/** A field of the packet, its socket or its conntrack entry. `cgroup` is `socket cgroupv2 level N`. */
+export type Field =
+  | { readonly kind: 'meta mark'; readonly mask?: number }
+  | { readonly kind: 'ct mark'; readonly mask?: number }
+  | { readonly kind: 'ct state' }
+  | { readonly kind: 'ct direction' }
+  | { readonly kind: 'meta oifname' }
+  | { readonly kind: 'meta nfproto' }
+  | { readonly kind: 'meta l4proto' }
+  | { readonly kind: 'meta skuid' }
+  | { readonly kind: 'ip saddr' }
+  | { readonly kind: 'ip daddr' }
+  | { readonly kind: 'ip6 saddr' }
+  | { readonly kind: 'ip6 daddr' }
+  | { readonly kind: 'th sport' }
+  | { readonly kind: 'th dport' }
+  | { readonly kind: 'icmpv6 type' }
+  | { readonly kind: 'cgroup'; readonly level: number };
+
+/** Data types of set keys, in nft's own names. */
+export type KeyType =
+  | 'ipv4_addr'
+  | 'ipv6_addr'
+  | 'inet_proto'
+  | 'inet_service'
+  | 'mark'
+  | 'uid'
+  | 'cgroupsv2'
+  | 'ifname';
+
+/** An inclusive interval of a numeric key component; `first == last` is a single value. */
+export interface Interval {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+export type Verdict =
+  | { readonly kind: 'accept' }
+  | { readonly kind: 'drop' }
+  | { readonly kind: 'return' }
+  | { readonly kind: 'jump'; readonly chain: string }
+  | { readonly kind: 'goto'; readonly chain: string };
+
+/** `values` is one value or an anonymous set: numbers for numeric fields, strings for names and nft's own symbols. */
+export type Expression =
+  | { readonly kind: 'compare'; readonly field: Field; readonly negate?: true; readonly values: readonly (number | bigint | string)[] }
+  | { readonly kind: 'lookup'; readonly fields: readonly Field[]; readonly set: string; readonly negate?: true }
+  | { readonly kind: 'vmap'; readonly field: Field; readonly map: string }
+  /** `to = to & keep | value` */
+  | { readonly kind: 'set mark'; readonly to: 'meta mark' | 'ct mark'; readonly keep: number; readonly value: number }
+  /** `to = from & keep` */
+  | { readonly kind: 'copy mark'; readonly to: 'meta mark' | 'ct mark'; readonly from: 'meta mark' | 'ct mark'; readonly keep: number }
+  /** `to = map[field]`; the rule ends without effect where the map has no such key. */
+  | { readonly kind: 'map mark'; readonly to: 'ct mark'; readonly field: Field; readonly map: string }
+  | { readonly kind: 'reject'; readonly with: 'tcp reset' | 'icmpx admin-prohibited' | 'icmpx no-route' }
+  | { readonly kind: 'queue'; readonly number: number; readonly bypass: boolean }
+  | { readonly kind: 'log'; readonly group: number; readonly prefix: string; readonly perSecond: number }
+  | { readonly kind: 'counter' }
+  | { readonly kind: 'masquerade' }
+  | { readonly kind: 'verdict'; readonly verdict: Verdict };
+
+export interface Rule {
+  readonly expressions: readonly Expression[];
+}
+
+export interface Hook {
+  readonly type: 'filter' | 'route' | 'nat';
+  readonly hook: 'output' | 'postrouting' | 'input' | 'prerouting';
+  readonly priority: number;
+  readonly policy: 'accept' | 'drop';
+}
+
+export interface Chain {
+  readonly name: string;
+  readonly comment?: string;
+  readonly hook?: Hook;
+  readonly rules: readonly Rule[];
+}
+
+/** One element: an interval (or, for `ifname`, a string) per component of the key. */
+export interface SetElement {
+  readonly key: readonly (Interval | string)[];
+  /** Wall-clock expiry; the set must have the flag `timeout`. */
+  readonly expiresAtMs?: number;
+}
+
+export interface NftSet {
+  readonly name: string;
+  readonly comment?: string;
+  readonly key: readonly KeyType[];
+  readonly flags: readonly ('interval' | 'timeout')[];
+  readonly elements: readonly SetElement[];
+}
+
+export interface MapElement {
+  readonly key: bigint;
+  readonly data: { readonly kind: 'mark'; readonly mark: number } | { readonly kind: 'verdict'; readonly verdict: Verdict };
+}
+
+/**
+ * A map with one plain key. Elements of `cgroupsv2` maps are numbers that nft's text form cannot spell: they are
+ * loaded by netlink after the text batch.
+ */
+export interface NftMap {
+  readonly name: string;
+  readonly comment?: string;
+  readonly key: KeyType;
+  /** Level of `socket cgroupv2` the key stands for; only with `cgroupsv2`. */
+  readonly level?: number;
+  readonly data: 'mark' | 'verdict';
+  readonly elements: readonly MapElement[];
+}
+
+/** One table of family inet. Names are unique over chains, and over sets and maps together. */
+export interface Ruleset {
+  readonly table: string;
+  readonly sets: ReadonlyMap<string, NftSet>;
+  readonly maps: ReadonlyMap<string, NftMap>;
+  readonly chains: ReadonlyMap<string, Chain>;
+}

@@ -1,0 +1,87 @@
+/**
+ * Every number and name this project takes for itself in the kernel. Whatever is not listed here is foreign: never
+ * touched, never assumed. `docs/kernel-objects.md` is this file for people.
+ */
+
+/** The one table, family inet. */
+export const TABLE = 'pointsman';
+/** What `pointsman panic closed` loads: apart, so that it works whatever state the first is in. */
+export const PANIC_TABLE = 'pointsman_panic';
+
+/**
+ * Mark layout, packet and conntrack mark alike:
+ *
+ *     31  30........24  23........16  15...............0
+ *     |   uplink        foreign       app id or control code
+ *     ours / decided
+ *
+ * Bits 16-23 belong to others (Tailscale 0x00ff0000, pbr 0x00ff0000): no rule ever writes them.
+ */
+export const MARK_OURS = 0x80000000;
+export const MARK_UPLINK = 0x7f000000;
+export const MARK_WAY = 0xff000000;
+export const MARK_FOREIGN = 0x00ff0000;
+export const MARK_APP = 0x0000ffff;
+export const MARK_UPLINK_SHIFT = 24;
+
+/** Values of the uplink bits. */
+export const UPLINK_SYSTEM = 0;
+export const UPLINK_FIRST = 1;
+export const UPLINK_LAST = 125;
+/** On-link or loopback: no uplink is involved. */
+export const UPLINK_LOCAL = 126;
+/** The flow has lost its permission: each further packet is refused. */
+export const UPLINK_NONE = 127;
+
+/** App ids. 0 is "no policy"; those from `APP_CODE_FIRST` are control codes in a packet mark. */
+export const APP_NONE = 0;
+export const APP_FIRST = 1;
+export const APP_LAST = 0xfdff;
+/** Names for senders that no file describes. */
+export const APP_UNKNOWN = 0xfe00;
+export const APP_KERNEL = 0xfe01;
+export const APP_DAEMON = 0xfe02;
+export const APP_CODE_FIRST = 0xff00;
+
+/** Control codes, with MARK_OURS set. */
+export const CODE_QUEUE = 0xff00;
+export const CODE_DENIED = 0xff01;
+export const CODE_NO_UPLINK = 0xff02;
+
+/**
+ * Marks of others, compared whole: their packets have been dealt with by somebody who routes them by mark.
+ * wg-quick and NetworkManager's WireGuard 0xca6c (its default port as fwmark), Mullvad 0x6d6f6c65.
+ */
+export const FOREIGN_MARKS: readonly { readonly mark: number; readonly owner: string }[] = [
+  { mark: 0x0000ca6c, owner: 'wg-quick' },
+  { mark: 0x6d6f6c65, owner: 'Mullvad VPN' },
+];
+
+/** Just before mangle (-150), where the xtables queue rule stands on kernels without nft `queue`; just after it. */
+export const PRIORITY_OUTPUT = -151;
+export const PRIORITY_VERDICT = -149;
+/** After every mangle and nat chain: the last word before a packet leaves. */
+export const PRIORITY_GUARD = 300;
+/** srcnat. */
+export const PRIORITY_MASQUERADE = 100;
+
+/** NFQUEUE number and NFLOG group. */
+export const QUEUE_NUMBER = 17700;
+export const LOG_GROUP = 17700;
+/** Refused flows reported per second and chain; more are refused all the same, unreported. */
+export const LOG_PER_SECOND = 50;
+
+/** ip rules: 17700..17999, below main (32766) and above nothing of systemd, Tailscale (5200s) or wg-quick (32764). */
+export const RULE_PREF_LOCAL = 17700;
+export const RULE_PREF_LOCAL_UNREACHABLE = 17701;
+export const RULE_PREF_UPLINK = 17710;
+export const RULE_PREF_SOURCE = 17850;
+export const RULE_PREF_LAST = 17999;
+
+/** Routing tables 17701..17825: the uplink's id is added. */
+export const ROUTE_TABLE_BASE = 17700;
+/** Route and rule protocol (rtnetlink(7) rtm_protocol): tells our routes from everybody else's. */
+export const ROUTE_PROTOCOL = 177;
+
+/** Mark bits of a decided flow on its way: uplink value 0..127. */
+export const wayMark = (uplink: number): number => (MARK_OURS | (uplink << MARK_UPLINK_SHIFT)) >>> 0;
