@@ -4,14 +4,50 @@ export interface Diagnostic {
   readonly code: DiagnosticCode;
   readonly message: string;
   readonly file: string;
-  /** From 1. */
+  /** From 1. Columns and `length` count UTF-16 code units, as editors do. */
   readonly line: number;
   readonly column: number;
   /** Characters to underline. */
   readonly length: number;
-  /** The whole source line, absent where there is none (unreadable file). */
+  /** The whole source line, absent where there is none (unreadable file) or where it is too long to show. */
   readonly source?: string;
   readonly hint?: string;
 }
 
-export type DiagnosticCode = string;
+/** Every code there is; docs/diagnostics.md has a section for each. */
+export const DIAGNOSTIC_CODES = [
+  'file-too-large',
+  'unreadable-file',
+  'bad-encoding',
+  'control-character',
+  'yaml-syntax',
+  'yaml-alias',
+  'yaml-anchor',
+  'yaml-tag',
+  'yaml-merge-key',
+  'yaml-directive',
+  'several-documents',
+  'too-deep',
+  'too-long',
+  'too-many-mistakes',
+  'duplicate-key',
+  'unknown-key',
+  'missing-key',
+  'wrong-type',
+  'invalid-value',
+  'unsupported-version',
+  'not-yet-enforced',
+  'invalid-match',
+  'invalid-destination',
+  'host-bits-set',
+  'contradiction',
+  'via-without-allow',
+  'name-mismatch',
+  'unknown-uplink',
+  'duplicate-entry',
+  'unreachable-rule',
+  'match-conflict',
+  'no-match',
+] as const;
+
+export type DiagnosticCode = (typeof DIAGNOSTIC_CODES)[number];

@@ -14,6 +14,8 @@ export type NftCommand =
   | { readonly kind: 'add rule'; readonly chain: string; readonly rule: Rule }
   | { readonly kind: 'add set'; readonly set: NftSet }
   | { readonly kind: 'delete set'; readonly set: string }
+  /** For sets whose elements expire on their own: deleting one that has just gone would fail the whole batch. */
+  | { readonly kind: 'flush set'; readonly set: string }
   | { readonly kind: 'add map'; readonly map: NftMap }
   | { readonly kind: 'delete map'; readonly map: string }
   | { readonly kind: 'add elements'; readonly set: NftSet; readonly elements: readonly SetElement[] }

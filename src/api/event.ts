@@ -1,0 +1,44 @@
+/** One line of `GET /v1/watch` (newline-delimited JSON). */
+import type { Decision } from '../policy/decision.ts';
+
+export type WatchEvent = DecisionEvent | ChangeEvent | WarningEvent;
+
+/** A flow was decided: by user space, or by the kernel alone (then reported by conntrack or the refusal log). */
+export interface DecisionEvent {
+  readonly kind: 'decision';
+  readonly timeMs: number;
+  readonly by: 'daemon' | 'kernel';
+  /** "tcp 10.0.0.1:4000 -> 203.0.113.9:80" in parts. */
+  readonly protocol: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly app?: string;
+  readonly executable?: string;
+  readonly pid?: number;
+  readonly uid?: number;
+  readonly verdict: Decision['verdict'];
+  readonly cause?: 'denied' | 'no-uplink';
+  /** "wifi", "system", "local". */
+  readonly way?: string;
+  /** In one line: rule, file and line. */
+  readonly reason: string;
+  readonly latencyMicroseconds?: number;
+}
+
+export interface ChangeEvent {
+  readonly kind: 'change';
+  readonly timeMs: number;
+  readonly revision: number;
+  readonly because: string;
+  readonly changes: number;
+  readonly durationMs: number;
+  readonly error?: string;
+}
+
+export interface WarningEvent {
+  readonly kind: 'warning';
+  readonly timeMs: number;
+  readonly code: string;
+  readonly message: string;
+  readonly over: boolean;
+}

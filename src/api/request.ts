@@ -1,0 +1,35 @@
+/** Requests that change something, and what they answer. Every error answer is `ApiError` with a 4xx or 5xx status. */
+import type { Diagnostic } from '../policy/diagnostic.ts';
+
+export interface ApiError {
+  /** Stable: `not-permitted`, `not-found`, `apply-failed`, `bad-request`, `busy`. */
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** `POST /v1/reload`. With `confirmMs` the change is taken back unless `POST /v1/confirm` comes in time. */
+export interface ReloadRequest {
+  readonly confirmMs?: number;
+}
+
+export interface ReloadReport {
+  readonly revision: number;
+  readonly changes: number;
+  readonly durationMs: number;
+  readonly changedApps: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** `GET /v1/plan`: what is wanted, and how what is there differs. `diff` is one line a difference. */
+export interface PlanReport {
+  readonly revision: number;
+  readonly nft: string;
+  readonly rules: readonly string[];
+  readonly routes: readonly string[];
+  readonly xtables: readonly string[];
+  readonly diff: readonly string[];
+}
+
+/** `GET /v1/health` and every answer's `pointsman-api` header. */
+export const API_VERSION = 1;

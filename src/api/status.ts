@@ -1,0 +1,63 @@
+/** `GET /v1/status`: how things stand. All fields are plain JSON. */
+import type { Diagnostic } from '../policy/diagnostic.ts';
+
+export type DaemonState = 'starting' | 'enforcing' | 'degraded' | 'blocked' | 'stopping';
+
+/** A condition that lasts and that somebody should know: shown until it is over. `code` is stable. */
+export interface HealthWarning {
+  readonly code: string;
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string;
+  readonly sinceMs: number;
+}
+
+export interface UplinkStatus {
+  readonly name: string;
+  readonly device: string;
+  readonly up: boolean;
+  readonly v4: boolean;
+  readonly v6: boolean;
+  readonly properties: string;
+  readonly addresses: readonly string[];
+}
+
+/** One application: how many rules and by which tier it is told. */
+export interface AppStatus {
+  readonly app: string;
+  readonly id: number;
+  readonly rules: number;
+  readonly files: readonly string[];
+  readonly tier: 'slow path' | 'cgroup' | 'user' | 'none';
+  readonly blocked?: string;
+}
+
+export interface VerdictStatistics {
+  readonly queued: number;
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly dropped: number;
+  readonly held: number;
+  readonly undecodable: number;
+  /** Time from packet received to verdict sent, microseconds; absent before the first verdict. */
+  readonly latencyMicroseconds?: { readonly p50: number; readonly p99: number };
+}
+
+export interface Status {
+  readonly state: DaemonState;
+  readonly version: string;
+  readonly pid: number;
+  readonly sinceMs: number;
+  /** Root under which etc, var and run are; `/` on a real machine. */
+  readonly root: string;
+  readonly revision: number;
+  readonly queue: 'nft' | 'xtables';
+  readonly apps: readonly AppStatus[];
+  readonly uplinks: readonly UplinkStatus[];
+  readonly verdicts: VerdictStatistics;
+  readonly warnings: readonly HealthWarning[];
+  readonly diagnostics: readonly Diagnostic[];
+  readonly residentBytes: number;
+  /** Set while a change waits for `pointsman confirm`. */
+  readonly confirmBeforeMs?: number;
+}

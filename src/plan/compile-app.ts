@@ -1,0 +1,110 @@
+/** One application's policy as a chain. Equal policies of different applications give the same chain, shared by name. */
+import type { EffectivePolicy, EffectiveRule } from '../policy/effective-policy.ts';
+import type { Facts, NameState } from '../policy/facts.ts';
+import { namesLoopback } from '../policy/match-destination.ts';
+import type { Destination, SystemDefault, Verb, Via } from '../policy/model.ts';
+import { type CompiledDestinations, compileDestinations } from './compile-destinations.ts';
+import type { ContentNames } from './content-name.ts';
+import { goto, rule } from './nft/expressions.ts';
+import { renderRule } from './nft/render.ts';
+import type { Chain, NftSet, Rule } from './nft/ruleset.ts';
+
+/** Chains that every ruleset has; see `compile-nft.ts`. */
+export const CHAIN = {
+  acceptSystem: 'accept_system',
+  acceptLocal: 'accept_local',
+  acceptLoopback: 'accept_loopback',
+  deny: 'deny',
+  noUplink: 'no_uplink',
+  dropped: 'dropped',
+  ask: 'ask',
+} as const;
+
+/** What one policy contributes. `via` are the choices its rules go to, by chain name. */
+export interface AppPart {
+  readonly chain: Chain;
+  /** Present where some rule names loopback. */
+  readonly loopback?: Chain;
+  readonly sets: readonly NftSet[];
+  readonly choices: ReadonlyMap<string, Via>;
+  /** The name states it was made with: it holds as long as they are the same. */
+  readonly names: ReadonlyMap<string, NameState | undefined>;
+}
+
+/** Equal constraints share a choice, wherever they are written. */
+const choiceName = (via: Via, names: ContentNames): string => {
+  const { at: _, ...constraint } = via;
+  return names.name('choice', JSON.stringify(constraint));
+};
+
+class PartBuilder {
+  readonly sets = new Map<string, NftSet>();
+  readonly choices = new Map<string, Via>();
+  readonly #names: ContentNames;
+
+  constructor(names: ContentNames) {
+    this.#names = names;
+  }
+
+  /** The chain that carries out a verb. */
+  target(verb: Verb, via: Via | undefined): string {
+    if (verb === 'deny') return CHAIN.deny;
+    if (verb === 'drop') return CHAIN.dropped;
+    if (via === undefined) return CHAIN.acceptSystem;
+    const name = choiceName(via, this.#names);
+    this.choices.set(name, via);
+    return name;
+  }
+
+  rules(to: readonly Destination[], target: string, facts: Facts, nowMs: number): Rule[] {
+    const compiled: CompiledDestinations = compileDestinations(to, facts, nowMs, this.#names);
+    for (const set of compiled.sets) this.sets.set(set.name, set);
+    return [
+      ...compiled.matches.map((match) => rule(...match, goto(target))),
+      ...compiled.unknown.map((match) => rule(...match, goto(CHAIN.ask))),
+    ];
+  }
+
+  chain(kind: string, rules: readonly Rule[]): Chain {
+    return { name: this.#names.name(kind, rules.map(renderRule).join('\n')), rules };
+  }
+}
+
+function nameStates(rules: readonly EffectiveRule[], facts: Facts): Map<string, NameState | undefined> {
+  const states = new Map<string, NameState | undefined>();
+  for (const { to } of rules) {
+    for (const { target } of to) if (target.kind === 'name') states.set(target.name, facts.names.get(target.name));
+  }
+  return states;
+}
+
+export function compileApp(
+  policy: EffectivePolicy,
+  systemDefault: SystemDefault,
+  facts: Facts,
+  nowMs: number,
+  names: ContentNames,
+): AppPart {
+  const builder = new PartBuilder(names);
+  const via = policy.via?.value;
+  const rules: Rule[] = [];
+  if (policy.blocked !== undefined) rules.push(rule(goto(CHAIN.deny)));
+  else {
+    for (const { to, do: verb, via: own } of policy.rules) rules.push(...builder.rules(to, builder.target(verb, own ?? via), facts, nowMs));
+    const { do: verb } = policy.otherwise?.value ?? systemDefault.otherwise;
+    rules.push(rule(goto(builder.target(verb, via ?? (policy.otherwise === undefined ? systemDefault.via : undefined)))));
+  }
+  const aboutLoopback = policy.rules.filter(({ to }) => to.some(namesLoopback));
+  const loopbackRules = aboutLoopback.flatMap(({ to, do: verb }) =>
+    builder.rules(to.filter(namesLoopback), verb === 'allow' ? CHAIN.acceptLoopback : builder.target(verb, undefined), facts, nowMs),
+  );
+  return {
+    chain: builder.chain('app', rules),
+    ...(loopbackRules.length === 0
+      ? {}
+      : { loopback: builder.chain('loopback', [...loopbackRules, rule(goto(CHAIN.acceptLoopback))]) }),
+    sets: [...builder.sets.values()],
+    choices: builder.choices,
+    names: nameStates(policy.rules, facts),
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * One routing table an uplink, reached by the uplink bits of the mark alone: the number of rules grows with uplinks, never
+ * with applications. A table ends in `throw`, so that a packet it cannot route still reaches the hooks and is refused there.
+ */
+import type { Family, Prefix } from '../net/address.ts';
+import type { Facts, UplinkState } from '../policy/facts.ts';
+import type { PlannedRoute, PlannedRule } from './plan.ts';
+import {
+  MARK_WAY,
+  ROUTE_TABLE_BASE,
+  RULE_PREF_LOCAL,
+  RULE_PREF_LOCAL_UNREACHABLE,
+  RULE_PREF_SOURCE,
+  RULE_PREF_UPLINK,
+  UPLINK_LOCAL,
+  wayMark,
+} from './reserved.ts';
+
+const FAMILIES: readonly Family[] = [4, 6];
+const MAIN_TABLE = 254;
+const EVERYWHERE: Record<Family, Prefix> = {
+  4: { address: { family: 4, value: 0n }, length: 0 },
+  6: { address: { family: 6, value: 0n }, length: 0 },
+};
+const METRIC_ON_LINK = 1;
+const METRIC_DEFAULT = 2;
+/** The largest metric: everything else in the table comes first. */
+const METRIC_THROW = 0xffffffff;
+
+const wayRule = (family: Family, uplink: number) => ({ family, fwmark: { mark: wayMark(uplink), mask: MARK_WAY } });
+
+/** On-link flows see the connected routes of main and nothing else: without them they are unreachable, not elsewhere. */
+const localRules = (family: Family): PlannedRule[] => [
+  {
+    ...wayRule(family, UPLINK_LOCAL),
+    priority: RULE_PREF_LOCAL,
+    suppressPrefixLength: 0,
+    action: { kind: 'table', table: MAIN_TABLE },
+  },
+  { ...wayRule(family, UPLINK_LOCAL), priority: RULE_PREF_LOCAL_UNREACHABLE, action: { kind: 'unreachable' } },
+];
+
+function uplinkRules({ id, up, addresses }: UplinkState): PlannedRule[] {
+  const table = ROUTE_TABLE_BASE + id;
+  const action = { kind: 'table', table } as const;
+  const marked = FAMILIES.map((family) => ({ ...wayRule(family, id), priority: RULE_PREF_UPLINK + id, action }));
+  // What is bound to an uplink's address, replies to what came in by it, and strict reverse-path checks take its way.
+  const bound = (up ? addresses : []).map((address) => ({
+    family: address.family,
+    from: { address, length: address.family === 4 ? 32 : 128 },
+    priority: RULE_PREF_SOURCE,
+    action,
+  }));
+  return [...marked, ...bound];
+}
+
+function uplinkRoutes(uplink: UplinkState): PlannedRoute[] {
+  const { id, up, v4, v6, deviceIndex, onLink, gateways, addresses } = uplink;
+  const table = ROUTE_TABLE_BASE + id;
+  const last = FAMILIES.map(
+    (family): PlannedRoute => ({ family, table, destination: EVERYWHERE[family], metric: METRIC_THROW, target: { kind: 'throw' } }),
+  );
+  if (!up || deviceIndex === undefined) return last;
+  const connected = onLink.map(
+    (destination): PlannedRoute => ({
+      family: destination.address.family,
+      table,
+      destination,
+      metric: METRIC_ON_LINK,
+      target: { kind: 'unicast', deviceIndex },
+    }),
+  );
+  const defaults = FAMILIES.filter((family) => (family === 4 ? v4 : v6)).map((family): PlannedRoute => {
+    const gateway = family === 4 ? gateways.v4 : gateways.v6;
+    // IPv6 picks its own source (RFC 6724), so that privacy addresses stay in use.
+    const source = family === 4 ? addresses.find((address) => address.family === 4) : undefined;
+    return {
+      family,
+      table,
+      destination: EVERYWHERE[family],
+      metric: METRIC_DEFAULT,
+      target: {
+        kind: 'unicast',
+        deviceIndex,
+        ...(gateway === undefined ? {} : { gateway }),
+        ...(source === undefined ? {} : { source }),
+      },
+    };
+  });
+  return [...connected, ...defaults, ...last];
+}
+
+export function compileRouting(facts: Facts): { readonly rules: readonly PlannedRule[]; readonly routes: readonly PlannedRoute[] } {
+  return {
+    rules: [...FAMILIES.flatMap(localRules), ...facts.uplinks.flatMap(uplinkRules)],
+    routes: facts.uplinks.flatMap(uplinkRoutes),
+  };
+}

@@ -1,0 +1,182 @@
+/**
+ * From what the kernel holds to what it should hold, in an order in which nothing that is used is missing: routes before
+ * the rules that lead to them, both before the marks that select them; what is no longer used goes last.
+ */
+import { formatAddress, formatPrefix } from '../net/address.ts';
+import type { Change } from './change.ts';
+import { CHAIN } from './compile-app.ts';
+import type { NftCommand } from './nft/command.ts';
+import { goto, rule } from './nft/expressions.ts';
+import { renderRule, renderVerdict } from './nft/render.ts';
+import type { Chain, MapElement, NftMap, NftSet, Ruleset, SetElement } from './nft/ruleset.ts';
+import type { Plan, PlannedRoute, PlannedRule, XtablesQueue } from './plan.ts';
+
+/** What is in force. `nft` is absent where our table is missing or is not what we believe it to be. */
+export interface Observed {
+  readonly nft?: Ruleset;
+  readonly rules: readonly PlannedRule[];
+  readonly routes: readonly PlannedRoute[];
+  readonly xtablesQueue?: XtablesQueue;
+}
+
+export function routeKey({ family, table, destination, metric, target }: PlannedRoute): string {
+  const way =
+    target.kind === 'throw'
+      ? 'throw'
+      : `dev ${target.deviceIndex} via ${target.gateway === undefined ? '-' : formatAddress(target.gateway)} src ${target.source === undefined ? '-' : formatAddress(target.source)}`;
+  return `${family} ${table} ${formatPrefix(destination)} ${metric} ${way}`;
+}
+
+export function ruleKey({ family, priority, fwmark, from, suppressPrefixLength, action }: PlannedRule): string {
+  const mark = fwmark === undefined ? '-' : `${fwmark.mark}/${fwmark.mask}`;
+  const source = from === undefined ? '-' : formatPrefix(from);
+  return `${family} ${priority} ${mark} ${source} ${suppressPrefixLength ?? '-'} ${action.kind === 'table' ? action.table : action.kind}`;
+}
+
+const queueKey = (queue: XtablesQueue | undefined): string =>
+  queue === undefined ? '' : `${queue.number} ${queue.bypass} ${queue.mark}/${queue.mask}`;
+
+function missing<T>(wanted: readonly T[], present: readonly T[], key: (item: T) => string): T[] {
+  const keys = new Set(present.map(key));
+  return wanted.filter((item) => !keys.has(key(item)));
+}
+
+const elementKey = (element: SetElement): string =>
+  element.key.map((part) => (typeof part === 'string' ? part : `${part.first}-${part.last}`)).join('.');
+const timedKey = (element: SetElement): string => `${elementKey(element)}@${element.expiresAtMs ?? ''}`;
+const dataText = ({ data }: MapElement): string => (data.kind === 'mark' ? String(data.mark) : renderVerdict(data.verdict));
+
+const chainText = (chain: Chain): string => `${JSON.stringify(chain.hook ?? null)}\n${chain.rules.map(renderRule).join('\n')}`;
+const shape = ({ key, flags }: NftSet): string => `${key.join('.')} ${flags.join()}`;
+
+function diffSet(before: NftSet, after: NftSet): NftCommand[] {
+  if (before.elements === after.elements) return [];
+  if (after.flags.includes('timeout')) {
+    const keys = new Set(before.elements.map(timedKey));
+    const same = before.elements.length === after.elements.length && after.elements.every((element) => keys.has(timedKey(element)));
+    return same ? [] : [{ kind: 'flush set', set: after.name }, { kind: 'add elements', set: after, elements: after.elements }];
+  }
+  const gone = missing(before.elements, after.elements, elementKey);
+  const come = missing(after.elements, before.elements, elementKey);
+  return [
+    ...(gone.length > 0 ? [{ kind: 'delete elements', set: after, elements: gone } as const] : []),
+    ...(come.length > 0 ? [{ kind: 'add elements', set: after, elements: come } as const] : []),
+  ];
+}
+
+function diffMap(before: NftMap, after: NftMap): NftCommand[] {
+  if (before.elements === after.elements) return [];
+  const old = new Map(before.elements.map((element) => [element.key, dataText(element)]));
+  const now = new Map(after.elements.map((element) => [element.key, dataText(element)]));
+  const gone = before.elements.filter(({ key }) => now.get(key) !== old.get(key));
+  const come = after.elements.filter(({ key }) => now.get(key) !== old.get(key));
+  return [
+    ...(gone.length > 0 ? [{ kind: 'delete map elements', map: after, elements: gone } as const] : []),
+    ...(come.length > 0 ? [{ kind: 'add map elements', map: after, elements: come } as const] : []),
+  ];
+}
+
+/** Sets that changed their shape under the same name cannot be altered: the whole table is loaded anew. */
+function needsReload(before: Ruleset, after: Ruleset): boolean {
+  if (before.table !== after.table) return true;
+  for (const [name, set] of after.sets) {
+    const old = before.sets.get(name);
+    if (old !== undefined && shape(old) !== shape(set)) return true;
+  }
+  for (const [name, chain] of after.chains) {
+    const old = before.chains.get(name);
+    if (old !== undefined && JSON.stringify(old.hook) !== JSON.stringify(chain.hook)) return true;
+  }
+  return false;
+}
+
+function diffChains(before: Ruleset, after: Ruleset): { create: NftCommand[]; fill: NftCommand[]; remove: NftCommand[] } {
+  const create: NftCommand[] = [];
+  const fill: NftCommand[] = [];
+  const flushed: NftCommand[] = [];
+  const removed: NftCommand[] = [];
+  for (const [name, chain] of after.chains) {
+    const old = before.chains.get(name);
+    if (old === chain || (old !== undefined && chainText(old) === chainText(chain))) continue;
+    if (old === undefined) create.push({ kind: 'add chain', chain });
+    else fill.push({ kind: 'flush chain', chain: name });
+    fill.push(...chain.rules.map((r) => ({ kind: 'add rule', chain: name, rule: r }) as const));
+  }
+  for (const name of before.chains.keys()) {
+    if (after.chains.has(name)) continue;
+    // Flushed first, all of them: a chain that another one still jumps to cannot be deleted.
+    flushed.push({ kind: 'flush chain', chain: name });
+    removed.push({ kind: 'delete chain', chain: name });
+  }
+  return { create, fill, remove: [...flushed, ...removed] };
+}
+
+const isCgroupCommand = (command: NftCommand): boolean =>
+  (command.kind === 'add map elements' || command.kind === 'delete map elements') && command.map.key === 'cgroupsv2';
+
+/** One atomic batch; three where cgroup elements change, which go apart and need their chains before and until after. */
+function diffRuleset(before: Ruleset, after: Ruleset): NftCommand[][] {
+  const chains = diffChains(before, after);
+  const create: NftCommand[] = [];
+  const update: NftCommand[] = [];
+  const remove: NftCommand[] = [];
+  for (const [name, set] of after.sets) {
+    const old = before.sets.get(name);
+    if (old === undefined) create.push({ kind: 'add set', set });
+    else if (old !== set) update.push(...diffSet(old, set));
+  }
+  for (const [name, map] of after.maps) {
+    const old = before.maps.get(name);
+    if (old === undefined) {
+      create.push({ kind: 'add map', map: { ...map, elements: [] } });
+      if (map.elements.length > 0) update.push({ kind: 'add map elements', map, elements: map.elements });
+    } else if (old !== map) update.push(...diffMap(old, map));
+  }
+  for (const name of before.sets.keys()) if (!after.sets.has(name)) remove.push({ kind: 'delete set', set: name });
+  for (const name of before.maps.keys()) if (!after.maps.has(name)) remove.push({ kind: 'delete map', map: name });
+  const apart = update.filter(isCgroupCommand);
+  const first = [...create, ...chains.create, ...chains.fill, ...update.filter((command) => !isCgroupCommand(command))];
+  const last = [...chains.remove, ...remove];
+  return (apart.length === 0 ? [[...first, ...last]] : [first, apart, last]).filter((batch) => batch.length > 0);
+}
+
+/**
+ * A table with cgroup elements is loaded in three steps: as long as the elements, which go apart, are not there, whoever
+ * is not found is held, not let go.
+ */
+function reload(wanted: Ruleset): Change[] {
+  const filled = [...wanted.maps.values()].filter((map) => map.key === 'cgroupsv2' && map.elements.length > 0);
+  if (filled.length === 0) return [{ kind: 'nft', commands: [{ kind: 'replace table', ruleset: wanted }] }];
+  const identify = ['identify', 'loopback'].map((name) => wanted.chains.get(name)).filter((chain) => chain !== undefined);
+  const holding = new Map(wanted.chains);
+  for (const { name } of identify) holding.set(name, { name, rules: [rule(goto(CHAIN.ask))] });
+  const release = identify.flatMap((chain): NftCommand[] => [
+    { kind: 'flush chain', chain: chain.name },
+    ...chain.rules.map((r) => ({ kind: 'add rule', chain: chain.name, rule: r }) as const),
+  ]);
+  return [
+    { kind: 'nft', commands: [{ kind: 'replace table', ruleset: { ...wanted, chains: holding } }] },
+    { kind: 'nft', commands: filled.map((map) => ({ kind: 'add map elements', map, elements: map.elements })) },
+    { kind: 'nft', commands: release },
+  ];
+}
+
+function nftChanges(before: Ruleset | undefined, after: Ruleset): Change[] {
+  if (before === undefined || needsReload(before, after)) return reload(after);
+  return diffRuleset(before, after).map((commands) => ({ kind: 'nft', commands }));
+}
+
+export function diff(observed: Observed, wanted: Plan): Change[] {
+  const queueChanged = queueKey(observed.xtablesQueue) !== queueKey(wanted.xtablesQueue);
+  return [
+    ...missing(wanted.routes, observed.routes, routeKey).map((route): Change => ({ kind: 'add route', route })),
+    ...missing(wanted.rules, observed.rules, ruleKey).map((r): Change => ({ kind: 'add rule', rule: r })),
+    ...(queueChanged && wanted.xtablesQueue !== undefined ? [{ kind: 'add xtables queue', queue: wanted.xtablesQueue } as const] : []),
+    ...nftChanges(observed.nft, wanted.nft),
+    ...(queueChanged && observed.xtablesQueue !== undefined
+      ? [{ kind: 'delete xtables queue', queue: observed.xtablesQueue } as const]
+      : []),
+    ...missing(observed.rules, wanted.rules, ruleKey).map((r): Change => ({ kind: 'delete rule', rule: r })),
+    ...missing(observed.routes, wanted.routes, routeKey).map((route): Change => ({ kind: 'delete route', route })),
+  ];
+}

@@ -1,0 +1,220 @@
+/**
+ * Evaluates a ruleset for one packet, as the kernel would: what a chain's text means, next to what it looks like. Only the
+ * hooks of family inet that this project uses, in priority order; routing is not modelled.
+ */
+import { IPPROTO_ICMPV6, protocolHasPorts } from '../../net/protocol.ts';
+import type { Flow } from '../../net/flow.ts';
+import type { Chain, Expression, Field, Interval, NftSet, Ruleset, Verdict } from './ruleset.ts';
+
+/** A packet with everything a rule can see of it, its socket and its conntrack entry. */
+export interface TracePacket {
+  readonly flow: Flow;
+  readonly outDevice: string;
+  readonly metaMark: number;
+  /** `undefined` for untracked packets, which have no conntrack entry. */
+  readonly ctMark?: number;
+  readonly ctState: 'new' | 'established' | 'related' | 'invalid' | 'untracked';
+  readonly ctDirection: 'original' | 'reply';
+  /** Absent for packets without a socket. `cgroups[L]` is the id of the socket's ancestor cgroup at level L. */
+  readonly socket?: { readonly uid: number; readonly cgroups: ReadonlyMap<number, bigint> };
+}
+
+export interface TraceResult {
+  readonly verdict: 'accept' | 'drop' | 'queue' | 'reject';
+  /** With `reject`: what nft sends back. */
+  readonly rejectWith?: 'tcp reset' | 'icmpx admin-prohibited' | 'icmpx no-route';
+  readonly metaMark: number;
+  readonly ctMark?: number;
+  readonly masqueraded: boolean;
+  /** Chains in the order in which they were entered. */
+  readonly chains: readonly string[];
+}
+
+interface State {
+  readonly ruleset: Ruleset;
+  readonly packet: TracePacket;
+  metaMark: number;
+  ctMark: number | undefined;
+  masqueraded: boolean;
+  rejectWith?: NonNullable<TraceResult['rejectWith']>;
+  readonly chains: string[];
+}
+
+/** What a rule or chain came to; `undefined` is "go on". */
+type Outcome = Verdict | { readonly kind: 'queue' } | { readonly kind: 'reject' } | undefined;
+
+/** More jumps than any kernel allows (NFT_JUMP_STACK_SIZE is 16; goto does not count). */
+const MAX_CHAINS = 64;
+
+type FieldValue = bigint | string | undefined;
+
+function transport(flow: Flow, which: 'source' | 'destination'): bigint | undefined {
+  if (protocolHasPorts(flow.protocol)) {
+    const port = which === 'source' ? flow.sourcePort : flow.destinationPort;
+    return port === undefined ? undefined : BigInt(port);
+  }
+  // nft reads the same 16 bits of whatever header is there: in ICMP type and code, and the checksum.
+  return which === 'source' && flow.icmp !== undefined ? BigInt(flow.icmp.type * 256 + flow.icmp.code) : 0n;
+}
+
+const masked = (mark: number | undefined, mask: number | undefined): bigint | undefined =>
+  mark === undefined ? undefined : BigInt((mask === undefined ? mark : mark & mask) >>> 0);
+
+/** `undefined`: the field does not exist for this packet, and the rule does not match. */
+function read(state: State, field: Field): FieldValue {
+  const { flow, socket, ctState, ctDirection, outDevice } = state.packet;
+  const { family } = flow.destination;
+  switch (field.kind) {
+    case 'meta mark':
+      return masked(state.metaMark, field.mask);
+    case 'ct mark':
+      return masked(state.ctMark, field.mask);
+    case 'ct state':
+      return ctState;
+    case 'ct direction':
+      return state.ctMark === undefined ? undefined : ctDirection;
+    case 'meta oifname':
+      return outDevice;
+    case 'meta nfproto':
+      return `ipv${family}`;
+    case 'meta l4proto':
+      return BigInt(flow.protocol);
+    case 'meta skuid':
+      return socket === undefined ? undefined : BigInt(socket.uid);
+    case 'ip saddr':
+      return family === 4 ? flow.source.value : undefined;
+    case 'ip daddr':
+      return family === 4 ? flow.destination.value : undefined;
+    case 'ip6 saddr':
+      return family === 6 ? flow.source.value : undefined;
+    case 'ip6 daddr':
+      return family === 6 ? flow.destination.value : undefined;
+    case 'th sport':
+      return transport(flow, 'source');
+    case 'th dport':
+      return transport(flow, 'destination');
+    case 'icmpv6 type':
+      return flow.protocol === IPPROTO_ICMPV6 && flow.icmp !== undefined ? BigInt(flow.icmp.type) : undefined;
+    case 'cgroup':
+      return socket?.cgroups.get(field.level);
+  }
+}
+
+const within = (part: Interval | string, value: bigint | string): boolean =>
+  typeof part === 'string' ? part === value : typeof value === 'bigint' && part.first <= value && value <= part.last;
+
+function setContains(set: NftSet, key: readonly (bigint | string)[]): boolean {
+  return set.elements.some((element) => element.key.every((part, i) => within(part, key[i] ?? '')));
+}
+
+function lookUp(state: State, map: string, field: Field) {
+  const value = read(state, field);
+  const found = state.ruleset.maps.get(map);
+  if (found === undefined) throw new RangeError(`no map ${map}`);
+  return typeof value === 'bigint' ? found.elements.find(({ key }) => key === value)?.data : undefined;
+}
+
+function writeMark(state: State, to: 'meta mark' | 'ct mark', value: number): void {
+  if (to === 'meta mark') state.metaMark = value >>> 0;
+  else if (state.ctMark !== undefined) state.ctMark = value >>> 0;
+}
+
+const markOf = (state: State, field: 'meta mark' | 'ct mark'): number | undefined => (field === 'meta mark' ? state.metaMark : state.ctMark);
+
+/** `break`: the rule does not match; an outcome ends it; `undefined` goes on with the next expression. */
+function evaluate(state: State, expression: Expression): Outcome | 'break' {
+  switch (expression.kind) {
+    case 'compare': {
+      const value = read(state, expression.field);
+      if (value === undefined) return 'break';
+      const equal = expression.values.some((v) => (typeof value === 'bigint' && typeof v !== 'string' ? value === BigInt(v) : value === v));
+      return equal === (expression.negate ?? false) ? 'break' : undefined;
+    }
+    case 'lookup': {
+      const key = expression.fields.map((field) => read(state, field)).filter((value) => value !== undefined);
+      const set = state.ruleset.sets.get(expression.set);
+      if (set === undefined) throw new RangeError(`no set ${expression.set}`);
+      if (key.length < expression.fields.length) return 'break';
+      return setContains(set, key) === (expression.negate ?? false) ? 'break' : undefined;
+    }
+    case 'vmap': {
+      const data = lookUp(state, expression.map, expression.field);
+      return data?.kind === 'verdict' ? data.verdict : 'break';
+    }
+    case 'map mark': {
+      const data = lookUp(state, expression.map, expression.field);
+      if (data?.kind !== 'mark') return 'break';
+      writeMark(state, expression.to, data.mark);
+      return undefined;
+    }
+    case 'set mark':
+    case 'copy mark': {
+      const from = markOf(state, expression.kind === 'set mark' ? expression.to : expression.from);
+      if (from === undefined) return 'break';
+      writeMark(state, expression.to, (from & expression.keep) | (expression.kind === 'set mark' ? expression.value : 0));
+      return undefined;
+    }
+    case 'reject':
+      state.rejectWith = expression.with;
+      return { kind: 'reject' };
+    case 'queue':
+      return { kind: 'queue' };
+    case 'masquerade':
+      state.masqueraded = true;
+      return { kind: 'accept' };
+    case 'verdict':
+      return expression.verdict;
+    case 'log':
+    case 'counter':
+      return undefined;
+  }
+}
+
+function runChain(state: State, name: string): Outcome {
+  const chain = state.ruleset.chains.get(name);
+  if (chain === undefined) throw new RangeError(`no chain ${name}`);
+  if (state.chains.push(name) > MAX_CHAINS) throw new RangeError('chains go in a circle');
+  for (const { expressions } of chain.rules) {
+    let outcome: Outcome | 'break';
+    for (const expression of expressions) {
+      outcome = evaluate(state, expression);
+      if (outcome !== undefined) break;
+    }
+    if (outcome === undefined || outcome === 'break') continue;
+    if (outcome.kind === 'return') return undefined;
+    if (outcome.kind === 'goto') return runChain(state, outcome.chain);
+    if (outcome.kind === 'jump') {
+      const inner = runChain(state, outcome.chain);
+      if (inner !== undefined) return inner;
+      continue;
+    }
+    return outcome;
+  }
+  return undefined;
+}
+
+const baseChains = (ruleset: Ruleset, hook: string): Chain[] =>
+  [...ruleset.chains.values()]
+    .filter((chain) => chain.hook?.hook === hook)
+    .sort((a, b) => (a.hook?.priority ?? 0) - (b.hook?.priority ?? 0));
+
+const result = (state: State, verdict: TraceResult['verdict']): TraceResult => ({
+  verdict,
+  ...(state.rejectWith === undefined ? {} : { rejectWith: state.rejectWith }),
+  metaMark: state.metaMark,
+  ...(state.ctMark === undefined ? {} : { ctMark: state.ctMark }),
+  masqueraded: state.masqueraded,
+  chains: state.chains,
+});
+
+/** Runs the packet through the base chains of one hook after the other. */
+export function trace(ruleset: Ruleset, packet: TracePacket, hooks: readonly ('output' | 'postrouting')[] = ['output']): TraceResult {
+  const state: State = { ruleset, packet, metaMark: packet.metaMark, ctMark: packet.ctMark, masqueraded: false, chains: [] };
+  for (const hook of hooks) {
+    for (const chain of baseChains(ruleset, hook)) {
+      const outcome = runChain(state, chain.name) ?? { kind: chain.hook?.policy ?? 'accept' };
+      if (outcome.kind === 'drop' || outcome.kind === 'queue' || outcome.kind === 'reject') return result(state, outcome.kind);
+    }
+  }
+  return result(state, 'accept');
+}

@@ -1,0 +1,133 @@
+/**
+ * The one meaning of a policy: what happens to a flow of an owner. The kernel's plan, the verdict loop, `explain` and the
+ * tests all answer to this function. The deciders are tried in the order in which they are listed.
+ */
+import { prefixContains } from '../net/address.ts';
+import type { Flow } from '../net/flow.ts';
+import { IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
+import { chooseUplink } from './choose-uplink.ts';
+import type { Decision, Reason } from './decision.ts';
+import type { EffectivePolicy, EffectiveRule, PolicySet } from './effective-policy.ts';
+import type { Facts } from './facts.ts';
+import type { Owner } from './identity.ts';
+import { type AppIndex, matchApp } from './match-app.ts';
+import { matchDestination, namesLoopback } from './match-destination.ts';
+import type { Verb, Via } from './model.ts';
+
+export interface DecideContext {
+  readonly policySet: PolicySet;
+  readonly index: AppIndex;
+  readonly facts: Facts;
+  readonly nowMs: number;
+  /** `queue`: wait for the name's addresses. `no-match`: waiting is over, the entry does not match. */
+  readonly unknownNames: 'queue' | 'no-match';
+}
+
+/** ICMPv6 types of neighbour discovery and multicast listener discovery (RFC 4861, RFC 2710, RFC 3810). */
+export const HOUSEKEEPING_ICMPV6: readonly number[] = [130, 131, 132, 133, 134, 135, 136, 143];
+/** DHCP client to server: source and destination ports (RFC 2131, RFC 8415). */
+export const HOUSEKEEPING_DHCP: readonly { readonly source: number; readonly destination: number }[] = [
+  { source: 68, destination: 67 },
+  { source: 546, destination: 547 },
+];
+
+/** What keeps a link alive passes before any policy: without it no uplink would stay up. */
+function housekeeping(flow: Flow): Decision | undefined {
+  const pass = (protocol: string): Decision => ({ verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'housekeeping', protocol } });
+  if (flow.protocol === IPPROTO_ICMPV6 && flow.icmp !== undefined && HOUSEKEEPING_ICMPV6.includes(flow.icmp.type)) {
+    return pass('neighbour discovery');
+  }
+  if (flow.protocol === IPPROTO_IGMP) return pass('IGMP');
+  const isDhcp = HOUSEKEEPING_DHCP.some((dhcp) => dhcp.source === flow.sourcePort && dhcp.destination === flow.destinationPort);
+  return flow.protocol === IPPROTO_UDP && isDhcp ? pass('DHCP') : undefined;
+}
+
+/** What a rule list says; `undefined` where nothing matches. */
+function firstMatch(
+  context: DecideContext,
+  policy: EffectivePolicy,
+  flow: Flow,
+  rules: readonly { readonly rule: EffectiveRule; readonly index: number }[],
+): Decision | undefined {
+  for (const { rule, index } of rules) {
+    let unknown: Decision | undefined;
+    for (const entry of rule.to) {
+      if (flow.loopback && !namesLoopback(entry)) continue;
+      const matches = matchDestination(entry, flow, context.facts.names, context.nowMs);
+      if (matches === 'yes') {
+        const reason: Reason = { kind: 'rule', index, entry: entry.text, layer: rule.layer, at: entry.at };
+        return perform(context, rule.do, rule.via ?? policy.via?.value, flow, reason, policy.app);
+      }
+      if (matches === 'unknown' && entry.target.kind === 'name') {
+        unknown ??= { verdict: 'queue', app: policy.app, reason: { kind: 'name-not-known', name: entry.target.name, at: entry.at } };
+      }
+    }
+    if (unknown !== undefined && context.unknownNames === 'queue') return unknown;
+  }
+  return undefined;
+}
+
+/** A verb and the way it takes. On-link and loopback destinations need no uplink. */
+function perform(context: DecideContext, verb: Verb, via: Via | undefined, flow: Flow, reason: Reason, app?: string): Decision {
+  const head = { reason, ...(app === undefined ? {} : { app }) };
+  if (verb === 'drop') return { ...head, verdict: 'drop' };
+  if (verb === 'deny') return { ...head, verdict: 'reject', cause: 'denied' };
+  if (flow.loopback) return { ...head, verdict: 'accept', way: { kind: 'local' } };
+  if (via === undefined) return { ...head, verdict: 'accept', way: { kind: 'system' } };
+  if (context.facts.onLink.some((prefix) => prefixContains(prefix, flow.destination))) {
+    return { ...head, verdict: 'accept', way: { kind: 'local' } };
+  }
+  const choice = chooseUplink(via, flow.destination.family, context.policySet.uplinks, context.facts.uplinks);
+  if (choice.way.kind === 'none') return { ...head, choice, verdict: 'reject', cause: 'no-uplink' };
+  return { ...head, choice, verdict: 'accept', way: choice.way };
+}
+
+function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flow): Decision {
+  const { app } = policy;
+  const rules = policy.rules.map((rule, index) => ({ rule, index }));
+  if (flow.loopback) {
+    const about = rules.filter(({ rule }) => rule.to.some(namesLoopback));
+    return firstMatch(context, policy, flow, about) ?? { verdict: 'accept', app, way: { kind: 'local' }, reason: { kind: 'loopback' } };
+  }
+  if (policy.blocked !== undefined) {
+    return { verdict: 'reject', cause: 'denied', app, reason: { kind: 'blocked-app', because: policy.blocked.because } };
+  }
+  const matched = firstMatch(context, policy, flow, rules);
+  if (matched !== undefined) return matched;
+  const stated = policy.otherwise;
+  if (stated !== undefined) {
+    const reason: Reason = { kind: 'otherwise', layer: stated.layer, at: stated.value.at };
+    return perform(context, stated.value.do, policy.via?.value, flow, reason, app);
+  }
+  const { otherwise, via } = context.policySet.systemDefault;
+  return perform(context, otherwise.do, policy.via?.value ?? via, flow, { kind: 'system-default', at: otherwise.at }, app);
+}
+
+/** A program without a policy, or a sender that is not a program. */
+function decideByDefault(context: DecideContext, flow: Flow): Decision {
+  if (flow.loopback) return { verdict: 'accept', way: { kind: 'local' }, reason: { kind: 'loopback' } };
+  const { otherwise, via } = context.policySet.systemDefault;
+  return perform(context, otherwise.do, via, flow, { kind: 'system-default', at: otherwise.at });
+}
+
+function decideForUnknown(context: DecideContext, because: string, flow: Flow): Decision {
+  if (flow.loopback) return { verdict: 'accept', way: { kind: 'local' }, reason: { kind: 'loopback' } };
+  const { unknown, via } = context.policySet.systemDefault;
+  return perform(context, unknown.do, via, flow, { kind: 'unknown-owner', because, at: unknown.at });
+}
+
+/** Total: every owner and flow gets a decision. Pure. */
+export function decide(context: DecideContext, owner: Owner, flow: Flow): Decision {
+  const pass = housekeeping(flow);
+  if (pass !== undefined) return pass;
+  switch (owner.kind) {
+    case 'unknown':
+      return decideForUnknown(context, owner.because, flow);
+    case 'kernel':
+      return decideByDefault(context, flow);
+    case 'process': {
+      const found = matchApp(context.index, owner, context.facts.users);
+      return found === undefined ? decideByDefault(context, flow) : decideForApp(context, found.policy, flow);
+    }
+  }
+}

@@ -1,0 +1,211 @@
+/** Text of one destination, `HOST[:PORTS][/PROTOCOL]`, as a value. */
+import { formatAddress, formatPrefix, parsePrefix, prefixHasHostBits, unmapAddress } from '../net/address.ts';
+import { type PortRange, parsePortRange } from '../net/port.ts';
+import type { DiagnosticCode } from './diagnostic.ts';
+import { GROUPS } from './groups.ts';
+import type { Destination, DestinationProtocol } from './model.ts';
+import type { Span } from './source-text.ts';
+import { didYouMean } from './suggestion.ts';
+
+/** Entries of a port list. */
+export const MAX_PORTS = 64;
+/** A name has at most 253 characters, 64 port ranges at most 767. */
+export const MAX_DESTINATION_LENGTH = 1100;
+/** RFC 1035 section 2.3.4, without the root's dot. */
+const MAX_NAME_LENGTH = 253;
+
+const PROTOCOLS: readonly DestinationProtocol[] = ['tcp', 'udp', 'icmp'];
+/** RFC 1123 section 2.1. */
+const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const SERVICE_PORTS: ReadonlyMap<string, number> = new Map([
+  ['ssh', 22],
+  ['smtp', 25],
+  ['domain', 53],
+  ['dns', 53],
+  ['http', 80],
+  ['ntp', 123],
+  ['imap', 143],
+  ['https', 443],
+  ['imaps', 993],
+]);
+
+export type DestinationValue = Omit<Destination, 'text' | 'at'>;
+
+/** `part`: where in the text the mistake stands. */
+export interface DestinationMistake {
+  readonly code: Extract<DiagnosticCode, 'invalid-destination' | 'host-bits-set' | 'not-yet-enforced' | 'too-long'>;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly part: Span;
+}
+
+export type DestinationResult =
+  | { readonly ok: true; readonly value: DestinationValue }
+  | { readonly ok: false; readonly mistake: DestinationMistake };
+
+/** A stretch of the destination that knows where it stands. */
+interface Piece extends Span {
+  readonly text: string;
+}
+
+type Read<T> = { readonly value: T } | { readonly mistake: DestinationMistake };
+
+export function parseDestination(text: string): DestinationResult {
+  if (text.length > MAX_DESTINATION_LENGTH) {
+    const message = `a destination has at most ${MAX_DESTINATION_LENGTH} characters`;
+    return { ok: false, mistake: { code: 'too-long', message, part: { from: 0, to: text.length } } };
+  }
+  const { rest, protocolPiece } = splitProtocol(piece(text, 0));
+  const split = splitHost(rest);
+  if ('mistake' in split) return { ok: false, mistake: split.mistake };
+  const protocol = protocolPiece === undefined ? { value: undefined } : readProtocol(protocolPiece);
+  const target = readHost(split.value.host, split.value.inBrackets);
+  const ports = split.value.ports === undefined ? { value: undefined } : readPorts(split.value.ports);
+  if ('mistake' in target) return { ok: false, mistake: target.mistake };
+  if ('mistake' in ports) return { ok: false, mistake: ports.mistake };
+  if ('mistake' in protocol) return { ok: false, mistake: protocol.mistake };
+  if (protocol.value === 'icmp' && split.value.ports !== undefined) {
+    return { ok: false, mistake: invalid(split.value.ports, 'icmp has no ports') };
+  }
+  return {
+    ok: true,
+    value: {
+      target: target.value,
+      ...(ports.value === undefined ? {} : { ports: ports.value }),
+      ...(protocol.value === undefined ? {} : { protocol: protocol.value }),
+    },
+  };
+}
+
+/** A `/` that is not followed by a digit starts the protocol. */
+function splitProtocol(whole: Piece): { readonly rest: Piece; readonly protocolPiece?: Piece } {
+  const slash = whole.text.lastIndexOf('/');
+  if (slash === -1 || whole.text.includes('://') || /^\/\d/.test(whole.text.slice(slash))) return { rest: whole };
+  return { rest: slice(whole, 0, slash), protocolPiece: slice(whole, slash + 1) };
+}
+
+function readProtocol(text: Piece): Read<DestinationProtocol> {
+  const protocol = PROTOCOLS.find((known) => known === text.text);
+  if (protocol !== undefined) return { value: protocol };
+  const hint = /^(ipv6-)?icmp(v?6|-?v6)?$/i.test(text.text)
+    ? 'did you mean "icmp"? It covers ICMP and ICMPv6'
+    : didYouMean(text.text, PROTOCOLS);
+  return { mistake: invalid(text, `the protocol after "/" must be one of ${PROTOCOLS.join(', ')}`, hint) };
+}
+
+function splitHost(rest: Piece): Read<{ host: Piece; ports?: Piece; inBrackets: boolean }> {
+  const { text } = rest;
+  if (text.startsWith('[')) {
+    const close = text.indexOf(']');
+    if (close === -1) return { mistake: invalid(rest, 'the "[" has no "]"') };
+    const host = slice(rest, 1, close);
+    const after = slice(rest, close + 1);
+    if (after.text === '') return { value: { host, inBrackets: true } };
+    if (after.text.startsWith(':')) return { value: { host, ports: slice(after, 1), inBrackets: true } };
+    const hint = after.text.startsWith('/')
+      ? 'the prefix length stands in the brackets: [2001:db8::/32]:443'
+      : undefined;
+    return { mistake: invalid(after, 'after "]" only ":" and ports may follow', hint) };
+  }
+  if (text.includes('://')) {
+    return { mistake: invalid(rest, 'a destination is no URL', 'write host and port: "example.org:443"') };
+  }
+  const colon = text.indexOf(':');
+  const isIpv6 = colon !== text.lastIndexOf(':');
+  if (colon === -1 || isIpv6) return { value: { host: rest, inBrackets: false } };
+  return { value: { host: slice(rest, 0, colon), ports: slice(rest, colon + 1), inBrackets: false } };
+}
+
+function readHost(host: Piece, inBrackets: boolean): Read<Destination['target']> {
+  const { text } = host;
+  if (text === '') return { mistake: invalid(host, 'the host is missing', 'write * for every host') };
+  const isIpv6 = text.includes(':');
+  if (isIpv6 || /^[\d./]+$/.test(text)) return readPrefix(host);
+  if (inBrackets) return { mistake: invalid(host, 'in brackets only an IPv6 address or prefix may stand') };
+  if (text === '*') return { value: { kind: 'any' } };
+  const group = GROUPS.find((known) => known === text);
+  return group === undefined ? readName(host) : { value: { kind: 'group', group } };
+}
+
+function readPrefix(host: Piece): Read<Destination['target']> {
+  const { text } = host;
+  const prefix = parsePrefix(text);
+  if (prefix === undefined) {
+    const hint = text.includes(':') ? 'ports after an IPv6 address need brackets: [2001:db8::1]:443' : undefined;
+    return { mistake: invalid(host, `${text.includes(':') ? 'no IPv6' : 'no IPv4'} address or prefix`, hint) };
+  }
+  const unmapped = unmapAddress(prefix.address);
+  if (unmapped.family !== prefix.address.family) {
+    const hint = `the packets are IPv4: write ${formatAddress(unmapped)}`;
+    return { mistake: invalid(host, 'an IPv4-mapped IPv6 address matches no packet', hint) };
+  }
+  if (!prefixHasHostBits(text)) return { value: { kind: 'prefix', prefix } };
+  const message = `the address has bits set beyond its prefix length /${prefix.length}`;
+  const hint = `the network is ${formatPrefix(prefix)}`;
+  return { mistake: { code: 'host-bits-set', message, hint, part: host } };
+}
+
+/** A single label needs a final dot, so that a group with a typing mistake is not taken for a name. */
+function readName(host: Piece): Read<Destination['target']> {
+  const isAbsolute = host.text.endsWith('.');
+  const name = (isAbsolute ? host.text.slice(0, -1) : host.text).toLowerCase();
+  const labels = name.split('.');
+  if (/\P{ASCII}/u.test(name)) {
+    return { mistake: invalid(host, 'a name with other than ASCII letters is written in punycode (xn--...)') };
+  }
+  if (name.includes('*')) {
+    const message = 'wildcards in names cannot be enforced by this version yet, so the file is refused';
+    return { mistake: { code: 'not-yet-enforced', message, hint: 'name each host', part: host } };
+  }
+  if (
+    name.length > MAX_NAME_LENGTH ||
+    !labels.every((label) => LABEL.test(label)) ||
+    /^\d+$/.test(labels.at(-1) ?? '')
+  ) {
+    const hint = host.text.includes('/') ? 'only addresses have a prefix length' : undefined;
+    return { mistake: invalid(host, 'no host name, address or group', hint) };
+  }
+  if (labels.length > 1 || isAbsolute) return { value: { kind: 'name', name } };
+  const hint = didYouMean(name, GROUPS) ?? `a host name without a dot ends in one: "${name}."`;
+  return { mistake: invalid(host, `no group (${GROUPS.join(', ')}), and a name has a dot`, hint) };
+}
+
+function readPorts(list: Piece): Read<readonly PortRange[] | undefined> {
+  if (list.text === '*') return { value: undefined };
+  const entries = list.text.split(',');
+  if (entries.length > MAX_PORTS) {
+    const message = `${entries.length} ports, at most ${MAX_PORTS} are allowed`;
+    return { mistake: { code: 'too-long', message, part: list } };
+  }
+  const ports: PortRange[] = [];
+  let from = 0;
+  for (const entry of entries) {
+    const range = entry === '*' ? undefined : parsePortRange(entry);
+    if (range === undefined || range.first === 0) return { mistake: badPort(slice(list, from, from + entry.length)) };
+    ports.push(range);
+    from += entry.length + 1;
+  }
+  return { value: ports };
+}
+
+function badPort(entry: Piece): DestinationMistake {
+  const port = SERVICE_PORTS.get(entry.text.toLowerCase());
+  const [first, last] = entry.text.split('-').map(Number);
+  const isBackwards = first !== undefined && last !== undefined && first > last;
+  const hint =
+    port !== undefined ? `did you mean ${port}?` : isBackwards ? `did you mean ${last}-${first}?` : undefined;
+  const message = 'a port is a number from 1 to 65535, a range 8000-8100, a list 80,443, or *';
+  return invalid(entry, message, hint);
+}
+
+function invalid(part: Piece, message: string, hint?: string): DestinationMistake {
+  return { code: 'invalid-destination', message, hint, part: { from: part.from, to: part.to } };
+}
+
+function piece(text: string, from: number): Piece {
+  return { text, from, to: from + text.length };
+}
+
+function slice(whole: Piece, from: number, to: number = whole.text.length): Piece {
+  return piece(whole.text.slice(from, to), whole.from + from);
+}

@@ -1,0 +1,23 @@
+/** JSON Schema (draft 7, which editors know best) of the files, for completion and checks while typing. */
+import { z } from 'zod';
+import { policySchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
+
+/** Of `/etc/pointsman/policies/*.yaml`. */
+export function policyJsonSchema(): object {
+  return jsonSchema(policySchema, 'Pointsman policy', 'What one application may connect to, and by which way out.');
+}
+
+/** Of `/etc/pointsman/uplinks/*.yaml`. */
+export function uplinkJsonSchema(): object {
+  return jsonSchema(uplinkSchema, 'Pointsman uplink', 'One way out of this machine.');
+}
+
+/** Of `/etc/pointsman/default.yaml`. */
+export function systemDefaultJsonSchema(): object {
+  return jsonSchema(systemDefaultSchema, 'Pointsman system default', 'What holds for programs without a policy.');
+}
+
+function jsonSchema(schema: z.ZodType, title: string, description: string): object {
+  const { $schema, ...body } = z.toJSONSchema(schema, { target: 'draft-7' });
+  return { $schema, title, description, ...body };
+}

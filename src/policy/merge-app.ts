@@ -1,0 +1,101 @@
+/** Merging for one application. */
+import type { Diagnostic } from './diagnostic.ts';
+import type { EffectivePolicy, EffectiveRule, Stated } from './effective-policy.ts';
+import { layerStrength } from './layers.ts';
+import type { Layer, Match, Otherwise, Policy, Rule, Via } from './model.ts';
+import { type AppSource, diagnosticAt, matchKey } from './policy-source.ts';
+
+/**
+ * The effective policy of the application that all `sources` are about: one source a layer, strongest first, at least one.
+ * Conflicts with other applications are not looked at.
+ */
+export function mergeApp(sources: readonly AppSource[]): {
+  readonly policy: EffectivePolicy;
+  readonly diagnostics: readonly Diagnostic[];
+} {
+  const [strongest] = sources;
+  if (strongest === undefined) throw new RangeError('an application has at least one file');
+  const diagnostics: Diagnostic[] = [];
+  const policies = sources.flatMap((source) => {
+    if (source.kind === 'broken') return [];
+    return [
+      {
+        layer: source.layer,
+        policy: source.layer === 'answers' ? narrowing(source.policy, diagnostics) : source.policy,
+      },
+    ];
+  });
+  const match = matchesOf(sources, diagnostics);
+  const broken = sources.find((source) => source.kind === 'broken');
+  if (match.length === 0 && broken === undefined) {
+    const message = `no file says which programs are ${strongest.policy.app}: its rules hold for none`;
+    diagnostics.push(diagnosticAt(strongest.policy.at, 'warning', 'no-match', message, 'add a `match` list'));
+  }
+  const name = policies.find(({ policy }) => policy.name !== undefined)?.policy.name;
+  const otherwise = firstStated<Otherwise>(policies.map(({ layer, policy }) => ({ layer, value: policy.otherwise })));
+  const via = firstStated<Via>(policies.map(({ layer, policy }) => ({ layer, value: policy.via })));
+  const policy: EffectivePolicy = {
+    app: strongest.policy.app,
+    ...(name === undefined ? {} : { name }),
+    match,
+    rules: policies.flatMap(({ layer, policy }) => policy.rules.map((rule) => effectiveRule(rule, layer, via))),
+    ...(otherwise === undefined ? {} : { otherwise }),
+    ...(via === undefined ? {} : { via }),
+    ...(broken?.kind === 'broken' ? { blocked: { because: broken.policy.because } } : {}),
+    files: sources.map((source) => ({ file: source.policy.file, layer: source.layer })),
+  };
+  return { policy, diagnostics };
+}
+
+/**
+ * A `via` for the whole application from a stronger layer also replaces the `via` of single rules below it: otherwise a
+ * package could send by any way what the administrator wants to leave by one.
+ */
+function effectiveRule(rule: Rule, layer: Layer, via: Stated<Via> | undefined): EffectiveRule {
+  if (via === undefined || layerStrength(via.layer) <= layerStrength(layer)) return { ...rule, layer };
+  return { to: rule.to, do: rule.do, at: rule.at, layer };
+}
+
+function firstStated<T>(
+  values: readonly { readonly layer: Layer; readonly value: T | undefined }[],
+): Stated<T> | undefined {
+  for (const { layer, value } of values) if (value !== undefined) return { value, layer };
+  return undefined;
+}
+
+/** Every entry once, the strongest layer's first. */
+function matchesOf(sources: readonly AppSource[], diagnostics: Diagnostic[]): Match[] {
+  const byKey = new Map<string, Match>();
+  for (const { layer, policy } of sources) {
+    const [first] = policy.match;
+    if (layer === 'answers') {
+      if (first !== undefined) diagnostics.push(notTaken(first.at, 'a `match` entry'));
+      continue;
+    }
+    for (const match of policy.match) {
+      const key = matchKey(match);
+      if (!byKey.has(key)) byKey.set(key, match);
+    }
+  }
+  return [...byKey.values()];
+}
+
+/** What of an answer holds while no layer can say `ask`: only what takes permissions away. */
+function narrowing(answer: Policy, diagnostics: Diagnostic[]): Policy {
+  for (const rule of answer.rules) if (rule.do === 'allow') diagnostics.push(notTaken(rule.at, 'a rule that allows'));
+  const { via, otherwise } = answer;
+  if (via !== undefined) diagnostics.push(notTaken(via.at, '`via`'));
+  if (otherwise?.do === 'allow') diagnostics.push(notTaken(otherwise.at, '`otherwise: allow`'));
+  return {
+    app: answer.app,
+    match: [],
+    rules: answer.rules.filter((rule) => rule.do !== 'allow'),
+    ...(otherwise === undefined || otherwise.do === 'allow' ? {} : { otherwise }),
+    file: answer.file,
+    at: answer.at,
+  };
+}
+
+function notTaken(at: Rule['at'], what: string): Diagnostic {
+  return diagnosticAt(at, 'warning', 'not-yet-enforced', `${what} in an answer is ignored: answers only narrow`);
+}

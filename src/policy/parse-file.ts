@@ -1,0 +1,90 @@
+/** From a file's bytes to a typed value or to everything that is wrong with them. Nothing here throws, whatever the bytes are. */
+import type { z } from 'zod';
+import { checkSchema, type FileKind } from './check-schema.ts';
+import type { Diagnostic } from './diagnostic.ts';
+import { parseDocument, type YamlDocument } from './document.ts';
+import type { Match, Policy, SystemDefault, Uplink } from './model.ts';
+import { recoverIdentity } from './recover-identity.ts';
+import { createReport, type Report } from './report.ts';
+import { policySchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
+import { readSource } from './source-text.ts';
+import { validatePolicy } from './validate-policy.ts';
+import { builtinSystemDefault, validateSystemDefault } from './validate-system-default.ts';
+import { validateUplink } from './validate-uplink.ts';
+import type { Checking } from './validate-via.ts';
+
+export interface ParseOptions {
+  /** Names of the uplinks that exist. Given, a `via` that names another one gets a warning. */
+  readonly uplinkNames?: readonly string[];
+}
+
+export interface ParsedPolicyFile {
+  /** There only if no diagnostic is an error. */
+  readonly policy?: Policy;
+  /** Who the file is about, as far as it can be told, also where the file has mistakes. */
+  readonly app?: string;
+  readonly match?: readonly Match[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** The file says nothing, and so hides the files of its name in weaker layers. */
+  readonly masked?: true;
+}
+
+/** `file` is the path as diagnostics show it; it is not read. */
+export function parsePolicyFile(file: string, bytes: Uint8Array, options: ParseOptions = {}): ParsedPolicyFile {
+  const { document, report, fields } = readFields('policy', policySchema, file, bytes);
+  if (isBlank(document, report)) return { diagnostics: report.diagnostics(), masked: true };
+  const checked = validatePolicy(fields ?? {}, { document, report, uplinkNames: options.uplinkNames });
+  const diagnostics = report.diagnostics();
+  if (!report.hasErrors()) return { ...checked, diagnostics };
+  const recovered =
+    checked.app === undefined || checked.match.length === 0 ? recoverIdentity(document.source) : checked;
+  const app = checked.app ?? recovered.app;
+  const match = checked.match.length === 0 ? recovered.match : checked.match;
+  return { ...(app === undefined ? {} : { app }), match, diagnostics };
+}
+
+/** `masked`: the file says nothing, so there is no uplink of its name. */
+export function parseUplinkFile(
+  file: string,
+  bytes: Uint8Array,
+): { readonly uplink?: Uplink; readonly diagnostics: readonly Diagnostic[]; readonly masked?: true } {
+  const { document, report, fields } = readFields('uplink', uplinkSchema, file, bytes);
+  if (isBlank(document, report)) return { diagnostics: report.diagnostics(), masked: true };
+  const uplink = validateUplink(fields ?? {}, { document, report });
+  return { ...(uplink === undefined ? {} : { uplink }), diagnostics: report.diagnostics() };
+}
+
+/** An empty file gives the built-in default. */
+export function parseSystemDefaultFile(
+  file: string,
+  bytes: Uint8Array,
+  options: ParseOptions = {},
+): { readonly systemDefault?: SystemDefault; readonly diagnostics: readonly Diagnostic[] } {
+  const { document, report, fields } = readFields('default', systemDefaultSchema, file, bytes);
+  if (isBlank(document, report)) return { systemDefault: builtinSystemDefault, diagnostics: report.diagnostics() };
+  const checking: Checking = { document, report, uplinkNames: options.uplinkNames };
+  const systemDefault = validateSystemDefault(fields ?? {}, checking);
+  return { ...(systemDefault === undefined ? {} : { systemDefault }), diagnostics: report.diagnostics() };
+}
+
+interface ReadFields<T> {
+  readonly document: YamlDocument;
+  readonly report: Report;
+  readonly fields: T | undefined;
+}
+
+function readFields<T>(kind: FileKind, schema: z.ZodType<T>, file: string, bytes: Uint8Array): ReadFields<T> {
+  const { source, flaws } = readSource(file, bytes);
+  const report = createReport(source);
+  for (const { code, message, from, to } of flaws) report.error({ from, to }, { code, message });
+  const isTooLarge = flaws.some((flaw) => flaw.code === 'file-too-large');
+  if (isTooLarge)
+    return { document: { source, value: undefined, empty: false, root: null }, report, fields: undefined };
+  const document = parseDocument(source, report);
+  const isUnreadable = document.empty || (document.value === undefined && report.hasErrors());
+  return { document, report, fields: isUnreadable ? undefined : checkSchema(schema, kind, document, report) };
+}
+
+function isBlank(document: YamlDocument, report: Report): boolean {
+  return document.empty && !report.hasErrors();
+}

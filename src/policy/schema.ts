@@ -1,0 +1,224 @@
+/**
+ * The language as zod schemas: the one source of what is checked, of the JSON Schema files, and of the words that suggestions
+ * are taken from. What a schema cannot say (destinations, contradictions) is checked by the `validate-*` files.
+ */
+import { z } from 'zod';
+import { MAX_LIST_ENTRIES } from './document.ts';
+import type { UplinkType, Verb } from './model.ts';
+
+export const LANGUAGE_VERSION = 1;
+export const DEFAULT_PRIORITY = 100;
+const MAX_PRIORITY = 1000;
+const MAX_UID = 4_294_967_294;
+const MAX_APP_LENGTH = 255;
+/** PATH_MAX (linux/limits.h) less the final NUL. */
+const MAX_PATH_LENGTH = 4095;
+
+export const APP_PATTERN: RegExp = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,254}$/;
+const UPLINK_NAME = /^[a-z][a-z0-9-]{0,14}$/;
+/** What dev_valid_name (net/core/dev.c) accepts, less what nft or a shell would read in another way. */
+const DEVICE_NAME = /^(?!\.\.?$)[A-Za-z0-9._@+-]{1,15}$/;
+const ABSOLUTE_PATH = /^(?!.*\/\.\.?(?:\/|$))(?:\/[^/\n]+)+$/;
+const UNIT_NAME = /^[A-Za-z0-9:_.\\@-]+\.(?:service|scope|slice|socket|mount|swap)$/;
+/** useradd(8) with the capitals that other sources of users have. */
+const USER_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?$/;
+const ONE_LINE = /^\S(?:.*\S)?$/;
+
+export interface ConstraintFields {
+  readonly name?: string | readonly (string | undefined)[] | undefined;
+  readonly type?: UplinkType | readonly (UplinkType | undefined)[] | undefined;
+  readonly metered?: boolean | undefined;
+  readonly roaming?: boolean | undefined;
+  readonly trusted?: boolean | undefined;
+  readonly encrypted?: boolean | undefined;
+}
+
+export interface ViaFields {
+  readonly require?: ConstraintFields | undefined;
+  readonly prefer?: ConstraintFields | undefined;
+  readonly avoid?: ConstraintFields | undefined;
+  readonly prohibit?: ConstraintFields | undefined;
+  readonly else?: 'block' | 'any' | undefined;
+}
+
+export interface MatchFields {
+  readonly exec?: string | undefined;
+  readonly cgroup?: string | undefined;
+  readonly unit?: string | undefined;
+  readonly user?: string | number | undefined;
+}
+
+export interface RuleFields {
+  readonly to?: string | readonly (string | undefined)[] | undefined;
+  readonly do?: Verb | undefined;
+  readonly via?: ViaFields | undefined;
+}
+
+/** What a file says, as far as the schema accepts it: anything may be missing, because the file may have mistakes. */
+export interface PolicyFields {
+  readonly app?: string | undefined;
+  readonly name?: string | undefined;
+  readonly match?: readonly (MatchFields | undefined)[] | undefined;
+  readonly rules?: readonly (RuleFields | undefined)[] | undefined;
+  readonly otherwise?: Verb | undefined;
+  readonly via?: ViaFields | undefined;
+}
+
+export interface UplinkFields {
+  readonly uplink?: string | undefined;
+  readonly device?: string | undefined;
+  readonly priority?: number | undefined;
+  readonly type?: UplinkType | undefined;
+  readonly metered?: boolean | undefined;
+  readonly roaming?: boolean | undefined;
+  readonly trusted?: boolean | undefined;
+  readonly encrypted?: boolean | undefined;
+  readonly gateway?: { readonly v4?: string | undefined; readonly v6?: string | undefined } | undefined;
+}
+
+export interface SystemDefaultFields {
+  readonly otherwise?: Verb | undefined;
+  readonly via?: ViaFields | undefined;
+  readonly unknown?: Verb | undefined;
+  readonly whenAway?: 'closed' | 'open' | undefined;
+}
+
+const version = z.literal(LANGUAGE_VERSION).describe('Version of the policy language.');
+const verb = z.enum(['allow', 'deny', 'drop']);
+const uplinkType = z.enum(['ethernet', 'wifi', 'cellular', 'vpn', 'satellite', 'bluetooth', 'other']);
+const uplinkName = z
+  .string()
+  .regex(UPLINK_NAME, 'an uplink name starts with a letter and has at most 15 of a-z, 0-9 and -');
+const path = z
+  .string()
+  .max(MAX_PATH_LENGTH)
+  .regex(ABSOLUTE_PATH, 'the path must be absolute, without "//", "/./", "/../" and a "/" at its end');
+const property = {
+  metered: z.boolean().describe('Traffic costs money or counts against a limit.').optional(),
+  roaming: z.boolean().describe('Uses the network of a foreign operator.').optional(),
+  trusted: z.boolean().describe('The network is under control of someone you trust.').optional(),
+  encrypted: z.boolean().describe('Everything that leaves by it is encrypted, as in a VPN.').optional(),
+};
+
+const constraintShape = {
+  name: oneOrList(uplinkName).describe('Name of an uplink, or a list of which any will do.').optional(),
+  type: oneOrList(uplinkType).describe('Type of uplink, or a list of which any will do.').optional(),
+  ...property,
+};
+const constraint = z.strictObject(constraintShape);
+
+const viaShape = {
+  require: constraint.describe('Every one of these must hold for an uplink to be used.').optional(),
+  prefer: constraint.describe('Uplinks for which these hold come first.').optional(),
+  avoid: constraint.describe('Uplinks for which these hold come last.').optional(),
+  prohibit: constraint.describe('An uplink for which one of these holds is never used.').optional(),
+  else: z.enum(['block', 'any']).describe('When no uplink will do: refuse (block), or take any that is up.').optional(),
+};
+const via = z.strictObject(viaShape);
+
+const matchShape = {
+  exec: path.describe('Absolute path of the executable.').optional(),
+  cgroup: path.describe('Path of a cgroup below the cgroup2 root; covers everything inside it.').optional(),
+  unit: z
+    .string()
+    .max(255)
+    .regex(UNIT_NAME, 'no systemd unit name such as "example.service"')
+    .describe('systemd unit.')
+    .optional(),
+  user: z
+    .union([z.string().regex(USER_NAME, 'no user name or uid'), z.int().min(0).max(MAX_UID)])
+    .describe('User name or uid.')
+    .optional(),
+};
+const matchEntry = z.strictObject(matchShape).meta({ minProperties: 1, maxProperties: 1 });
+
+const ruleShape = {
+  to: oneOrList(z.string().min(1)).describe('Destination HOST[:PORTS][/PROTOCOL], or a list of them.'),
+  do: verb.describe('What happens to a connection that goes there.'),
+  via: via.describe('Which way out it takes.').optional(),
+};
+const rule = z.strictObject(ruleShape);
+
+const existing = z.literal('keep').describe('Connections that exist when the uplink changes stay as they are.');
+const policyShape = {
+  pointsman: version,
+  app: z
+    .string()
+    .max(MAX_APP_LENGTH)
+    .regex(APP_PATTERN, 'an app id has letters, digits and ". _ + -", such as org.example.Mail')
+    .describe('Identity of the application: reverse-DNS or package name.'),
+  name: z
+    .string()
+    .max(128)
+    .regex(ONE_LINE, 'the name must be one line of text')
+    .describe('Name for people.')
+    .optional(),
+  match: z
+    .array(matchEntry)
+    .max(MAX_LIST_ENTRIES)
+    .describe('What a process must be to be this application.')
+    .optional(),
+  rules: z.array(rule).max(MAX_LIST_ENTRIES).describe('Tried in this order; the first that fits decides.').optional(),
+  otherwise: verb.describe('What happens when no rule fits.').optional(),
+  via: via.describe('Which way out, for every allow that states none of its own.').optional(),
+  existing: existing.optional(),
+};
+
+const uplinkShape = {
+  pointsman: version,
+  uplink: uplinkName.describe('Name of the uplink; the same as the name of the file.'),
+  device: z
+    .string()
+    .regex(DEVICE_NAME, 'a device name has 1 to 15 letters, digits and ". _ @ + -"')
+    .describe('Network device, as `ip link` names it.'),
+  priority: z
+    .int()
+    .min(0)
+    .max(MAX_PRIORITY)
+    .describe('Among equals the lower is taken first. 100 if absent.')
+    .optional(),
+  type: uplinkType.describe('Kind of network. `other` if absent.').optional(),
+  ...property,
+  gateway: z
+    .strictObject({
+      v4: z.string().describe('IPv4 address of the next hop.').optional(),
+      v6: z.string().describe('IPv6 address of the next hop.').optional(),
+    })
+    .describe('Next hops, where the default routes of the kernel do not tell them.')
+    .optional(),
+};
+
+const systemDefaultShape = {
+  pointsman: version,
+  otherwise: verb
+    .describe('For programs without a policy, and policies without `otherwise`. `allow` if absent.')
+    .optional(),
+  via: via.describe('Which way out, for programs without a policy.').optional(),
+  unknown: verb.describe('For packets whose program cannot be found out. As `otherwise` if absent.').optional(),
+  whenAway: z
+    .enum(['closed', 'open'])
+    .describe('New connections that need the daemon while it is not running: refused (closed) or let through (open).')
+    .optional(),
+};
+
+export const policySchema: z.ZodType<PolicyFields> = z.strictObject(policyShape);
+export const uplinkSchema: z.ZodType<UplinkFields> = z.strictObject(uplinkShape);
+export const systemDefaultSchema: z.ZodType<SystemDefaultFields> = z.strictObject(systemDefaultShape);
+
+/** Which map of a file a key stands in. */
+export type Context = 'policy' | 'uplink' | 'default' | 'match' | 'rules' | 'via' | 'constraint' | 'gateway';
+
+export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
+  policy: Object.keys(policyShape),
+  uplink: Object.keys(uplinkShape),
+  default: Object.keys(systemDefaultShape),
+  match: Object.keys(matchShape),
+  rules: Object.keys(ruleShape),
+  via: Object.keys(viaShape),
+  constraint: Object.keys(constraintShape),
+  gateway: ['v4', 'v6'],
+};
+
+function oneOrList<T extends z.ZodType<string>>(entry: T): z.ZodUnion<[T, z.ZodArray<T>]> {
+  return z.union([entry, z.array(entry).min(1).max(MAX_LIST_ENTRIES)]);
+}

@@ -1,0 +1,28 @@
+/** Words of the language that this version knows but cannot enforce: refused by name, never silently accepted. */
+import type { Context } from './schema.ts';
+
+export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
+  policy: ['accept', 'needs', 'protect', 'limit'],
+  uplink: ['bandwidth', 'rtt', 'loss', 'validated'],
+  default: ['accept', 'protect', 'limit'],
+  match: ['script', 'flatpak', 'snap', 'package', 'container', 'group'],
+  rules: ['needs', 'protect', 'limit', 'existing'],
+  via: [],
+  constraint: ['bandwidth', 'rtt', 'loss', 'validated'],
+  gateway: [],
+};
+
+/** By the key that they are a value of. */
+export const UNENFORCED_VALUES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['do', ['ask']],
+  ['otherwise', ['ask']],
+  ['unknown', ['ask']],
+  ['else', ['wait']],
+  ['existing', ['drain', 'abort']],
+]);
+
+/** `what`: the words as the file has them. */
+export function notYetEnforced(what: string): { readonly code: 'not-yet-enforced'; readonly message: string } {
+  const message = `${what} cannot be enforced by this version yet, so the file is refused rather than half enforced`;
+  return { code: 'not-yet-enforced', message };
+}

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { mergePolicies } from './merge.ts';
+import type { Uplink, Via } from './model.ts';
+import { builtinSystemDefault } from './validate-system-default.ts';
+import { unknownUplinks } from './unknown-uplinks.ts';
+
+const at = (line: number) => ({ file: '/p/a', line, column: 3 });
+const via = (line: number, name: string): Via => ({ require: {}, prefer: { name: [name] }, avoid: {}, prohibit: {}, else: 'any', at: at(line) });
+const wifi: Uplink = {
+  name: 'wifi',
+  device: 'wlan0',
+  priority: 100,
+  properties: { type: 'wifi', metered: false, roaming: false, trusted: false, encrypted: false },
+  gateways: {},
+  at: { file: '/u/wifi', line: 1, column: 1 },
+};
+
+describe('unknownUplinks', () => {
+  it('unknownUplinks names each `via` with an uplink that is not there, and what may have been meant', () => {
+    const { apps } = mergePolicies([
+      {
+        layer: 'package',
+        policies: [
+          {
+            app: 'a',
+            match: [],
+            rules: [
+              { to: [], do: 'allow', via: via(4, 'wifi'), at: at(3) },
+              { to: [], do: 'allow', via: via(6, 'wify'), at: at(5) },
+            ],
+            via: via(8, 'cellular'),
+            file: '/p/a',
+            at: at(1),
+          },
+        ],
+      },
+    ]);
+    const systemDefault = { ...builtinSystemDefault, via: via(99, 'nowhere') };
+    const found = unknownUplinks({ apps, uplinks: [wifi], systemDefault });
+    expect(found.map(({ line, message, hint }) => [line, message, hint])).toEqual([
+      [99, 'there is no uplink "nowhere"', undefined],
+      [8, 'there is no uplink "cellular"', undefined],
+      [6, 'there is no uplink "wify"', 'did you mean "wifi"?'],
+    ]);
+  });
+});

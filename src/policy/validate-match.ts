@@ -1,0 +1,54 @@
+/** `match` from a file's fields. */
+import { keySpanOf, type Path, spanOf } from './document.ts';
+import type { Match, SourceLocation } from './model.ts';
+import { matchKey } from './policy-source.ts';
+import { locationOf } from './report.ts';
+import { CONTEXT_KEYS, type MatchFields } from './schema.ts';
+import { UNENFORCED_KEYS } from './unenforced.ts';
+import type { Checking } from './validate-via.ts';
+
+export function validateMatch(entries: readonly (MatchFields | undefined)[], checking: Checking): readonly Match[] {
+  const { document, report } = checking;
+  const seen = new Set<string>();
+  const matches: Match[] = [];
+  for (const [index, entry] of entries.entries()) {
+    if (entry === undefined) continue;
+    const path = ['match', index];
+    checkOneKind(entry, path, checking);
+    for (const match of matchesOf(entry, locationOf(document.source, spanOf(document, path)))) {
+      const key = matchKey(match);
+      if (seen.has(key)) {
+        const message = 'the same entry stands above already';
+        report.warning(spanOf(document, path), { code: 'duplicate-entry', message });
+      } else {
+        matches.push(match);
+      }
+      seen.add(key);
+    }
+  }
+  return matches;
+}
+
+/** Several kinds in one entry could mean "all of these" or "any": one entry, one kind. */
+function checkOneKind(entry: MatchFields, path: Path, checking: Checking): void {
+  const { document, report } = checking;
+  const kinds = [...CONTEXT_KEYS.match, ...UNENFORCED_KEYS.match].filter((kind) => Object.hasOwn(entry, kind));
+  if (Object.keys(entry).length === 0) {
+    const message = `a match entry names one of ${CONTEXT_KEYS.match.join(', ')}`;
+    report.error(spanOf(document, path), { code: 'invalid-match', message });
+  }
+  const second = kinds[1];
+  if (second === undefined) return;
+  const message = 'a match entry has one kind';
+  const hint = 'entries of the list add up: give each kind its own "- "';
+  report.error(keySpanOf(document, [...path, second]), { code: 'invalid-match', message, hint });
+}
+
+function matchesOf(entry: MatchFields, at: SourceLocation): readonly Match[] {
+  const matches: Match[] = [];
+  if (entry.exec !== undefined) matches.push({ kind: 'exec', path: entry.exec, at });
+  if (entry.cgroup !== undefined) matches.push({ kind: 'cgroup', path: entry.cgroup, at });
+  if (entry.unit !== undefined) matches.push({ kind: 'unit', unit: entry.unit, at });
+  if (entry.user !== undefined) matches.push({ kind: 'user', user: String(entry.user), at });
+  return matches;
+}

@@ -1,0 +1,81 @@
+/** `via` from a file's fields, and the contradictions in it. */
+import { type Path, spanOf, type YamlDocument } from './document.ts';
+import type { PropertyConstraint, UplinkType, Via } from './model.ts';
+import { locationOf, quoted, type Report } from './report.ts';
+import type { ConstraintFields, ViaFields } from './schema.ts';
+import { didYouMean } from './suggestion.ts';
+
+/** What the checks of a file have in common. */
+export interface Checking {
+  readonly document: YamlDocument;
+  readonly report: Report;
+  /** Names of the uplinks that exist; absent where they are not known, and are then not checked. */
+  readonly uplinkNames?: readonly string[] | undefined;
+}
+
+type Word = 'require' | 'prefer' | 'avoid' | 'prohibit';
+const WORDS: readonly Word[] = ['require', 'prefer', 'avoid', 'prohibit'];
+const FLAGS = ['metered', 'roaming', 'trusted', 'encrypted'] as const;
+
+export function validateVia(fields: ViaFields, path: Path, checking: Checking): Via {
+  const { document, report } = checking;
+  const via: Via = {
+    require: constraintOf(fields.require),
+    prefer: constraintOf(fields.prefer),
+    avoid: constraintOf(fields.avoid),
+    prohibit: constraintOf(fields.prohibit),
+    else: fields.else ?? 'block',
+    at: locationOf(document.source, spanOf(document, path)),
+  };
+  for (const property of contradictions(via.require, via.prohibit)) {
+    const message = `${quoted(property)}: no uplink can meet what is required and also prohibited`;
+    report.error(spanOf(document, [...path, 'prohibit', property]), { code: 'contradiction', message });
+  }
+  for (const property of contradictions(via.prefer, via.avoid)) {
+    const message = `${quoted(property)}: preferred and avoided at once has no effect`;
+    report.warning(spanOf(document, [...path, 'avoid', property]), { code: 'contradiction', message });
+  }
+  for (const word of WORDS) warnOfUnknownUplinks(fields[word], [...path, word, 'name'], checking);
+  return via;
+}
+
+function constraintOf(fields: ConstraintFields | undefined): PropertyConstraint {
+  if (fields === undefined) return {};
+  const constraint: { -readonly [K in keyof PropertyConstraint]: PropertyConstraint[K] } = {};
+  if (fields.name !== undefined) constraint.name = listOf<string>(fields.name);
+  if (fields.type !== undefined) constraint.type = listOf<UplinkType>(fields.type);
+  for (const flag of FLAGS) {
+    const wanted = fields[flag];
+    if (wanted !== undefined) constraint[flag] = wanted;
+  }
+  return constraint;
+}
+
+function listOf<T extends string>(value: T | readonly (T | undefined)[]): readonly T[] {
+  if (typeof value === 'string') return [value];
+  return value.filter((entry) => entry !== undefined);
+}
+
+/** Properties of which every wanted value is also among the unwanted. */
+function contradictions(wanted: PropertyConstraint, unwanted: PropertyConstraint): readonly string[] {
+  const flags = FLAGS.filter((flag) => wanted[flag] !== undefined && wanted[flag] === unwanted[flag]);
+  const lists = (['name', 'type'] as const).filter((list) => {
+    const values: readonly string[] = wanted[list] ?? [];
+    const refused: ReadonlySet<string> = new Set<string>(unwanted[list] ?? []);
+    return values.length > 0 && values.every((value) => refused.has(value));
+  });
+  return [...flags, ...lists];
+}
+
+function warnOfUnknownUplinks(fields: ConstraintFields | undefined, path: Path, checking: Checking): void {
+  const { document, report, uplinkNames } = checking;
+  const names = fields?.name;
+  if (uplinkNames === undefined || names === undefined) return;
+  const entries = typeof names === 'string' ? [names] : names;
+  for (const [index, name] of entries.entries()) {
+    if (name === undefined || uplinkNames.includes(name)) continue;
+    const span = spanOf(document, typeof names === 'string' ? path : [...path, index]);
+    const hint = didYouMean(name, uplinkNames);
+    report.warning(span, { code: 'unknown-uplink', message: `there is no uplink ${quoted(name)}`, hint });
+  }
+}
