@@ -78,6 +78,19 @@ function nameStates(rules: readonly EffectiveRule[], facts: Facts): Map<string, 
   return states;
 }
 
+/** Everything a part depends on but the names' addresses: policies with equal keys share one part. */
+export function partKey(policy: EffectivePolicy): string {
+  const via = (value: Via | undefined): string =>
+    value === undefined ? '' : JSON.stringify({ ...value, at: undefined });
+  const rules = policy.rules.map((r) => `${r.do}${via(r.via)}:${r.to.map(({ text }) => text).join()}`);
+  return [
+    policy.blocked === undefined ? '' : 'blocked',
+    policy.otherwise?.value.do ?? '',
+    via(policy.via?.value),
+    ...rules,
+  ].join('\n');
+}
+
 export function compileApp(
   policy: EffectivePolicy,
   systemDefault: SystemDefault,
@@ -90,13 +103,21 @@ export function compileApp(
   const rules: Rule[] = [];
   if (policy.blocked !== undefined) rules.push(rule(goto(CHAIN.deny)));
   else {
-    for (const { to, do: verb, via: own } of policy.rules) rules.push(...builder.rules(to, builder.target(verb, own ?? via), facts, nowMs));
+    for (const { to, do: verb, via: own } of policy.rules)
+      rules.push(...builder.rules(to, builder.target(verb, own ?? via), facts, nowMs));
     const { do: verb } = policy.otherwise?.value ?? systemDefault.otherwise;
-    rules.push(rule(goto(builder.target(verb, via ?? (policy.otherwise === undefined ? systemDefault.via : undefined)))));
+    rules.push(
+      rule(goto(builder.target(verb, via ?? (policy.otherwise === undefined ? systemDefault.via : undefined)))),
+    );
   }
   const aboutLoopback = policy.rules.filter(({ to }) => to.some(namesLoopback));
   const loopbackRules = aboutLoopback.flatMap(({ to, do: verb }) =>
-    builder.rules(to.filter(namesLoopback), verb === 'allow' ? CHAIN.acceptLoopback : builder.target(verb, undefined), facts, nowMs),
+    builder.rules(
+      to.filter(namesLoopback),
+      verb === 'allow' ? CHAIN.acceptLoopback : builder.target(verb, undefined),
+      facts,
+      nowMs,
+    ),
   );
   return {
     chain: builder.chain('app', rules),

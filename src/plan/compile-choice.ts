@@ -1,11 +1,13 @@
 /** What a `via` comes to right now: one short chain a constraint, so that a change of uplinks changes just these. */
+import type { Family } from '../net/address.ts';
 import { chooseUplink } from '../policy/choose-uplink.ts';
+import type { UplinkChoice } from '../policy/decision.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { Via } from '../policy/model.ts';
 import { CHAIN } from './compile-app.ts';
 import { goto, inSet, is, rule } from './nft/expressions.ts';
-import type { Chain } from './nft/ruleset.ts';
+import type { Chain, Rule } from './nft/ruleset.ts';
 
 /** Sets of directly connected networks. */
 export const ON_LINK4 = 'on_link4';
@@ -13,25 +15,28 @@ export const ON_LINK6 = 'on_link6';
 
 export const acceptVia = (id: number): string => `accept_via_${id}`;
 
+function target(way: UplinkChoice['way']): string {
+  switch (way.kind) {
+    case 'none':
+      return CHAIN.noUplink;
+    case 'uplink':
+      return acceptVia(way.id);
+    case 'local':
+      return CHAIN.acceptLocal;
+    case 'system':
+      return CHAIN.acceptSystem;
+  }
+}
+
+const onLink: readonly Rule[] = [
+  rule(inSet(ON_LINK4, { kind: 'ip daddr' }), goto(CHAIN.acceptLocal)),
+  rule(inSet(ON_LINK6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
+];
+
 export function compileChoice(name: string, via: Via, policySet: PolicySet, facts: Facts): Chain {
-  const [v4, v6] = ([4, 6] as const).map((family) => {
-    const { way } = chooseUplink(via, family, policySet.uplinks, facts.uplinks);
-    switch (way.kind) {
-      case 'none':
-        return CHAIN.noUplink;
-      case 'uplink':
-        return acceptVia(way.id);
-      case 'local':
-        return CHAIN.acceptLocal;
-      case 'system':
-        return CHAIN.acceptSystem;
-    }
-  });
-  const onLink = [
-    rule(inSet(ON_LINK4, { kind: 'ip daddr' }), goto(CHAIN.acceptLocal)),
-    rule(inSet(ON_LINK6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
-  ];
-  if (v4 === undefined || v6 === undefined) throw new RangeError('two families');
-  if (v4 === v6) return { name, rules: [...onLink, rule(goto(v4))] };
-  return { name, rules: [...onLink, rule(is({ kind: 'meta nfproto' }, 'ipv4'), goto(v4)), rule(goto(v6))] };
+  const choose = (family: Family) => target(chooseUplink(via, family, policySet.uplinks, facts.uplinks).way);
+  const v4 = choose(4);
+  const v6 = choose(6);
+  const last = v4 === v6 ? [rule(goto(v4))] : [rule(is({ kind: 'meta nfproto' }, 'ipv4'), goto(v4)), rule(goto(v6))];
+  return { name, rules: [...onLink, ...last] };
 }

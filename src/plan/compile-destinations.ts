@@ -9,7 +9,14 @@ import { groupPrefixes } from '../policy/groups.ts';
 import { destinationProtocols } from '../policy/match-destination.ts';
 import type { Destination } from '../policy/model.ts';
 import type { ContentNames } from './content-name.ts';
-import { type AddressInterval, addressElements, EVERY_PORT, portElements, type ServiceBox, serviceElements } from './nft/elements.ts';
+import {
+  type AddressInterval,
+  addressElements,
+  EVERY_PORT,
+  portElements,
+  type ServiceBox,
+  serviceElements,
+} from './nft/elements.ts';
 import { inSet } from './nft/expressions.ts';
 import type { Expression, Field, KeyType, NftSet, SetElement } from './nft/ruleset.ts';
 
@@ -34,7 +41,11 @@ interface Target {
 /** An entry's addresses; for a name those that are known and alive. */
 function targetsOf(entry: Destination, facts: Facts, nowMs: number): Target[] {
   const prefixes =
-    entry.target.kind === 'prefix' ? [entry.target.prefix] : entry.target.kind === 'group' ? groupPrefixes(entry.target.group) : [];
+    entry.target.kind === 'prefix'
+      ? [entry.target.prefix]
+      : entry.target.kind === 'group'
+        ? groupPrefixes(entry.target.group)
+        : [];
   const fixed = prefixes.map((prefix) => ({ family: prefix.address.family, address: prefixRange(prefix), entry }));
   if (entry.target.kind !== 'name') return fixed;
   const state = facts.names.get(entry.target.name);
@@ -67,23 +78,35 @@ function boxes(target: Target): ServiceBox[] {
 const anywhere = (entry: Destination): Omit<ServiceBox, 'address'>[] =>
   (destinationProtocols(entry) ?? []).map((protocol) => ({ protocol, ports: portsOf(entry) }));
 
-const isInterval = (element: SetElement): boolean => element.key.some((part) => typeof part !== 'string' && part.first !== part.last);
+const isInterval = (element: SetElement): boolean =>
+  element.key.some((part) => typeof part !== 'string' && part.first !== part.last);
 
 /**
  * A set of fixed elements is named after them. One of names is named after the entries that fill it, so that fresh
  * addresses are an update of its elements; it takes any shape of elements.
  */
 function fixedSet(names: ContentNames, kind: string, key: readonly KeyType[], elements: readonly SetElement[]): NftSet {
-  const text = elements.map((e) => e.key.map((part) => (typeof part === 'string' ? part : `${part.first}-${part.last}`)).join('.')).join();
+  const text = elements
+    .map((e) => e.key.map((part) => (typeof part === 'string' ? part : `${part.first}-${part.last}`)).join('.'))
+    .join();
   return { name: names.name(kind, text), key, flags: elements.some(isInterval) ? ['interval'] : [], elements };
 }
 
-function namedSet(names: ContentNames, kind: string, key: readonly KeyType[], entries: readonly Destination[], elements: readonly SetElement[]): NftSet {
+function namedSet(
+  names: ContentNames,
+  kind: string,
+  key: readonly KeyType[],
+  entries: readonly Destination[],
+  elements: readonly SetElement[],
+): NftSet {
   const text = entries.map((entry) => entry.text).join();
   return { name: names.name(kind, text), key, flags: key.length > 1 ? ['interval', 'timeout'] : ['timeout'], elements };
 }
 
-function unknownMatches(entries: readonly Destination[], names: ContentNames): { sets: NftSet[]; matches: Expression[][] } {
+function unknownMatches(
+  entries: readonly Destination[],
+  names: ContentNames,
+): { sets: NftSet[]; matches: Expression[][] } {
   if (entries.length === 0) return { sets: [], matches: [] };
   if (entries.some((entry) => destinationProtocols(entry) === undefined)) return { sets: [], matches: [[]] };
   const set = fixedSet(names, 'ports', ['inet_proto', 'inet_service'], portElements(entries.flatMap(anywhere)));
@@ -109,7 +132,11 @@ export function compileDestinations(
     sets.push(set);
     matches.push([inSet(set.name, ...fields)]);
   };
-  if (any.length > 0) look(fixedSet(names, 'ports', ['inet_proto', 'inet_service'], portElements(any.flatMap(anywhere))), ...SERVICE_FIELDS);
+  if (any.length > 0)
+    look(
+      fixedSet(names, 'ports', ['inet_proto', 'inet_service'], portElements(any.flatMap(anywhere))),
+      ...SERVICE_FIELDS,
+    );
 
   const byName = entries.filter(({ target }) => target.kind === 'name');
   const targets = entries.flatMap((entry) => targetsOf(entry, facts, nowMs));
@@ -118,20 +145,29 @@ export function compileDestinations(
     const addressKey = [ADDRESS_TYPES[family]] as const;
     const serviceKey = [ADDRESS_TYPES[family], 'inet_proto', 'inet_service'] as const;
     for (const fromNames of [false, true]) {
-      const here = targets.filter((target) => target.family === family && (target.entry.target.kind === 'name') === fromNames);
-      const whole = addressElements(here.filter(({ entry }) => destinationProtocols(entry) === undefined).map((t) => t.address));
+      const here = targets.filter(
+        (target) => target.family === family && (target.entry.target.kind === 'name') === fromNames,
+      );
+      const whole = addressElements(
+        here.filter(({ entry }) => destinationProtocols(entry) === undefined).map((t) => t.address),
+      );
       const services = serviceElements(here.flatMap(boxes));
       if (fromNames) {
         const wholeNames = byName.filter((entry) => destinationProtocols(entry) === undefined);
         const serviceNames = byName.filter((entry) => destinationProtocols(entry) !== undefined);
         if (wholeNames.length > 0) look(namedSet(names, `names${family}`, addressKey, wholeNames, whole), address);
         if (serviceNames.length > 0) {
-          look(namedSet(names, `name_services${family}`, serviceKey, serviceNames, services), address, ...SERVICE_FIELDS);
+          look(
+            namedSet(names, `name_services${family}`, serviceKey, serviceNames, services),
+            address,
+            ...SERVICE_FIELDS,
+          );
         }
         continue;
       }
       if (whole.length > 0) look(fixedSet(names, `addresses${family}`, addressKey, whole), address);
-      if (services.length > 0) look(fixedSet(names, `services${family}`, serviceKey, services), address, ...SERVICE_FIELDS);
+      if (services.length > 0)
+        look(fixedSet(names, `services${family}`, serviceKey, services), address, ...SERVICE_FIELDS);
     }
   }
   return { sets: [...sets, ...unknown.sets], matches, unknown: unknown.matches };

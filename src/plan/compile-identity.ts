@@ -60,12 +60,16 @@ function cgroupKeys(input: IdentityInput): Keyed[] {
     .map(([level, found]) => ({ field: { kind: 'cgroup', level }, suffix: `cgroup${level}`, found }));
 }
 
+/** A uid as it stands comes before a user's name for it. */
 function userKeys({ index, facts }: IdentityInput): Keyed[] {
   const found = new Map<bigint, AppMatch>();
+  const named: [uid: bigint, match: AppMatch][] = [];
   for (const [user, match] of index.byUser) {
-    const uid = /^\d+$/.test(user) ? Number(user) : facts.users.get(user);
-    if (uid !== undefined && (!found.has(BigInt(uid)) || /^\d+$/.test(user))) found.set(BigInt(uid), match);
+    const uid = facts.users.get(user);
+    if (uid !== undefined) named.push([BigInt(uid), match]);
+    else if (/^\d+$/.test(user)) found.set(BigInt(user), match);
   }
+  for (const [uid, match] of named) if (!found.has(uid)) found.set(uid, match);
   return found.size === 0 ? [] : [{ field: { kind: 'meta skuid' }, suffix: 'user', found }];
 }
 
@@ -119,4 +123,3 @@ export function compileIdentity(
     ),
   };
 }
-

@@ -2,8 +2,9 @@
  * The ruleset: the same base chains always, one map lookup to the application, a few set lookups to the verdict. What an
  * undecided flow comes to is written into its conntrack mark; a decided one takes one map lookup and leaves.
  */
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
+
 import { type Address, type Prefix, prefixRange } from '../net/address.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
 import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { SystemDefault, Via } from '../policy/model.ts';
@@ -49,7 +50,12 @@ const META_MARK = { kind: 'meta mark' } as const;
 const ctBits = (mask: number): { readonly kind: 'ct mark'; readonly mask: number } => ({ ...CT_MARK, mask });
 const metaBits = (mask: number): { readonly kind: 'meta mark'; readonly mask: number } => ({ ...META_MARK, mask });
 
-const hook = (type: Hook['type'], name: Hook['hook'], priority: number): Hook => ({ type, hook: name, priority, policy: 'accept' });
+const hook = (type: Hook['type'], name: Hook['hook'], priority: number): Hook => ({
+  type,
+  hook: name,
+  priority,
+  policy: 'accept',
+});
 
 const isDecided: Expression = is(ctBits(MARK_OURS), MARK_OURS);
 const isReply: Expression = is({ kind: 'ct direction' }, 'reply');
@@ -65,7 +71,12 @@ const housekeeping: readonly Rule[] = [
   rule(is({ kind: 'icmpv6 type' }, ...HOUSEKEEPING_ICMPV6), accept),
   rule(is({ kind: 'meta l4proto' }, IPPROTO_IGMP), accept),
   ...HOUSEKEEPING_DHCP.map(({ source, destination }) =>
-    rule(is({ kind: 'meta l4proto' }, IPPROTO_UDP), is({ kind: 'th sport' }, source), is({ kind: 'th dport' }, destination), accept),
+    rule(
+      is({ kind: 'meta l4proto' }, IPPROTO_UDP),
+      is({ kind: 'th sport' }, source),
+      is({ kind: 'th dport' }, destination),
+      accept,
+    ),
   ),
 ];
 
@@ -103,12 +114,19 @@ const refusals: readonly Chain[] = [
     ],
   },
   { name: 'refuse_no_uplink', rules: [rule({ kind: 'reject', with: 'icmpx no-route' })] },
-  { name: 'ended', comment: 'flows that have lost their permission, or their uplink for good', rules: [rule(goto('refuse'))] },
+  {
+    name: 'ended',
+    comment: 'flows that have lost their permission, or their uplink for good',
+    rules: [rule(goto('refuse'))],
+  },
 ];
 
 const acceptances: readonly Chain[] = [
   { name: CHAIN.acceptSystem, rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_SYSTEM))), rule(accept)] },
-  { name: CHAIN.acceptLocal, rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_LOCAL))), rule(goto('via_local'))] },
+  {
+    name: CHAIN.acceptLocal,
+    rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_LOCAL))), rule(goto('via_local'))],
+  },
   { name: CHAIN.acceptLoopback, rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_LOCAL))), rule(accept)] },
   {
     name: 'via_local',
@@ -156,8 +174,16 @@ function verdictChains(whenAway: SystemDefault['whenAway']): { chains: Chain[]; 
           rule(isNot(metaBits(MARK_OURS), MARK_OURS), accept),
           rule(vmap(metaBits((MARK_OURS | MARK_APP) >>> 0), 'code_of_verdict')),
           rule(isDecided, accept),
-          rule(is(ctBits(MARK_FOREIGN), 0), { kind: 'copy mark', to: 'ct mark', from: 'meta mark', keep: ~MARK_FOREIGN >>> 0 }),
-          rule(isNot(ctBits(MARK_OURS), MARK_OURS), { kind: 'verdict', verdict: { kind: 'jump', chain: 'remember_bitwise' } }),
+          rule(is(ctBits(MARK_FOREIGN), 0), {
+            kind: 'copy mark',
+            to: 'ct mark',
+            from: 'meta mark',
+            keep: ~MARK_FOREIGN >>> 0,
+          }),
+          rule(isNot(ctBits(MARK_OURS), MARK_OURS), {
+            kind: 'verdict',
+            verdict: { kind: 'jump', chain: 'remember_bitwise' },
+          }),
           rule({ kind: 'copy mark', to: 'meta mark', from: 'meta mark', keep: ~MARK_APP >>> 0 }, accept),
         ],
       },
@@ -169,7 +195,11 @@ function verdictChains(whenAway: SystemDefault['whenAway']): { chains: Chain[]; 
           ...ourBits.map((bit) => rule(is(metaBits(bit), bit), setBits('ct mark', bit, bit))),
         ],
       },
-      { name: 'not_asked', comment: 'nobody was there to ask, and the files say: open', rules: [clearCode, rule(accept)] },
+      {
+        name: 'not_asked',
+        comment: 'nobody was there to ask, and the files say: open',
+        rules: [clearCode, rule(accept)],
+      },
     ],
   };
 }
@@ -179,10 +209,19 @@ function identifyChains(input: NftInput, anyLoopback: boolean): { chains: Chain[
   const anyExecutable = input.index.byExecutable.size > 0;
   const ask = rule(goto(CHAIN.ask));
   const identity = anyExecutable ? undefined : compileIdentity(input, '', (part) => part.chain.name);
-  const loopback = anyExecutable || !anyLoopback ? undefined : compileIdentity(input, 'loopback_', (part) => part.loopback?.name ?? CHAIN.acceptLoopback);
+  const loopback =
+    anyExecutable || !anyLoopback
+      ? undefined
+      : compileIdentity(input, 'loopback_', (part) => part.loopback?.name ?? CHAIN.acceptLoopback);
   const loopbackRules = !anyLoopback
     ? [rule(accept)]
-    : [rule(isDecided, accept), ...followsConnection, askForeign, ...(loopback?.rules ?? []), tells ? rule(accept) : ask];
+    : [
+        rule(isDecided, accept),
+        ...followsConnection,
+        askForeign,
+        ...(loopback?.rules ?? []),
+        tells ? rule(accept) : ask,
+      ];
   return {
     maps: [...(identity?.maps ?? []), ...(loopback?.maps ?? [])],
     chains: [
@@ -207,19 +246,20 @@ const onLinkSets = (facts: Facts): NftSet[] => [
   { name: ON_LINK6, key: ['ipv6_addr'], flags: ['interval'], elements: ranges(facts.onLink, 6) },
 ];
 
-const byName = <T extends { readonly name: string }>(items: readonly T[]): Map<string, T> => new Map(items.map((item) => [item.name, item]));
+const byName = <T extends { readonly name: string }>(items: readonly T[]): Map<string, T> =>
+  new Map(items.map((item) => [item.name, item]));
 
 /** Chains, sets and choices of the applications that some map leads to. */
 function reachableParts(input: NftInput): AppPart[] {
   const asked = input.index.byExecutable.size > 0;
-  const used = asked ? [] : [...input.parts.values()];
-  return kernelTells(input) ? [...used, input.defaultPart] : used;
+  const used = new Set(asked ? [] : input.parts.values());
+  return [...(kernelTells(input) ? used.add(input.defaultPart) : used)];
 }
 
 export function compileNft(input: NftInput): Ruleset {
   const { policySet, facts, host } = input;
   const parts = reachableParts(input);
-  const anyLoopback = policySet.apps.some((policy) => input.parts.get(policy)?.loopback !== undefined);
+  const anyLoopback = [...input.parts.values()].some(({ loopback }) => loopback !== undefined);
   const uplinks = compileUplinks(facts.uplinks);
   const verdict = verdictChains(policySet.systemDefault.whenAway);
   const identify = identifyChains(input, anyLoopback);
@@ -240,7 +280,12 @@ export function compileNft(input: NftInput): Ruleset {
     ...identify.chains,
     ...verdict.chains,
     outputChain,
-    { name: 'masquerade', hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE), rules: [rule(vmap(metaBits(MARK_WAY), uplinks.masquerade.name))] },
+    {
+      name: 'source',
+      comment: 'a source address that fits the uplink, for flows that were re-routed after it was chosen',
+      hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE),
+      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.masquerade.name))],
+    },
     {
       name: 'guard',
       comment: 'the last word: a flow marked for an uplink leaves by its device or not at all',
@@ -251,7 +296,13 @@ export function compileNft(input: NftInput): Ruleset {
   return {
     table: TABLE,
     sets: byName([...onLinkSets(facts), ...parts.flatMap(({ sets }) => sets)]),
-    maps: byName([{ name: 'way_of_flow', key: 'mark', data: 'verdict', elements: ways }, verdict.map, uplinks.guard, uplinks.masquerade, ...identify.maps]),
+    maps: byName([
+      { name: 'way_of_flow', key: 'mark', data: 'verdict', elements: ways },
+      verdict.map,
+      uplinks.guard,
+      uplinks.masquerade,
+      ...identify.maps,
+    ]),
     chains: byName(chains),
   };
 }

@@ -58,7 +58,13 @@ function uplinkRoutes(uplink: UplinkState): PlannedRoute[] {
   const { id, up, v4, v6, deviceIndex, onLink, gateways, addresses } = uplink;
   const table = ROUTE_TABLE_BASE + id;
   const last = FAMILIES.map(
-    (family): PlannedRoute => ({ family, table, destination: EVERYWHERE[family], metric: METRIC_THROW, target: { kind: 'throw' } }),
+    (family): PlannedRoute => ({
+      family,
+      table,
+      destination: EVERYWHERE[family],
+      metric: METRIC_THROW,
+      target: { kind: 'throw' },
+    }),
   );
   if (!up || deviceIndex === undefined) return last;
   const connected = onLink.map(
@@ -90,7 +96,10 @@ function uplinkRoutes(uplink: UplinkState): PlannedRoute[] {
   return [...connected, ...defaults, ...last];
 }
 
-export function compileRouting(facts: Facts): { readonly rules: readonly PlannedRule[]; readonly routes: readonly PlannedRoute[] } {
+export function compileRouting(facts: Facts): {
+  readonly rules: readonly PlannedRule[];
+  readonly routes: readonly PlannedRoute[];
+} {
   return {
     rules: [...FAMILIES.flatMap(localRules), ...facts.uplinks.flatMap(uplinkRules)],
     routes: facts.uplinks.flatMap(uplinkRoutes),

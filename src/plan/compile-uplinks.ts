@@ -45,7 +45,10 @@ function masqueradeChain({ id, addresses }: UplinkState): Chain {
 }
 
 const byWay = (uplinks: readonly UplinkState[], chain: (id: number) => string): MapElement[] =>
-  uplinks.map(({ id }) => ({ key: BigInt(wayMark(id)), data: { kind: 'verdict', verdict: { kind: 'goto', chain: chain(id) } } }));
+  uplinks.map(({ id }) => ({
+    key: BigInt(wayMark(id)),
+    data: { kind: 'verdict', verdict: { kind: 'goto', chain: chain(id) } },
+  }));
 
 export interface CompiledUplinks {
   readonly chains: readonly Chain[];
@@ -57,7 +60,12 @@ export interface CompiledUplinks {
 
 export function compileUplinks(uplinks: readonly UplinkState[]): CompiledUplinks {
   return {
-    chains: uplinks.flatMap((uplink) => [acceptChain(uplink), viaChain(uplink), guardChain(uplink), masqueradeChain(uplink)]),
+    chains: uplinks.flatMap((uplink) => [
+      acceptChain(uplink),
+      viaChain(uplink),
+      guardChain(uplink),
+      masqueradeChain(uplink),
+    ]),
     decided: byWay(uplinks, via),
     guard: { name: 'guard_of_uplink', key: 'mark', data: 'verdict', elements: byWay(uplinks, guard) },
     masquerade: { name: 'masquerade_of_uplink', key: 'mark', data: 'verdict', elements: byWay(uplinks, masquerade) },

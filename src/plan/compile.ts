@@ -2,7 +2,7 @@
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { indexApps } from '../policy/match-app.ts';
-import { type AppPart, compileApp } from './compile-app.ts';
+import { type AppPart, compileApp, partKey } from './compile-app.ts';
 import { compileNft } from './compile-nft.ts';
 import { compileRouting } from './compile-routing.ts';
 import { ContentNames } from './content-name.ts';
@@ -23,6 +23,7 @@ export interface CompileInput {
 export interface Compilation {
   readonly plan: Plan;
   readonly parts: ReadonlyMap<EffectivePolicy, AppPart>;
+  readonly partsByKey: ReadonlyMap<string, AppPart>;
   readonly names: ContentNames;
   readonly systemDefault: PolicySet['systemDefault'];
 }
@@ -32,18 +33,37 @@ function stillHolds(part: AppPart, facts: Facts): boolean {
   return true;
 }
 
+/** Names are never forgotten while they are reused: once most of them are of the past, everything is made anew. */
+const MAX_STALE_NAMES = 4;
+
+function reusableFrom(previous: Compilation | undefined, { policySet }: CompileInput): Compilation | undefined {
+  if (previous === undefined || previous.systemDefault !== policySet.systemDefault) return undefined;
+  const { chains, sets } = previous.plan.nft;
+  return previous.names.size > MAX_STALE_NAMES * (chains.size + sets.size) ? undefined : previous;
+}
+
 export function compile(input: CompileInput, previous?: Compilation): Compilation {
   const { policySet, facts, host, nowMs } = input;
-  const reusable = previous?.systemDefault === policySet.systemDefault ? previous : undefined;
+  const reusable = reusableFrom(previous, input);
   const names = reusable?.names ?? new ContentNames();
   const parts = new Map<EffectivePolicy, AppPart>();
+  const partsByKey = new Map<string, AppPart>();
+  const partOf = (policy: EffectivePolicy): AppPart => {
+    const key = partKey(policy);
+    const shared = partsByKey.get(key) ?? reusable?.partsByKey.get(key);
+    const part =
+      shared !== undefined && stillHolds(shared, facts)
+        ? shared
+        : compileApp(policy, policySet.systemDefault, facts, nowMs, names);
+    partsByKey.set(key, part);
+    return part;
+  };
   for (const policy of policySet.apps) {
     const before = reusable?.parts.get(policy);
-    const part = before !== undefined && stillHolds(before, facts) ? before : compileApp(policy, policySet.systemDefault, facts, nowMs, names);
-    parts.set(policy, part);
+    parts.set(policy, before !== undefined && stillHolds(before, facts) ? before : partOf(policy));
   }
   const nobody: EffectivePolicy = { app: '', match: [], rules: [], files: [] };
-  const defaultPart = compileApp(nobody, policySet.systemDefault, facts, nowMs, names);
+  const defaultPart = partOf(nobody);
   const nft = compileNft({ ...input, index: indexApps(policySet), parts, defaultPart });
   const plan: Plan = {
     nft,
@@ -59,5 +79,5 @@ export function compile(input: CompileInput, previous?: Compilation): Compilatio
         }
       : {}),
   };
-  return { plan, parts, names, systemDefault: policySet.systemDefault };
+  return { plan, parts, partsByKey, names, systemDefault: policySet.systemDefault };
 }

@@ -22,6 +22,10 @@ export const contentHash = (text: string): string => hash53(text).toString(16).p
 export class ContentNames {
   readonly #contents = new Map<string, string>();
 
+  get size(): number {
+    return this.#contents.size;
+  }
+
   name(kind: string, content: string): string {
     const base = `${kind}_${contentHash(content)}`;
     for (let attempt = 0; ; attempt++) {

@@ -44,17 +44,26 @@ function missing<T>(wanted: readonly T[], present: readonly T[], key: (item: T) 
 const elementKey = (element: SetElement): string =>
   element.key.map((part) => (typeof part === 'string' ? part : `${part.first}-${part.last}`)).join('.');
 const timedKey = (element: SetElement): string => `${elementKey(element)}@${element.expiresAtMs ?? ''}`;
-const dataText = ({ data }: MapElement): string => (data.kind === 'mark' ? String(data.mark) : renderVerdict(data.verdict));
+const dataText = (data: MapElement['data']): string =>
+  data.kind === 'mark' ? String(data.mark) : renderVerdict(data.verdict);
 
-const chainText = (chain: Chain): string => `${JSON.stringify(chain.hook ?? null)}\n${chain.rules.map(renderRule).join('\n')}`;
+const chainText = (chain: Chain): string =>
+  `${JSON.stringify(chain.hook ?? null)}\n${chain.rules.map(renderRule).join('\n')}`;
 const shape = ({ key, flags }: NftSet): string => `${key.join('.')} ${flags.join()}`;
 
 function diffSet(before: NftSet, after: NftSet): NftCommand[] {
   if (before.elements === after.elements) return [];
   if (after.flags.includes('timeout')) {
     const keys = new Set(before.elements.map(timedKey));
-    const same = before.elements.length === after.elements.length && after.elements.every((element) => keys.has(timedKey(element)));
-    return same ? [] : [{ kind: 'flush set', set: after.name }, { kind: 'add elements', set: after, elements: after.elements }];
+    const same =
+      before.elements.length === after.elements.length &&
+      after.elements.every((element) => keys.has(timedKey(element)));
+    return same
+      ? []
+      : [
+          { kind: 'flush set', set: after.name },
+          { kind: 'add elements', set: after, elements: after.elements },
+        ];
   }
   const gone = missing(before.elements, after.elements, elementKey);
   const come = missing(after.elements, before.elements, elementKey);
@@ -64,12 +73,18 @@ function diffSet(before: NftSet, after: NftSet): NftCommand[] {
   ];
 }
 
+const sameData = (a: MapElement['data'], b: MapElement['data']): boolean => a === b || dataText(a) === dataText(b);
+
 function diffMap(before: NftMap, after: NftMap): NftCommand[] {
   if (before.elements === after.elements) return [];
-  const old = new Map(before.elements.map((element) => [element.key, dataText(element)]));
-  const now = new Map(after.elements.map((element) => [element.key, dataText(element)]));
-  const gone = before.elements.filter(({ key }) => now.get(key) !== old.get(key));
-  const come = after.elements.filter(({ key }) => now.get(key) !== old.get(key));
+  const old = new Map(before.elements.map(({ key, data }) => [key, data]));
+  const come = after.elements.filter(({ key, data }) => {
+    const was = old.get(key);
+    if (was === undefined || !sameData(was, data)) return true;
+    old.delete(key);
+    return false;
+  });
+  const gone = [...old].map(([key, data]) => ({ key, data }));
   return [
     ...(gone.length > 0 ? [{ kind: 'delete map elements', map: after, elements: gone } as const] : []),
     ...(come.length > 0 ? [{ kind: 'add map elements', map: after, elements: come } as const] : []),
@@ -90,7 +105,10 @@ function needsReload(before: Ruleset, after: Ruleset): boolean {
   return false;
 }
 
-function diffChains(before: Ruleset, after: Ruleset): { create: NftCommand[]; fill: NftCommand[]; remove: NftCommand[] } {
+function diffChains(
+  before: Ruleset,
+  after: Ruleset,
+): { create: NftCommand[]; fill: NftCommand[]; remove: NftCommand[] } {
   const create: NftCommand[] = [];
   const fill: NftCommand[] = [];
   const flushed: NftCommand[] = [];
@@ -147,7 +165,9 @@ function diffRuleset(before: Ruleset, after: Ruleset): NftCommand[][] {
 function reload(wanted: Ruleset): Change[] {
   const filled = [...wanted.maps.values()].filter((map) => map.key === 'cgroupsv2' && map.elements.length > 0);
   if (filled.length === 0) return [{ kind: 'nft', commands: [{ kind: 'replace table', ruleset: wanted }] }];
-  const identify = ['identify', 'loopback'].map((name) => wanted.chains.get(name)).filter((chain) => chain !== undefined);
+  const identify = ['identify', 'loopback']
+    .map((name) => wanted.chains.get(name))
+    .filter((chain) => chain !== undefined);
   const holding = new Map(wanted.chains);
   for (const { name } of identify) holding.set(name, { name, rules: [rule(goto(CHAIN.ask))] });
   const release = identify.flatMap((chain): NftCommand[] => [
@@ -171,7 +191,9 @@ export function diff(observed: Observed, wanted: Plan): Change[] {
   return [
     ...missing(wanted.routes, observed.routes, routeKey).map((route): Change => ({ kind: 'add route', route })),
     ...missing(wanted.rules, observed.rules, ruleKey).map((r): Change => ({ kind: 'add rule', rule: r })),
-    ...(queueChanged && wanted.xtablesQueue !== undefined ? [{ kind: 'add xtables queue', queue: wanted.xtablesQueue } as const] : []),
+    ...(queueChanged && wanted.xtablesQueue !== undefined
+      ? [{ kind: 'add xtables queue', queue: wanted.xtablesQueue } as const]
+      : []),
     ...nftChanges(observed.nft, wanted.nft),
     ...(queueChanged && observed.xtablesQueue !== undefined
       ? [{ kind: 'delete xtables queue', queue: observed.xtablesQueue } as const]

@@ -65,7 +65,8 @@ describe('renderDiagnostics()', () => {
   it('renderDiagnostics() colours on request only, and says the same', () => {
     const coloured = renderDiagnostics([mistake('bad', 'bad')], { colour: true });
     expect(coloured).toContain('\u001b[');
-    expect(coloured.replaceAll(new RegExp('\u001b\\[[0-9;]*m', 'g'), '')).toBe(renderDiagnostics([mistake('bad', 'bad')], plain));
+    const stripped = coloured.split('\u001b').map((part) => part.replace(/^\[[0-9;]*m/, ''));
+    expect(stripped.join('')).toBe(renderDiagnostics([mistake('bad', 'bad')], plain));
   });
 
   it('renderDiagnostics() is empty where there is nothing to say', () => {

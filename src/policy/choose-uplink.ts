@@ -14,11 +14,13 @@ const PROPERTIES = ['type', 'metered', 'roaming', 'trusted', 'encrypted'] as con
 function compare(constraint: PropertyConstraint, uplink: Uplink): { held: string[]; failed: string[] } {
   const held: string[] = [];
   const failed: string[] = [];
-  if (constraint.name !== undefined) (constraint.name.includes(uplink.name) ? held : failed).push(`name ${constraint.name.join(' or ')}`);
+  if (constraint.name !== undefined)
+    (constraint.name.includes(uplink.name) ? held : failed).push(`name ${constraint.name.join(' or ')}`);
   for (const property of PROPERTIES) {
     const wanted = constraint[property];
     if (wanted === undefined) continue;
-    const has = typeof wanted === 'object' ? wanted.includes(uplink.properties.type) : wanted === uplink.properties[property];
+    const has =
+      typeof wanted === 'object' ? wanted.includes(uplink.properties.type) : wanted === uplink.properties[property];
     (has ? held : failed).push(`${property} ${typeof wanted === 'object' ? wanted.join(' or ') : wanted}`);
   }
   return { held, failed };
@@ -95,7 +97,10 @@ export function chooseUplink(
     const missing = compare(via.require, uplink).failed;
     const prohibited = compare(via.prohibit, uplink).held;
     if (missing.length > 0 || prohibited.length > 0) {
-      const because = [...missing.map((word) => `required: ${word}`), ...prohibited.map((word) => `prohibited: ${word}`)];
+      const because = [
+        ...missing.map((word) => `required: ${word}`),
+        ...prohibited.map((word) => `prohibited: ${word}`),
+      ];
       considered.push({ uplink: uplink.name, taken: false, because: because.join('; ') });
       refused.push(candidate);
     } else permitted.push(candidate);
@@ -114,7 +119,11 @@ export function chooseUplink(
     way,
     considered: [
       { uplink: best.uplink.name, taken: true, because: `${fallback}${why(best)}` },
-      ...others.map((other) => ({ uplink: other.uplink.name, taken: false, because: `${why(other)}, but ${best.uplink.name} comes first` })),
+      ...others.map((other) => ({
+        uplink: other.uplink.name,
+        taken: false,
+        because: `${why(other)}, but ${best.uplink.name} comes first`,
+      })),
       ...considered.filter((entry) => !(fallback !== '' && order.some((o) => o.uplink.name === entry.uplink))),
     ],
   };

@@ -33,12 +33,18 @@ export const HOUSEKEEPING_DHCP: readonly { readonly source: number; readonly des
 
 /** What keeps a link alive passes before any policy: without it no uplink would stay up. */
 function housekeeping(flow: Flow): Decision | undefined {
-  const pass = (protocol: string): Decision => ({ verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'housekeeping', protocol } });
+  const pass = (protocol: string): Decision => ({
+    verdict: 'accept',
+    way: { kind: 'system' },
+    reason: { kind: 'housekeeping', protocol },
+  });
   if (flow.protocol === IPPROTO_ICMPV6 && flow.icmp !== undefined && HOUSEKEEPING_ICMPV6.includes(flow.icmp.type)) {
     return pass('neighbour discovery');
   }
   if (flow.protocol === IPPROTO_IGMP) return pass('IGMP');
-  const isDhcp = HOUSEKEEPING_DHCP.some((dhcp) => dhcp.source === flow.sourcePort && dhcp.destination === flow.destinationPort);
+  const isDhcp = HOUSEKEEPING_DHCP.some(
+    (dhcp) => dhcp.source === flow.sourcePort && dhcp.destination === flow.destinationPort,
+  );
   return flow.protocol === IPPROTO_UDP && isDhcp ? pass('DHCP') : undefined;
 }
 
@@ -59,7 +65,11 @@ function firstMatch(
         return perform(context, rule.do, rule.via ?? policy.via?.value, flow, reason, policy.app);
       }
       if (matches === 'unknown' && entry.target.kind === 'name') {
-        unknown ??= { verdict: 'queue', app: policy.app, reason: { kind: 'name-not-known', name: entry.target.name, at: entry.at } };
+        unknown ??= {
+          verdict: 'queue',
+          app: policy.app,
+          reason: { kind: 'name-not-known', name: entry.target.name, at: entry.at },
+        };
       }
     }
     if (unknown !== undefined && context.unknownNames === 'queue') return unknown;
@@ -68,7 +78,14 @@ function firstMatch(
 }
 
 /** A verb and the way it takes. On-link and loopback destinations need no uplink. */
-function perform(context: DecideContext, verb: Verb, via: Via | undefined, flow: Flow, reason: Reason, app?: string): Decision {
+function perform(
+  context: DecideContext,
+  verb: Verb,
+  via: Via | undefined,
+  flow: Flow,
+  reason: Reason,
+  app?: string,
+): Decision {
   const head = { reason, ...(app === undefined ? {} : { app }) };
   if (verb === 'drop') return { ...head, verdict: 'drop' };
   if (verb === 'deny') return { ...head, verdict: 'reject', cause: 'denied' };
@@ -87,10 +104,22 @@ function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flo
   const rules = policy.rules.map((rule, index) => ({ rule, index }));
   if (flow.loopback) {
     const about = rules.filter(({ rule }) => rule.to.some(namesLoopback));
-    return firstMatch(context, policy, flow, about) ?? { verdict: 'accept', app, way: { kind: 'local' }, reason: { kind: 'loopback' } };
+    return (
+      firstMatch(context, policy, flow, about) ?? {
+        verdict: 'accept',
+        app,
+        way: { kind: 'local' },
+        reason: { kind: 'loopback' },
+      }
+    );
   }
   if (policy.blocked !== undefined) {
-    return { verdict: 'reject', cause: 'denied', app, reason: { kind: 'blocked-app', because: policy.blocked.because } };
+    return {
+      verdict: 'reject',
+      cause: 'denied',
+      app,
+      reason: { kind: 'blocked-app', because: policy.blocked.because },
+    };
   }
   const matched = firstMatch(context, policy, flow, rules);
   if (matched !== undefined) return matched;
@@ -100,7 +129,14 @@ function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flo
     return perform(context, stated.value.do, policy.via?.value, flow, reason, app);
   }
   const { otherwise, via } = context.policySet.systemDefault;
-  return perform(context, otherwise.do, policy.via?.value ?? via, flow, { kind: 'system-default', at: otherwise.at }, app);
+  return perform(
+    context,
+    otherwise.do,
+    policy.via?.value ?? via,
+    flow,
+    { kind: 'system-default', at: otherwise.at },
+    app,
+  );
 }
 
 /** A program without a policy, or a sender that is not a program. */

@@ -7,7 +7,13 @@ export type Way =
   | { readonly kind: 'uplink'; readonly name: string; readonly id: number };
 
 export type Reason =
-  | { readonly kind: 'rule'; readonly index: number; readonly entry: string; readonly layer: Layer; readonly at: SourceLocation }
+  | {
+      readonly kind: 'rule';
+      readonly index: number;
+      readonly entry: string;
+      readonly layer: Layer;
+      readonly at: SourceLocation;
+    }
   | { readonly kind: 'otherwise'; readonly layer: Layer; readonly at: SourceLocation }
   | { readonly kind: 'system-default'; readonly at: SourceLocation }
   | { readonly kind: 'unknown-owner'; readonly because: string; readonly at: SourceLocation }

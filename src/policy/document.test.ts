@@ -53,7 +53,9 @@ describe('parseDocument()', () => {
   it('parseDocument() keeps the text of a star without quotes, and says how to write it', () => {
     const { document, diagnostics } = parse('to: *:443');
     expect(document.value).toEqual({ to: '*:443' });
-    expect(diagnostics).toMatchObject([{ code: 'yaml-alias', hint: 'text that starts with * stands in quotes: "*:443"' }]);
+    expect(diagnostics).toMatchObject([
+      { code: 'yaml-alias', hint: 'text that starts with * stands in quotes: "*:443"' },
+    ]);
   });
 
   it('parseDocument() keeps the first of two equal keys', () => {
@@ -77,7 +79,11 @@ describe('parseDocument()', () => {
     ['lines', '\n'.repeat(MIB), 'too-long'],
     ['directives', '%\n'.repeat(MIB / 2), 'too-many-mistakes'],
     ['tags', '!a '.repeat(MIB / 3), 'too-many-mistakes'],
-    ['aliases that double', Array.from({ length: 99 }, (_, i) => `k${i}: &k${i} [*k${i - 1}, *k${i - 1}]`).join('\n'), 'yaml-alias'],
+    [
+      'aliases that double',
+      Array.from({ length: 99 }, (_, i) => `k${i}: &k${i} [*k${i - 1}, *k${i - 1}]`).join('\n'),
+      'yaml-alias',
+    ],
   ])('parseDocument() ends at a bound with a mebibyte of %s', (_, text, code) => {
     expect(parse(text).codes).toContain(code);
   });

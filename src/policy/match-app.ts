@@ -72,7 +72,11 @@ export function matchUser(index: AppIndex, uid: number, users: ReadonlyMap<strin
   return undefined;
 }
 
-export function matchApp(index: AppIndex, owner: ProcessOwner, users: ReadonlyMap<string, number>): AppMatch | undefined {
+export function matchApp(
+  index: AppIndex,
+  owner: ProcessOwner,
+  users: ReadonlyMap<string, number>,
+): AppMatch | undefined {
   return (
     (owner.executable === undefined ? undefined : index.byExecutable.get(owner.executable)) ??
     (owner.cgroup === undefined ? undefined : matchCgroup(index, owner.cgroup)) ??

@@ -25,7 +25,10 @@ function serviceMatches(destination: Destination, flow: Flow): boolean {
   const protocols = destinationProtocols(destination);
   if (protocols !== undefined && !protocols.includes(flow.protocol)) return false;
   const port = flow.destinationPort;
-  return destination.ports === undefined || (port !== undefined && destination.ports.some((range) => portInRange(range, port)));
+  return (
+    destination.ports === undefined ||
+    (port !== undefined && destination.ports.some((range) => portInRange(range, port)))
+  );
 }
 
 /** `unknown`: everything but the name's addresses is known to match. */

@@ -11,12 +11,6 @@ import { readSource } from './source-text.ts';
 import { validatePolicy } from './validate-policy.ts';
 import { builtinSystemDefault, validateSystemDefault } from './validate-system-default.ts';
 import { validateUplink } from './validate-uplink.ts';
-import type { Checking } from './validate-via.ts';
-
-export interface ParseOptions {
-  /** Names of the uplinks that exist. Given, a `via` that names another one gets a warning. */
-  readonly uplinkNames?: readonly string[];
-}
 
 export interface ParsedPolicyFile {
   /** There only if no diagnostic is an error. */
@@ -30,10 +24,10 @@ export interface ParsedPolicyFile {
 }
 
 /** `file` is the path as diagnostics show it; it is not read. */
-export function parsePolicyFile(file: string, bytes: Uint8Array, options: ParseOptions = {}): ParsedPolicyFile {
+export function parsePolicyFile(file: string, bytes: Uint8Array): ParsedPolicyFile {
   const { document, report, fields } = readFields('policy', policySchema, file, bytes);
   if (isBlank(document, report)) return { diagnostics: report.diagnostics(), masked: true };
-  const checked = validatePolicy(fields ?? {}, { document, report, uplinkNames: options.uplinkNames });
+  const checked = validatePolicy(fields ?? {}, { document, report });
   const diagnostics = report.diagnostics();
   if (!report.hasErrors()) return { ...checked, diagnostics };
   const recovered =
@@ -58,12 +52,10 @@ export function parseUplinkFile(
 export function parseSystemDefaultFile(
   file: string,
   bytes: Uint8Array,
-  options: ParseOptions = {},
 ): { readonly systemDefault?: SystemDefault; readonly diagnostics: readonly Diagnostic[] } {
   const { document, report, fields } = readFields('default', systemDefaultSchema, file, bytes);
   if (isBlank(document, report)) return { systemDefault: builtinSystemDefault, diagnostics: report.diagnostics() };
-  const checking: Checking = { document, report, uplinkNames: options.uplinkNames };
-  const systemDefault = validateSystemDefault(fields ?? {}, checking);
+  const systemDefault = validateSystemDefault(fields ?? {}, { document, report });
   return { ...(systemDefault === undefined ? {} : { systemDefault }), diagnostics: report.diagnostics() };
 }
 

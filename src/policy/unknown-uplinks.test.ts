@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { mergePolicies } from './merge.ts';
 import type { Uplink, Via } from './model.ts';
-import { builtinSystemDefault } from './validate-system-default.ts';
 import { unknownUplinks } from './unknown-uplinks.ts';
+import { builtinSystemDefault } from './validate-system-default.ts';
 
 const at = (line: number) => ({ file: '/p/a', line, column: 3 });
-const via = (line: number, name: string): Via => ({ require: {}, prefer: { name: [name] }, avoid: {}, prohibit: {}, else: 'any', at: at(line) });
+const via = (line: number, name: string): Via => ({
+  require: {},
+  prefer: { name: [name] },
+  avoid: {},
+  prohibit: {},
+  else: 'any',
+  at: at(line),
+});
 const wifi: Uplink = {
   name: 'wifi',
   device: 'wlan0',

@@ -15,7 +15,10 @@ describe('decodeUtf8()', () => {
   });
 
   it('decodeUtf8() finds exactly the byte strings that the strict platform decoder refuses', () => {
-    const near = fc.oneof(fc.constantFrom(0x41, 0x80, 0xbf, 0xc2, 0xe0, 0xed, 0xf0, 0xf4, 0x9f, 0xa0, 0x8f, 0x90), fc.nat(255));
+    const near = fc.oneof(
+      fc.constantFrom(0x41, 0x80, 0xbf, 0xc2, 0xe0, 0xed, 0xf0, 0xf4, 0x9f, 0xa0, 0x8f, 0x90),
+      fc.nat(255),
+    );
     fc.assert(
       fc.property(fc.array(near, { maxLength: 8 }), (values) => {
         const strict = new TextDecoder('utf-8', { fatal: true });

@@ -3,22 +3,16 @@ import { type Path, spanOf, type YamlDocument } from './document.ts';
 import type { PropertyConstraint, UplinkType, Via } from './model.ts';
 import { locationOf, quoted, type Report } from './report.ts';
 import type { ConstraintFields, ViaFields } from './schema.ts';
-import { didYouMean } from './suggestion.ts';
 
 /** What the checks of a file have in common. */
 export interface Checking {
   readonly document: YamlDocument;
   readonly report: Report;
-  /** Names of the uplinks that exist; absent where they are not known, and are then not checked. */
-  readonly uplinkNames?: readonly string[] | undefined;
 }
 
-type Word = 'require' | 'prefer' | 'avoid' | 'prohibit';
-const WORDS: readonly Word[] = ['require', 'prefer', 'avoid', 'prohibit'];
 const FLAGS = ['metered', 'roaming', 'trusted', 'encrypted'] as const;
 
-export function validateVia(fields: ViaFields, path: Path, checking: Checking): Via {
-  const { document, report } = checking;
+export function validateVia(fields: ViaFields, path: Path, { document, report }: Checking): Via {
   const via: Via = {
     require: constraintOf(fields.require),
     prefer: constraintOf(fields.prefer),
@@ -35,7 +29,6 @@ export function validateVia(fields: ViaFields, path: Path, checking: Checking): 
     const message = `${quoted(property)}: preferred and avoided at once has no effect`;
     report.warning(spanOf(document, [...path, 'avoid', property]), { code: 'contradiction', message });
   }
-  for (const word of WORDS) warnOfUnknownUplinks(fields[word], [...path, word, 'name'], checking);
   return via;
 }
 
@@ -65,17 +58,4 @@ function contradictions(wanted: PropertyConstraint, unwanted: PropertyConstraint
     return values.length > 0 && values.every((value) => refused.has(value));
   });
   return [...flags, ...lists];
-}
-
-function warnOfUnknownUplinks(fields: ConstraintFields | undefined, path: Path, checking: Checking): void {
-  const { document, report, uplinkNames } = checking;
-  const names = fields?.name;
-  if (uplinkNames === undefined || names === undefined) return;
-  const entries = typeof names === 'string' ? [names] : names;
-  for (const [index, name] of entries.entries()) {
-    if (name === undefined || uplinkNames.includes(name)) continue;
-    const span = spanOf(document, typeof names === 'string' ? path : [...path, index]);
-    const hint = didYouMean(name, uplinkNames);
-    report.warning(span, { code: 'unknown-uplink', message: `there is no uplink ${quoted(name)}`, hint });
-  }
 }

@@ -26,7 +26,9 @@ interface Piece<T> extends Interval {
 
 /** Cuts overlapping intervals at every end; `join` makes one content of all that cover a piece. */
 function cut<T extends Interval, R>(items: readonly T[], join: (covering: readonly T[]) => R): Piece<R>[] {
-  const edges = [...new Set(items.flatMap((item) => [item.first, item.last + 1n]))].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  const edges = [...new Set(items.flatMap((item) => [item.first, item.last + 1n]))].sort((a, b) =>
+    a < b ? -1 : a > b ? 1 : 0,
+  );
   const byStart = items.toSorted((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
   const pieces: Piece<R>[] = [];
   let next = 0;
@@ -71,14 +73,18 @@ const withExpiry = (key: SetElement['key'], expiresAtMs: number | undefined): Se
   expiresAtMs === undefined ? { key } : { key, expiresAtMs };
 
 export function addressElements(addresses: readonly AddressInterval[]): SetElement[] {
-  return rejoin(cut(addresses, latestExpiry), String).map(({ first, last, content }) => withExpiry([{ first, last }], content));
+  return rejoin(cut(addresses, latestExpiry), String).map(({ first, last, content }) =>
+    withExpiry([{ first, last }], content),
+  );
 }
 
 type PortPiece = Piece<number | undefined>;
 
 function portPieces(boxes: readonly ServiceBox[]): PortPiece[] {
   const ports = boxes.flatMap((box) =>
-    box.ports.map(({ first, last }) => (box.expiresAtMs === undefined ? { first, last } : { first, last, expiresAtMs: box.expiresAtMs })),
+    box.ports.map(({ first, last }) =>
+      box.expiresAtMs === undefined ? { first, last } : { first, last, expiresAtMs: box.expiresAtMs },
+    ),
   );
   return rejoin(cut(ports, latestExpiry), String);
 }

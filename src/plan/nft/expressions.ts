@@ -9,7 +9,11 @@ export const drop: Expression = verdict({ kind: 'drop' });
 export const goto = (chain: string): Expression => verdict({ kind: 'goto', chain });
 export const jump = (chain: string): Expression => verdict({ kind: 'jump', chain });
 
-export const is = (field: Field, ...values: readonly (number | bigint | string)[]): Expression => ({ kind: 'compare', field, values });
+export const is = (field: Field, ...values: readonly (number | bigint | string)[]): Expression => ({
+  kind: 'compare',
+  field,
+  values,
+});
 export const isNot = (field: Field, ...values: readonly (number | bigint | string)[]): Expression => ({
   kind: 'compare',
   field,

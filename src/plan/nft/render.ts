@@ -39,7 +39,12 @@ export function renderRuleset(ruleset: Ruleset, nowMs: number): string {
   lines.push('}');
   for (const map of ruleset.maps.values()) {
     if (map.data === 'verdict' && hasTextElements(map)) {
-      lines.push(...elementLines(`add element inet ${ruleset.table} ${map.name}`, map.elements.map((e) => mapElement(map, e))));
+      lines.push(
+        ...elementLines(
+          `add element inet ${ruleset.table} ${map.name}`,
+          map.elements.map((e) => mapElement(map, e)),
+        ),
+      );
     }
   }
   return `${lines.join('\n')}\n`;
@@ -76,13 +81,33 @@ function renderCommand(command: NftCommand, nowMs: number): string {
     case 'delete map':
       return `delete map inet ${TABLE} ${command.map}\n`;
     case 'add elements':
-      return batch('add', command.set.name, command.elements.map((e) => setElement(command.set, e, nowMs)));
+      return batch(
+        'add',
+        command.set.name,
+        command.elements.map((e) => setElement(command.set, e, nowMs)),
+      );
     case 'delete elements':
-      return batch('delete', command.set.name, command.elements.map((e) => setKey(command.set, e)));
+      return batch(
+        'delete',
+        command.set.name,
+        command.elements.map((e) => setKey(command.set, e)),
+      );
     case 'add map elements':
-      return command.map.key === 'cgroupsv2' ? '' : batch('add', command.map.name, command.elements.map((e) => mapElement(command.map, e)));
+      return command.map.key === 'cgroupsv2'
+        ? ''
+        : batch(
+            'add',
+            command.map.name,
+            command.elements.map((e) => mapElement(command.map, e)),
+          );
     case 'delete map elements':
-      return command.map.key === 'cgroupsv2' ? '' : batch('delete', command.map.name, command.elements.map((e) => component(command.map.key, e)));
+      return command.map.key === 'cgroupsv2'
+        ? ''
+        : batch(
+            'delete',
+            command.map.name,
+            command.elements.map((e) => component(command.map.key, e)),
+          );
   }
 }
 
@@ -107,7 +132,15 @@ function setBlock(set: NftSet, nowMs: number): string[] {
   const lines = [`set ${set.name} {`, `  type ${set.key.join(' . ')}`];
   if (set.flags.length > 0) lines.push(`  flags ${set.flags.join(',')}`);
   if (set.comment !== undefined) lines.push(`  comment "${set.comment}"`);
-  if (set.elements.length > 0) lines.push(...indent(elementLines('elements =', set.elements.map((e) => setElement(set, e, nowMs)))));
+  if (set.elements.length > 0)
+    lines.push(
+      ...indent(
+        elementLines(
+          'elements =',
+          set.elements.map((e) => setElement(set, e, nowMs)),
+        ),
+      ),
+    );
   lines.push('}');
   return lines;
 }
@@ -116,7 +149,14 @@ function mapBlock(map: NftMap): string[] {
   const lines = [`map ${map.name} {`, `  type ${map.key} : ${map.data}`];
   if (map.comment !== undefined) lines.push(`  comment "${map.comment}"`);
   if (hasTextElements(map) && map.data === 'mark') {
-    lines.push(...indent(elementLines('elements =', map.elements.map((e) => mapElement(map, e)))));
+    lines.push(
+      ...indent(
+        elementLines(
+          'elements =',
+          map.elements.map((e) => mapElement(map, e)),
+        ),
+      ),
+    );
   }
   lines.push('}');
   return lines;
@@ -214,7 +254,9 @@ export function renderVerdict(verdict: Verdict): string {
 }
 
 const setKey = (set: NftSet, element: SetElement): string =>
-  element.key.map((part, i) => (typeof part === 'string' ? `"${part}"` : interval(set.key[i] ?? 'mark', part))).join(' . ');
+  element.key
+    .map((part, i) => (typeof part === 'string' ? `"${part}"` : interval(set.key[i] ?? 'mark', part)))
+    .join(' . ');
 
 function setElement(set: NftSet, element: SetElement, nowMs: number): string {
   const key = setKey(set, element);

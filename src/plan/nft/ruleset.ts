@@ -48,13 +48,23 @@ export type Verdict =
 
 /** `values` is one value or an anonymous set: numbers for numeric fields, strings for names and nft's own symbols. */
 export type Expression =
-  | { readonly kind: 'compare'; readonly field: Field; readonly negate?: true; readonly values: readonly (number | bigint | string)[] }
+  | {
+      readonly kind: 'compare';
+      readonly field: Field;
+      readonly negate?: true;
+      readonly values: readonly (number | bigint | string)[];
+    }
   | { readonly kind: 'lookup'; readonly fields: readonly Field[]; readonly set: string; readonly negate?: true }
   | { readonly kind: 'vmap'; readonly field: Field; readonly map: string }
   /** `to = to & keep | value` */
   | { readonly kind: 'set mark'; readonly to: 'meta mark' | 'ct mark'; readonly keep: number; readonly value: number }
   /** `to = from & keep` */
-  | { readonly kind: 'copy mark'; readonly to: 'meta mark' | 'ct mark'; readonly from: 'meta mark' | 'ct mark'; readonly keep: number }
+  | {
+      readonly kind: 'copy mark';
+      readonly to: 'meta mark' | 'ct mark';
+      readonly from: 'meta mark' | 'ct mark';
+      readonly keep: number;
+    }
   /** `to = map[field]`; the rule ends without effect where the map has no such key. */
   | { readonly kind: 'map mark'; readonly to: 'ct mark'; readonly field: Field; readonly map: string }
   | { readonly kind: 'reject'; readonly with: 'tcp reset' | 'icmpx admin-prohibited' | 'icmpx no-route' }
@@ -99,7 +109,9 @@ export interface NftSet {
 
 export interface MapElement {
   readonly key: bigint;
-  readonly data: { readonly kind: 'mark'; readonly mark: number } | { readonly kind: 'verdict'; readonly verdict: Verdict };
+  readonly data:
+    | { readonly kind: 'mark'; readonly mark: number }
+    | { readonly kind: 'verdict'; readonly verdict: Verdict };
 }
 
 /**

@@ -2,8 +2,9 @@
  * Evaluates a ruleset for one packet, as the kernel would: what a chain's text means, next to what it looks like. Only the
  * hooks of family inet that this project uses, in priority order; routing is not modelled.
  */
-import { IPPROTO_ICMPV6, protocolHasPorts } from '../../net/protocol.ts';
+
 import type { Flow } from '../../net/flow.ts';
+import { IPPROTO_ICMPV6, protocolHasPorts } from '../../net/protocol.ts';
 import type { Chain, Expression, Field, Interval, NftSet, Ruleset, Verdict } from './ruleset.ts';
 
 /** A packet with everything a rule can see of it, its socket and its conntrack entry. */
@@ -119,7 +120,8 @@ function writeMark(state: State, to: 'meta mark' | 'ct mark', value: number): vo
   else if (state.ctMark !== undefined) state.ctMark = value >>> 0;
 }
 
-const markOf = (state: State, field: 'meta mark' | 'ct mark'): number | undefined => (field === 'meta mark' ? state.metaMark : state.ctMark);
+const markOf = (state: State, field: 'meta mark' | 'ct mark'): number | undefined =>
+  field === 'meta mark' ? state.metaMark : state.ctMark;
 
 /** `break`: the rule does not match; an outcome ends it; `undefined` goes on with the next expression. */
 function evaluate(state: State, expression: Expression): Outcome | 'break' {
@@ -127,7 +129,9 @@ function evaluate(state: State, expression: Expression): Outcome | 'break' {
     case 'compare': {
       const value = read(state, expression.field);
       if (value === undefined) return 'break';
-      const equal = expression.values.some((v) => (typeof value === 'bigint' && typeof v !== 'string' ? value === BigInt(v) : value === v));
+      const equal = expression.values.some((v) =>
+        typeof value === 'bigint' && typeof v !== 'string' ? value === BigInt(v) : value === v,
+      );
       return equal === (expression.negate ?? false) ? 'break' : undefined;
     }
     case 'lookup': {
@@ -151,7 +155,11 @@ function evaluate(state: State, expression: Expression): Outcome | 'break' {
     case 'copy mark': {
       const from = markOf(state, expression.kind === 'set mark' ? expression.to : expression.from);
       if (from === undefined) return 'break';
-      writeMark(state, expression.to, (from & expression.keep) | (expression.kind === 'set mark' ? expression.value : 0));
+      writeMark(
+        state,
+        expression.to,
+        (from & expression.keep) | (expression.kind === 'set mark' ? expression.value : 0),
+      );
       return undefined;
     }
     case 'reject':
@@ -208,12 +216,24 @@ const result = (state: State, verdict: TraceResult['verdict']): TraceResult => (
 });
 
 /** Runs the packet through the base chains of one hook after the other. */
-export function trace(ruleset: Ruleset, packet: TracePacket, hooks: readonly ('output' | 'postrouting')[] = ['output']): TraceResult {
-  const state: State = { ruleset, packet, metaMark: packet.metaMark, ctMark: packet.ctMark, masqueraded: false, chains: [] };
+export function trace(
+  ruleset: Ruleset,
+  packet: TracePacket,
+  hooks: readonly ('output' | 'postrouting')[] = ['output'],
+): TraceResult {
+  const state: State = {
+    ruleset,
+    packet,
+    metaMark: packet.metaMark,
+    ctMark: packet.ctMark,
+    masqueraded: false,
+    chains: [],
+  };
   for (const hook of hooks) {
     for (const chain of baseChains(ruleset, hook)) {
       const outcome = runChain(state, chain.name) ?? { kind: chain.hook?.policy ?? 'accept' };
-      if (outcome.kind === 'drop' || outcome.kind === 'queue' || outcome.kind === 'reject') return result(state, outcome.kind);
+      if (outcome.kind === 'drop' || outcome.kind === 'queue' || outcome.kind === 'reject')
+        return result(state, outcome.kind);
     }
   }
   return result(state, 'accept');

@@ -1,0 +1,48 @@
+/** What is there of a lab, for `pointsman lab status` and for messages. */
+import type { WorldNote } from './build-world.ts';
+import { existingNamespaces } from './lab-down.ts';
+import { requireLabId } from './lab-preconditions.ts';
+import { labFiles, readMarker } from './lab-state.ts';
+import { isAlive, readRecord } from './process-record.ts';
+import { accepts } from './start-process.ts';
+import { NAMESPACE_PARTS } from './world.ts';
+
+export interface LabStatus {
+  readonly id: string;
+  /** `broken`: parts of it are there, which `lab up` or `lab down` remove. */
+  readonly state: 'down' | 'up' | 'broken';
+  readonly namespaces: readonly string[];
+  readonly servers: boolean;
+  /** `none` in a lab that was built without a daemon. */
+  readonly daemon: 'running' | 'not-answering' | 'ended' | 'none';
+  readonly rootDir: string;
+  readonly socket: string;
+  readonly notes: readonly WorldNote[];
+}
+
+/** Reads only; needs no privileges beyond reading the state directory. */
+export async function labStatus({
+  id,
+  stateDir,
+}: {
+  readonly id: string;
+  readonly stateDir: string;
+}): Promise<LabStatus> {
+  requireLabId(id);
+  const { rootDir, socket, daemonPid, serverPids } = labFiles(stateDir);
+  const marker = await readMarker(stateDir);
+  const namespaces = existingNamespaces(id);
+  const servers = (await alive(serverPids.net)) === true && (await alive(serverPids.lan)) === true;
+  const daemonAlive = await alive(daemonPid);
+  const daemon =
+    daemonAlive === undefined ? 'none' : !daemonAlive ? 'ended' : (await accepts(socket)) ? 'running' : 'not-answering';
+  const whole = marker?.stage === 'up' && namespaces.length === NAMESPACE_PARTS.length && servers;
+  const state = whole ? 'up' : marker === undefined && namespaces.length === 0 ? 'down' : 'broken';
+  return { id, state, namespaces, servers, daemon, rootDir, socket, notes: marker?.notes ?? [] };
+}
+
+/** Undefined where no process was ever recorded. */
+async function alive(path: string): Promise<boolean | undefined> {
+  const record = await readRecord(path);
+  return record === undefined ? undefined : isAlive(record);
+}

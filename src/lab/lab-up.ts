@@ -1,0 +1,88 @@
+/** `pointsman lab up`: the whole small world, with its servers and the daemon in the device. */
+import { mkdir } from 'node:fs/promises';
+import { buildWorld, type WorldNote } from './build-world.ts';
+import { labDown } from './lab-down.ts';
+import { LabError } from './lab-error.ts';
+import { requireLabId, requireRoot } from './lab-preconditions.ts';
+import { type LabMarker, readMarker, writeMarker } from './lab-state.ts';
+import { labStatus } from './lab-status.ts';
+import { isAlive, recordProcess } from './process-record.ts';
+import { type RootTreeSources, writeResolverFiles, writeRootTree } from './root-tree.ts';
+import { requireTools } from './run-tool.ts';
+import { startDaemon, startServers } from './start-process.ts';
+
+export type LabUpOptions = RootTreeSources & {
+  readonly id: string;
+  readonly stateDir: string;
+  /** One line for each step that takes a while; the caller decides where it goes. */
+  readonly onProgress?: (line: string) => void;
+} & (
+    | {
+        readonly withDaemon?: true /** Program and arguments, the program as an absolute path. */;
+        readonly pointsmanCommand: readonly string[];
+      }
+    | { readonly withDaemon: false }
+  );
+
+export interface LabUpReport {
+  readonly notes: readonly WorldNote[];
+}
+
+/**
+ * Builds the lab; a half-built or dead leftover of the same id is removed first. Whatever fails, nothing is left.
+ * Throws LabError, with the end of the log where a process is to blame.
+ */
+export async function labUp(options: LabUpOptions): Promise<LabUpReport> {
+  requireRoot();
+  requireLabId(options.id);
+  requireTools();
+  await refuseIfInUse(options);
+  await labDown(options);
+  try {
+    return await build(options);
+  } catch (error) {
+    await labDown(options).catch((second: unknown) => {
+      throw new AggregateError([error, second], `${messageOf(error)}\nand cleaning up failed: ${messageOf(second)}`);
+    });
+    throw error;
+  }
+}
+
+async function refuseIfInUse({ id, stateDir }: LabUpOptions): Promise<void> {
+  const marker = await readMarker(stateDir);
+  if (marker !== undefined && marker.id !== id) {
+    throw new LabError('bad-state-dir', `${stateDir} belongs to the lab "${marker.id}"`);
+  }
+  // A marker alone proves nothing: it survives a reboot, the namespaces do not.
+  if ((await labStatus({ id, stateDir })).state === 'up') {
+    throw new LabError('already-up', `the lab "${id}" is up already; take it down first: pointsman lab down`);
+  }
+  if (marker?.builder !== undefined && marker.builder.pid !== process.pid && isAlive(marker.builder)) {
+    throw new LabError('busy', `the lab "${id}" is being built by process ${marker.builder.pid}`);
+  }
+}
+
+async function build(options: LabUpOptions): Promise<LabUpReport> {
+  const { id, stateDir } = options;
+  const progress = options.onProgress ?? (() => undefined);
+  const builder = recordProcess(process.pid);
+  const building: LabMarker = { id, stage: 'building', notes: [], ...(builder === undefined ? {} : { builder }) };
+  await mkdir(stateDir, { recursive: true });
+  await writeMarker(stateDir, building);
+  await writeRootTree(stateDir, options);
+  await writeResolverFiles(stateDir);
+  progress('building the network: device, wifi, cellular, LAN, internet');
+  const notes = await buildWorld(id);
+  progress('starting the servers: HTTP, DNS, echo');
+  await Promise.all([startServers(id, stateDir, 'net'), startServers(id, stateDir, 'lan')]);
+  if (options.withDaemon !== false) {
+    progress('starting the daemon in the device');
+    await startDaemon(id, stateDir, options.pointsmanCommand);
+  }
+  await writeMarker(stateDir, { id, stage: 'up', notes });
+  return { notes };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

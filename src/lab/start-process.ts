@@ -1,0 +1,123 @@
+/** Starts the lab's long-running processes and waits, for a bounded time, until they can be used. */
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { LabError } from './lab-error.ts';
+import { labFiles } from './lab-state.ts';
+import { inDevice, inNamespace } from './namespace-command.ts';
+import { recordProcess, writeRecord } from './process-record.ts';
+import { isExecutable } from './run-tool.ts';
+
+/** The same file from src/lab and from dist/lab: what runs as a program of its own has to be compiled. */
+const SERVERS_ENTRY = new URL('../../dist/lab/servers.js', import.meta.url);
+
+const SERVERS_TIMEOUT_MS = 15_000;
+const DAEMON_TIMEOUT_MS = 30_000;
+const POLL_MS = 50;
+const LOG_TAIL_LINES = 20;
+// sizeof(sun_path) - 1, unix(7)
+const MAX_SOCKET_PATH_BYTES = 107;
+
+/** Throws LabError `servers-failed` with the end of the servers' log. */
+export async function startServers(id: string, stateDir: string, place: 'net' | 'lan'): Promise<void> {
+  const files = labFiles(stateDir);
+  const entry = fileURLToPath(SERVERS_ENTRY);
+  if (!existsSync(entry)) throw new LabError('servers-failed', `${entry} is missing: build first (npm run build)`);
+  const argv = inNamespace(id, place, [process.execPath, entry, place, files.seenLog]);
+  const { child, ended } = await startDetached(argv, files.serversLog, files.serverPids[place], {
+    waitsForStdout: true,
+  });
+  const ready = new Promise<'ready'>((resolve) => child.stdout?.once('data', () => resolve('ready')));
+  const outcome = await Promise.race([ready, ended.promise, delay(SERVERS_TIMEOUT_MS, 'late', { ref: false })]);
+  child.stdout?.destroy();
+  if (outcome === 'ready') return;
+  const what = outcome === 'late' ? `are not ready after ${SERVERS_TIMEOUT_MS} ms` : 'ended while starting';
+  throw new LabError('servers-failed', `the lab's servers (${place}) ${what}\n${await logTail(files.serversLog)}`);
+}
+
+/** Starts `COMMAND up --root ROOT` in the device and waits for its socket. Throws LabError `daemon-failed`. */
+export async function startDaemon(id: string, stateDir: string, pointsmanCommand: readonly string[]): Promise<void> {
+  const files = labFiles(stateDir);
+  if (Buffer.byteLength(files.socket) > MAX_SOCKET_PATH_BYTES) {
+    throw new LabError('bad-state-dir', `the path of the daemon's socket is too long for Linux: ${files.socket}`);
+  }
+  if (!isExecutable(pointsmanCommand[0] ?? '')) {
+    throw new LabError('daemon-failed', `cannot run ${pointsmanCommand[0] ?? 'an empty command'}`);
+  }
+  const argv = inDevice(id, stateDir, [...pointsmanCommand, 'up', '--root', files.rootDir]);
+  const { ended } = await startDetached(argv, files.daemonLog, files.daemonPid, { waitsForStdout: false });
+  const deadlineMs = performance.now() + DAEMON_TIMEOUT_MS;
+  while (!(await accepts(files.socket))) {
+    const late = performance.now() > deadlineMs;
+    if (late || ended.state() !== undefined) {
+      const what = late
+        ? `gave no sign of life on ${files.socket} within ${DAEMON_TIMEOUT_MS} ms`
+        : `ended: ${ended.state()}`;
+      throw new LabError('daemon-failed', `the daemon in the lab ${what}\n${await logTail(files.daemonLog)}`);
+    }
+    await delay(POLL_MS);
+  }
+}
+
+/** The pid is on disk before anything else happens, so that a lab that fails half-way can still be taken down. */
+async function startDetached(
+  argv: readonly string[],
+  logPath: string,
+  pidPath: string,
+  options: { readonly waitsForStdout: boolean },
+): Promise<{ readonly child: ChildProcess; readonly ended: Ending }> {
+  const [file = '', ...args] = argv;
+  const log = openSync(logPath, 'a', 0o644);
+  try {
+    const stdio: StdioOptions = ['ignore', options.waitsForStdout ? 'pipe' : log, log];
+    const child = spawn(file, args, { detached: true, stdio, cwd: '/' });
+    child.on('error', () => undefined);
+    const ended = endingOf(child);
+    child.unref();
+    const record = child.pid === undefined ? undefined : recordProcess(child.pid);
+    if (record !== undefined) await writeRecord(pidPath, record);
+    return { child, ended };
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** `state` is undefined while the process runs. */
+interface Ending {
+  readonly promise: Promise<string>;
+  readonly state: () => string | undefined;
+}
+
+function endingOf(child: ChildProcess): Ending {
+  let state: string | undefined = child.pid === undefined ? 'could not be started' : undefined;
+  const promise = new Promise<string>((resolve) => {
+    if (state !== undefined) resolve(state);
+    child.once('exit', (code, signal) => {
+      state = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      resolve(state);
+    });
+  });
+  return { promise, state: () => state };
+}
+
+export function accepts(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/** The last lines, indented; says so where there are none. */
+export async function logTail(path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  const lines = text.trimEnd().split('\n').slice(-LOG_TAIL_LINES);
+  if (lines.join('') === '') return `  (${path} is empty)`;
+  return [`  end of ${path}:`, ...lines.map((line) => `  | ${line}`)].join('\n');
+}

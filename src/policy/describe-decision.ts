@@ -1,0 +1,101 @@
+/** Decisions in people's words: the same in `watch`, `explain` and the lab. */
+import type { Decision, Reason, Way } from './decision.ts';
+import type { Layer, Match, SourceLocation, Via } from './model.ts';
+
+/** "wifi", "system", "local": what `watch` shows in its column. */
+export function wayName(way: Way): string {
+  return way.kind === 'uplink' ? way.name : way.kind;
+}
+
+/** "uplink wifi", "the system's route", "directly connected". */
+export function describeWay(way: Way): string {
+  switch (way.kind) {
+    case 'uplink':
+      return `uplink ${way.name}`;
+    case 'system':
+      return "the system's route";
+    case 'local':
+      return 'directly connected';
+  }
+}
+
+/** `FILE:LINE`; what no file states has no line. */
+export function describeLocation({ file, line }: SourceLocation): string {
+  return file.startsWith('/') || line > 1 ? `${file}:${line}` : file;
+}
+
+/** The place that a reason points to, where there is one. */
+export function reasonLocation(reason: Reason): SourceLocation | undefined {
+  switch (reason.kind) {
+    case 'rule':
+    case 'otherwise':
+    case 'system-default':
+    case 'unknown-owner':
+    case 'name-not-known':
+      return reason.at;
+    case 'loopback':
+    case 'housekeeping':
+    case 'blocked-app':
+    case 'daemon':
+      return undefined;
+  }
+}
+
+const layerWord = (layer: Layer): string => (layer === 'locks' ? 'lock' : layer);
+
+function words(reason: Reason): string {
+  switch (reason.kind) {
+    case 'rule':
+      return `rule ${reason.index + 1} (${layerWord(reason.layer)}): ${reason.entry}`;
+    case 'otherwise':
+      return `otherwise (${layerWord(reason.layer)})`;
+    case 'system-default':
+      return 'system default';
+    case 'unknown-owner':
+      return `unknown program, because ${reason.because}`;
+    case 'loopback':
+      return 'loopback, and no rule names it';
+    case 'housekeeping':
+      return `${reason.protocol} always passes`;
+    case 'blocked-app':
+      return `blocked: ${reason.because}`;
+    case 'name-not-known':
+      return `the addresses of ${reason.name} are not known yet`;
+    case 'daemon':
+      return "the daemon's own";
+  }
+}
+
+/** One line: what decided, and where it is written. */
+export function describeReason(
+  decision: Pick<Decision, 'reason' | 'choice' | 'verdict'> & { readonly cause?: string },
+): string {
+  const at = reasonLocation(decision.reason);
+  const refused = decision.cause === 'no-uplink' && decision.choice !== undefined;
+  const uplink = refused ? `, no uplink meets via at line ${decision.choice.via.line}` : '';
+  return `${words(decision.reason)}${uplink}${at === undefined ? '' : `, ${describeLocation(at)}`}`;
+}
+
+/** `exec /usr/bin/ssh`. */
+export function describeMatch(match: Match): string {
+  switch (match.kind) {
+    case 'exec':
+    case 'cgroup':
+      return `${match.kind} ${match.path}`;
+    case 'unit':
+      return `unit ${match.unit}`;
+    case 'user':
+      return `user ${match.user}`;
+  }
+}
+
+/** `via require encrypted: true, avoid metered: true, else block`. */
+export function describeVia(via: Via): string {
+  const parts = (['require', 'prefer', 'avoid', 'prohibit'] as const).flatMap((word) => {
+    const constraint = Object.entries(via[word]).map(
+      ([key, value]) => `${key}: ${Array.isArray(value) ? value.join(' or ') : value}`,
+    );
+    return constraint.length === 0 ? [] : [`${word} ${constraint.join(', ')}`];
+  });
+  return `via ${[...parts, `else ${via.else}`].join('; ')}`;
+}

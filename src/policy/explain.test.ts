@@ -1,0 +1,196 @@
+import { describe, expect, it } from 'vitest';
+import { parseAddress, parsePrefix } from '../net/address.ts';
+import type { Flow } from '../net/flow.ts';
+import { IPPROTO_TCP } from '../net/protocol.ts';
+import type { DecideContext } from './decide.ts';
+import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
+import { explain } from './explain.ts';
+import type { NameState, UplinkState } from './facts.ts';
+import { indexApps } from './match-app.ts';
+import type { Destination, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from './model.ts';
+
+const NOW_MS = 1_800_000_000_000;
+const at = (line: number, file = '/etc/pointsman/policies/mail.yaml'): SourceLocation => ({ file, line, column: 5 });
+
+const address = (text: string) => {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed;
+};
+
+const flow = (to: string, port = 993): Flow => ({
+  protocol: IPPROTO_TCP,
+  source: address(to.includes(':') ? '::' : '0.0.0.0'),
+  destination: address(to),
+  destinationPort: port,
+  loopback: to.startsWith('127.'),
+});
+
+const name = (text: string, line: number): Destination => ({
+  text: `${text}:993`,
+  target: { kind: 'name', name: text },
+  ports: [{ first: 993, last: 993 }],
+  at: at(line),
+});
+
+const lan = (line: number): Destination => {
+  const prefix = parsePrefix('192.168.0.0/16');
+  if (prefix === undefined) throw new Error('prefix');
+  return { text: '192.168.0.0/16', target: { kind: 'prefix', prefix }, at: at(line) };
+};
+
+const via = (require: PropertyConstraint): Via => ({
+  require,
+  prefer: {},
+  avoid: {},
+  prohibit: {},
+  else: 'block',
+  at: at(9),
+});
+
+const uplink = (uplinkName: string, metered: boolean): Uplink => ({
+  name: uplinkName,
+  device: `${uplinkName}0`,
+  priority: metered ? 200 : 100,
+  properties: { type: metered ? 'cellular' : 'wifi', metered, roaming: false, trusted: false, encrypted: false },
+  gateways: {},
+  at: at(1, `/etc/pointsman/uplinks/${uplinkName}.yaml`),
+});
+
+const state = (uplinkName: string, id: number): UplinkState => ({
+  name: uplinkName,
+  id,
+  device: `${uplinkName}0`,
+  deviceIndex: id + 1,
+  up: true,
+  v4: true,
+  v6: true,
+  addresses: [],
+  onLink: [],
+  gateways: {},
+});
+
+function rule(verb: Verb, to: Destination, line: number, way?: Via): EffectivePolicy['rules'][number] {
+  return { to: [to], do: verb, at: at(line), layer: 'administrator', ...(way === undefined ? {} : { via: way }) };
+}
+
+const mail: EffectivePolicy = {
+  app: 'org.example.Mail',
+  match: [{ kind: 'exec', path: '/usr/bin/mail', at: at(3) }],
+  rules: [
+    rule('deny', lan(5), 5),
+    rule('allow', name('imap.example.org', 7), 7, via({ metered: false })),
+    rule('drop', name('tracker.example.org', 11), 11),
+  ],
+  otherwise: { value: { do: 'deny', at: at(12) }, layer: 'administrator' },
+  files: [{ file: '/etc/pointsman/policies/mail.yaml', layer: 'administrator' }],
+};
+
+function context(
+  names: ReadonlyMap<string, NameState>,
+  uplinks = [state('wifi', 1), state('cellular', 2)],
+): DecideContext {
+  const policySet: PolicySet = {
+    apps: [mail],
+    systemDefault: {
+      otherwise: { do: 'allow', at: at(1, 'built-in') },
+      unknown: { do: 'allow', at: at(1, 'built-in') },
+      whenAway: 'closed',
+    },
+    uplinks: [uplink('wifi', false), uplink('cellular', true)],
+  };
+  return {
+    policySet,
+    index: indexApps(policySet),
+    facts: { uplinks, onLink: [], names, users: new Map() },
+    nowMs: NOW_MS,
+    unknownNames: 'queue',
+  };
+}
+
+const known = (...texts: string[]): NameState => ({
+  known: true,
+  addresses: texts.map((text) => ({ address: address(text), expiresAtMs: NOW_MS + 60_000 })),
+});
+
+const path = 'first packet goes to the daemon';
+const explainMail = (facts: DecideContext, ...flows: Flow[]) =>
+  explain(facts, { subject: { kind: 'app', policy: mail }, destination: 'there', flows, path });
+
+describe('explain', () => {
+  it('explain names the rule, its file and line, the uplinks considered and every rule on the way', () => {
+    const { flows, app, layers } = explainMail(
+      context(new Map([['imap.example.org', known('203.0.113.20')]])),
+      flow('203.0.113.20'),
+    );
+    expect({ app, layers }).toEqual({
+      app: 'org.example.Mail',
+      layers: [{ layer: 'administrator', file: '/etc/pointsman/policies/mail.yaml' }],
+    });
+    expect(flows[0]).toMatchObject({
+      verdict: 'accept',
+      way: 'uplink wifi',
+      file: '/etc/pointsman/policies/mail.yaml',
+      line: 7,
+      uplinks: [
+        { uplink: 'wifi', taken: true },
+        { uplink: 'cellular', taken: false, because: 'required: metered false' },
+      ],
+    });
+    expect(flows[0]?.rules.map(({ outcome }) => outcome)).toEqual(['did not match', 'matched', 'not reached']);
+    expect(flows[0]?.rules[1]?.text).toBe('allow imap.example.org:993 via require metered: false; else block');
+  });
+
+  it('explain says which name is not known and stops there', () => {
+    const { flows } = explainMail(context(new Map()), flow('203.0.113.99'));
+    expect(flows[0]).toMatchObject({ verdict: 'queue', line: 7 });
+    expect(flows[0]?.rules.map(({ outcome }) => outcome)).toEqual(['did not match', 'name not known', 'not reached']);
+  });
+
+  it('explain reports the cause when no uplink meets the constraint', () => {
+    const facts = context(new Map([['imap.example.org', known('203.0.113.20')]]), [state('cellular', 2)]);
+    const { flows } = explainMail(facts, flow('203.0.113.20'));
+    expect(flows[0]).toMatchObject({ verdict: 'reject', cause: 'no-uplink' });
+    expect(flows[0]?.reason).toBe(
+      'rule 2 (administrator): imap.example.org:993, no uplink meets via at line 9, /etc/pointsman/policies/mail.yaml:7',
+    );
+  });
+
+  it('explain falls through to otherwise with every rule tried', () => {
+    const names = new Map([
+      ['imap.example.org', known('203.0.113.20')],
+      ['tracker.example.org', known('203.0.113.40')],
+    ]);
+    const { flows } = explainMail(context(names), flow('203.0.113.99'));
+    expect(flows[0]).toMatchObject({
+      verdict: 'reject',
+      cause: 'denied',
+      line: 12,
+      reason: 'otherwise (administrator), /etc/pointsman/policies/mail.yaml:12',
+    });
+    expect(new Set(flows[0]?.rules.map(({ outcome }) => outcome))).toEqual(new Set(['did not match']));
+  });
+
+  it('explain says that the system default holds for a program that no policy names', () => {
+    const owner = { kind: 'process', pid: 7, uid: 0, executable: '/usr/bin/other' } as const;
+    const explanation = explain(context(new Map()), {
+      subject: { kind: 'owner', owner, called: '/usr/bin/other' },
+      destination: '203.0.113.9',
+      flows: [flow('203.0.113.9')],
+      path,
+    });
+    expect(explanation.app).toBeUndefined();
+    expect(explanation.identity).toContain('no policy names it');
+    expect(explanation.flows[0]).toMatchObject({
+      verdict: 'accept',
+      way: "the system's route",
+      reason: 'system default, built-in',
+    });
+  });
+
+  it('explain leaves every rule unasked for loopback', () => {
+    const { flows } = explainMail(context(new Map()), flow('127.0.0.1'));
+    expect(flows[0]).toMatchObject({ verdict: 'accept', way: 'directly connected' });
+    expect(new Set(flows[0]?.rules.map(({ outcome }) => outcome))).toEqual(new Set(['not reached']));
+  });
+});

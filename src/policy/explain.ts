@@ -1,0 +1,156 @@
+/** `explain`: the decision of `decide`, with every rule and uplink on the way to it. Pure; computed from the same snapshot. */
+import { formatAddress } from '../net/address.ts';
+import type { Flow } from '../net/flow.ts';
+import { type DecideContext, decide } from './decide.ts';
+import { decideAsApp } from './decide-as-app.ts';
+import type { Decision } from './decision.ts';
+import { describeMatch, describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
+import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
+import type { Owner } from './identity.ts';
+import { matchApp } from './match-app.ts';
+import { matchDestination, namesLoopback } from './match-destination.ts';
+
+export interface ExplainedRule {
+  readonly index: number;
+  readonly layer: string;
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+  readonly outcome: 'matched' | 'did not match' | 'name not known' | 'not reached';
+}
+
+export interface ExplainedUplink {
+  readonly uplink: string;
+  readonly taken: boolean;
+  readonly because: string;
+}
+
+/** For one address of the destination. */
+export interface ExplainedFlow {
+  readonly address: string;
+  readonly verdict: 'accept' | 'reject' | 'drop' | 'queue';
+  readonly cause?: 'denied' | 'no-uplink';
+  /** "uplink wifi", "the system's route", "directly connected". */
+  readonly way?: string;
+  readonly reason: string;
+  readonly file?: string;
+  readonly line?: number;
+  readonly rules: readonly ExplainedRule[];
+  readonly uplinks: readonly ExplainedUplink[];
+  /** How the kernel comes to it: "decided in the kernel (cgroup map)" or "first packet goes to the daemon, because ...". */
+  readonly path: string;
+}
+
+export interface Explanation {
+  readonly app?: string;
+  /** How the program was matched to the application, or that no policy names it. */
+  readonly identity: string;
+  /** Files that make the policy, strongest layer first. */
+  readonly layers: readonly { readonly layer: string; readonly file: string }[];
+  readonly destination: string;
+  /** How the name came to its addresses; absent for an address. */
+  readonly nameNote?: string;
+  readonly flows: readonly ExplainedFlow[];
+}
+
+/** Who sends: an application by its name, or an owner whose application is looked up. */
+export type Subject =
+  | { readonly kind: 'app'; readonly policy: EffectivePolicy }
+  | { readonly kind: 'owner'; readonly owner: Owner; readonly called: string };
+
+export interface ExplainInput {
+  readonly subject: Subject;
+  /** As the person typed it. */
+  readonly destination: string;
+  readonly nameNote?: string;
+  /** One for each address. */
+  readonly flows: readonly Flow[];
+  readonly path: string;
+}
+
+/** `to` lists of a thousand entries are cut: the line is named. */
+const SHOWN_ENTRIES = 8;
+
+export function ruleText({ do: verb, to, via }: EffectiveRule): string {
+  const shown = to.slice(0, SHOWN_ENTRIES).map(({ text }) => text);
+  const more = to.length > shown.length ? `, and ${to.length - shown.length} more` : '';
+  return `${verb} ${shown.join(', ')}${more}${via === undefined ? '' : ` ${describeVia(via)}`}`;
+}
+
+function policyOf(context: DecideContext, subject: Subject): EffectivePolicy | undefined {
+  if (subject.kind === 'app') return subject.policy;
+  if (subject.owner.kind !== 'process') return undefined;
+  return matchApp(context.index, subject.owner, context.facts.users)?.policy;
+}
+
+function identityOf(context: DecideContext, subject: Subject): string {
+  if (subject.kind === 'app') {
+    const { match } = subject.policy;
+    return match.length === 0 ? 'no program is matched to it' : `matched by ${match.map(describeMatch).join(', ')}`;
+  }
+  const { owner, called } = subject;
+  if (owner.kind === 'unknown') return `${called}: unknown, because ${owner.because}`;
+  if (owner.kind === 'kernel') return `${called}: sent by the kernel itself`;
+  const found = matchApp(context.index, owner, context.facts.users);
+  if (found === undefined) return `${called}: no policy names it, so the system default holds`;
+  return `${called}: matched by ${describeMatch(found.match)}, ${found.match.at.file}:${found.match.at.line}`;
+}
+
+function entryOutcome(context: DecideContext, rule: EffectiveRule, flow: Flow): ExplainedRule['outcome'] {
+  const entries = flow.loopback ? rule.to.filter(namesLoopback) : rule.to;
+  const outcomes = entries.map((entry) => matchDestination(entry, flow, context.facts.names, context.nowMs));
+  return outcomes.includes('unknown') ? 'name not known' : 'did not match';
+}
+
+/** `decide` says which rule it was; those before it did not match, those after it were not asked. */
+function explainRules(
+  context: DecideContext,
+  policy: EffectivePolicy,
+  flow: Flow,
+  decision: Decision,
+): ExplainedRule[] {
+  const { reason } = decision;
+  const asked =
+    reason.kind === 'rule' ||
+    reason.kind === 'otherwise' ||
+    reason.kind === 'system-default' ||
+    reason.kind === 'name-not-known';
+  let stopped = !asked;
+  return policy.rules.map((rule, index) => {
+    const matched = reason.kind === 'rule' && reason.index === index;
+    const outcome = stopped ? 'not reached' : matched ? 'matched' : entryOutcome(context, rule, flow);
+    if (matched || (reason.kind === 'name-not-known' && outcome === 'name not known')) stopped = true;
+    const at = matched && reason.kind === 'rule' ? reason.at : rule.at;
+    return { index, layer: rule.layer, file: at.file, line: at.line, text: ruleText(rule), outcome };
+  });
+}
+
+export function explainFlow(context: DecideContext, subject: Subject, flow: Flow, path: string): ExplainedFlow {
+  const policy = policyOf(context, subject);
+  const decision =
+    subject.kind === 'app' ? decideAsApp(context, subject.policy, flow) : decide(context, subject.owner, flow);
+  const at = reasonLocation(decision.reason);
+  return {
+    address: formatAddress(flow.destination),
+    verdict: decision.verdict,
+    ...(decision.verdict === 'reject' && { cause: decision.cause }),
+    ...(decision.verdict === 'accept' && { way: describeWay(decision.way) }),
+    reason: describeReason(decision),
+    ...(at !== undefined && { file: at.file, line: at.line }),
+    rules: policy === undefined ? [] : explainRules(context, policy, flow, decision),
+    uplinks: decision.choice?.considered ?? [],
+    path,
+  };
+}
+
+export function explain(context: DecideContext, input: ExplainInput): Explanation {
+  const policy = policyOf(context, input.subject);
+  return {
+    ...(policy !== undefined && { app: policy.app }),
+    identity: identityOf(context, input.subject),
+    layers: policy?.files.map(({ layer, file }) => ({ layer, file })) ?? [],
+    destination: input.destination,
+    ...(input.nameNote !== undefined && { nameNote: input.nameNote }),
+    flows: input.flows.map((flow) => explainFlow(context, input.subject, flow, input.path)),
+  };
+}

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { parseUplinkFile } from './parse-file.ts';
+
+const parse = (text: string, file = '/etc/pointsman/uplinks/home.yaml') =>
+  parseUplinkFile(file, new TextEncoder().encode(`pointsman: 1\n${text}`));
+const HOME = 'uplink: home\ndevice: wlan0\n';
+
+describe('parseUplinkFile()', () => {
+  it('parseUplinkFile() gives every property a value', () => {
+    expect(parse(HOME)).toEqual({
+      uplink: {
+        name: 'home',
+        device: 'wlan0',
+        priority: 100,
+        properties: { type: 'other', metered: false, roaming: false, trusted: false, encrypted: false },
+        gateways: {},
+        at: { file: '/etc/pointsman/uplinks/home.yaml', line: 2, column: 9 },
+      },
+      diagnostics: [],
+    });
+  });
+
+  it('parseUplinkFile() reads what is stated', () => {
+    const text = `${HOME}priority: 0\ntype: wifi\nmetered: true\ntrusted: true\ngateway: {v4: 192.0.2.1, v6: "fe80::1"}\n`;
+    expect(parse(text).uplink).toMatchObject({
+      priority: 0,
+      properties: { type: 'wifi', metered: true, roaming: false, trusted: true },
+      gateways: { v4: '192.0.2.1', v6: 'fe80::1' },
+    });
+  });
+
+  it.each([
+    ['another name than the file', 'uplink: work\ndevice: a', 'name-mismatch'],
+    ['no device', 'uplink: home', 'missing-key'],
+    ['a device name of 16 bytes', `uplink: home\ndevice: ${'a'.repeat(16)}`, 'invalid-value'],
+    ['a device name with a slash', 'uplink: home\ndevice: a/b', 'invalid-value'],
+    ['a device name that nft reads as a pattern', 'uplink: home\ndevice: "eth*"', 'invalid-value'],
+    ['the device ..', 'uplink: home\ndevice: ..', 'invalid-value'],
+    ['a priority above the bound', `${HOME}priority: 1001`, 'invalid-value'],
+    ['a priority that is no whole number', `${HOME}priority: 1.5`, 'wrong-type'],
+    ['an endless priority', `${HOME}priority: 1e999`, 'wrong-type'],
+    ['an unknown type', `${HOME}type: token-ring`, 'invalid-value'],
+    ['yes for true', `${HOME}metered: yes`, 'wrong-type'],
+    ['a gateway of the other family', `${HOME}gateway: {v4: "::1"}`, 'invalid-value'],
+    ['an unknown key of the gateway', `${HOME}gateway: {v5: "::1"}`, 'unknown-key'],
+    ['a property of a later version', `${HOME}bandwidth: 5`, 'not-yet-enforced'],
+    ['a key of policies', `${HOME}app: a`, 'unknown-key'],
+  ])('parseUplinkFile() refuses %s', (_, text, code) => {
+    const { uplink, diagnostics } = parse(text);
+    expect(uplink).toBeUndefined();
+    expect(diagnostics).toMatchObject([{ code }]);
+  });
+
+  it('parseUplinkFile() refuses a name that is no uplink name', () => {
+    expect(parse('uplink: Home\ndevice: a', 'Home.yaml').diagnostics).toMatchObject([{ code: 'invalid-value' }]);
+  });
+
+  it('parseUplinkFile() takes an empty file for a mask', () => {
+    expect(parseUplinkFile('home.yaml', new Uint8Array())).toEqual({ diagnostics: [], masked: true });
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { parsePolicyFile } from './parse-file.ts';
+
+const check = (via: string) =>
+  parsePolicyFile('f', new TextEncoder().encode(`pointsman: 1\napp: a\nvia: ${via}\n`)).diagnostics.map(
+    ({ severity, code, column, length }) => ({ severity, code, column, length }),
+  );
+
+describe('validateVia()', () => {
+  it.each([
+    ['{}'],
+    ['{ require: { metered: true }, prohibit: { metered: false } }'],
+    ['{ require: { type: [wifi, vpn] }, prohibit: { type: wifi } }'],
+    ['{ require: { name: a }, avoid: { name: a } }'],
+    ['{ prefer: { type: wifi }, avoid: { metered: true } }'],
+  ])('validateVia() accepts %s', (via) => {
+    expect(check(via)).toEqual([]);
+  });
+
+  it.each([
+    ['{ require: { trusted: false }, prohibit: { trusted: false } }'],
+    ['{ require: { name: a }, prohibit: { name: [b, a] } }'],
+    ['{ require: { type: [wifi, vpn] }, prohibit: { type: [vpn, wifi] } }'],
+  ])('validateVia() refuses %s, because no uplink can meet it', (via) => {
+    expect(check(via)).toMatchObject([{ severity: 'error', code: 'contradiction' }]);
+  });
+
+  it('validateVia() warns of what is preferred and avoided', () => {
+    expect(check('{ prefer: { roaming: true }, avoid: { roaming: true } }')).toMatchObject([
+      { severity: 'warning', code: 'contradiction' },
+    ]);
+  });
+
+  it('validateVia() checks the values that are left beside a wrong one', () => {
+    expect(check('{ require: { type: [wify], trusted: true }, prohibit: { trusted: true } }')).toMatchObject([
+      { code: 'invalid-value' },
+      { code: 'contradiction' },
+    ]);
+  });
+
+  it.each([
+    '{ require: { name: Home } }',
+    '{ require: { name: [] } }',
+    '{ require: { metered: yes } }',
+    '{ else: drop }',
+    '{ require: metered }',
+    'home',
+  ])('validateVia() refuses %s once', (via) => {
+    expect(check(via)).toHaveLength(1);
+  });
+});
