@@ -2,7 +2,6 @@
  * From what the kernel holds to what it should hold, in an order in which nothing that is used is missing: routes before
  * the rules that lead to them, both before the marks that select them; what is no longer used goes last.
  */
-import { formatAddress, formatPrefix } from '../net/address.ts';
 import type { Change } from './change.ts';
 import { CHAIN } from './compile-app.ts';
 import type { NftCommand } from './nft/command.ts';
@@ -10,6 +9,7 @@ import { goto, rule } from './nft/expressions.ts';
 import { renderRule, renderVerdict } from './nft/render.ts';
 import type { Chain, MapElement, NftMap, NftSet, Ruleset, SetElement } from './nft/ruleset.ts';
 import type { Plan, PlannedRoute, PlannedRule, XtablesQueue } from './plan.ts';
+import { renderPlannedRoute, renderPlannedRule, renderXtablesQueue } from './render-routing.ts';
 
 /** What is in force. `nft` is absent where our table is missing or is not what we believe it to be. */
 export interface Observed {
@@ -19,22 +19,8 @@ export interface Observed {
   readonly xtablesQueue?: XtablesQueue;
 }
 
-export function routeKey({ family, table, destination, metric, target }: PlannedRoute): string {
-  const way =
-    target.kind === 'throw'
-      ? 'throw'
-      : `dev ${target.deviceIndex} via ${target.gateway === undefined ? '-' : formatAddress(target.gateway)} src ${target.source === undefined ? '-' : formatAddress(target.source)}`;
-  return `${family} ${table} ${formatPrefix(destination)} ${metric} ${way}`;
-}
-
-export function ruleKey({ family, priority, fwmark, from, suppressPrefixLength, action }: PlannedRule): string {
-  const mark = fwmark === undefined ? '-' : `${fwmark.mark}/${fwmark.mask}`;
-  const source = from === undefined ? '-' : formatPrefix(from);
-  return `${family} ${priority} ${mark} ${source} ${suppressPrefixLength ?? '-'} ${action.kind === 'table' ? action.table : action.kind}`;
-}
-
-const queueKey = (queue: XtablesQueue | undefined): string =>
-  queue === undefined ? '' : `${queue.number} ${queue.bypass} ${queue.mark}/${queue.mask}`;
+const queueText = (queue: XtablesQueue | undefined): string => (queue === undefined ? '' : renderXtablesQueue(queue));
+const routeText = (route: PlannedRoute): string => renderPlannedRoute(route);
 
 function missing<T>(wanted: readonly T[], present: readonly T[], key: (item: T) => string): T[] {
   const keys = new Set(present.map(key));
@@ -187,10 +173,10 @@ function nftChanges(before: Ruleset | undefined, after: Ruleset): Change[] {
 }
 
 export function diff(observed: Observed, wanted: Plan): Change[] {
-  const queueChanged = queueKey(observed.xtablesQueue) !== queueKey(wanted.xtablesQueue);
+  const queueChanged = queueText(observed.xtablesQueue) !== queueText(wanted.xtablesQueue);
   return [
-    ...missing(wanted.routes, observed.routes, routeKey).map((route): Change => ({ kind: 'add route', route })),
-    ...missing(wanted.rules, observed.rules, ruleKey).map((r): Change => ({ kind: 'add rule', rule: r })),
+    ...missing(wanted.routes, observed.routes, routeText).map((route): Change => ({ kind: 'add route', route })),
+    ...missing(wanted.rules, observed.rules, renderPlannedRule).map((r): Change => ({ kind: 'add rule', rule: r })),
     ...(queueChanged && wanted.xtablesQueue !== undefined
       ? [{ kind: 'add xtables queue', queue: wanted.xtablesQueue } as const]
       : []),
@@ -198,7 +184,7 @@ export function diff(observed: Observed, wanted: Plan): Change[] {
     ...(queueChanged && observed.xtablesQueue !== undefined
       ? [{ kind: 'delete xtables queue', queue: observed.xtablesQueue } as const]
       : []),
-    ...missing(observed.rules, wanted.rules, ruleKey).map((r): Change => ({ kind: 'delete rule', rule: r })),
-    ...missing(observed.routes, wanted.routes, routeKey).map((route): Change => ({ kind: 'delete route', route })),
+    ...missing(observed.rules, wanted.rules, renderPlannedRule).map((r): Change => ({ kind: 'delete rule', rule: r })),
+    ...missing(observed.routes, wanted.routes, routeText).map((route): Change => ({ kind: 'delete route', route })),
   ];
 }
