@@ -14,6 +14,8 @@ export interface Flow {
   readonly destinationPort?: number;
   readonly icmp?: { readonly type: number; readonly code: number; readonly identifier?: number };
   readonly loopback: boolean;
+  /** A TCP segment that does not open a connection: the connection was there before anybody looked. */
+  readonly midstream?: true;
 }
 
 /** Equal for two flows exactly where all their fields are equal. Not for people; the form may change. */
@@ -21,7 +23,7 @@ export function flowKey(flow: Flow): string {
   const icmp = flow.icmp === undefined ? '' : `${flow.icmp.type}.${flow.icmp.code}.${flow.icmp.identifier ?? ''}`;
   const from = endpointKey(flow.source, flow.sourcePort);
   const to = endpointKey(flow.destination, flow.destinationPort);
-  return `${flow.protocol}|${from}|${to}|${icmp}|${flow.loopback ? 'lo' : ''}`;
+  return `${flow.protocol}|${from}|${to}|${icmp}|${flow.loopback ? 'lo' : ''}${flow.midstream ? '~' : ''}`;
 }
 
 function endpointKey(address: Address, port: number | undefined): string {

@@ -4,7 +4,7 @@ import { type Address, parseAddress } from './address.ts';
 import { crc32c, internetChecksum } from './checksum.ts';
 import { type Flow, formatFlow } from './flow.ts';
 import { decodePacket, encodePacket, PacketError } from './packet.ts';
-import { protocolHasPorts } from './protocol.ts';
+import { IPPROTO_TCP, protocolHasPorts } from './protocol.ts';
 
 function hex(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));
@@ -124,9 +124,25 @@ function withExtensions(extensions: readonly (readonly [protocol: number, rest: 
   return packet;
 }
 
+const flowOf = (source: string, destination: string): Flow => ({
+  protocol: IPPROTO_TCP,
+  source: address(source),
+  destination: address(destination),
+  sourcePort: 40_000,
+  destinationPort: 443,
+  loopback: false,
+});
+
 describe('decodePacket()', () => {
   it.each(CAPTURED)('decodePacket() reads %s', (_, bytes, line) => {
     expect(formatFlow(decodePacket(hex(bytes)))).toBe(line);
+  });
+
+  it('tells a TCP segment that opens a connection from one in mid-stream', () => {
+    const opening = flowOf('10.0.0.1', '10.0.0.2');
+    const midstream = { ...opening, midstream: true } as const;
+    expect(decodePacket(encodePacket(opening)).midstream).toBeUndefined();
+    expect(decodePacket(encodePacket(midstream))).toEqual(midstream);
   });
 
   it('decodePacket() takes loopback from the caller only', () => {

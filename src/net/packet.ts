@@ -13,9 +13,10 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_ROUTING,
+  IPPROTO_TCP,
   protocolHasPorts,
 } from './protocol.ts';
-import { encodeTransportHeader } from './transport-header.ts';
+import { encodeTransportHeader, TCP_FLAG_SYN, TCP_FLAGS_OFFSET, TCP_FLAGS_OPENING } from './transport-header.ts';
 
 /** RFC 8200 section 4.1 lists at most 7 in a packet; more is an attempt to hide the transport header. */
 const MAX_EXTENSION_HEADERS = 8;
@@ -130,12 +131,13 @@ function extensionHeaderBytes(protocol: number, lengthField: number): number {
   return protocol === IPPROTO_AH ? (lengthField + 2) * 4 : (lengthField + 1) * 8;
 }
 
-type Transport = Pick<Flow, 'sourcePort' | 'destinationPort' | 'icmp'>;
+type Transport = Pick<Flow, 'sourcePort' | 'destinationPort' | 'icmp' | 'midstream'>;
 
 function decodeTransport(view: DataView, header: NetworkHeader, offset: number): Transport {
   if (protocolHasPorts(header.protocol)) {
     requireBytes(view, offset, 4);
-    return { sourcePort: view.getUint16(offset), destinationPort: view.getUint16(offset + 2) };
+    const ports = { sourcePort: view.getUint16(offset), destinationPort: view.getUint16(offset + 2) };
+    return header.protocol === IPPROTO_TCP && isMidstream(view, offset) ? { ...ports, midstream: true } : ports;
   }
   if (!isIcmpOf(header)) return {};
   requireBytes(view, offset, 4);
@@ -144,6 +146,12 @@ function decodeTransport(view: DataView, header: NetworkHeader, offset: number):
   if (!isEcho(header.protocol, type)) return { icmp: { type, code } };
   requireBytes(view, offset, 6);
   return { icmp: { type, code, identifier: view.getUint16(offset + 4) } };
+}
+
+/** Of FIN, SYN, RST and ACK an opening segment has SYN alone (RFC 9293 section 3.5). */
+function isMidstream(view: DataView, offset: number): boolean {
+  const flags = offset + TCP_FLAGS_OFFSET;
+  return flags < view.byteLength && (view.getUint8(flags) & TCP_FLAGS_OPENING) !== TCP_FLAG_SYN;
 }
 
 function isIcmpOf({ protocol, destination }: Pick<Flow, 'protocol' | 'destination'>): boolean {

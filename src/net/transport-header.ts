@@ -11,6 +11,13 @@ import {
   IPPROTO_UDPLITE,
 } from './protocol.ts';
 
+/** RFC 9293 section 3.1. */
+export const TCP_FLAGS_OFFSET = 13;
+export const TCP_FLAG_SYN = 0x02;
+export const TCP_FLAG_ACK = 0x10;
+/** FIN, SYN, RST and ACK. */
+export const TCP_FLAGS_OPENING = 0x17;
+
 const SCTP_CHECKSUM_OFFSET = 8;
 
 interface Layout {
@@ -22,7 +29,7 @@ interface Layout {
 
 const PORT_LAYOUTS: Readonly<Record<number, Layout>> = {
   // Data offset 5 words, SYN.
-  [IPPROTO_TCP]: { bytes: 20, checksumOffset: 16, fixed: { 12: 0x50, 13: 0x02 } },
+  [IPPROTO_TCP]: { bytes: 20, checksumOffset: 16, fixed: { 12: 0x50, [TCP_FLAGS_OFFSET]: TCP_FLAG_SYN } },
   // Length 8.
   [IPPROTO_UDP]: { bytes: 8, checksumOffset: 6, fixed: { 5: 8 } },
   // Checksum coverage 8 (RFC 3828).
@@ -51,6 +58,7 @@ export function encodeTransportHeader(flow: Flow, addresses: Uint8Array): Uint8A
   } else {
     view.setUint16(0, flow.sourcePort ?? 0);
     view.setUint16(2, flow.destinationPort ?? 0);
+    if (flow.midstream) view.setUint8(TCP_FLAGS_OFFSET, TCP_FLAG_ACK);
   }
   if (flow.protocol === IPPROTO_SCTP) view.setUint32(SCTP_CHECKSUM_OFFSET, crc32c(header), true);
   else view.setUint16(layout.checksumOffset, headerChecksum(flow.protocol, header, addresses));

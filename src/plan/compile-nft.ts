@@ -67,6 +67,9 @@ const followsConnection: readonly Rule[] = [
 /** Somebody else's bits on an undecided connection: the maps would overwrite them, the slow path adds to them. */
 const askForeign: Rule = rule(isNot(ctBits((MARK_FOREIGN | MARK_UPLINK) >>> 0), 0), goto(CHAIN.ask));
 
+/** A connection older than our rules may have come in: conntrack takes the direction of the first packet it sees for the original one. */
+const askMidstream: Rule = rule(is({ kind: 'ct state' }, 'new'), isNot({ kind: 'tcp flags' }, 'syn'), goto(CHAIN.ask));
+
 const housekeeping: readonly Rule[] = [
   rule(is({ kind: 'icmpv6 type' }, ...HOUSEKEEPING_ICMPV6), accept),
   rule(is({ kind: 'meta l4proto' }, IPPROTO_IGMP), accept),
@@ -92,6 +95,7 @@ const outputChain: Chain = {
     ...housekeeping,
     rule(is(META_MARK, ...FOREIGN_MARKS.map(({ mark }) => mark)), accept),
     askForeign,
+    askMidstream,
     rule(goto('identify')),
   ],
 };

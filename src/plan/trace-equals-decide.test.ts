@@ -246,15 +246,17 @@ const flow: fc.Arbitrary<Flow> = fc
     fc.constantFrom(...LOOPBACK),
     fc.constantFrom(6, 6, 17, 17, 1),
     fc.constantFrom(...PORTS),
+    fc.integer({ min: 0, max: 24 }),
   )
-  .map(([dice, v4, v6, lo, protocol, port]) => {
+  .map(([dice, v4, v6, lo, protocol, port, age]) => {
     const to = dice === 0 ? lo : dice < 7 ? v4 : v6;
     const base = {
       source: to.family === 4 ? address('10.9.0.2') : address('fd09::2'),
       destination: to,
       loopback: dice === 0,
     };
-    if (protocol !== 1) return { ...base, protocol, sourcePort: 50_000, destinationPort: port };
+    const opened = protocol === 6 && age === 0 ? ({ midstream: true } as const) : {};
+    if (protocol !== 1) return { ...base, ...opened, protocol, sourcePort: 50_000, destinationPort: port };
     return {
       ...base,
       protocol: to.family === 4 ? 1 : 58,
@@ -313,7 +315,7 @@ function expected(decision: Decision): {
 }
 
 /** The reasons for which the kernel may ask although `decide` knows. */
-function mayAsk({ policySet, host }: World, { foreignCtMark }: Sender): boolean {
+function mayAsk({ policySet, host }: World, { foreignCtMark, flow }: Sender): boolean {
   const matches = policySet.apps.flatMap((app) => app.match);
   const existing = host.cgroups.map(({ path }) => path);
   const ownerNotTold = matches.some(
@@ -322,7 +324,7 @@ function mayAsk({ policySet, host }: World, { foreignCtMark }: Sender): boolean 
       (m.kind === 'cgroup' && !existing.includes(m.path)) ||
       (m.kind === 'unit' && !existing.some((path) => path.endsWith(`/${m.unit}`))),
   );
-  return ownerNotTold || foreignCtMark !== 0;
+  return ownerNotTold || foreignCtMark !== 0 || flow.midstream === true;
 }
 
 describe('trace(compile(policy), packet)', () => {

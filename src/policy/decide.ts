@@ -162,6 +162,8 @@ export function decide(context: DecideContext, owner: Owner, flow: Flow): Decisi
     case 'kernel':
       return decideByDefault(context, flow);
     case 'process': {
+      // Found in mid-stream, a connection that came in looks as if it went out: a session that installs us must survive it.
+      if (owner.accepted) return { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'inbound' } };
       const found = matchApp(context.index, owner, context.facts.users);
       return found === undefined ? decideByDefault(context, flow) : decideForApp(context, found.policy, flow);
     }

@@ -18,6 +18,7 @@ export type Reason =
   | { readonly kind: 'system-default'; readonly at: SourceLocation }
   | { readonly kind: 'unknown-owner'; readonly because: string; readonly at: SourceLocation }
   | { readonly kind: 'loopback' }
+  | { readonly kind: 'inbound' }
   | { readonly kind: 'housekeeping'; readonly protocol: string }
   | { readonly kind: 'blocked-app'; readonly because: string }
   | { readonly kind: 'name-not-known'; readonly name: string; readonly at: SourceLocation }

@@ -34,6 +34,7 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
     case 'name-not-known':
       return reason.at;
     case 'loopback':
+    case 'inbound':
     case 'housekeeping':
     case 'blocked-app':
     case 'daemon':
@@ -55,6 +56,8 @@ function words(reason: Reason): string {
       return `unknown program, because ${reason.because}`;
     case 'loopback':
       return 'loopback, and no rule names it';
+    case 'inbound':
+      return 'the connection came in before the daemon started';
     case 'housekeeping':
       return `${reason.protocol} always passes`;
     case 'blocked-app':

@@ -53,6 +53,18 @@ export interface Explanation {
   readonly flows: readonly ExplainedFlow[];
 }
 
+/** What a person asks. */
+export interface ExplainQuery {
+  /** Exactly one of the three says who. */
+  readonly app?: string;
+  readonly exe?: string;
+  readonly pid?: number;
+  /** Address or name. */
+  readonly host: string;
+  readonly port?: number;
+  readonly protocol: 'tcp' | 'udp' | 'icmp';
+}
+
 /** Who sends: an application by its name, or an owner whose application is looked up. */
 export type Subject =
   | { readonly kind: 'app'; readonly policy: EffectivePolicy }

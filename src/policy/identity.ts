@@ -13,5 +13,7 @@ export interface ProcessOwner {
   readonly executable?: string;
   /** Path of the socket's cgroup below the cgroup2 root, starting with `/`. */
   readonly cgroup?: string;
+  /** The socket came out of a listener's accept(): somebody else opened the connection. */
+  readonly accepted?: true;
   readonly commandLine?: readonly string[];
 }

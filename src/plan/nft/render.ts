@@ -221,6 +221,8 @@ function renderField(field: Field): string {
       return `socket cgroupv2 level ${field.level}`;
     case 'meta oifname':
       return 'oifname';
+    case 'tcp flags':
+      return 'tcp flags & (fin | syn | rst | ack)';
     default:
       return field.kind;
   }

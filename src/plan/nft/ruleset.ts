@@ -20,6 +20,8 @@ export type Field =
   | { readonly kind: 'th sport' }
   | { readonly kind: 'th dport' }
   | { readonly kind: 'icmpv6 type' }
+  /** The flags that tell an opening segment: `syn` alone of fin, syn, rst, ack. */
+  | { readonly kind: 'tcp flags' }
   | { readonly kind: 'cgroup'; readonly level: number };
 
 /** Data types of set keys, in nft's own names. */

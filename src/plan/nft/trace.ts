@@ -4,7 +4,7 @@
  */
 
 import type { Flow } from '../../net/flow.ts';
-import { IPPROTO_ICMPV6, protocolHasPorts } from '../../net/protocol.ts';
+import { IPPROTO_ICMPV6, IPPROTO_TCP, protocolHasPorts } from '../../net/protocol.ts';
 import type { Chain, Expression, Field, Interval, NftSet, Ruleset, Verdict } from './ruleset.ts';
 
 /** A packet with everything a rule can see of it, its socket and its conntrack entry. */
@@ -96,6 +96,8 @@ function read(state: State, field: Field): FieldValue {
       return transport(flow, 'destination');
     case 'icmpv6 type':
       return flow.protocol === IPPROTO_ICMPV6 && flow.icmp !== undefined ? BigInt(flow.icmp.type) : undefined;
+    case 'tcp flags':
+      return flow.protocol === IPPROTO_TCP ? (flow.midstream ? 'ack' : 'syn') : undefined;
     case 'cgroup':
       return socket?.cgroups.get(field.level);
   }

@@ -1,0 +1,77 @@
+/** Network devices over NETLINK_ROUTE (linux/if_link.h, linux/if.h; `struct ifinfomsg` in linux/rtnetlink.h). */
+import { decodeAttributes, decodeNested, decodeString, requireAttribute } from './attribute.ts';
+import { readI32, readU8, readU16, readU32 } from './bytes.ts';
+import type { NetlinkMessage, NetlinkRequest } from './message.ts';
+import { requireMessageType } from './nfnetlink.ts';
+import { NLM_F_DUMP, NLM_F_REQUEST } from './uapi.ts';
+
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+
+const AF_BRIDGE = 7;
+const IFINFOMSG_BYTES = 16;
+const IFF_UP = 0x1;
+const IFF_LOOPBACK = 0x8;
+const IFF_RUNNING = 0x40;
+const IFF_LOWER_UP = 0x10000;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
+const IFLA_OPERSTATE = 16;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
+
+/** IF_OPER_* of linux/if.h, in the words of ip(8); the index is the kernel's number. */
+const OPERATIONAL_STATES = ['unknown', 'notpresent', 'down', 'lowerlayerdown', 'testing', 'dormant', 'up'] as const;
+
+export type OperationalState = (typeof OPERATIONAL_STATES)[number];
+
+/** `up`: by the administrator. `lowerUp`: carrier. `running`: operational, as RFC 2863 means it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** ARPHRD_*: 1 Ethernet, 772 loopback, 65534 none (tun, WireGuard). */
+  readonly type: number;
+  readonly up: boolean;
+  readonly running: boolean;
+  readonly lowerUp: boolean;
+  readonly loopback: boolean;
+  /** A bridge's news of a port: RTM_DELLINK then means that the device left the bridge, not that it is gone. */
+  readonly bridgePortEvent: boolean;
+  readonly operationalState: OperationalState;
+  /** IFLA_INFO_KIND: `veth`, `wireguard`, `bridge`...; absent for hardware. */
+  readonly kind?: string;
+  readonly mtu: number;
+  /** The bridge, bond or VRF that it is a port of. */
+  readonly masterIndex?: number;
+}
+
+export function encodeLinkDump(): NetlinkRequest {
+  return { type: RTM_GETLINK, flags: NLM_F_REQUEST | NLM_F_DUMP, body: new Uint8Array(IFINFOMSG_BYTES) };
+}
+
+/** RTM_NEWLINK or RTM_DELLINK: the caller looks at the message's type. Throws DecodeError. */
+export function decodeLink(message: NetlinkMessage): Link {
+  requireMessageType(message, [RTM_NEWLINK, RTM_DELLINK]);
+  const attributes = decodeAttributes(message.body, IFINFOMSG_BYTES);
+  const flags = readU32(message.body, 8);
+  const mtu = attributes.get(IFLA_MTU);
+  const master = attributes.get(IFLA_MASTER);
+  const state = attributes.get(IFLA_OPERSTATE);
+  const kind = decodeNested(attributes, IFLA_LINKINFO).get(IFLA_INFO_KIND);
+  return {
+    index: readI32(message.body, 4),
+    name: decodeString(requireAttribute(attributes, IFLA_IFNAME, 'IFLA_IFNAME')),
+    type: readU16(message.body, 2),
+    up: (flags & IFF_UP) !== 0,
+    running: (flags & IFF_RUNNING) !== 0,
+    lowerUp: (flags & IFF_LOWER_UP) !== 0,
+    loopback: (flags & IFF_LOOPBACK) !== 0,
+    bridgePortEvent: readU8(message.body) === AF_BRIDGE,
+    operationalState: OPERATIONAL_STATES[state === undefined ? 0 : readU8(state)] ?? 'unknown',
+    ...(kind !== undefined && { kind: decodeString(kind) }),
+    mtu: mtu === undefined ? 0 : readU32(mtu),
+    ...(master !== undefined && { masterIndex: readU32(master) }),
+  };
+}

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { APP_FIRST, APP_LAST, UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
+import type { Diagnostic } from '../policy/diagnostic.ts';
+import { diagnosticAt } from '../policy/policy-source.ts';
+import { writeAtomically } from './atomic-write.ts';
+import { assignIds, emptyRegister, type IdRegister, registerFrom, storedIds } from './id-register.ts';
+import { errorCode, errorText } from './source-file.ts';
+
+export interface AssignedIds {
+  readonly apps: ReadonlyMap<string, number>;
+  readonly uplinks: ReadonlyMap<string, number>;
+  /** For whom no number is left: they cannot be told apart in a mark, so they cannot be enforced. */
+  readonly without: { readonly apps: readonly string[]; readonly uplinks: readonly string[] };
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+const FORMAT = 1;
+
+/** The numbers of applications and uplinks in marks; kept in a file, so that marks stay true when the daemon is restarted. */
+export class AppIds {
+  readonly #path: string;
+  #apps: IdRegister = emptyRegister(APP_FIRST, APP_LAST);
+  #uplinks: IdRegister = emptyRegister(UPLINK_FIRST, UPLINK_LAST);
+  #isStored = false;
+  readonly #startDiagnostics: readonly Diagnostic[];
+
+  /** Reads the file. One that cannot be used is a warning at the next `assign`, and all numbers are given anew. */
+  constructor(path: string) {
+    this.#path = path;
+    this.#startDiagnostics = this.#restore();
+  }
+
+  /** The numbers of just these names. They are written to the file before this returns, where that is possible. */
+  assign(names: { readonly apps: readonly string[]; readonly uplinks: readonly string[] }): AssignedIds {
+    const apps = assignIds(this.#apps, names.apps);
+    const uplinks = assignIds(this.#uplinks, names.uplinks);
+    if (apps.register !== this.#apps || uplinks.register !== this.#uplinks) this.#isStored = false;
+    this.#apps = apps.register;
+    this.#uplinks = uplinks.register;
+    return {
+      apps: this.#apps.inUse,
+      uplinks: this.#uplinks.inUse,
+      without: { apps: apps.without, uplinks: uplinks.without },
+      diagnostics: [...this.#startDiagnostics, ...this.#store()],
+    };
+  }
+
+  #restore(): readonly Diagnostic[] {
+    try {
+      const stored: unknown = JSON.parse(readFileSync(this.#path, 'utf8'));
+      const { format, apps, uplinks } =
+        typeof stored === 'object' && stored !== null ? (stored as Record<string, unknown>) : {};
+      const restoredApps = registerFrom(apps, APP_FIRST, APP_LAST);
+      const restoredUplinks = registerFrom(uplinks, UPLINK_FIRST, UPLINK_LAST);
+      if (format !== FORMAT || restoredApps === undefined || restoredUplinks === undefined)
+        return [this.#lost('it is damaged')];
+      this.#apps = restoredApps;
+      this.#uplinks = restoredUplinks;
+      this.#isStored = true;
+      return [];
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return [];
+      return [this.#lost(error instanceof SyntaxError ? 'it is damaged' : errorText(error))];
+    }
+  }
+
+  #store(): readonly Diagnostic[] {
+    if (this.#isStored) return [];
+    const stored = { format: FORMAT, apps: storedIds(this.#apps), uplinks: storedIds(this.#uplinks) };
+    try {
+      writeAtomically(this.#path, Buffer.from(JSON.stringify(stored)), { until: 'disk' });
+      this.#isStored = true;
+      return [];
+    } catch (error) {
+      return [
+        this.#warning(`the numbers of applications and uplinks cannot be kept for a restart: ${errorText(error)}`),
+      ];
+    }
+  }
+
+  #lost(because: string): Diagnostic {
+    return this.#warning(`the numbers of applications and uplinks are given anew: the file cannot be used, ${because}`);
+  }
+
+  #warning(message: string): Diagnostic {
+    return diagnosticAt({ file: this.#path, line: 1, column: 1 }, 'warning', 'unreadable-file', message);
+  }
+}

@@ -1,0 +1,359 @@
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Paths, pathsFor } from './paths.ts';
+import { type LoadedPolicies, PolicyFiles } from './policy-files.ts';
+
+let root: string;
+let paths: Paths;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'policy-files-'));
+  paths = pathsFor(root);
+});
+
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function put(path: string, text: string): string {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  return path;
+}
+
+const inPackage = (name: string): string => join(paths.packagePolicies, name);
+const byAdministrator = (name: string): string => join(paths.administratorPolicies, name);
+
+const policy = (app: string, verb = 'allow', exec = `/opt/${app}`): string =>
+  `pointsman: 1\napp: ${app}\nmatch:\n  - exec: ${exec}\notherwise: ${verb}\n`;
+const BROKEN = 'pointsman: 1\napp: a\nmatch:\n  - exec: /opt/a\notherwise: perhaps\n';
+const uplink = (name: string): string => `pointsman: 1\nuplink: ${name}\ndevice: ${name}0\n`;
+
+const apps = ({ policySet }: LoadedPolicies): string[] => policySet.apps.map(({ app }) => app);
+const verbOf = ({ policySet }: LoadedPolicies, app: string) =>
+  policySet.apps.find((policy) => policy.app === app)?.otherwise?.value.do;
+const said = ({ diagnostics }: LoadedPolicies): string[] =>
+  diagnostics.map(({ severity, code, file }) => `${severity} ${code} ${file.slice(root.length)}`);
+
+describe('PolicyFiles', () => {
+  it('PolicyFiles gives the built-in default and no applications where there are no files', () => {
+    const loaded = new PolicyFiles(paths).load();
+    expect(loaded).toMatchObject({ diagnostics: [], revision: 1, changedApps: [] });
+    expect(loaded.policySet).toMatchObject({ apps: [], uplinks: [], systemDefault: { otherwise: { do: 'allow' } } });
+  });
+
+  it('PolicyFiles joins all layers, uplinks and the default file', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    put(byAdministrator('a.yml'), 'pointsman: 1\napp: a\notherwise: deny\n');
+    put(join(paths.locks, 'a.yaml'), 'pointsman: 1\napp: a\nrules:\n  - { to: lan, do: drop }\n');
+    put(join(paths.uplinks, 'wifi.yaml'), uplink('wifi'));
+    put(join(paths.uplinks, 'cell.yaml'), uplink('cell'));
+    put(paths.systemDefault, 'pointsman: 1\notherwise: deny\n');
+    const { policySet, diagnostics } = new PolicyFiles(paths).load();
+    expect(diagnostics).toEqual([]);
+    expect(policySet.apps[0]?.files.map(({ layer }) => layer)).toEqual(['locks', 'administrator', 'package']);
+    expect(policySet.apps[0]?.otherwise?.layer).toBe('administrator');
+    expect(policySet.uplinks.map(({ name }) => name)).toEqual(['cell', 'wifi']);
+    expect(policySet.systemDefault.otherwise.do).toBe('deny');
+  });
+
+  it('PolicyFiles ignores what editors, dpkg and other programs leave in the directories', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    for (const name of [
+      'b.yaml~',
+      '.b.yaml',
+      'b.yaml.dpkg-old',
+      'b.yaml.dpkg-new',
+      '.b.yaml.swp',
+      'README',
+      'b.json',
+    ]) {
+      put(inPackage(name), policy('b'));
+    }
+    const loaded = new PolicyFiles(paths).load();
+    expect(apps(loaded)).toEqual(['a']);
+    expect(loaded.diagnostics).toEqual([]);
+  });
+
+  it('PolicyFiles follows symbolic links to files, and reports whatever is no file without opening it', () => {
+    const target = put(join(root, 'elsewhere/a'), policy('a'));
+    mkdirSync(paths.packagePolicies, { recursive: true });
+    symlinkSync(target, inPackage('a.yaml'));
+    symlinkSync('/nowhere/at/all', inPackage('dangling.yaml'));
+    symlinkSync('loop.yaml', inPackage('loop.yaml'));
+    symlinkSync('/dev/zero', inPackage('device.yaml'));
+    mkdirSync(inPackage('directory.yaml'));
+    execFileSync('mkfifo', [inPackage('fifo.yaml')]);
+    const loaded = new PolicyFiles(paths).load();
+    expect(apps(loaded)).toEqual(['a']);
+    const names = ['dangling', 'device', 'directory', 'fifo', 'loop'];
+    expect(said(loaded)).toEqual(
+      names.map((name) => `error unreadable-file /usr/share/pointsman/policies/${name}.yaml`),
+    );
+  });
+
+  it('PolicyFiles resolves the symbolic links of `exec` paths, again at each full load', () => {
+    const one = put(join(root, 'bin/one'), '');
+    const two = put(join(root, 'bin/two'), '');
+    const link = join(root, 'bin/program');
+    put(inPackage('a.yaml'), policy('a', 'allow', link));
+    const files = new PolicyFiles(paths);
+    const execOf = ({ policySet }: LoadedPolicies) =>
+      policySet.apps[0]?.match.map((match) => match.kind === 'exec' && match.path);
+    expect(execOf(files.load())).toEqual([link]);
+    symlinkSync(one, link);
+    const linked = files.load();
+    expect(execOf(linked)).toEqual([one]);
+    expect(linked.changedApps).toEqual(['a']);
+    expect(files.load().policySet).toBe(linked.policySet);
+    symlinkSync(two, join(root, 'bin/new'));
+    renameSync(join(root, 'bin/new'), link);
+    expect(execOf(files.load())).toEqual([two]);
+  });
+
+  it('PolicyFiles drops the weaker files whose name an empty file has', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    put(inPackage('b.yaml'), policy('b'));
+    put(byAdministrator('a.yaml'), '');
+    const files = new PolicyFiles(paths);
+    expect(apps(files.load())).toEqual(['b']);
+    rmSync(byAdministrator('a.yaml'));
+    expect(apps(files.load())).toEqual(['a', 'b']);
+  });
+
+  it('PolicyFiles lets an empty file among the answers hide nothing', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    put(join(paths.answers, 'a.yaml'), '');
+    const loaded = new PolicyFiles(paths).load();
+    expect(apps(loaded)).toEqual(['a']);
+    expect(said(loaded)).toEqual(['warning not-yet-enforced /var/lib/pointsman/policies/a.yaml']);
+  });
+
+  it('PolicyFiles says nothing of mistakes in a file that is hidden', () => {
+    put(inPackage('a.yaml'), BROKEN);
+    put(byAdministrator('a.yaml'), '# nothing\n');
+    expect(new PolicyFiles(paths).load()).toMatchObject({ diagnostics: [], changedApps: [] });
+  });
+
+  it('PolicyFiles warns of uplinks that no file describes, also when the uplink goes', () => {
+    put(inPackage('a.yaml'), `${policy('a')}via: { require: { name: wifi } }\n`);
+    put(join(paths.uplinks, 'wifi.yaml'), uplink('wifi'));
+    const files = new PolicyFiles(paths);
+    expect(files.load().diagnostics).toEqual([]);
+    rmSync(join(paths.uplinks, 'wifi.yaml'));
+    expect(said(files.load())).toEqual(['warning unknown-uplink /usr/share/pointsman/policies/a.yaml']);
+  });
+
+  it('PolicyFiles reports a directory that cannot be read, and keeps what it had of it, also after a restart', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    const files = new PolicyFiles(paths);
+    files.load();
+    rmSync(paths.packagePolicies, { recursive: true });
+    writeFileSync(paths.packagePolicies, 'a file where a directory should be');
+    for (const loaded of [files.load(), new PolicyFiles(paths).load()]) {
+      expect(apps(loaded)).toEqual(['a']);
+      expect(said(loaded)).toEqual(['error unreadable-file /usr/share/pointsman/policies']);
+    }
+  });
+});
+
+describe('PolicyFiles loading again', () => {
+  it('PolicyFiles keeps the policy set and revision where nothing changed, even if files were touched', () => {
+    const file = put(inPackage('a.yaml'), policy('a'));
+    const files = new PolicyFiles(paths);
+    const first = files.load();
+    utimesSync(file, 1, 1);
+    const second = files.load();
+    expect(second.policySet).toBe(first.policySet);
+    expect(second).toMatchObject({ revision: 1, changedApps: [] });
+  });
+
+  it('PolicyFiles keeps the identity of all applications but the changed one', () => {
+    for (const app of ['a', 'b', 'c']) put(inPackage(`${app}.yaml`), policy(app));
+    const files = new PolicyFiles(paths);
+    const first = files.load();
+    put(inPackage('b.yaml'), policy('b', 'deny'));
+    const second = files.load();
+    expect(second).toMatchObject({ revision: 2, changedApps: ['b'] });
+    expect(second.policySet.apps.map((app, i) => app === first.policySet.apps[i])).toEqual([true, false, true]);
+  });
+
+  it('PolicyFiles sees a change of the same size that follows at once', () => {
+    const file = put(inPackage('a.yaml'), policy('a', 'deny'));
+    const files = new PolicyFiles(paths);
+    for (const verb of ['drop', 'deny', 'drop', 'deny']) {
+      files.load();
+      writeFileSync(file, policy('a', verb));
+      expect(verbOf(files.load(), 'a')).toBe(verb);
+    }
+  });
+
+  it('PolicyFiles reports applications that came, changed and went', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    put(inPackage('b.yaml'), policy('b'));
+    const files = new PolicyFiles(paths);
+    files.load();
+    rmSync(inPackage('a.yaml'));
+    put(inPackage('b.yaml'), policy('b', 'drop'));
+    put(inPackage('c.yaml'), policy('c'));
+    expect(files.load().changedApps).toEqual(['a', 'b', 'c']);
+  });
+
+  it('PolicyFiles trusts a hint: it looks at the named files and at no others', () => {
+    const a = put(inPackage('a.yaml'), policy('a'));
+    const b = put(inPackage('b.yaml'), policy('b'));
+    const files = new PolicyFiles(paths);
+    files.load();
+    writeFileSync(a, policy('a', 'deny'));
+    writeFileSync(b, policy('b', 'deny'));
+    const c = put(inPackage('c.yaml'), policy('c'));
+    const hinted = files.load({ changed: [a, c, inPackage('c.yaml~'), '/etc/passwd'] });
+    expect(hinted.changedApps).toEqual(['a', 'c']);
+    expect(verbOf(hinted, 'b')).toBe('allow');
+    expect(files.load().changedApps).toEqual(['b']);
+  });
+
+  it('PolicyFiles forgets a hinted file that is gone, and re-reads the default and uplinks by hint', () => {
+    const a = put(inPackage('a.yaml'), policy('a'));
+    const files = new PolicyFiles(paths);
+    files.load();
+    rmSync(a);
+    const wifi = put(join(paths.uplinks, 'wifi.yaml'), uplink('wifi'));
+    put(paths.systemDefault, 'pointsman: 1\notherwise: drop\n');
+    const { policySet } = files.load({ changed: [a, wifi, paths.systemDefault] });
+    expect(policySet).toMatchObject({
+      apps: [],
+      uplinks: [{ name: 'wifi' }],
+      systemDefault: { otherwise: { do: 'drop' } },
+    });
+  });
+
+  it('PolicyFiles looks at everything where a hint names a directory', () => {
+    const files = new PolicyFiles(paths);
+    files.load();
+    put(inPackage('a.yaml'), policy('a'));
+    expect(apps(files.load({ changed: [dirname(paths.packagePolicies)] }))).toEqual(['a']);
+  });
+});
+
+describe('PolicyFiles and broken files', () => {
+  it('PolicyFiles keeps the last good version of a file that breaks, with its old lines, and tells so', () => {
+    const file = put(inPackage('a.yaml'), policy('a'));
+    const files = new PolicyFiles(paths);
+    const first = files.load();
+    writeFileSync(file, BROKEN);
+    const second = files.load();
+    expect(second.policySet).toBe(first.policySet);
+    expect(second.diagnostics).toMatchObject([{ severity: 'error', file, line: 5 }]);
+    expect(second.diagnostics[0]?.hint).toContain('the last good version of the file stays in force');
+  });
+
+  it('PolicyFiles keeps the last good version over a restart, and takes the mended file', () => {
+    const file = put(inPackage('a.yaml'), policy('a', 'drop'));
+    new PolicyFiles(paths).load();
+    writeFileSync(file, BROKEN);
+    const files = new PolicyFiles(paths);
+    const restarted = files.load();
+    expect(verbOf(restarted, 'a')).toBe('drop');
+    expect(restarted.policySet.apps[0]?.blocked).toBeUndefined();
+    writeFileSync(file, policy('a', 'deny'));
+    expect(verbOf(files.load(), 'a')).toBe('deny');
+  });
+
+  it('PolicyFiles blocks the application of a broken file that never was good, and no other', () => {
+    const file = put(inPackage('a.yaml'), BROKEN);
+    put(inPackage('b.yaml'), policy('b'));
+    const { policySet } = new PolicyFiles(paths).load();
+    expect(policySet.apps).toMatchObject([{ app: 'a', match: [{ path: '/opt/a' }] }, { app: 'b' }]);
+    expect(policySet.apps[0]?.blocked?.because).toMatch(`${file}:5:`);
+    expect(policySet.apps[1]?.blocked).toBeUndefined();
+  });
+
+  it('PolicyFiles blocks an application also for a broken file of another layer that names it', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    put(join(paths.locks, 'a.yaml'), 'pointsman: 1\napp: a\notherwise: perhaps\n');
+    const { policySet } = new PolicyFiles(paths).load();
+    expect(policySet.apps).toMatchObject([{ app: 'a', match: [{ path: '/opt/a' }], blocked: {} }]);
+  });
+
+  it('PolicyFiles only reports a broken file that does not tell its application', () => {
+    put(inPackage('a.yaml'), ':::');
+    const loaded = new PolicyFiles(paths).load();
+    expect(loaded.policySet.apps).toEqual([]);
+    expect(loaded.diagnostics.some(({ severity }) => severity === 'error')).toBe(true);
+  });
+
+  it('PolicyFiles forgets a deleted file and its last good version, also one deleted while nobody looked', () => {
+    const a = put(inPackage('a.yaml'), policy('a'));
+    const b = put(inPackage('b.yaml'), policy('b'));
+    const files = new PolicyFiles(paths);
+    files.load();
+    expect(readdirSync(join(paths.lastGoodDir, 'package')).sort()).toEqual(['a.yaml', 'b.yaml']);
+    rmSync(a);
+    files.load();
+    expect(readdirSync(join(paths.lastGoodDir, 'package'))).toEqual(['b.yaml']);
+    rmSync(b);
+    new PolicyFiles(paths).load();
+    expect(readdirSync(join(paths.lastGoodDir, 'package'))).toEqual([]);
+    writeFileSync(a, BROKEN);
+    expect(new PolicyFiles(paths).load().policySet.apps[0]?.blocked).toBeDefined();
+  });
+
+  it('PolicyFiles keeps the last good uplink and default; without one the uplink is absent and the default built in', () => {
+    const wifi = put(join(paths.uplinks, 'wifi.yaml'), uplink('wifi'));
+    put(join(paths.uplinks, 'cell.yaml'), 'pointsman: 1\nuplink: cell\n');
+    put(paths.systemDefault, 'pointsman: 1\notherwise: maybe\n');
+    const files = new PolicyFiles(paths);
+    const first = files.load();
+    expect(first.policySet).toMatchObject({
+      uplinks: [{ name: 'wifi' }],
+      systemDefault: { otherwise: { do: 'allow' } },
+    });
+    expect(new Set(said(first).map((line) => line.split(' ').at(-1)))).toEqual(
+      new Set(['/etc/pointsman/default.yaml', '/etc/pointsman/uplinks/cell.yaml']),
+    );
+    put(paths.systemDefault, 'pointsman: 1\notherwise: deny\n');
+    files.load();
+    put(paths.systemDefault, 'pointsman: 1\notherwise: maybe\n');
+    writeFileSync(wifi, 'pointsman: 1\n');
+    for (const loaded of [files.load(), new PolicyFiles(paths).load()]) {
+      expect(loaded.policySet).toMatchObject({
+        uplinks: [{ name: 'wifi' }],
+        systemDefault: { otherwise: { do: 'deny' } },
+      });
+    }
+  });
+
+  it('PolicyFiles only warns where the last good versions cannot be kept, and makes up for it later', () => {
+    const file = put(inPackage('a.yaml'), policy('a'));
+    put(paths.lastGoodDir, 'a file where a directory should be');
+    const files = new PolicyFiles(paths);
+    for (const loaded of [files.load(), files.load()]) {
+      expect(apps(loaded)).toEqual(['a']);
+      expect(said(loaded).every((line) => line.startsWith('warning unreadable-file'))).toBe(true);
+      expect(said(loaded)).toContain('warning unreadable-file /usr/share/pointsman/policies');
+    }
+    rmSync(paths.lastGoodDir);
+    expect(files.load().diagnostics).toEqual([]);
+    expect(readFileSync(join(paths.lastGoodDir, 'package/a.yaml'))).toEqual(readFileSync(file));
+    expect(existsSync(join(paths.lastGoodDir, 'package/b.yaml'))).toBe(false);
+  });
+
+  it('PolicyFiles reads no more of a huge file than is needed to refuse it', () => {
+    put(inPackage('a.yaml'), '');
+    execFileSync('truncate', ['--size=8G', inPackage('a.yaml')]);
+    expect(said(new PolicyFiles(paths).load())).toEqual(['error file-too-large /usr/share/pointsman/policies/a.yaml']);
+  });
+});

@@ -1,0 +1,67 @@
+/** From the files of a layer to what merging takes. */
+import type { Layer, Match, Policy } from '../policy/model.ts';
+import type { BrokenPolicy } from '../policy/policy-source.ts';
+import { resolveExecutables } from './executable-path.ts';
+import type { FileEntry } from './file-set.ts';
+
+export type Contribution =
+  | {
+      readonly kind: 'policy';
+      readonly written: readonly Match[];
+      readonly policy: Policy;
+    }
+  | {
+      readonly kind: 'broken';
+      readonly written: readonly Match[];
+      readonly policy: BrokenPolicy;
+    }
+  | { readonly kind: 'none' };
+
+export interface LayerEntries {
+  readonly layer: Layer;
+  readonly entries: readonly FileEntry<Policy>[];
+}
+
+/** What a file gives to its application. A file that cannot be used and has no last good version blocks it. */
+export function contributionOf({ value, parsed, path }: FileEntry<Policy>): Contribution {
+  if (value !== undefined) {
+    const match = resolveExecutables(value.match);
+    const policy = match === value.match ? value : { ...value, match };
+    return { kind: 'policy', written: value.match, policy };
+  }
+  const { app, match: written = [] } = parsed;
+  if (parsed.masked || app === undefined) return { kind: 'none' };
+  const error = parsed.diagnostics.find(({ severity }) => severity === 'error');
+  const { line = 1, column = 1 } = error ?? {};
+  const because = `${path}:${line}:${column}: ${error?.message ?? 'the file cannot be used'}`;
+  const policy = { app, match: resolveExecutables(written), because, file: path, at: { file: path, line, column } };
+  return { kind: 'broken', written, policy };
+}
+
+/** The same object where symbolic links lead where they led before. */
+export function resolveAgain(contribution: Contribution): Contribution {
+  if (contribution.kind === 'none') return contribution;
+  const { written, policy: before } = contribution;
+  const match = resolveExecutables(written);
+  if (match.every((entry, i) => samePath(entry, before.match[i]))) return contribution;
+  return contribution.kind === 'policy'
+    ? { ...contribution, policy: { ...contribution.policy, match } }
+    : { ...contribution, policy: { ...contribution.policy, match } };
+}
+
+function samePath(a: Match, b: Match | undefined): boolean {
+  return a.kind !== 'exec' || (b?.kind === 'exec' && a.path === b.path);
+}
+
+/**
+ * The files that count, given all layers: a file that says nothing hides those of its name in weaker layers.
+ * An answer hides nothing: it could only widen.
+ */
+export function withoutMasked(layersStrongestFirst: readonly LayerEntries[]): readonly LayerEntries[] {
+  const masked = new Set<string>();
+  return layersStrongestFirst.map(({ layer, entries }) => {
+    const counting = masked.size === 0 ? entries : entries.filter(({ name }) => !masked.has(name));
+    if (layer !== 'answers') for (const { name, parsed } of counting) if (parsed.masked) masked.add(name);
+    return { layer, entries: counting };
+  });
+}

@@ -1,0 +1,195 @@
+/**
+ * Tells of changes in directories of policy files, by inotify. The directories may be missing, come, go and be replaced.
+ * It tells too much rather than too little: whoever listens compares what is there with what was.
+ */
+import { type FSWatcher, type Stats, statSync, watch } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { isPolicyFileName } from '../policy/layers.ts';
+
+/** Absolute paths. */
+export interface WatchTargets {
+  readonly directories: readonly string[];
+  /** Single files in directories that otherwise do not matter. */
+  readonly files: readonly string[];
+}
+
+export interface WatchListener {
+  /** `everything`: it is not known which files have changed. */
+  readonly onChange: (changed: ReadonlySet<string> | 'everything') => void;
+  /** A directory cannot be watched (ENOSPC, EMFILE, EACCES). It is tried again; until then changes in it go unseen. */
+  readonly onError: (error: Error, directory: string) => void;
+}
+
+/** From the first change to the report: a package manager's or an editor's steps come as one. */
+const COALESCE_MS = 30;
+const RETRY_MS = 5000;
+/** Somebody who keeps replacing a directory may not keep us at it. */
+const MAX_ARM_ROUNDS = 16;
+/** More paths than this at once: the kernel's own queue (16,384 events) may have overflowed, of which Node says nothing. */
+export const MAX_CHANGED_PATHS = 1000;
+
+interface Watched {
+  readonly watcher: FSWatcher;
+  readonly identity: string;
+}
+
+/** Watches from its construction until it is disposed of. */
+export class PolicyWatch implements AsyncDisposable {
+  readonly #directories: ReadonlySet<string>;
+  readonly #files: ReadonlySet<string>;
+  readonly #listener: WatchListener;
+  readonly #watched = new Map<string, Watched>();
+  #changed = new Set<string>();
+  #isEverything = false;
+  #report: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #isDisposed = false;
+
+  constructor(targets: WatchTargets, listener: WatchListener) {
+    this.#directories = new Set(targets.directories);
+    this.#files = new Set(targets.files);
+    this.#listener = listener;
+    this.#arm();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
+    clearTimeout(this.#report);
+    clearTimeout(this.#retry);
+    for (const directory of [...this.#watched.keys()]) this.#unwatch(directory);
+  }
+
+  /** Brings the watches in line with the directories that exist; true where one had to be set or was lost. */
+  #arm(): boolean {
+    clearTimeout(this.#retry);
+    let hasChanged = false;
+    // A directory may appear between the look and the watch on its parent: look until nothing is new.
+    for (let round = 0; round < MAX_ARM_ROUNDS; round += 1) {
+      if (!this.#armOnce()) return hasChanged;
+      hasChanged = true;
+    }
+    this.#armLater();
+    return hasChanged;
+  }
+
+  #armOnce(): boolean {
+    let hasChanged = false;
+    const wanted = this.#wantedDirectories();
+    for (const [directory, { identity }] of [...this.#watched]) {
+      if (wanted.get(directory) === identity) continue;
+      this.#unwatch(directory);
+      hasChanged = true;
+    }
+    for (const [directory, identity] of wanted) {
+      if (!this.#watched.has(directory) && this.#watch(directory, identity)) hasChanged = true;
+    }
+    return hasChanged;
+  }
+
+  /** Each directory with its parent, or what there is on the way to it. */
+  #wantedDirectories(): Map<string, string> {
+    const wanted = new Map<string, string>();
+    const add = (directory: string): boolean => {
+      const identity = identityOf(directory);
+      if (identity !== undefined) wanted.set(directory, identity);
+      return identity !== undefined;
+    };
+    for (const directory of this.#ends()) {
+      const isThere = add(directory);
+      let above = dirname(directory);
+      while (!add(above) && above !== dirname(above)) above = dirname(above);
+      // The parent of a directory that is there tells of its being replaced; so does the grandparent of one that is not.
+      if (!isThere) add(dirname(above));
+    }
+    return wanted;
+  }
+
+  #ends(): ReadonlySet<string> {
+    return new Set([...this.#directories, ...Array.from(this.#files, (file) => dirname(file))]);
+  }
+
+  #watch(directory: string, identity: string): boolean {
+    try {
+      const watcher = watch(directory, (_event, name) => this.#onEvent(directory, name));
+      watcher.on('error', (error) => this.#fail(error, directory));
+      this.#watched.set(directory, { watcher, identity });
+      return true;
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)), directory);
+      return false;
+    }
+  }
+
+  #unwatch(directory: string): void {
+    this.#watched.get(directory)?.watcher.close();
+    this.#watched.delete(directory);
+  }
+
+  #fail(error: Error, directory: string): void {
+    if (this.#isDisposed) return;
+    this.#unwatch(directory);
+    this.#listener.onError(error, directory);
+    this.#armLater();
+  }
+
+  #armLater(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      if (this.#arm()) this.#tellEverything();
+    }, RETRY_MS);
+  }
+
+  #onEvent(directory: string, name: string | null): void {
+    if (this.#isDisposed) return;
+    if (name === null) {
+      this.#arm();
+      this.#tellEverything();
+      return;
+    }
+    const path = join(directory, name);
+    // inotify names a directory's own end by its last part.
+    const concernsDirectory = name === basename(directory) || this.#leadsToDirectory(path);
+    if (concernsDirectory && this.#arm()) this.#tellEverything();
+    if (this.#files.has(path) || (this.#directories.has(directory) && isPolicyFileName(name))) this.#tell(path);
+  }
+
+  #leadsToDirectory(path: string): boolean {
+    for (const end of this.#ends()) if (end === path || end.startsWith(`${path}/`)) return true;
+    return false;
+  }
+
+  #tell(path: string): void {
+    if (this.#changed.size >= MAX_CHANGED_PATHS) this.#isEverything = true;
+    else this.#changed.add(path);
+    this.#schedule();
+  }
+
+  #tellEverything(): void {
+    this.#isEverything = true;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#report ??= setTimeout(() => {
+      const changed = this.#isEverything ? 'everything' : this.#changed;
+      this.#report = undefined;
+      this.#changed = new Set();
+      this.#isEverything = false;
+      this.#listener.onChange(changed);
+    }, COALESCE_MS);
+  }
+}
+
+/** Tells a directory from another one at the same path. */
+function identityOf(directory: string): string | undefined {
+  const stats = lookAt(directory);
+  return stats?.isDirectory() ? `${stats.dev}:${stats.ino}` : undefined;
+}
+
+function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
