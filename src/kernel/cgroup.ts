@@ -1,0 +1,113 @@
+/**
+ * The cgroup2 hierarchy as a tree of directories (kernel docs, admin-guide/cgroup-v2). A cgroup's id, as sockets and nft
+ * know it, is the inode number of its directory.
+ */
+import { opendirSync, readFileSync, statSync } from 'node:fs';
+
+/** More cgroups than this are not looked at: a user may make as many as his limits allow. */
+export const MAX_CGROUPS_WALKED = 20_000;
+/** Deeper nesting is not followed. The kernel's own limit is far beyond what anyone uses. */
+export const MAX_CGROUP_DEPTH = 32;
+
+/** `path` is below the cgroup2 root and starts with `/`; `level` counts from the root (`/a/b` is level 2). */
+export interface Cgroup {
+  readonly path: string;
+  readonly id: bigint;
+  readonly level: number;
+}
+
+/** The tree's reader. */
+export interface CgroupTree {
+  readonly mountDir: string;
+  /** `undefined` where no such cgroup exists. */
+  idOfPath(path: string): bigint | undefined;
+  /** Walks the tree, so not for the packet path; `undefined` where no cgroup within the bounds has this id. */
+  pathOfId(id: bigint): string | undefined;
+  /** The root first, parents before children, within MAX_CGROUPS_WALKED and MAX_CGROUP_DEPTH. */
+  walk(): Generator<Cgroup>;
+}
+
+/** The tree mounted where `mountinfo` says, or `undefined` on a machine without cgroup2. */
+export function openCgroupTree(mountinfoPath = '/proc/self/mountinfo'): CgroupTree | undefined {
+  const mountDir = cgroup2MountDir(readFileSync(mountinfoPath, 'utf8'));
+  return mountDir === undefined ? undefined : cgroupTreeAt(mountDir);
+}
+
+/** The tree below a directory that is known to be the mount point. */
+export function cgroupTreeAt(mountDir: string): CgroupTree {
+  return {
+    mountDir,
+    idOfPath: (path) => inodeOf(directoryOf(mountDir, path)),
+    pathOfId(id) {
+      for (const cgroup of walk(mountDir)) if (cgroup.id === id) return cgroup.path;
+      return undefined;
+    },
+    walk: () => walk(mountDir),
+  };
+}
+
+/**
+ * The mount point of cgroup2 in a mountinfo text (proc(5)): one that shows the hierarchy from its root where there are
+ * several. Octal escapes (`\040`) are undone.
+ */
+export function cgroup2MountDir(mountinfo: string): string | undefined {
+  let partial: string | undefined;
+  for (const line of mountinfo.split('\n')) {
+    const [fields = '', filesystem = ''] = line.split(' - ');
+    if (!filesystem.startsWith('cgroup2 ')) continue;
+    const [, , , root, mountPoint] = fields.split(' ');
+    if (mountPoint === undefined) continue;
+    if (root === '/') return unescapeOctal(mountPoint);
+    partial ??= unescapeOctal(mountPoint);
+  }
+  return partial;
+}
+
+function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
+
+function directoryOf(mountDir: string, path: string): string {
+  return path === '/' ? mountDir : `${mountDir}${path}`;
+}
+
+function inodeOf(dir: string): bigint | undefined {
+  try {
+    return statSync(dir, { bigint: true }).ino;
+  } catch {
+    return undefined;
+  }
+}
+
+function* walk(mountDir: string): Generator<Cgroup> {
+  const pending: { path: string; level: number }[] = [{ path: '/', level: 0 }];
+  let walked = 0;
+  for (let next = pending.shift(); next !== undefined && walked < MAX_CGROUPS_WALKED; next = pending.shift()) {
+    const { path, level } = next;
+    const id = inodeOf(directoryOf(mountDir, path));
+    if (id === undefined) continue;
+    walked++;
+    yield { path, id, level };
+    if (level === MAX_CGROUP_DEPTH) continue;
+    for (const name of childNames(directoryOf(mountDir, path), MAX_CGROUPS_WALKED - walked - pending.length)) {
+      pending.push({ path: path === '/' ? `/${name}` : `${path}/${name}`, level: level + 1 });
+    }
+  }
+}
+
+function childNames(dir: string, limit: number): string[] {
+  const names: string[] = [];
+  try {
+    const handle = opendirSync(dir);
+    try {
+      for (let entry = handle.readSync(); entry !== null && names.length < limit; entry = handle.readSync()) {
+        if (entry.isDirectory()) names.push(entry.name);
+      }
+    } finally {
+      handle.closeSync();
+    }
+  } catch {
+    // Removed while it was read: what was seen of it is all there is.
+  }
+  return names.sort();
+}

@@ -1,0 +1,87 @@
+/**
+ * The only door to Linux, as the layers above see it. `linux-kernel.ts` opens the real one, `fake/` a kernel in memory
+ * that refuses what the real one refuses; `contract/` is the suite that both pass. Every failure is a KernelError.
+ */
+import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import type { Link } from '../netlink/link.ts';
+import type { LinkAddress } from '../netlink/link-address.ts';
+import type { Route } from '../netlink/route.ts';
+import type { RoutingRule } from '../netlink/routing-rule.ts';
+import type { NftCommand } from '../plan/nft/command.ts';
+import type { PlannedRoute, PlannedRule, XtablesQueue } from '../plan/plan.ts';
+
+export interface Kernel {
+  readonly nft: Nft;
+  readonly routing: Routing;
+  readonly xtables: Xtables;
+  readonly conntrack: Conntrack;
+}
+
+/** A table by names and counts: enough to see whether it is what we loaded. */
+export interface ObservedTable {
+  /** Rules of each chain. */
+  readonly chains: ReadonlyMap<string, number>;
+  /** Elements of each named set and map; those with a timeout may go at any moment. */
+  readonly sets: ReadonlyMap<string, number>;
+  readonly maps: ReadonlyMap<string, number>;
+}
+
+export interface Nft {
+  /**
+   * The text commands take effect as a whole or not at all; elements of cgroup maps follow as a second transaction.
+   * `nowMs` is the wall clock against which element expiries count.
+   */
+  apply(commands: readonly NftCommand[], nowMs: number): Promise<void>;
+  /** Asks whether `apply` would be accepted, without effect. Elements of cgroup maps are not looked at. */
+  check(commands: readonly NftCommand[], nowMs: number): Promise<void>;
+  /** The table of family inet with this name; undefined where there is none. */
+  observe(table: string): Promise<ObservedTable | undefined>;
+  /** Whether the kernel has the statement `queue`. Leaves nothing behind. */
+  supports(feature: 'queue'): Promise<boolean>;
+  /** Loads PANIC_TABLE, which lets nothing but loopback and the link's own housekeeping pass. */
+  loadPanicTable(): Promise<void>;
+  /** Counts every committed change of this namespace's nftables, whoever made it: equal means untouched. */
+  generation(): number;
+}
+
+export interface Routing {
+  links(): readonly Link[];
+  addresses(): readonly LinkAddress[];
+  /** Routes of all tables, of whomever. */
+  routes(): readonly Route[];
+  rules(): readonly RoutingRule[];
+  /** Routes that carry our protocol number and stand in our tables. */
+  ownRoutes(): readonly PlannedRoute[];
+  /** Rules that carry our protocol number and a preference of ours. */
+  ownRules(): readonly PlannedRule[];
+  /** Takes the place of a route with the same table, destination and metric. ENODEV where the device is gone. */
+  addRoute(route: PlannedRoute): void;
+  /** Exactly this one; ESRCH where it is not there. */
+  deleteRoute(route: PlannedRoute): void;
+  /** EEXIST where it is there already. */
+  addRule(rule: PlannedRule): void;
+  /** ENOENT where it is not there. */
+  deleteRule(rule: PlannedRule): void;
+}
+
+/** NFQUEUE rules in the mangle OUTPUT chains of iptables and ip6tables. */
+export interface Xtables {
+  /** The one that both families have, and nothing else of ours; undefined otherwise. */
+  observeQueue(): Promise<XtablesQueue | undefined>;
+  /** Every one of ours that stands in either family: halves and predecessors too. */
+  queues(): Promise<readonly XtablesQueue[]>;
+  /** Adds it to each family that lacks it: in both or in none. */
+  addQueue(queue: XtablesQueue): Promise<void>;
+  /** Removes it where it is, and the tables where they were made for us and are empty again. */
+  deleteQueue(queue: XtablesQueue): Promise<void>;
+  /** The same for every rule of ours. */
+  deleteQueues(): Promise<void>;
+}
+
+export interface Conntrack {
+  /** Entries with our bit in the conntrack mark. */
+  ownEntries(): readonly ConntrackEntry[];
+  /** `mark = mark & ~mask | value`; the entry must still be there. */
+  updateMark(entry: ConntrackEntry, value: number, mask: number): void;
+  deleteEntry(entry: ConntrackEntry): void;
+}

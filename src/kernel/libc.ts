@@ -1,0 +1,61 @@
+/**
+ * The C library's own functions, bound in one place. Everything here is the plain system call: -1 and `errno()` on
+ * failure. koffi is loaded on first use, so that commands which never talk to the kernel do not pay for it.
+ */
+import { createRequire } from 'node:module';
+
+export interface Libc {
+  /** The calling thread's errno; valid only directly after the call that failed. */
+  errno(): number;
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array, length: number): number;
+  getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
+  recv(fd: number, bytes: Uint8Array, length: number, flags: number): number;
+  /** `fds` is an array of struct pollfd {int fd; short events; short revents}. */
+  poll(fds: Uint8Array, count: number, timeoutMs: number): number;
+  eventfd(initial: number, flags: number): number;
+  open(path: string, flags: number): number;
+  read(fd: number, bytes: Uint8Array, length: number): number;
+  write(fd: number, bytes: Uint8Array, length: number): number;
+  close(fd: number): number;
+  setns(fd: number, namespaceType: number): number;
+}
+
+const PROTOTYPES = {
+  socket: 'int socket(int, int, int)',
+  bind: 'int bind(int, const void *, uint)',
+  getsockname: 'int getsockname(int, void *, void *)',
+  setsockopt: 'int setsockopt(int, int, int, const void *, uint)',
+  getsockopt: 'int getsockopt(int, int, int, void *, void *)',
+  send: 'long send(int, const void *, size_t, int)',
+  recv: 'long recv(int, void *, size_t, int)',
+  poll: 'int poll(void *, ulong, int)',
+  eventfd: 'int eventfd(uint, int)',
+  open: 'int open(const char *, int)',
+  read: 'long read(int, void *, size_t)',
+  write: 'long write(int, const void *, size_t)',
+  close: 'int close(int)',
+  setns: 'int setns(int, int)',
+} as const satisfies Record<Exclude<keyof Libc, 'errno'>, string>;
+
+function bindLibc(): Libc {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  // The running program itself: its C library's symbols, whatever that library's file is called (glibc, musl).
+  const program = koffi.load(null);
+  const functions = Object.entries(PROTOTYPES).map(([name, prototype]) => [name, program.func(prototype)]);
+  return { ...Object.fromEntries(functions), errno: () => koffi.errno() } as Libc;
+}
+
+/** The bindings; the first call in a thread loads them (about 10 ms). Keep the result where calls are frequent. */
+export const libc: () => Libc = onFirstUse(bindLibc);
+
+function onFirstUse<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * nftables: rulesets as one text batch through `nft -f -`, elements of cgroup maps by nfnetlink, because nft's text
+ * form knows cgroups only by paths that may be gone.
+ */
+import { decodeGeneration, encodeGenerationGet } from '../netlink/nftables.ts';
+import {
+  decodeElements,
+  encodeElementDump,
+  NFTABLES_NEW_ELEMENTS,
+  type SetAddress,
+} from '../netlink/nftables-element.ts';
+import { NFPROTO_INET } from '../netlink/uapi.ts';
+import { renderCommands } from '../plan/nft/render.ts';
+import { QUEUE_NUMBER } from '../plan/reserved.ts';
+import { cgroupElementRequests } from './cgroup-elements.ts';
+import { decodeReply } from './decode-reply.ts';
+import type { Nft, ObservedTable } from './kernel.ts';
+import { KernelError } from './kernel-error.ts';
+import type { NetlinkSocket } from './netlink-socket.ts';
+import { nftError } from './nft-error.ts';
+import { parseTableListing } from './nft-listing.ts';
+import { renderPanicTable } from './panic-table.ts';
+import { findTool, runTool, type Tool } from './run-tool.ts';
+
+const NFT: Tool = { name: 'nft', debianPackage: 'nftables' };
+
+const QUEUE_PROBE = `table inet pointsman_probe {
+  chain probe {
+    queue to ${QUEUE_NUMBER}
+  }
+}
+`;
+
+/** `socket` is a NETLINK_NETFILTER socket of the namespace that this thread is in. */
+export function openNft(socket: NetlinkSocket): Nft {
+  return {
+    apply: async (commands, nowMs) => {
+      const text = renderCommands(commands, nowMs);
+      if (text !== '') await runBatch([], text);
+      socket.batch(cgroupElementRequests(commands), { operation: 'nft elements', object: 'cgroup maps' });
+    },
+    check: async (commands, nowMs) => {
+      const text = renderCommands(commands, nowMs);
+      if (text !== '') await runBatch(['-c'], text);
+    },
+    observe: (table) => observe(socket, table),
+    supports: () => supportsQueue(),
+    loadPanicTable: () => runBatch([], renderPanicTable()),
+    generation: () => generation(socket),
+  };
+}
+
+function generation(socket: NetlinkSocket): number {
+  const subject = { operation: 'get generation', object: 'nftables' };
+  const [answer] = socket.request(encodeGenerationGet(), subject);
+  if (answer === undefined)
+    throw new KernelError(subject.operation, 0, '', subject.object, 'the kernel gave no answer');
+  return decodeReply(subject, () => decodeGeneration(answer).generation);
+}
+
+async function runBatch(options: readonly string[], batch: string): Promise<void> {
+  const result = await runTool(findTool(NFT), [...options, '-f', '-'], batch);
+  if (result.status !== 0) throw nftError(result.stderr, batch);
+}
+
+/**
+ * Elements are counted by netlink: to list one of a cgroup map, nft would walk the whole cgroup tree (half a
+ * millisecond each) for a path that may not be there.
+ */
+async function observe(socket: NetlinkSocket, table: string): Promise<ObservedTable | undefined> {
+  const result = await runTool(findTool(NFT), ['-j', '-t', 'list', 'table', 'inet', table]);
+  if (result.status !== 0) {
+    const error = nftError(result.stderr, '');
+    if (error.isNotFound) return undefined;
+    throw error;
+  }
+  const { chains, sets, maps } = parseTableListing(result.stdout);
+  const counted = (names: readonly string[]): Map<string, number> =>
+    new Map(names.map((set) => [set, countElements(socket, { family: NFPROTO_INET, table, set })]));
+  return { chains, sets: counted(sets), maps: counted(maps) };
+}
+
+/** The end of an interval is an element of its own in the kernel, except in concatenations. */
+function countElements(socket: NetlinkSocket, set: SetAddress): number {
+  const subject = { operation: 'list elements', object: set.set };
+  const messages = socket.dump(encodeElementDump(set), subject).filter(({ type }) => type === NFTABLES_NEW_ELEMENTS);
+  const lists = decodeReply(subject, () => messages.map((message) => decodeElements(message).elements));
+  return lists.reduce((sum, elements) => sum + elements.filter(({ intervalEnd }) => !intervalEnd).length, 0);
+}
+
+/** The kernel looks the statement up while it checks the batch, and then throws the batch away. */
+async function supportsQueue(): Promise<boolean> {
+  const result = await runTool(findTool(NFT), ['-c', '-f', '-'], QUEUE_PROBE);
+  if (result.status === 0) return true;
+  const error = nftError(result.stderr, QUEUE_PROBE);
+  if (error.isNotFound || error.code === 'EOPNOTSUPP') return false;
+  throw error;
+}

@@ -1,0 +1,28 @@
+import { constants } from 'node:os';
+import { lastKernelError } from './errno.ts';
+import { libc } from './libc.ts';
+
+const POLLFD_SIZE = 8;
+const POLLFD_REVENTS = 6;
+const POLLIN = 1;
+
+/**
+ * Waits until one of the file descriptors can be read, has failed or was closed by the other side, and returns those:
+ * poll(2). None after `timeoutMs` (-1: no limit) or where a signal came in between. Blocks the calling thread.
+ */
+export function poll(fds: readonly number[], timeoutMs: number): number[] {
+  const bytes = new Uint8Array(fds.length * POLLFD_SIZE);
+  const view = new DataView(bytes.buffer);
+  for (const [index, fd] of fds.entries()) {
+    view.setInt32(index * POLLFD_SIZE, fd, true);
+    view.setInt16(index * POLLFD_SIZE + 4, POLLIN, true);
+  }
+  const ready = libc().poll(bytes, fds.length, timeoutMs);
+  if (ready < 0) {
+    const error = lastKernelError('poll', `${fds.length} descriptors`);
+    if (error.errno === constants.errno.EINTR) return [];
+    throw error;
+  }
+  if (ready === 0) return [];
+  return fds.filter((_, index) => view.getInt16(index * POLLFD_SIZE + POLLFD_REVENTS, true) !== 0);
+}

@@ -1,0 +1,135 @@
+/**
+ * The one door to `/proc/PID` (proc(5)). A process that has gone, or that may not be read, is `undefined`, never an
+ * exception: between any two reads it may end. Callers that need to know that two reads saw the same process compare
+ * `startTimeTicks`.
+ */
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs';
+
+/** A command line is shown to people and compared with policies; beyond this it is cut. */
+export const COMMAND_LINE_LIMIT_BYTES = 4096;
+/** `stat` and the lines of `status` and `cgroup` that are read here come well before this. */
+const SMALL_FILE_LIMIT_BYTES = 8192;
+const DELETED_SUFFIX = ' (deleted)';
+const SOCKET_LINK_PREFIX = 'socket:[';
+const DECIMAL = /^\d+$/;
+
+/** `startTimeTicks`: clock ticks since boot (field 22); with the pid it names a process for good. */
+export interface ProcessStat {
+  readonly parentPid: number;
+  readonly startTimeTicks: number;
+}
+
+/** Reads about one process at a time. All calls are synchronous: they are made on the packet path. */
+export interface Proc {
+  /** Processes that are visible here, in no particular order. */
+  pids(): number[];
+  stat(pid: number): ProcessStat | undefined;
+  /** Where `exe` points, without the " (deleted)" of a replaced file. Kernel threads have none. */
+  executable(pid: number): string | undefined;
+  /** Effective uid. */
+  uid(pid: number): number | undefined;
+  /** Owner of the directory: the effective uid, or 0 for a process that is not dumpable. Cheaper than `uid`. */
+  directoryUid(pid: number): number | undefined;
+  /** Path below the cgroup2 root, starting with `/`. */
+  cgroup(pid: number): string | undefined;
+  /** Arguments; empty for kernel threads. Cut after COMMAND_LINE_LIMIT_BYTES. */
+  commandLine(pid: number): string[] | undefined;
+  /** Numbers of the open descriptors, highest first: a new socket is more often there. */
+  descriptors(pid: number): number[] | undefined;
+  /** The inode behind a descriptor if that is a socket. */
+  socketInode(pid: number, descriptor: number): number | undefined;
+  /** Inodes of all sockets that the process holds. */
+  socketInodes(pid: number): number[] | undefined;
+  /** A file of the calling thread's network namespace, e.g. `raw6`; empty where the kernel has not got it. */
+  netTable(name: string): string;
+}
+
+/** `root` is `/proc`, or a directory that looks like it. */
+export function openProc(root = '/proc'): Proc {
+  const buffer = Buffer.allocUnsafe(SMALL_FILE_LIMIT_BYTES);
+  const start = (pid: number, file: string): string | undefined => readStart(`${root}/${pid}/${file}`, buffer);
+  const socketInode = (pid: number, descriptor: number): number | undefined =>
+    parseSocketLink(readLink(`${root}/${pid}/fd/${descriptor}`));
+  const descriptors = (pid: number): number[] | undefined => numericNames(`${root}/${pid}/fd`)?.sort((a, b) => b - a);
+  return {
+    pids: () => numericNames(root) ?? [],
+    stat: (pid) => parseStat(start(pid, 'stat')),
+    executable: (pid) => withoutDeleted(readLink(`${root}/${pid}/exe`)),
+    uid: (pid) => parseEffectiveUid(start(pid, 'status')),
+    directoryUid: (pid) => gone(() => statSync(`${root}/${pid}`, { throwIfNoEntry: false })?.uid),
+    cgroup: (pid) => parseCgroup(start(pid, 'cgroup')),
+    commandLine: (pid) => parseCommandLine(start(pid, 'cmdline')),
+    descriptors,
+    socketInode,
+    socketInodes: (pid) =>
+      descriptors(pid)?.flatMap((descriptor) => {
+        const inode = socketInode(pid, descriptor);
+        return inode === undefined ? [] : [inode];
+      }),
+    netTable: (name) => gone(() => readFileSync(`${root}/thread-self/net/${name}`, 'latin1')) ?? '',
+  };
+}
+
+/** ENOENT, ESRCH (ended between open and read), EACCES and EPERM (hidepid, another owner) all mean: nothing to see. */
+function gone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+function readStart(path: string, buffer: Buffer): string | undefined {
+  return gone(() => {
+    const descriptor = openSync(path, 'r');
+    try {
+      // One read: procfs fills the buffer as far as there is text, and a short file needs no second call.
+      return buffer.toString('utf8', 0, readSync(descriptor, buffer, 0, buffer.length, null));
+    } finally {
+      closeSync(descriptor);
+    }
+  });
+}
+
+function readLink(path: string): string | undefined {
+  return gone(() => readlinkSync(path));
+}
+
+function numericNames(dir: string): number[] | undefined {
+  return gone(() => readdirSync(dir))
+    ?.filter((name) => DECIMAL.test(name))
+    .map(Number);
+}
+
+function withoutDeleted(link: string | undefined): string | undefined {
+  return link?.endsWith(DELETED_SUFFIX) ? link.slice(0, -DELETED_SUFFIX.length) : link;
+}
+
+function parseSocketLink(link: string | undefined): number | undefined {
+  return link?.startsWith(SOCKET_LINK_PREFIX) ? Number(link.slice(SOCKET_LINK_PREFIX.length, -1)) : undefined;
+}
+
+function parseStat(text: string | undefined): ProcessStat | undefined {
+  if (text === undefined) return undefined;
+  // A process chooses its own name, which may hold ") S 1 ": only the last parenthesis is the kernel's.
+  const afterName = text.slice(text.lastIndexOf(')') + 2).split(' ', 20);
+  const parentPid = Number(afterName[1]);
+  const startTimeTicks = Number(afterName[19]);
+  if (!Number.isSafeInteger(parentPid) || !Number.isSafeInteger(startTimeTicks)) return undefined;
+  return { parentPid, startTimeTicks };
+}
+
+function parseEffectiveUid(text: string | undefined): number | undefined {
+  const match = text?.match(/^Uid:\t\d+\t(\d+)/m);
+  return match === null || match === undefined ? undefined : Number(match[1]);
+}
+
+function parseCgroup(text: string | undefined): string | undefined {
+  return withoutDeleted(text?.match(/^0::(\/.*)$/m)?.[1]);
+}
+
+function parseCommandLine(text: string | undefined): string[] | undefined {
+  if (text === undefined) return undefined;
+  const cut = text.slice(0, COMMAND_LINE_LIMIT_BYTES);
+  return cut === '' ? [] : cut.replace(/\0+$/, '').split('\0');
+}

@@ -1,0 +1,69 @@
+/** Devices, addresses, routes and routing rules by rtnetlink. */
+import { constants } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
+import { type Family, formatPrefix } from '../net/address.ts';
+import { decodeLink, encodeLinkDump } from '../netlink/link.ts';
+import { decodeLinkAddress, encodeAddressDump } from '../netlink/link-address.ts';
+import type { NetlinkMessage, NetlinkRequest } from '../netlink/message.ts';
+import { decodeRoute, encodeRouteAdd, encodeRouteDelete, encodeRouteDump, type Route } from '../netlink/route.ts';
+import {
+  decodeRule,
+  encodeRuleAdd,
+  encodeRuleDelete,
+  encodeRuleDump,
+  type RoutingRule,
+} from '../netlink/routing-rule.ts';
+import type { PlannedRoute, PlannedRule } from '../plan/plan.ts';
+import { decodeReply } from './decode-reply.ts';
+import { kernelErrorFromErrno } from './errno.ts';
+import type { Routing } from './kernel.ts';
+import type { NetlinkSocket } from './netlink-socket.ts';
+import { planOfRoute, planOfRule, routeOfPlan, ruleOfPlan } from './planned-routing.ts';
+
+/** Asked for one by one: a dump of all families also brings multicast and MPLS tables. */
+const FAMILIES: readonly Family[] = [4, 6];
+
+/** `socket` is a NETLINK_ROUTE socket of the namespace that is meant. */
+export function openRouting(socket: NetlinkSocket): Routing {
+  const dump = <T>(object: string, request: NetlinkRequest, decode: (message: NetlinkMessage) => T): T[] => {
+    const subject = { operation: 'list', object };
+    const messages = socket.dump(request, subject);
+    return decodeReply(subject, () => messages.map(decode));
+  };
+  const routes = (): Route[] =>
+    FAMILIES.flatMap((family) => dump(`IPv${family} routes`, encodeRouteDump(family), decodeRoute));
+  const rules = (): RoutingRule[] =>
+    FAMILIES.flatMap((family) => dump(`IPv${family} routing rules`, encodeRuleDump(family), decodeRule));
+  const ownRoutes = (): PlannedRoute[] => routes().flatMap((route) => planOfRoute(route) ?? []);
+  return {
+    links: () => dump('links', encodeLinkDump(), decodeLink),
+    addresses: () => FAMILIES.flatMap((family) => dump('addresses', encodeAddressDump(family), decodeLinkAddress)),
+    routes,
+    rules,
+    ownRoutes,
+    ownRules: () => rules().flatMap((rule) => planOfRule(rule) ?? []),
+    addRoute: (route) => {
+      const request = encodeRouteAdd(routeOfPlan(route), { ifExists: 'replace' });
+      socket.request(request, { operation: 'add route', object: routeText(route) });
+    },
+    deleteRoute: (route) => {
+      const subject = { operation: 'delete route', object: routeText(route) };
+      // The kernel takes what a request leaves out as "any": without a gateway it would delete the device's other route.
+      if (!ownRoutes().some((own) => isDeepStrictEqual(own, route))) {
+        throw kernelErrorFromErrno(subject.operation, constants.errno.ESRCH, subject.object);
+      }
+      socket.request(encodeRouteDelete(routeOfPlan(route)), subject);
+    },
+    addRule: (rule) => {
+      socket.request(encodeRuleAdd(ruleOfPlan(rule)), { operation: 'add rule', object: ruleText(rule) });
+    },
+    deleteRule: (rule) => {
+      socket.request(encodeRuleDelete(ruleOfPlan(rule)), { operation: 'delete rule', object: ruleText(rule) });
+    },
+  };
+}
+
+const routeText = ({ destination, table, metric }: PlannedRoute): string =>
+  `${formatPrefix(destination)} table ${table} metric ${metric}`;
+
+const ruleText = ({ family, priority }: PlannedRule): string => `IPv${family} rule ${priority}`;

@@ -1,0 +1,82 @@
+/** The system's own tools as child processes: never a shell, never the caller's PATH or language. */
+import { spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import os from 'node:os';
+import { KernelError } from './kernel-error.ts';
+
+const TOOL_DIRS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/local/bin'];
+/** A listing of a table with 100,000 elements has about 20 MB. */
+const OUTPUT_LIMIT_BYTES = 256 * 1024 * 1024;
+/** nft takes seconds for the largest rulesets; beyond this it hangs. */
+const TOOL_TIMEOUT_MS = 120_000;
+
+/** A program and the Debian package to name where it is missing. */
+export interface Tool {
+  readonly name: string;
+  readonly debianPackage: string;
+}
+
+export interface ToolResult {
+  /** Exit status. */
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Absolute path of a tool. Throws KernelError (ENOENT) that says which package to install. */
+export function findTool(tool: Tool): string {
+  const path = searchTool(tool);
+  if (path !== undefined) return path;
+  const detail = `not found in ${TOOL_DIRS.join(', ')}; install the package ${tool.debianPackage}`;
+  throw new KernelError(`find ${tool.name}`, os.constants.errno.ENOENT, 'ENOENT', tool.name, detail);
+}
+
+export function hasTool(tool: Tool): boolean {
+  return searchTool(tool) !== undefined;
+}
+
+function searchTool(tool: Tool): string | undefined {
+  return TOOL_DIRS.map((dir) => `${dir}/${tool.name}`).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a tool to its end; a status other than 0 is a result. Throws KernelError where it cannot be run or hangs. */
+export function runTool(path: string, args: readonly string[], input = ''): Promise<ToolResult> {
+  const operation = `run ${path}`;
+  const object = args.join(' ');
+  return new Promise((resolve, reject) => {
+    const child = spawn(path, args, { env: { LC_ALL: 'C', PATH: TOOL_DIRS.join(':') }, timeout: TOOL_TIMEOUT_MS });
+    const stdout = collect(child.stdout, () => child.kill('SIGKILL'));
+    const stderr = collect(child.stderr, () => child.kill('SIGKILL'));
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      const errno = Math.abs(error.errno ?? 0);
+      reject(new KernelError(operation, errno, error.code ?? '', object, error.message, { cause: error }));
+    });
+    child.on('close', (status, signal) => {
+      if (status !== null) resolve({ status, stdout: stdout(), stderr: stderr() });
+      else reject(new KernelError(operation, 0, '', object, `ended by ${signal}: ${stderr().trim() || 'no message'}`));
+    });
+    // A tool that refuses its input early closes the pipe; its exit status and message tell the rest.
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+  });
+}
+
+function collect(stream: NodeJS.ReadableStream, tooMuch: () => void): () => string {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  stream.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length <= OUTPUT_LIMIT_BYTES) chunks.push(chunk);
+    else tooMuch();
+  });
+  return () => Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,16 @@
+import type { Kernel } from '../../src/kernel/kernel.ts';
+import type { Address } from '../../src/net/address.ts';
+
+/** A kernel with one device that is up, IPv4 192.0.2.2/24 and IPv6 2001:db8::2/64 on it, and a foreign route and rule. */
+export interface ContractWorld {
+  readonly kernel: Kernel;
+  readonly deviceName: string;
+  readonly deviceIndex: number;
+  readonly v4: Address;
+  readonly v6: Address;
+  /** Sends one packet to the device's network, whose conntrack entry gets this mark. */
+  sendMarked(mark: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type OpenWorld = () => Promise<ContractWorld>;

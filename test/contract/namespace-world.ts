@@ -1,0 +1,58 @@
+import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { LinuxKernel } from '../../src/kernel/linux-kernel.ts';
+import { enterNetworkNamespace } from '../../src/kernel/network-namespace.ts';
+import type { ContractWorld } from './contract-world.ts';
+import { address } from './routing-contract.ts';
+
+const DEVICE_NAME = 'pm0';
+const SETUP: readonly string[] = [
+  'link set lo up',
+  // Not every kernel has dummy devices.
+  `link add ${DEVICE_NAME} type veth peer name pm1`,
+  `link set ${DEVICE_NAME} up`,
+  'link set pm1 up',
+  `addr add 192.0.2.2/24 dev ${DEVICE_NAME}`,
+  `addr add 2001:db8::2/64 dev ${DEVICE_NAME} nodad`,
+];
+
+export interface NamespaceWorld extends ContractWorld {
+  readonly kernel: LinuxKernel;
+  readonly namespace: string;
+}
+
+/** A network namespace of its own with one device; this thread is in it until `close`. */
+export async function openNamespaceWorld(): Promise<NamespaceWorld> {
+  const namespace = `pmt-${process.pid}-${Math.floor(performance.now() * 1000)}`;
+  execFileSync('ip', ['netns', 'add', namespace]);
+  let inside: Disposable | undefined;
+  let kernel: LinuxKernel | undefined;
+  const close = async (): Promise<void> => {
+    kernel?.[Symbol.dispose]();
+    inside?.[Symbol.dispose]();
+    execFileSync('ip', ['netns', 'del', namespace]);
+  };
+  try {
+    for (const command of SETUP) execFileSync('ip', ['-n', namespace, ...command.split(' ')]);
+    inside = enterNetworkNamespace(`/run/netns/${namespace}`);
+    kernel = LinuxKernel.open();
+    const deviceIndex = kernel.routing.links().find(({ name }) => name === DEVICE_NAME)?.index ?? 0;
+    const device = { deviceName: DEVICE_NAME, deviceIndex, v4: address('192.0.2.2'), v6: address('2001:db8::2') };
+    return { kernel, namespace, ...device, sendMarked, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The table keeps its name, so that a second call replaces it: each packet's entry has the mark of its own time. */
+async function sendMarked(mark: number): Promise<void> {
+  const rules = `type filter hook output priority 0; ct mark set 0x${mark.toString(16)}`;
+  const batch = `add table ip marking\ndelete table ip marking\ntable ip marking { chain output { ${rules}\n }\n}\n`;
+  execFileSync('nft', ['-f', '-'], { input: batch });
+  const socket = createSocket('udp4');
+  socket.send('x', 9, '192.0.2.9');
+  await once(socket, 'listening');
+  await new Promise((resolve) => socket.close(() => resolve(undefined)));
+}

@@ -1,0 +1,4 @@
+import { kernelContract } from '../contract/kernel-contract.ts';
+import { openNamespaceWorld } from '../contract/namespace-world.ts';
+
+kernelContract('Linux', openNamespaceWorld);
