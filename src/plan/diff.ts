@@ -60,11 +60,27 @@ function diffSet(before: NftSet, after: NftSet): NftCommand[] {
 }
 
 const sameData = (a: MapElement['data'], b: MapElement['data']): boolean => a === b || dataText(a) === dataText(b);
+const sameElement = (a: MapElement | undefined, b: MapElement | undefined): boolean =>
+  a !== undefined && b !== undefined && a.key === b.key && sameData(a.data, b.data);
+
+/** Without what both begin and end with: one application's change leaves thousands of elements where they were. */
+function withoutSameEnds(
+  before: readonly MapElement[],
+  after: readonly MapElement[],
+): { readonly before: readonly MapElement[]; readonly after: readonly MapElement[] } {
+  const most = Math.min(before.length, after.length);
+  let head = 0;
+  while (head < most && sameElement(before[head], after[head])) head++;
+  let tail = 0;
+  while (tail < most - head && sameElement(before.at(-1 - tail), after.at(-1 - tail))) tail++;
+  return { before: before.slice(head, before.length - tail), after: after.slice(head, after.length - tail) };
+}
 
 function diffMap(before: NftMap, after: NftMap): NftCommand[] {
   if (before.elements === after.elements) return [];
-  const old = new Map(before.elements.map(({ key, data }) => [key, data]));
-  const come = after.elements.filter(({ key, data }) => {
+  const rest = withoutSameEnds(before.elements, after.elements);
+  const old = new Map(rest.before.map(({ key, data }) => [key, data]));
+  const come = rest.after.filter(({ key, data }) => {
     const was = old.get(key);
     if (was === undefined || !sameData(was, data)) return true;
     old.delete(key);

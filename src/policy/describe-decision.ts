@@ -58,6 +58,8 @@ function words(reason: Reason): string {
       return 'loopback, and no rule names it';
     case 'inbound':
       return 'the connection came in before the daemon started';
+    case 'inbound':
+      return 'it came in from outside';
     case 'housekeeping':
       return `${reason.protocol} always passes`;
     case 'blocked-app':

@@ -1,0 +1,70 @@
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Change } from '../plan/change.ts';
+import { diff, type Observed } from '../plan/diff.ts';
+import type { Plan, PlannedRoute } from '../plan/plan.ts';
+import { renderPlannedRoute, renderPlannedRule } from '../plan/render-routing.ts';
+import { tableDifference } from './table-counts.ts';
+
+/** A plan that was applied, and the nftables generation at which the kernel was seen to hold it. */
+export interface Belief {
+  readonly plan: Plan;
+  readonly generation?: number;
+}
+
+export interface KernelState {
+  readonly observed: Observed;
+  readonly generation: number;
+}
+
+/**
+ * What the kernel holds of ours. The table's content is believed, not read: where the generation is the same nobody has
+ * touched it since, and else where its names and counts agree. Throws KernelError.
+ */
+export async function observePlan(kernel: Kernel, belief: Belief | undefined): Promise<KernelState> {
+  const generation = kernel.nft.generation();
+  const rules = kernel.routing.ownRules();
+  const routes = kernel.routing.ownRoutes();
+  if (belief !== undefined && belief.generation === generation) {
+    const { nft, xtablesQueue } = belief.plan;
+    return { generation, observed: { nft, rules, routes, ...(xtablesQueue !== undefined && { xtablesQueue }) } };
+  }
+  const xtablesQueue = await kernel.xtables.observeQueue();
+  const nft = await believedRuleset(kernel, belief?.plan);
+  return {
+    generation,
+    observed: { rules, routes, ...(nft !== undefined && { nft }), ...(xtablesQueue !== undefined && { xtablesQueue }) },
+  };
+}
+
+async function believedRuleset(kernel: Kernel, plan: Plan | undefined): Promise<Plan['nft'] | undefined> {
+  if (plan === undefined) return undefined;
+  const table = await kernel.nft.observe(plan.nft.table);
+  return tableDifference(table, plan.nft) === undefined ? plan.nft : undefined;
+}
+
+/** The changes from one to the other, without deletions of routes whose place an added one takes anyway. */
+export function changesBetween(observed: Observed, wanted: Plan): Change[] {
+  const changes = diff(observed, wanted);
+  const taken = new Set(changes.flatMap((change) => (change.kind === 'add route' ? [placeOf(change.route)] : [])));
+  return changes.filter((change) => change.kind !== 'delete route' || !taken.has(placeOf(change.route)));
+}
+
+const placeOf = (route: PlannedRoute): string => renderPlannedRoute({ ...route, target: { kind: 'throw' } });
+
+const routeText = (route: PlannedRoute): string => renderPlannedRoute(route);
+
+/** What of the routing differs from the plan, in words; undefined where nothing does. */
+export function routingDifference(observed: Pick<Observed, 'routes' | 'rules'>, wanted: Plan): string | undefined {
+  return (
+    keyDifference('route', observed.routes.map(routeText), wanted.routes.map(routeText)) ??
+    keyDifference('rule', observed.rules.map(renderPlannedRule), wanted.rules.map(renderPlannedRule))
+  );
+}
+
+function keyDifference(kind: string, observed: readonly string[], wanted: readonly string[]): string | undefined {
+  const [found, expected] = [new Set(observed), new Set(wanted)];
+  const missing = wanted.find((key) => !found.has(key));
+  if (missing !== undefined) return `${kind} ${missing} is missing`;
+  const extra = observed.find((key) => !expected.has(key));
+  return extra === undefined ? undefined : `${kind} ${extra} is still there`;
+}

@@ -1,0 +1,84 @@
+import type { Kernel } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import type { Change } from '../plan/change.ts';
+import type { Observed } from '../plan/diff.ts';
+import type { Ruleset } from '../plan/nft/ruleset.ts';
+import type { Plan } from '../plan/plan.ts';
+import { TABLE } from '../plan/reserved.ts';
+import { changesBetween, type KernelState, routingDifference } from './observe-plan.ts';
+import { kernelErrorOf, runChange, settleQueues } from './run-change.ts';
+import { tableDifference } from './table-counts.ts';
+
+export interface RestoreRequest {
+  readonly kernel: Kernel;
+  readonly current: Plan | undefined;
+  /** What was there before the changes that failed. */
+  readonly before: KernelState;
+  readonly tableTouched: boolean;
+  readonly nowMs: number;
+}
+
+/** Stands for "a table that is left as it is" on both sides of a diff. */
+const LEFT_ALONE: Ruleset = { table: TABLE, sets: new Map(), maps: new Map(), chains: new Map() };
+
+/**
+ * Puts the last good plan back. Each step is tried, whatever became of the others: as much of it as can be had.
+ * Without a last good plan routes, rules and queue go back to what they were; the table is then a predecessor's, whose
+ * content nobody knows, and can only be left alone. Returns what stands in the way of the state before; empty: nothing.
+ */
+export async function restorePlan(request: RestoreRequest): Promise<KernelError[]> {
+  try {
+    return request.current === undefined
+      ? await restoreObserved(request)
+      : await restoreCurrent(request, request.current);
+  } catch (error) {
+    return [kernelErrorOf(error)];
+  }
+}
+
+async function restoreCurrent(
+  { kernel, before, tableTouched, nowMs }: RestoreRequest,
+  current: Plan,
+): Promise<KernelError[]> {
+  const nft = tableTouched ? undefined : before.observed.nft;
+  const now = { ...(await observeRouting(kernel)), ...(nft !== undefined && { nft }) };
+  const errors = await runAll(kernel, changesBetween(now, current), nowMs);
+  errors.push(...(await attempt(() => settleQueues(kernel, current.xtablesQueue))));
+  const difference =
+    routingDifference(await observeRouting(kernel), current) ??
+    tableDifference(await kernel.nft.observe(current.nft.table), current.nft);
+  if (difference !== undefined) errors.push(notRestored(difference));
+  return errors;
+}
+
+async function restoreObserved({ kernel, before, tableTouched, nowMs }: RestoreRequest): Promise<KernelError[]> {
+  const now = { ...(await observeRouting(kernel)), nft: LEFT_ALONE };
+  const errors = await runAll(kernel, changesBetween(now, { ...before.observed, nft: LEFT_ALONE }), nowMs);
+  errors.push(...(await attempt(() => settleQueues(kernel, before.observed.xtablesQueue))));
+  if (tableTouched) errors.push(notRestored(`table ${TABLE} has been replaced already`));
+  return errors;
+}
+
+const notRestored = (difference: string): KernelError =>
+  new KernelError('restore', 0, '', 'last good plan', difference);
+
+async function observeRouting({ routing, xtables }: Kernel): Promise<Omit<Observed, 'nft'>> {
+  const xtablesQueue = await xtables.observeQueue();
+  const own = { routes: routing.ownRoutes(), rules: routing.ownRules() };
+  return { ...own, ...(xtablesQueue !== undefined && { xtablesQueue }) };
+}
+
+async function runAll(kernel: Kernel, changes: readonly Change[], nowMs: number): Promise<KernelError[]> {
+  const errors: KernelError[] = [];
+  for (const change of changes) errors.push(...(await attempt(() => runChange(kernel, change, nowMs))));
+  return errors;
+}
+
+async function attempt(step: () => Promise<void>): Promise<KernelError[]> {
+  try {
+    await step();
+    return [];
+  } catch (error) {
+    return [kernelErrorOf(error)];
+  }
+}

@@ -1,0 +1,81 @@
+import type { Kernel } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import type { Change } from '../plan/change.ts';
+import type { Plan } from '../plan/plan.ts';
+import { type KernelState, routingDifference } from './observe-plan.ts';
+import { kernelErrorOf, runChange, settleQueues } from './run-change.ts';
+import { tableDifference } from './table-counts.ts';
+
+export interface Run {
+  readonly wanted: Plan;
+  readonly changes: readonly Change[];
+  readonly before: KernelState;
+  /** What is there was left by somebody of whom we know nothing. */
+  readonly adopting: boolean;
+  readonly nowMs: number;
+}
+
+export type Outcome =
+  | { readonly kind: 'in force'; readonly generation: number }
+  | {
+      readonly kind: 'failed';
+      readonly error: KernelError;
+      readonly change?: Change;
+      /** Whether the table is no longer what it was before. */
+      readonly tableTouched: boolean;
+    };
+
+/** Runs the changes in their order up to the first that is refused, and reads back what they have made. */
+export async function runChanges(kernel: Kernel, run: Run): Promise<Outcome> {
+  let tableTouched = false;
+  for (const change of run.changes) {
+    const generation = kernel.nft.generation();
+    try {
+      await runChange(kernel, change, run.nowMs);
+      if (change.kind === 'nft') tableTouched = true;
+    } catch (error) {
+      // A change of cgroup elements is two transactions, of which the second may have failed.
+      if (change.kind === 'nft' && kernel.nft.generation() !== generation) tableTouched = true;
+      return { kind: 'failed', error: kernelErrorOf(error), change, tableTouched };
+    }
+  }
+  try {
+    // What is seen as no queue may be halves of one.
+    if (run.adopting && run.before.observed.xtablesQueue === undefined)
+      await settleQueues(kernel, run.wanted.xtablesQueue);
+    const generation = kernel.nft.generation();
+    const difference = await readBack(kernel, run, generation);
+    if (difference === undefined) return { kind: 'in force', generation };
+    return { kind: 'failed', error: new KernelError('read back', 0, '', 'plan', difference), tableTouched };
+  } catch (error) {
+    return { kind: 'failed', error: kernelErrorOf(error), tableTouched };
+  }
+}
+
+/** What the kernel holds otherwise than planned, in words. */
+async function readBack(kernel: Kernel, run: Run, generation: number): Promise<string | undefined> {
+  const { wanted } = run;
+  const { routing, nft } = kernel;
+  const difference = routingDifference({ routes: routing.ownRoutes(), rules: routing.ownRules() }, wanted);
+  if (difference !== undefined || onlyOurCommits(run, generation)) return difference;
+  return tableDifference(await nft.observe(wanted.nft.table), wanted.nft);
+}
+
+/**
+ * The generation counts commits: where it grew by ours alone, the table is what it was plus what was accepted, and
+ * listing it (100 ms with 10,000 elements) would tell nothing more. Changes by xtables tools are not counted so exactly.
+ */
+function onlyOurCommits({ changes, before }: Run, generation: number): boolean {
+  if (before.observed.nft === undefined || changes.some(({ kind }) => kind.endsWith('xtables queue'))) return false;
+  return (before.generation + changes.reduce((sum, change) => sum + commitsOf(change), 0)) >>> 0 === generation;
+}
+
+function commitsOf(change: Change): number {
+  if (change.kind !== 'nft') return 0;
+  const elements = change.commands.filter(
+    (command) =>
+      (command.kind === 'add map elements' || command.kind === 'delete map elements') &&
+      command.map.key === 'cgroupsv2',
+  );
+  return (elements.length > 0 ? 1 : 0) + (elements.length < change.commands.length ? 1 : 0);
+}

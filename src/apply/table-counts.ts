@@ -1,0 +1,52 @@
+import type { ObservedTable } from '../kernel/kernel.ts';
+import type { Ruleset } from '../plan/nft/ruleset.ts';
+
+/**
+ * What differs between a table in the kernel and the ruleset that should be in it, in words; undefined where names and
+ * counts agree. Elements with a timeout go by themselves, so of sets that have them only the names count.
+ */
+export function tableDifference(observed: ObservedTable | undefined, wanted: Ruleset): string | undefined {
+  if (observed === undefined) return `table ${wanted.table} is missing`;
+  const timed = new Set(
+    [...wanted.sets.values()].filter(({ flags }) => flags.includes('timeout')).map(({ name }) => name),
+  );
+  const size = <T>(objects: ReadonlyMap<string, T>, count: (object: T) => number): Map<string, number> =>
+    new Map([...objects].map(([name, object]) => [name, count(object)]));
+  return (
+    countDifference(
+      'chain',
+      observed.chains,
+      size(wanted.chains, ({ rules }) => rules.length),
+      () => true,
+    ) ??
+    countDifference(
+      'set',
+      observed.sets,
+      size(wanted.sets, ({ elements }) => elements.length),
+      (name) => !timed.has(name),
+    ) ??
+    countDifference(
+      'map',
+      observed.maps,
+      size(wanted.maps, ({ elements }) => elements.length),
+      () => true,
+    )
+  );
+}
+
+type Counts = ReadonlyMap<string, number>;
+
+function countDifference(
+  kind: string,
+  observed: Counts,
+  wanted: Counts,
+  counts: (name: string) => boolean,
+): string | undefined {
+  for (const [name, count] of wanted) {
+    const found = observed.get(name);
+    if (found === undefined) return `${kind} ${name} is missing`;
+    if (counts(name) && found !== count) return `${kind} ${name} has ${found} entries, not ${count}`;
+  }
+  for (const name of observed.keys()) if (!wanted.has(name)) return `${kind} ${name} is not ours`;
+  return undefined;
+}
