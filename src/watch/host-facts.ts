@@ -1,0 +1,128 @@
+/** What the kernel says of uplinks and directly connected networks, as decisions and plans need it. */
+
+import type { Routing } from '../kernel/kernel.ts';
+import { isOwnTable } from '../kernel/planned-routing.ts';
+import { type Address, comparePrefix, type Family, formatPrefix, type Prefix, parseAddress } from '../net/address.ts';
+import type { Link } from '../netlink/link.ts';
+import type { LinkAddress } from '../netlink/link-address.ts';
+import { type Route, RT_SCOPE_HOST, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTN_UNICAST } from '../netlink/route.ts';
+import type { UplinkState } from '../policy/facts.ts';
+import type { Uplink } from '../policy/model.ts';
+
+const ARPHRD_ETHER = 1;
+/** Halves of everything (0.0.0.0/1, as VPN clients add them) are default routes in disguise, not networks. */
+const SHORTEST_NETWORK = 2;
+/** fe80::/10 is on every device, and has a group of its own; so has multicast. */
+const V6_LINK_LOCAL_HIGH_BITS = 0xfe80n >> 6n;
+
+export interface HostFacts {
+  readonly uplinks: readonly UplinkState[];
+  readonly onLink: readonly Prefix[];
+}
+
+interface Network {
+  readonly links: readonly Link[];
+  readonly addresses: readonly LinkAddress[];
+  readonly routes: readonly Route[];
+}
+
+/** Reads devices, addresses and routes once. Uplinks without an id are left out. Throws KernelError. */
+export function observeHost(
+  routing: Pick<Routing, 'links' | 'addresses' | 'routes'>,
+  uplinks: readonly Uplink[],
+  uplinkIds: ReadonlyMap<string, number>,
+): HostFacts {
+  const network = { links: routing.links(), addresses: routing.addresses(), routes: routing.routes() };
+  return {
+    uplinks: uplinks.flatMap((uplink) => {
+      const id = uplinkIds.get(uplink.name);
+      return id === undefined ? [] : [uplinkState(uplink, id, network)];
+    }),
+    onLink: connectedNetworks(network, ({ loopback }) => !loopback),
+  };
+}
+
+function uplinkState({ name, device, gateways: stated }: Uplink, id: number, network: Network): UplinkState {
+  const link = network.links.find((candidate) => candidate.name === device);
+  if (link === undefined) {
+    return { name, id, device, up: false, v4: false, v6: false, addresses: [], onLink: [], gateways: {} };
+  }
+  const addresses = usableAddresses(link, network.addresses);
+  const v4 = gatewayOf(4, link, network) ?? statedGateway(stated.v4);
+  const v6 = gatewayOf(6, link, network) ?? statedGateway(stated.v6);
+  const carries = (family: Family, gateway: Address | undefined): boolean =>
+    link.up &&
+    link.lowerUp &&
+    addresses.some((address) => address.family === family) &&
+    (gateway !== undefined || needsNoGateway(family, link, network));
+  const state = { v4: carries(4, v4), v6: carries(6, v6) };
+  return {
+    name,
+    id,
+    device,
+    deviceIndex: link.index,
+    up: state.v4 || state.v6,
+    ...state,
+    addresses,
+    onLink: connectedNetworks(network, ({ index }) => index === link.index),
+    gateways: { ...(v4 !== undefined && { v4 }), ...(v6 !== undefined && { v6 }) },
+  };
+}
+
+/** Addresses that can be the source of something new, in the kernel's order. */
+function usableAddresses(link: Link, addresses: readonly LinkAddress[]): Address[] {
+  return addresses
+    .filter(({ linkIndex, scope }) => linkIndex === link.index && scope === RT_SCOPE_UNIVERSE)
+    .filter(({ tentative, dadFailed, deprecated }) => !tentative && !dadFailed && !deprecated)
+    .map(({ address }) => address);
+}
+
+const statedGateway = (text: string | undefined): Address | undefined =>
+  text === undefined ? undefined : parseAddress(text);
+
+interface DefaultWay {
+  readonly metric: number;
+  readonly gateway?: Address;
+}
+
+/** The kernel's own default routes by the device, whatever table they are in; best first. */
+function defaultWays(family: Family, link: Link, { routes }: Network): DefaultWay[] {
+  return routes
+    .filter((route) => route.family === family && route.destination.length === 0 && route.type === RTN_UNICAST)
+    .filter(({ table }) => !isOwnTable(table))
+    .flatMap(({ metric, oif, gateway, nexthops = [] }) => {
+      const hops = oif === undefined ? nexthops : [{ oif, ...(gateway !== undefined && { gateway }) }];
+      return hops.filter((hop) => hop.oif === link.index).map((hop) => ({ metric, ...hop }));
+    })
+    .toSorted((a, b) => a.metric - b.metric);
+}
+
+function gatewayOf(family: Family, link: Link, network: Network): Address | undefined {
+  return defaultWays(family, link, network).find(({ gateway }) => gateway !== undefined)?.gateway;
+}
+
+/** Tunnels and modems have nobody to resolve; elsewhere the kernel's own default route may say so. */
+function needsNoGateway(family: Family, link: Link, network: Network): boolean {
+  return link.type !== ARPHRD_ETHER || defaultWays(family, link, network).length > 0;
+}
+
+/** Destinations that main reaches without a next hop by the chosen devices: sorted, each once. */
+function connectedNetworks({ links, routes }: Network, chosen: (link: Link) => boolean): Prefix[] {
+  const devices = new Set(links.filter((link) => chosen(link) && !link.loopback).map(({ index }) => index));
+  const prefixes = new Map<string, Prefix>();
+  for (const route of routes) {
+    if (isConnected(route) && route.oif !== undefined && devices.has(route.oif)) {
+      prefixes.set(formatPrefix(route.destination), route.destination);
+    }
+  }
+  return [...prefixes.values()].toSorted(comparePrefix);
+}
+
+function isConnected({ table, type, scope, gateway, destination }: Route): boolean {
+  if (table !== RT_TABLE_MAIN || type !== RTN_UNICAST || gateway !== undefined || scope === RT_SCOPE_HOST) return false;
+  return destination.length >= SHORTEST_NETWORK && !isElsewhere(destination);
+}
+
+function isElsewhere({ address: { family, value } }: Prefix): boolean {
+  return family === 6 ? value >> 118n === V6_LINK_LOCAL_HIGH_BITS || value >> 120n === 0xffn : value >> 28n === 0xen;
+}

@@ -1,0 +1,36 @@
+/** What the event thread and the main thread say to each other: plain data, cloned on its way. */
+import type { ConntrackEvent } from '../netlink/conntrack.ts';
+import type { LoggedPacket } from '../netlink/nflog.ts';
+import type { Generation } from '../netlink/nftables.ts';
+
+export type KernelEvent =
+  /** Devices, addresses, routes or routing rules: look again. */
+  | { readonly kind: 'network changed' }
+  /** Somebody else has committed a change to nftables. */
+  | { readonly kind: 'ruleset changed'; readonly by: Generation }
+  | { readonly kind: 'flows'; readonly events: readonly ConntrackEvent[] }
+  | { readonly kind: 'logged'; readonly packets: readonly LoggedPacket[] }
+  /** Events came faster than they were taken: some are lost, so what was derived from them must be read anew. */
+  | { readonly kind: 'resynchronise'; readonly source: EventSource };
+
+export type EventSource = 'network' | 'ruleset' | 'flows' | 'log';
+
+export type ToEventThread = { readonly kind: 'watch flows'; readonly on: boolean } | { readonly kind: 'stop' };
+
+export type FromEventThread =
+  | KernelEvent
+  | { readonly kind: 'ready' }
+  /** The answer to `watch flows`. */
+  | { readonly kind: 'watching flows'; readonly on: boolean }
+  /** A KernelError in parts. With `fatal` the thread has ended. */
+  | {
+      readonly kind: 'refused';
+      readonly operation: string;
+      readonly errno: number;
+      readonly object: string;
+      readonly fatal: boolean;
+    };
+
+export interface EventThreadStart {
+  readonly wakeFd: number;
+}

@@ -1,0 +1,54 @@
+/** Everything outside of the files that a plan depends on, read at one moment. */
+import type { CgroupTree } from '../kernel/cgroup.ts';
+import type { Routing } from '../kernel/kernel.ts';
+import { formatAddress, formatPrefix } from '../net/address.ts';
+import type { Host } from '../plan/host.ts';
+import type { PolicySet } from '../policy/effective-policy.ts';
+import type { Facts } from '../policy/facts.ts';
+import type { AppIndex } from '../policy/match-app.ts';
+import { observeHost } from './host-facts.ts';
+import { namedCgroups, namedUsers } from './named-things.ts';
+
+export interface Machine {
+  readonly facts: Facts;
+  readonly host: Host;
+}
+
+export interface MachineSources {
+  readonly routing: Routing;
+  readonly cgroups: CgroupTree | undefined;
+  readonly queue: Host['queue'];
+}
+
+export interface MachineQuestion {
+  readonly policySet: PolicySet;
+  readonly index: AppIndex;
+  readonly uplinkIds: ReadonlyMap<string, number>;
+  readonly names: Facts['names'];
+}
+
+/** Parts that say the same as before are the same objects, so that nothing is compiled or handed over for nothing. Throws KernelError. */
+export function observeMachine(sources: MachineSources, question: MachineQuestion, before?: Machine): Machine {
+  const { policySet, index, uplinkIds, names } = question;
+  const { uplinks, onLink } = observeHost(sources.routing, policySet.uplinks, uplinkIds);
+  const facts: Facts = { uplinks, onLink, names, users: namedUsers(index) };
+  const host: Host = { cgroups: namedCgroups(index, sources.cgroups), queue: sources.queue };
+  const sameFacts = before !== undefined && before.facts.names === names && text(before.facts) === text(facts);
+  const sameHost = before !== undefined && text(before.host) === text(host);
+  if (sameFacts && sameHost) return before;
+  return { facts: sameFacts ? before.facts : facts, host: sameHost ? before.host : host };
+}
+
+/** Names are compared by identity, not here. */
+function text(value: Facts | Host): string {
+  if ('queue' in value) return JSON.stringify(value, plainNumber);
+  const { uplinks, onLink, users } = value;
+  const shown = uplinks.map((uplink) => ({
+    ...uplink,
+    addresses: uplink.addresses.map(formatAddress),
+    onLink: uplink.onLink.map(formatPrefix),
+  }));
+  return JSON.stringify([shown, onLink.map(formatPrefix), [...users]], plainNumber);
+}
+
+const plainNumber = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString(16) : value);

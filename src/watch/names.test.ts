@@ -1,0 +1,163 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { parseAddress } from '../net/address.ts';
+import type { NameState } from '../policy/facts.ts';
+import type { NameAnswer } from './name-lookup.ts';
+import { ABSENCE_MS, MAX_LOOKUPS_AT_ONCE, MIN_LIFETIME_MS, MIN_REFRESH_MS, Names } from './names.ts';
+
+const START_MS = 1_800_000_000_000;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: START_MS });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const answer = (ttlSeconds: number, ...texts: string[]): NameAnswer => ({
+  kind: 'addresses',
+  addresses: texts.map((text) => {
+    const address = parseAddress(text);
+    if (address === undefined) throw new Error(text);
+    return { address, ttlSeconds };
+  }),
+});
+
+/** A resolver whose zone can be changed while it runs. */
+function zone(records: Record<string, NameAnswer>) {
+  const asked: string[] = [];
+  let changes = 0;
+  const names = new Names({
+    lookUp: async (name) => {
+      asked.push(name);
+      return records[name] ?? { kind: 'none' };
+    },
+    nowMs: () => Date.now(),
+    onChange: () => {
+      changes += 1;
+    },
+  });
+  return { names, asked, records, changes: () => changes };
+}
+
+const values = (state: NameState | undefined) =>
+  state?.known === true ? state.addresses.map(({ address }) => Number(address.value & 255n)) : 'unknown';
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+describe('Names', () => {
+  it('Names resolves what it watches, and keeps the state object while an answer says nothing new', async () => {
+    const { names, changes, asked } = zone({ 'a.example': answer(60, '203.0.113.1') });
+    names.watch(['a.example']);
+    expect(values(names.states().get('a.example'))).toBe('unknown');
+    await settle();
+    const state = names.states().get('a.example');
+    const before = changes();
+    expect(values(state)).toEqual([1]);
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect(asked).toHaveLength(2);
+    expect(names.states().get('a.example')).toBe(state);
+    expect(changes()).toBe(before);
+    names[Symbol.dispose]();
+  });
+
+  it('Names keeps an old address for its lifetime beside new ones', async () => {
+    const { names, records } = zone({ 'a.example': answer(1, '203.0.113.1') });
+    names.watch(['a.example']);
+    await settle();
+    records['a.example'] = answer(1, '203.0.113.2');
+    await vi.advanceTimersByTimeAsync(MIN_REFRESH_MS + 1);
+    expect(values(names.states().get('a.example'))).toEqual([1, 2]);
+    await vi.advanceTimersByTimeAsync(MIN_LIFETIME_MS);
+    expect(values(names.states().get('a.example'))).toEqual([2]);
+    expect(values(names.remembered().get('a.example'))).toEqual([1, 2]);
+    names[Symbol.dispose]();
+  });
+
+  it('Names renews the expiry before it runs out', async () => {
+    const { names } = zone({ 'a.example': answer(60, '203.0.113.1') });
+    names.watch(['a.example']);
+    await vi.advanceTimersByTimeAsync(10 * MIN_LIFETIME_MS);
+    const state = names.states().get('a.example');
+    expect(state?.known === true && (state.addresses[0]?.expiresAtMs ?? 0) > Date.now()).toBe(true);
+    names[Symbol.dispose]();
+  });
+
+  it('Names keeps addresses while the resolver fails, and is unknown after their lifetime', async () => {
+    const { names, records } = zone({ 'a.example': answer(60, '203.0.113.1') });
+    names.watch(['a.example']);
+    await settle();
+    records['a.example'] = { kind: 'failed', because: 'ETIMEOUT' };
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(values(names.states().get('a.example'))).toEqual([1]);
+    expect(names.failures()).toEqual([{ name: 'a.example', because: 'ETIMEOUT' }]);
+    await vi.advanceTimersByTimeAsync(MIN_LIFETIME_MS);
+    expect(values(names.states().get('a.example'))).toBe('unknown');
+    names[Symbol.dispose]();
+  });
+
+  it('Names asks less and less often for a name that fails', async () => {
+    const { names, asked } = zone({ 'a.example': { kind: 'failed', because: 'ESERVFAIL' } });
+    names.watch(['a.example']);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(asked.length).toBeGreaterThan(10);
+    expect(asked.length).toBeLessThan(30);
+    names[Symbol.dispose]();
+  });
+
+  it('Names takes a name that does not exist for one without addresses, for a short time', async () => {
+    const { names, records, asked } = zone({});
+    names.watch(['a.example']);
+    await settle();
+    expect(values(names.states().get('a.example'))).toEqual([]);
+    await vi.advanceTimersByTimeAsync(FIRST_RETRY_OVER_MS);
+    expect(values(names.states().get('a.example'))).toBe('unknown');
+    records['a.example'] = answer(60, '203.0.113.1');
+    const before = asked.length;
+    names.resolveNow('a.example');
+    await settle();
+    expect(asked).toHaveLength(before + 1);
+    expect(values(names.states().get('a.example'))).toEqual([1]);
+    names[Symbol.dispose]();
+  });
+
+  it('Names never asks more at once than it may, and comes to all of them', async () => {
+    let running = 0;
+    let most = 0;
+    const release: (() => void)[] = [];
+    const names = new Names({
+      lookUp: () => {
+        running += 1;
+        most = Math.max(most, running);
+        return new Promise((resolve) => {
+          release.push(() => {
+            running -= 1;
+            resolve(answer(60, '203.0.113.1'));
+          });
+        });
+      },
+      nowMs: () => Date.now(),
+      onChange: () => undefined,
+    });
+    const wanted = Array.from({ length: 30 }, (_, i) => `n${i}.example`);
+    names.watch(wanted);
+    for (let done = 0; done < wanted.length; done += 1) {
+      release.shift()?.();
+      await settle();
+    }
+    expect(most).toBe(MAX_LOOKUPS_AT_ONCE);
+    expect(wanted.map((name) => values(names.states().get(name)))).toEqual(wanted.map(() => [1]));
+    names[Symbol.dispose]();
+  });
+
+  it('Names forgets what is no longer watched, an answer on its way included', async () => {
+    const { names } = zone({ 'a.example': answer(60, '203.0.113.1'), 'b.example': answer(60, '203.0.113.2') });
+    names.watch(['a.example', 'b.example']);
+    names.watch(['b.example']);
+    await settle();
+    expect([...names.states().keys()]).toEqual(['b.example']);
+    names[Symbol.dispose]();
+  });
+});
+
+/** Between the retries at 5 s and 15 s the absence of the second answer has run out at 15 s; the third makes it absent again. */
+const FIRST_RETRY_OVER_MS = 5_000 + 10_000 + ABSENCE_MS + 1;

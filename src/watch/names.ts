@@ -1,0 +1,257 @@
+/**
+ * The addresses of the names that policies use: resolved ahead, refreshed as their records run out, kept for a while after
+ * that, because programs go on using an address they once got.
+ */
+import { type Address, equalAddress } from '../net/address.ts';
+import type { NameState } from '../policy/facts.ts';
+import { type LookUp, MAX_ADDRESSES_PER_ANSWER, type NameAnswer } from './name-lookup.ts';
+
+/** Names beyond this are not resolved ahead, only when a flow waits for one of them. */
+export const MAX_NAMES = 4096;
+export const MAX_LOOKUPS_AT_ONCE = 8;
+/** An address holds for its record's time to live, and for at least this long. */
+export const MIN_LIFETIME_MS = 300_000;
+export const MAX_LIFETIME_MS = 86_400_000;
+export const MIN_REFRESH_MS = 15_000;
+const MAX_REFRESH_MS = 3_600_000;
+/** How long "there is no such name" holds; then the next flow asks anew. */
+export const ABSENCE_MS = 10_000;
+const FIRST_RETRY_MS = 5_000;
+const MAX_RETRY_MS = 300_000;
+/** Addresses that have run out are remembered, so that live flows to them can be told from others. */
+const REMEMBERED_MS = 86_400_000;
+
+interface Entry {
+  state: NameState;
+  /** Address text is its family and value; when it was last part of an answer. */
+  readonly seen: Map<string, { readonly address: Address; readonly atMs: number }>;
+  dueMs: number;
+  failures: number;
+  isAsking: boolean;
+  /** While "there is no such name" holds. */
+  absentUntilMs?: number;
+  because?: string;
+}
+
+export interface NamesOptions {
+  readonly lookUp: LookUp;
+  readonly nowMs: () => number;
+  /** Some state object is another one now. */
+  readonly onChange: () => void;
+}
+
+const UNKNOWN: NameState = { known: false };
+
+/** From its construction until it is disposed of. State objects stay the same as long as they say the same. */
+export class Names implements Disposable {
+  readonly #options: NamesOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Asked for by a flow that waits; before all others. */
+  readonly #urgent = new Set<string>();
+  #states: ReadonlyMap<string, NameState> = new Map();
+  #excess: readonly string[] = [];
+  #asking = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isDisposed = false;
+
+  constructor(options: NamesOptions) {
+    this.#options = options;
+  }
+
+  /** The names to keep resolved, from now on. */
+  watch(names: Iterable<string>): void {
+    const wanted = [...new Set(names)];
+    this.#excess = wanted.slice(MAX_NAMES);
+    const kept = new Set(wanted.slice(0, MAX_NAMES));
+    let hasChanged = false;
+    for (const name of [...this.#entries.keys()]) {
+      if (kept.has(name)) continue;
+      this.#entries.delete(name);
+      this.#urgent.delete(name);
+      hasChanged = true;
+    }
+    for (const name of kept) {
+      if (this.#entries.has(name)) continue;
+      this.#entries.set(name, { state: UNKNOWN, seen: new Map(), dueMs: 0, failures: 0, isAsking: false });
+      hasChanged = true;
+    }
+    if (hasChanged) this.#publish();
+    this.#advance();
+  }
+
+  /** A flow waits for it. */
+  resolveNow(name: string): void {
+    if (!this.#entries.has(name)) return;
+    this.#urgent.add(name);
+    this.#advance();
+  }
+
+  /** The network is another one: what failed before may work now. */
+  retryFailed(): void {
+    for (const entry of this.#entries.values()) if (entry.failures > 0) entry.dueMs = 0;
+    this.#advance();
+  }
+
+  /** The same map as long as nothing in it changes. */
+  states(): ReadonlyMap<string, NameState> {
+    return this.#states;
+  }
+
+  /** Each name with all addresses it is known to have had lately: for flows that began when they held. */
+  remembered(): ReadonlyMap<string, NameState> {
+    const names = new Map<string, NameState>();
+    for (const [name, { state, seen }] of this.#entries) {
+      const addresses = [...seen.values()].map(({ address }) => ({ address, expiresAtMs: Number.POSITIVE_INFINITY }));
+      names.set(name, addresses.length === 0 ? state : { known: true, addresses });
+    }
+    return names;
+  }
+
+  /** Names that cannot be resolved now, with the reason; those beyond the limit included. */
+  failures(): readonly { readonly name: string; readonly because: string }[] {
+    const failed = [...this.#entries].filter(([, { because }]) => because !== undefined);
+    return [
+      ...failed.map(([name, { because = '' }]) => ({ name, because })),
+      ...this.#excess.map((name) => ({ name, because: `more than ${MAX_NAMES} names` })),
+    ];
+  }
+
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #advance(): void {
+    if (this.#isDisposed) return;
+    clearTimeout(this.#timer);
+    const nowMs = this.#options.nowMs();
+    this.#expire(nowMs);
+    for (const name of this.#dueNames(nowMs)) {
+      if (this.#asking >= MAX_LOOKUPS_AT_ONCE) break;
+      this.#ask(name).catch(() => undefined);
+    }
+    this.#schedule(nowMs);
+  }
+
+  *#dueNames(nowMs: number): Generator<string> {
+    for (const name of this.#urgent) if (this.#entries.get(name)?.isAsking === false) yield name;
+    for (const [name, { dueMs, isAsking }] of this.#entries) if (!isAsking && dueMs <= nowMs) yield name;
+  }
+
+  #schedule(nowMs: number): void {
+    // With all lookups under way, the first that ends goes on.
+    if (this.#asking >= MAX_LOOKUPS_AT_ONCE) return;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const entry of this.#entries.values()) {
+      if (!entry.isAsking) nextMs = Math.min(nextMs, entry.dueMs);
+      nextMs = Math.min(nextMs, entry.absentUntilMs ?? nextMs, firstExpiryMs(entry.state));
+    }
+    if (nextMs === Number.POSITIVE_INFINITY) return;
+    const delayMs = Math.min(Math.max(nextMs - nowMs, 1), MAX_REFRESH_MS);
+    this.#timer = setTimeout(() => this.#advance(), delayMs);
+    this.#timer.unref();
+  }
+
+  async #ask(name: string): Promise<void> {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return;
+    this.#asking += 1;
+    entry.isAsking = true;
+    this.#urgent.delete(name);
+    const answer = await this.#options.lookUp(name);
+    this.#asking -= 1;
+    entry.isAsking = false;
+    if (this.#isDisposed) return;
+    if (this.#entries.get(name) === entry) this.#take(entry, answer);
+    this.#advance();
+  }
+
+  #take(entry: Entry, answer: NameAnswer): void {
+    const nowMs = this.#options.nowMs();
+    const before = entry.state;
+    delete entry.because;
+    if (answer.kind === 'addresses') {
+      delete entry.absentUntilMs;
+      entry.failures = 0;
+      const ttlMs = Math.min(...answer.addresses.map(({ ttlSeconds }) => ttlSeconds * 1000));
+      entry.dueMs = nowMs + Math.min(Math.max(ttlMs, MIN_REFRESH_MS), MAX_REFRESH_MS);
+      entry.state = withAnswer(before, answer.addresses, nowMs);
+      remember(entry, answer.addresses, nowMs);
+    } else {
+      entry.failures += 1;
+      entry.dueMs = nowMs + Math.min(FIRST_RETRY_MS * 2 ** (entry.failures - 1), MAX_RETRY_MS);
+      entry.because = answer.kind === 'none' ? 'there is no such name' : answer.because;
+      const isAlive = before.known && before.addresses.some(({ expiresAtMs }) => expiresAtMs > nowMs);
+      if (answer.kind === 'none' && !isAlive) {
+        entry.absentUntilMs = nowMs + ABSENCE_MS;
+        if (!before.known || before.addresses.length > 0) entry.state = { known: true, addresses: [] };
+      }
+    }
+    if (entry.state !== before) this.#publish();
+  }
+
+  /** Addresses whose time is over go; a name without any is unknown again, so that the next flow asks. */
+  #expire(nowMs: number): void {
+    let hasChanged = false;
+    for (const entry of this.#entries.values()) {
+      const { state } = entry;
+      if (!state.known) continue;
+      if (entry.absentUntilMs !== undefined && entry.absentUntilMs > nowMs) continue;
+      const alive = state.addresses.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
+      if (alive.length > 0 && alive.length === state.addresses.length) continue;
+      entry.state = alive.length === 0 ? UNKNOWN : { known: true, addresses: alive };
+      delete entry.absentUntilMs;
+      hasChanged = true;
+    }
+    if (hasChanged) this.#publish();
+  }
+
+  #publish(): void {
+    this.#states = new Map([...this.#entries].map(([name, { state }]) => [name, state]));
+    this.#options.onChange();
+  }
+}
+
+function firstExpiryMs(state: NameState): number {
+  return state.known ? Math.min(...state.addresses.map(({ expiresAtMs }) => expiresAtMs)) : Number.POSITIVE_INFINITY;
+}
+
+type Addresses = Extract<NameState, { readonly known: true }>['addresses'];
+
+/**
+ * The same object where the answer names nothing new and nothing is about to run out: each new state is a change of the
+ * kernel's sets.
+ */
+function withAnswer(
+  before: NameState,
+  answered: readonly { readonly address: Address; readonly ttlSeconds: number }[],
+  nowMs: number,
+): NameState {
+  const old: Addresses = before.known ? before.addresses.filter(({ expiresAtMs }) => expiresAtMs > nowMs) : [];
+  const kept = [...old];
+  let hasChanged = !before.known || old.length !== before.addresses.length;
+  for (const { address, ttlSeconds } of answered) {
+    const lifetimeMs = Math.min(Math.max(ttlSeconds * 1000, MIN_LIFETIME_MS), MAX_LIFETIME_MS);
+    const place = kept.findIndex((entry) => equalAddress(entry.address, address));
+    const known = kept[place];
+    if (known !== undefined && known.expiresAtMs - nowMs > lifetimeMs / 2) continue;
+    const renewed = { address, expiresAtMs: nowMs + lifetimeMs };
+    if (known === undefined) kept.push(renewed);
+    else kept[place] = renewed;
+    hasChanged = true;
+  }
+  // The newest answers are at the end.
+  return hasChanged ? { known: true, addresses: kept.slice(-MAX_ADDRESSES_PER_ANSWER) } : before;
+}
+
+function remember(entry: Entry, answered: readonly { readonly address: Address }[], nowMs: number): void {
+  for (const { address } of answered) {
+    const key = `${address.family} ${address.value}`;
+    entry.seen.delete(key);
+    entry.seen.set(key, { address, atMs: nowMs });
+  }
+  for (const [key, { atMs }] of entry.seen) {
+    if (entry.seen.size <= MAX_ADDRESSES_PER_ANSWER && nowMs - atMs <= REMEMBERED_MS) break;
+    entry.seen.delete(key);
+  }
+}

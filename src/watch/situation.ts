@@ -1,0 +1,133 @@
+/**
+ * How things stand without a daemon: files, machine and what follows from them, read once and without changing anything.
+ * Parts that the caller may not read are left out, with a note.
+ */
+import { readFileSync } from 'node:fs';
+import { openCgroupTree } from '../kernel/cgroup.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import { type Compilation, compile } from '../plan/compile.ts';
+import { APP_FIRST, APP_LAST, UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
+import type { DecideContext } from '../policy/decide.ts';
+import type { NameState } from '../policy/facts.ts';
+import { type AppIndex, indexApps } from '../policy/match-app.ts';
+import { assignIds, emptyRegister, type IdRegister, registerFrom } from '../store/id-register.ts';
+import type { Paths } from '../store/paths.ts';
+import { type LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
+import { type Machine, observeMachine } from './machine.ts';
+import { type LookUp, lookUpName, type NameAnswer } from './name-lookup.ts';
+import { hostNames } from './named-things.ts';
+import { MAX_LOOKUPS_AT_ONCE, MIN_LIFETIME_MS } from './names.ts';
+
+export interface Situation {
+  readonly loaded: LoadedPolicies;
+  readonly index: AppIndex;
+  readonly machine: Machine;
+  readonly appIds: ReadonlyMap<string, number>;
+  readonly nowMs: number;
+  /** What could not be read or was left out, a sentence each. */
+  readonly notes: readonly string[];
+}
+
+export interface SituationOptions {
+  readonly paths: Paths;
+  /** Absent where netlink cannot be opened: then every uplink counts as missing. */
+  readonly kernel?: Pick<Kernel, 'routing'> & Partial<Pick<Kernel, 'nft'>>;
+  readonly lookUp?: LookUp;
+  /** Only these of the names in rules; all of them unless stated. */
+  readonly names?: readonly string[];
+  readonly nowMs: number;
+}
+
+const NO_ROUTING = { links: () => [], addresses: () => [], routes: () => [], rules: () => [] };
+
+export async function readSituation({ paths, kernel, lookUp = lookUpName, names, nowMs }: SituationOptions): Promise<Situation> {
+  const loaded = withoutCopyWarnings(new PolicyFiles(paths).load());
+  const { policySet } = loaded;
+  const index = indexApps(policySet);
+  const registers = readRegisters(paths.ids);
+  const appIds = assignIds(registers.apps, policySet.apps.map(({ app }) => app)).register.inUse;
+  const uplinkIds = assignIds(registers.uplinks, policySet.uplinks.map(({ name }) => name)).register.inUse;
+  const states = await resolveAll(names ?? hostNames(policySet), lookUp, nowMs);
+  const notes = kernel === undefined ? ['the network cannot be read: every uplink counts as missing'] : [];
+  const sources = {
+    routing: { ...refuseChanges, ...(kernel?.routing ?? NO_ROUTING) },
+    cgroups: openCgroupTree(),
+    queue: await queueOf(kernel),
+  };
+  const machine = observeMachine(sources, { policySet, index, uplinkIds, names: states });
+  return { loaded, index, machine, appIds, nowMs, notes };
+}
+
+export function situationContext({ loaded, index, machine, nowMs }: Situation): DecideContext {
+  return { policySet: loaded.policySet, index, facts: machine.facts, nowMs, unknownNames: 'queue' };
+}
+
+export function compileSituation({ loaded, machine, appIds, nowMs }: Situation): Compilation {
+  return compile({ policySet: loaded.policySet, ...machine, appIds, nowMs });
+}
+
+/** What only the daemon may do is out of reach here by construction. */
+const refuse = (): never => {
+  throw new KernelError('change the network', 0, '', '', 'a situation is only read');
+};
+const refuseChanges = {
+  ownRoutes: () => [],
+  ownRules: () => [],
+  addRoute: refuse,
+  deleteRoute: refuse,
+  addRule: refuse,
+  deleteRule: refuse,
+};
+
+/** Where it cannot be asked, what most kernels have. */
+async function queueOf(kernel: SituationOptions['kernel']): Promise<'nft' | 'xtables'> {
+  try {
+    return (await kernel?.nft?.supports('queue')) === false ? 'xtables' : 'nft';
+  } catch (error) {
+    if (error instanceof KernelError) return 'nft';
+    throw error;
+  }
+}
+
+/** Copies of good files are the daemon's to keep. */
+function withoutCopyWarnings(loaded: LoadedPolicies): LoadedPolicies {
+  return { ...loaded, diagnostics: loaded.diagnostics.filter(({ message }) => !message.includes('cannot be kept for a restart')) };
+}
+
+function readRegisters(path: string): { readonly apps: IdRegister; readonly uplinks: IdRegister } {
+  let stored: { readonly apps?: unknown; readonly uplinks?: unknown } = {};
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (typeof parsed === 'object' && parsed !== null) stored = parsed;
+  } catch {
+    // No daemon has run yet, or its numbers are not for us to read: then they are as for a first start.
+  }
+  return {
+    apps: registerFrom(stored.apps, APP_FIRST, APP_LAST) ?? emptyRegister(APP_FIRST, APP_LAST),
+    uplinks: registerFrom(stored.uplinks, UPLINK_FIRST, UPLINK_LAST) ?? emptyRegister(UPLINK_FIRST, UPLINK_LAST),
+  };
+}
+
+async function resolveAll(names: readonly string[], lookUp: LookUp, nowMs: number): Promise<ReadonlyMap<string, NameState>> {
+  const states = new Map<string, NameState>();
+  const waiting = [...names];
+  const work = async (): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      states.set(name, stateOf(await lookUp(name), nowMs));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(MAX_LOOKUPS_AT_ONCE, names.length) }, work));
+  return states;
+}
+
+function stateOf(answer: NameAnswer, nowMs: number): NameState {
+  switch (answer.kind) {
+    case 'addresses':
+      return { known: true, addresses: answer.addresses.map(({ address }) => ({ address, expiresAtMs: nowMs + MIN_LIFETIME_MS })) };
+    case 'none':
+      return { known: true, addresses: [] };
+    case 'failed':
+      return { known: false };
+  }
+}
