@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Address, parseAddress } from '../net/address.ts';
+import type { Flow } from '../net/flow.ts';
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
+import { identifyFlow, type OpenIdentitySources, openIdentitySources } from './identify-flow.ts';
+
+const FREE_PORT = 9;
+let sources: OpenIdentitySources;
+let closing: (() => void)[];
+
+beforeEach(() => {
+  sources = openIdentitySources();
+  closing = [() => sources[Symbol.dispose]()];
+});
+
+afterEach(() => {
+  for (const close of closing.reverse()) close();
+});
+
+function address(text: string): Address {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed;
+}
+
+function flowOf(protocol: number, from: readonly [string, number], to: readonly [string, number]): Flow {
+  const [source, destination] = [address(from[0]), address(to[0])];
+  return { protocol, source, destination, sourcePort: from[1], destinationPort: to[1], loopback: true };
+}
+
+const self = (): unknown => ({
+  kind: 'process',
+  pid: process.pid,
+  uid: process.geteuid?.(),
+  executable: process.execPath,
+});
+
+async function listening(server: Server, host: string): Promise<number> {
+  closing.push(() => server.close());
+  await once(server.listen(0, host), 'listening');
+  const at = server.address();
+  return typeof at === 'object' && at !== null ? at.port : 0;
+}
+
+async function connected(options: { host: string; port: number }): Promise<{ socket: Socket; port: number }> {
+  const socket = connect(options);
+  closing.push(() => socket.destroy());
+  await once(socket, 'connect');
+  return { socket, port: socket.localPort ?? 0 };
+}
+
+/** Programs that are not this one: each prints its port and waits. */
+async function child(script: string): Promise<{ process: ChildProcess; port: number }> {
+  const started = spawn('/usr/bin/perl', ['-MSocket', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+  closing.push(() => {
+    // The whole group: a fork of it would keep our end of the pipe open.
+    if (started.pid !== undefined && started.exitCode === null && started.signalCode === null)
+      process.kill(-started.pid, 'SIGKILL');
+  });
+  const [text] = await once(started.stdout, 'data');
+  return { process: started, port: Number(String(text)) };
+}
+
+const UDP_CHILD = `
+$| = 1; socket(S, AF_INET, SOCK_DGRAM, 0); bind(S, pack_sockaddr_in(0, INADDR_LOOPBACK));
+print((unpack_sockaddr_in(getsockname(S)))[0]); sleep 60`;
+const FORKING_CHILD = `
+$| = 1; socket(S, AF_INET, SOCK_DGRAM, 0); bind(S, pack_sockaddr_in(0, INADDR_LOOPBACK));
+if (fork() == 0) { sleep 60 }
+print((unpack_sockaddr_in(getsockname(S)))[0]); sleep 60`;
+const RAW_CHILD = `$| = 1; socket(S, AF_INET, SOCK_RAW, 253); print(0); sleep 60`;
+
+describe('identifyFlow on TCP', () => {
+  it.each(['127.0.0.1', '::1'])('identifyFlow finds the process of a connection to %s', async (host) => {
+    const port = await listening(createServer(), host);
+    const client = await connected({ host, port });
+    expect(identifyFlow(sources, flowOf(IPPROTO_TCP, [host, client.port], [host, port]))).toMatchObject(
+      self() as object,
+    );
+  });
+
+  it('identifyFlow finds an AF_INET6 socket that speaks IPv4', async () => {
+    const port = await listening(createServer(), '127.0.0.1');
+    const client = await connected({ host: '::ffff:127.0.0.1', port });
+    const flow = flowOf(IPPROTO_TCP, ['127.0.0.1', client.port], ['127.0.0.1', port]);
+    expect(identifyFlow(sources, flow)).toMatchObject(self() as object);
+  });
+
+  it('identifyFlow says that no socket is there when none is', () => {
+    const owner = identifyFlow(sources, flowOf(IPPROTO_TCP, ['127.0.0.1', FREE_PORT], ['127.0.0.1', FREE_PORT]));
+    expect(owner).toEqual({ kind: 'unknown', because: 'no socket has this address and port any more' });
+  });
+
+  it('identifyFlow calls a reset from a port without socket the kernel’s', () => {
+    const flow = flowOf(IPPROTO_TCP, ['127.0.0.1', FREE_PORT], ['127.0.0.1', FREE_PORT]);
+    expect(identifyFlow(sources, flow, { uid: 'none' })).toEqual({ kind: 'kernel', sender: 'tcp' });
+  });
+
+  it('identifyFlow tells a connection that came in from one that went out, where it shows up in mid-stream', async () => {
+    const server = createServer();
+    const accepted = once(server, 'connection');
+    const port = await listening(server, '127.0.0.1');
+    const client = await connected({ host: '127.0.0.1', port });
+    await accepted;
+    const out = { ...flowOf(IPPROTO_TCP, ['127.0.0.1', client.port], ['127.0.0.1', port]), midstream: true } as const;
+    const back = { ...flowOf(IPPROTO_TCP, ['127.0.0.1', port], ['127.0.0.1', client.port]), midstream: true } as const;
+    expect(identifyFlow(sources, out)).not.toHaveProperty('accepted');
+    expect(identifyFlow(sources, back)).toMatchObject({ ...(self() as object), accepted: true });
+  });
+
+  it('identifyFlow gives an answer that is not accepted yet to the listener', async () => {
+    const port = await listening(createServer(), '127.0.0.1');
+    const flow = flowOf(IPPROTO_TCP, ['127.0.0.1', port], ['127.0.0.1', FREE_PORT]);
+    expect(identifyFlow(sources, flow, { uid: 'none' })).toMatchObject(self() as object);
+  });
+});
+
+describe('identifyFlow on UDP', () => {
+  it.each([
+    ['udp4', '127.0.0.1', 'connected'],
+    ['udp4', '127.0.0.1', 'unconnected'],
+    ['udp6', '::1', 'connected'],
+    ['udp6', '::1', 'unconnected'],
+  ] as const)('identifyFlow finds the %s socket to %s, %s', async (type, host, how) => {
+    const socket = createSocket(type);
+    closing.push(() => socket.close());
+    await new Promise<void>((done) => {
+      if (how === 'connected') socket.connect(FREE_PORT, host, done);
+      else socket.bind(0, done);
+    });
+    const flow = flowOf(IPPROTO_UDP, [host, socket.address().port], [host, FREE_PORT]);
+    expect(identifyFlow(sources, flow)).toMatchObject(self() as object);
+  });
+
+  it('identifyFlow finds the dual-stack socket behind an IPv4 datagram', async () => {
+    const socket = createSocket('udp6');
+    closing.push(() => socket.close());
+    await new Promise<void>((done) => socket.bind(0, done));
+    const flow = flowOf(IPPROTO_UDP, ['127.0.0.1', socket.address().port], ['127.0.0.1', FREE_PORT]);
+    expect(identifyFlow(sources, flow)).toMatchObject(self() as object);
+  });
+
+  it('identifyFlow finds a connected socket whose datagram goes elsewhere', async () => {
+    const socket = createSocket('udp4');
+    closing.push(() => socket.close());
+    await new Promise<void>((done) => socket.connect(FREE_PORT, '127.0.0.1', done));
+    const flow = flowOf(IPPROTO_UDP, ['127.0.0.1', socket.address().port], ['127.0.0.2', FREE_PORT + 1]);
+    expect(identifyFlow(sources, flow)).toMatchObject(self() as object);
+  });
+
+  it('identifyFlow tells another program from this one, and says when it is gone', async () => {
+    const { process: other, port } = await child(UDP_CHILD);
+    const flow = flowOf(IPPROTO_UDP, ['127.0.0.1', port], ['127.0.0.1', FREE_PORT]);
+    const owner = identifyFlow(sources, flow);
+    expect(owner).toMatchObject({ kind: 'process', pid: other.pid });
+    expect(owner.kind === 'process' && owner.executable).toBe('/usr/bin/perl');
+    expect(owner.kind === 'process' && owner.commandLine).toEqual(['/usr/bin/perl', '-MSocket', '-e', UDP_CHILD]);
+    other.kill('SIGKILL');
+    await once(other, 'exit');
+    expect(identifyFlow(sources, flow)).toMatchObject({ kind: 'unknown' });
+  });
+
+  it('identifyFlow gives a socket that a fork shares to the process that made it', async () => {
+    const { process: maker, port } = await child(FORKING_CHILD);
+    const flow = flowOf(IPPROTO_UDP, ['127.0.0.1', port], ['127.0.0.1', FREE_PORT]);
+    expect(identifyFlow(sources, flow)).toMatchObject({ kind: 'process', pid: maker.pid });
+  });
+
+  it('identifyFlow names the cgroup of the socket where the machine has cgroup2', async () => {
+    const { port } = await child(UDP_CHILD);
+    const owner = identifyFlow(sources, flowOf(IPPROTO_UDP, ['127.0.0.1', port], ['127.0.0.1', FREE_PORT]));
+    expect(owner.kind === 'process' && owner.cgroup).toBe(sources.proc.cgroup(process.pid));
+  });
+});
+
+describe('identifyFlow on protocols without ports', () => {
+  const reply: Flow = {
+    protocol: IPPROTO_ICMP,
+    source: address('127.0.0.1'),
+    destination: address('127.0.0.1'),
+    icmp: { type: 0, code: 0, identifier: 7 },
+    loopback: true,
+  };
+
+  it('identifyFlow calls an echo reply the kernel’s', () => {
+    expect(identifyFlow(sources, reply, { uid: 'none' })).toEqual({ kind: 'kernel', sender: 'icmp' });
+  });
+
+  it('identifyFlow finds the raw socket of a protocol', async () => {
+    const started = await child(RAW_CHILD);
+    const { icmp: _icmp, ...flow } = { ...reply, protocol: 253 };
+    expect(identifyFlow(sources, flow)).toMatchObject({ kind: 'process', pid: started.process.pid });
+  });
+
+  it('identifyFlow does not guess for a fragment that shows no ports', () => {
+    const { icmp: _icmp, ...flow } = { ...reply, protocol: IPPROTO_UDP };
+    expect(identifyFlow(sources, flow)).toMatchObject({ kind: 'unknown' });
+  });
+});

@@ -1,0 +1,64 @@
+/** What identity needs to know of a process, read once for a busy program. */
+import type { CgroupTree } from '../kernel/cgroup.ts';
+import type { Proc } from '../kernel/proc.ts';
+import { BoundedMap } from './bounded-map.ts';
+import type { SocketProcess } from './process-of-socket.ts';
+
+/** Programs and cgroups whose facts are remembered. */
+export const MAX_PROCESSES_REMEMBERED = 1024;
+export const MAX_CGROUPS_REMEMBERED = 1024;
+
+/** Absent is what could not be read: kernel threads have no executable, and /proc may hide other users' processes. */
+export interface ProcessFacts {
+  readonly executable?: string;
+  readonly commandLine?: readonly string[];
+}
+
+interface Remembered extends ProcessFacts {
+  readonly startTimeTicks: number;
+}
+
+/** Remembers answers, so one for each thread that asks. */
+export class ProcessReader {
+  readonly #proc: Proc;
+  readonly #cgroups: CgroupTree | undefined;
+  readonly #processes = new BoundedMap<number, Remembered>(MAX_PROCESSES_REMEMBERED);
+  /** An id is never given to another cgroup, and a cgroup cannot be renamed: entries stay true. */
+  readonly #cgroupPaths = new BoundedMap<bigint, { readonly path?: string }>(MAX_CGROUPS_REMEMBERED);
+
+  constructor(proc: Proc, cgroups: CgroupTree | undefined) {
+    this.#proc = proc;
+    this.#cgroups = cgroups;
+  }
+
+  /** `undefined` where this process has ended. */
+  read(process: SocketProcess): ProcessFacts | undefined {
+    const { pid, startTimeTicks } = process;
+    // exec(2) keeps pid and start time: only the executable, read each time, tells that the program is another.
+    const executable = this.#proc.executable(pid);
+    const known = this.#processes.get(pid);
+    if (known?.startTimeTicks === startTimeTicks && known.executable === executable && executable !== undefined)
+      return known;
+    const commandLine = this.#proc.commandLine(pid);
+    if (this.#proc.stat(pid)?.startTimeTicks !== startTimeTicks) return undefined;
+    const facts = {
+      startTimeTicks,
+      ...(executable !== undefined && { executable }),
+      ...(commandLine !== undefined && { commandLine }),
+    };
+    this.#processes.set(pid, facts);
+    return facts;
+  }
+
+  /** The socket's cgroup, in which it was made, before the process's, which may have moved since. */
+  cgroup(pid: number, socketCgroupId: bigint | undefined): string | undefined {
+    if (socketCgroupId === undefined || this.#cgroups === undefined) return this.#proc.cgroup(pid);
+    const known = this.#cgroupPaths.get(socketCgroupId);
+    if (known !== undefined) return known.path;
+    const current = this.#proc.cgroup(pid);
+    const isCurrent = current !== undefined && this.#cgroups.idOfPath(current) === socketCgroupId;
+    const path = isCurrent ? current : this.#cgroups.pathOfId(socketCgroupId);
+    this.#cgroupPaths.set(socketCgroupId, path === undefined ? {} : { path });
+    return path;
+  }
+}
