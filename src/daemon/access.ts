@@ -1,0 +1,46 @@
+/** Who may talk to the daemon: root and the members of one group, told by the kernel and not by the caller. */
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { type PeerCredentials, peerCredentials } from '../kernel/peer-credentials.ts';
+
+export const ACCESS_GROUP = 'pointsman';
+
+/** Pure. `groupId` is absent where the machine has no such group. */
+export function mayConnect({ uid, gids }: PeerCredentials, groupId: number | undefined): boolean {
+  return uid === 0 || (groupId !== undefined && gids.includes(groupId));
+}
+
+/** The number of the group in a group(5) file; undefined where it has none. */
+export function accessGroupId(groupPath = '/etc/group'): number | undefined {
+  const line = readText(groupPath)
+    .split('\n')
+    .find((text) => text.startsWith(`${ACCESS_GROUP}:`));
+  const field = line?.split(':')[2];
+  return field !== undefined && /^\d+$/.test(field) ? Number(field) : undefined;
+}
+
+/** Whoever cannot be told is let in by nobody: false. */
+export function isPermitted(socket: Socket, groupId: number | undefined): boolean {
+  const fd = descriptorOf(socket);
+  if (fd === undefined) return false;
+  try {
+    return mayConnect(peerCredentials(fd), groupId);
+  } catch {
+    return false;
+  }
+}
+
+/** Node has no public way from a socket to its descriptor. */
+export function descriptorOf(socket: Socket): number | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

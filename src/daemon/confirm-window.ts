@@ -1,0 +1,32 @@
+/** A change that waits for a person's word: without it, it is taken back. */
+export class ConfirmWindow implements Disposable {
+  #timer: NodeJS.Timeout | undefined;
+  #endsMs: number | undefined;
+
+  /** When the current one ends; undefined where nothing waits. */
+  get endsMs(): number | undefined {
+    return this.#endsMs;
+  }
+
+  /** A later window takes the place of an earlier one. */
+  open(nowMs: number, confirmMs: number, takeBack: () => void): void {
+    clearTimeout(this.#timer);
+    this.#endsMs = nowMs + confirmMs;
+    this.#timer = setTimeout(() => {
+      this.#endsMs = undefined;
+      takeBack();
+    }, confirmMs);
+  }
+
+  /** False where nothing waited. */
+  confirm(): boolean {
+    const waited = this.#endsMs !== undefined;
+    clearTimeout(this.#timer);
+    this.#endsMs = undefined;
+    return waited;
+  }
+
+  [Symbol.dispose](): void {
+    this.confirm();
+  }
+}

@@ -1,0 +1,123 @@
+/** What the control socket's routes do. */
+import { KernelError } from '../kernel/kernel-error.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { changesBetween, observePlan } from '../apply/observe-plan.ts';
+import type { ExplainQuery, Explanation } from '../api/explanation.ts';
+import type { PlanReport, ReloadReport, ReloadRequest } from '../api/request.ts';
+import type { Status } from '../api/status.ts';
+import { indexApps } from '../policy/match-app.ts';
+import type { PolicySet } from '../policy/effective-policy.ts';
+import { answerExplainQuery, UnknownSubject } from '../watch/explain-query.ts';
+import { lookUpName } from '../watch/name-lookup.ts';
+import { planText } from '../watch/plan-report.ts';
+import type { ConfirmWindow } from './confirm-window.ts';
+import type { Enforcement, InForce } from './enforce.ts';
+import type { EventStream } from './event-stream.ts';
+import type { Health } from './health.ts';
+import { RequestRefused } from './request-refused.ts';
+import type { Control } from './server.ts';
+
+export interface ControlParts {
+  readonly kernel: Kernel;
+  readonly enforcement: Enforcement;
+  readonly events: EventStream;
+  readonly health: Health;
+  readonly confirmWindow: ConfirmWindow;
+  readonly status: () => Promise<Status>;
+  readonly stop: () => void;
+  readonly nowMs: () => number;
+}
+
+export function createControl(parts: ControlParts): Control {
+  const { enforcement, confirmWindow, health } = parts;
+  /** What a person has last said yes to: where an unconfirmed change leads back to. */
+  let confirmed: PolicySet | undefined;
+  return {
+    status: parts.status,
+    plan: () => plan(parts),
+    explain: (query) => explain(enforcement, query, parts.nowMs()),
+    reload: async (request) => {
+      const before = confirmed ?? requireInForce(enforcement).policySet;
+      confirmed = before;
+      const report = await reload(parts, request, before);
+      if (request.confirmMs === undefined) {
+        confirmWindow.confirm();
+        confirmed = enforcement.inForce?.policySet;
+      }
+      return report;
+    },
+    confirm: () => {
+      const waited = confirmWindow.confirm();
+      if (waited) {
+        confirmed = enforcement.inForce?.policySet;
+        health.clear('rolled-back');
+      }
+      return waited;
+    },
+    stop: parts.stop,
+    events: parts.events,
+    nowMs: parts.nowMs,
+  };
+}
+
+function requireInForce({ inForce }: Enforcement): InForce {
+  if (inForce !== undefined) return inForce;
+  throw new RequestRefused(503, { code: 'busy', message: 'the daemon is starting' });
+}
+
+async function reload(parts: ControlParts, { confirmMs }: ReloadRequest, before: PolicySet): Promise<ReloadReport> {
+  const { enforcement, confirmWindow, health, nowMs } = parts;
+  const startMs = nowMs();
+  const round = await enforcement.run({ kind: 'files', changed: 'everything' });
+  const { outcome, loaded, changedApps } = round;
+  if (!outcome.ok) {
+    const hint = outcome.restored ? 'the last good state is in force' : 'pointsman status says how things stand';
+    throw new RequestRefused(422, { code: 'apply-failed', message: outcome.error.message, hint });
+  }
+  health.clear('rolled-back');
+  if (confirmMs !== undefined) {
+    confirmWindow.open(nowMs(), confirmMs, () => {
+      health.set('rolled-back', {
+        message: 'the last change was not confirmed in time and was taken back; the files still hold it',
+        hint: 'pointsman reload puts the files into force again',
+      });
+      enforcement.rollBack(before).catch(() => undefined);
+    });
+  }
+  return {
+    revision: enforcement.inForce?.snapshot.revision ?? 0,
+    changes: outcome.changes,
+    durationMs: nowMs() - startMs,
+    changedApps,
+    diagnostics: loaded.diagnostics,
+  };
+}
+
+async function plan({ kernel, enforcement, nowMs }: ControlParts): Promise<PlanReport> {
+  const inForce = requireInForce(enforcement);
+  const wanted = inForce.compilation.plan;
+  try {
+    const { observed } = await observePlan(kernel, { plan: wanted });
+    return planText(wanted, changesBetween(observed, wanted), { revision: inForce.snapshot.revision, nowMs: nowMs() });
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new RequestRefused(422, { code: 'apply-failed', message: error.message });
+  }
+}
+
+async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: number): Promise<Explanation> {
+  const { policySet, machine } = requireInForce(enforcement);
+  const context = {
+    policySet,
+    index: indexApps(policySet),
+    facts: machine.facts,
+    nowMs,
+    unknownNames: 'queue' as const,
+  };
+  try {
+    return await answerExplainQuery({ context, host: machine.host, lookUp: lookUpName }, query);
+  } catch (error) {
+    if (!(error instanceof UnknownSubject)) throw error;
+    throw new RequestRefused(404, { code: 'not-found', message: error.message });
+  }
+}

@@ -1,0 +1,83 @@
+/** `GET /v1/status` from what the parts know. Pure. */
+import type { AppStatus, DaemonState, HealthWarning, Status, UplinkStatus, VerdictStatistics } from '../api/status.ts';
+import { formatAddress } from '../net/address.ts';
+import { describeProperties } from '../policy/choose-uplink.ts';
+import type { EffectivePolicy } from '../policy/effective-policy.ts';
+import type { InForce } from './enforce.ts';
+import type { VerdictStats } from './verdict-message.ts';
+
+export type StatusFacts = Pick<
+  Status,
+  'version' | 'pid' | 'sinceMs' | 'root' | 'queue' | 'warnings' | 'diagnostics' | 'residentBytes' | 'confirmBeforeMs'
+> & {
+  readonly inForce: InForce | undefined;
+  readonly isStopping: boolean;
+  /** Absent while the verdict thread does not run. */
+  readonly verdicts: VerdictStats | undefined;
+};
+
+export function daemonStatus({ inForce, isStopping, verdicts, ...facts }: StatusFacts): Status {
+  return {
+    ...facts,
+    state: stateOf(inForce, isStopping, facts.warnings),
+    revision: inForce?.snapshot.revision ?? 0,
+    apps: inForce === undefined ? [] : inForce.policySet.apps.map((policy) => appStatus(policy, inForce)),
+    uplinks: inForce === undefined ? [] : uplinkStatus(inForce),
+    verdicts: statistics(verdicts),
+  };
+}
+
+const DEGRADING: readonly string[] = ['apply-failed', 'queue-not-served', 'internal-error'];
+
+function stateOf(inForce: InForce | undefined, isStopping: boolean, warnings: readonly HealthWarning[]): DaemonState {
+  if (isStopping) return 'stopping';
+  if (inForce === undefined) return 'starting';
+  if (warnings.some(({ code }) => code === 'panic-closed')) return 'blocked';
+  return warnings.some(({ code }) => DEGRADING.includes(code)) ? 'degraded' : 'enforcing';
+}
+
+/** The kernel's maps are used only while no policy names an executable: then every owner is looked up. */
+function tierOf(policy: EffectivePolicy, { policySet }: InForce): AppStatus['tier'] {
+  if (policy.match.length === 0) return 'none';
+  const anyExecutable = policySet.apps.some(({ match }) => match.some(({ kind }) => kind === 'exec'));
+  if (anyExecutable) return 'slow path';
+  return policy.match.every(({ kind }) => kind === 'user') ? 'user' : 'cgroup';
+}
+
+function appStatus(policy: EffectivePolicy, inForce: InForce): AppStatus {
+  return {
+    app: policy.app,
+    id: inForce.ids.apps.get(policy.app) ?? 0,
+    rules: policy.rules.length,
+    files: policy.files.map(({ file }) => file),
+    tier: tierOf(policy, inForce),
+    ...(policy.blocked !== undefined && { blocked: policy.blocked.because }),
+  };
+}
+
+function uplinkStatus({ policySet, machine }: InForce): UplinkStatus[] {
+  const properties = new Map(policySet.uplinks.map((uplink) => [uplink.name, describeProperties(uplink.properties)]));
+  return machine.facts.uplinks.map(({ name, device, up, v4, v6, addresses }) => ({
+    name,
+    device,
+    up,
+    v4,
+    v6,
+    properties: properties.get(name) ?? '',
+    addresses: addresses.map(formatAddress),
+  }));
+}
+
+function statistics(verdicts: VerdictStats | undefined): VerdictStatistics {
+  if (verdicts === undefined) return { queued: 0, accepted: 0, rejected: 0, dropped: 0, held: 0, undecodable: 0 };
+  const decided = verdicts.accept + verdicts.reject + verdicts.drop;
+  return {
+    queued: verdicts.packets,
+    accepted: verdicts.accept,
+    rejected: verdicts.reject,
+    dropped: verdicts.drop,
+    held: verdicts.heldFlows,
+    undecodable: verdicts.undecodable,
+    ...(decided > 0 && { latencyMicroseconds: { p50: verdicts.latencyP50Us, p99: verdicts.latencyP99Us } }),
+  };
+}

@@ -1,0 +1,326 @@
+/** The running daemon: its parts, who tells whom, and the order in which they start and end. */
+import { removeEverything } from '../apply/cleanup.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Generation } from '../netlink/nftables.ts';
+import { PANIC_TABLE, QUEUE_NUMBER } from '../plan/reserved.ts';
+import type { AppIds } from '../store/app-ids.ts';
+import { type Paths, watchedPaths } from '../store/paths.ts';
+import type { PolicyFiles } from '../store/policy-files.ts';
+import { CgroupWatch } from '../watch/cgroup-watch.ts';
+import type { KernelEvent } from '../watch/kernel-event.ts';
+import type { MachineSources } from '../watch/machine.ts';
+import { lookUpName } from '../watch/name-lookup.ts';
+import { Names } from '../watch/names.ts';
+import { PolicyWatch } from '../watch/policy-watch.ts';
+import { accessGroupId } from './access.ts';
+import { CgroupLearner } from './cgroup-learner.ts';
+import { ConfirmWindow } from './confirm-window.ts';
+import { createControl } from './control.ts';
+import { daemonStatus } from './daemon-status.ts';
+import { fromVerdict } from './decision-event.ts';
+import { Enforcement, type Round } from './enforce.ts';
+import { EventKeeper } from './event-keeper.ts';
+import { EventStream } from './event-stream.ts';
+import { Health } from './health.ts';
+import { InboundFlows } from './inbound-flows.ts';
+import { KernelDecisions } from './kernel-decisions.ts';
+import { startErrorOf } from './preconditions.ts';
+import { RepairPace } from './repair-pace.ts';
+import { changeEvent, isRepair, reportHealth } from './round-report.ts';
+import { ControlServer } from './server.ts';
+import { slowFacts } from './slow-facts.ts';
+import { StartError } from './start-error.ts';
+import type { VerdictStats } from './verdict-message.ts';
+import { VerdictKeeper } from './verdict-keeper.ts';
+import type { EventBatch } from './verdict-reporter.ts';
+
+export interface DaemonParts {
+  readonly kernel: Kernel;
+  readonly machine: MachineSources;
+  readonly paths: Paths;
+  readonly root: string;
+  readonly files: PolicyFiles;
+  readonly ids: AppIds;
+  readonly version: string;
+  readonly confirmMs?: number;
+  readonly log: (line: string) => void;
+  readonly nowMs: () => number;
+}
+
+/** Conditions that nothing tells of are looked at so often. */
+const SLOW_LOOK_MS = 15_000;
+
+export class Daemon implements AsyncDisposable {
+  readonly #parts: DaemonParts;
+  readonly #sinceMs: number;
+  readonly #health: Health;
+  readonly #events: EventStream;
+  readonly #names: Names;
+  readonly #enforcement: Enforcement;
+  readonly #pace = new RepairPace();
+  readonly #confirmWindow = new ConfirmWindow();
+  readonly #inbound = new InboundFlows();
+  readonly #kernelDecisions: KernelDecisions;
+  readonly #cgroupWatch: CgroupWatch;
+  readonly #cgroupLearner: CgroupLearner;
+  readonly #policyWatch: PolicyWatch;
+  readonly #slowLook: NodeJS.Timeout;
+  #verdicts: VerdictKeeper | undefined;
+  #kernelEvents: EventKeeper | undefined;
+  #server: ControlServer | undefined;
+  #foreignTimer: NodeJS.Timeout | undefined;
+  #isStopping = false;
+  #resolveStopped: () => void = () => undefined;
+
+  /** Resolves when somebody has asked it to stop; disposing of it does the rest. */
+  readonly stopped: Promise<void>;
+
+  private constructor(parts: DaemonParts) {
+    const { nowMs, kernel, files, ids, machine } = parts;
+    this.#parts = parts;
+    this.#sinceMs = nowMs();
+    this.stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve;
+    });
+    this.#events = new EventStream((isWatched) => this.#kernelEvents?.watchFlows(isWatched));
+    this.#health = new Health({
+      nowMs,
+      onChange: ({ code, message }, over) => {
+        parts.log(`pointsman: ${over ? 'over: ' : ''}${message} [${code}]`);
+        this.#events.publish({ kind: 'warning', timeMs: nowMs(), code, message, over });
+      },
+    });
+    this.#names = new Names({ lookUp: lookUpName, nowMs, onChange: () => this.#enforcement?.request({ kind: 'names' }) });
+    // Before the first look at the files, so that no change falls between.
+    this.#policyWatch = new PolicyWatch(watchedPaths(parts.paths), {
+      onChange: (changed) => this.#enforcement?.request({ kind: 'files', changed }),
+      onError: ({ message }, directory) =>
+        this.#health.set('files-not-watched', {
+          message: `changes in ${directory} are not seen: ${message}`,
+          hint: 'after a change: pointsman reload',
+        }),
+    });
+    this.#enforcement = new Enforcement({
+      kernel,
+      machine,
+      files,
+      ids,
+      names: this.#names,
+      nowMs,
+      publish: (snapshot) => this.#verdicts?.publish(snapshot),
+      ownChange: {
+        begin: () => this.#kernelEvents?.beginChange(),
+        end: (generation) => this.#kernelEvents?.endChange(generation),
+      },
+      isInbound: (flow) => this.#inbound.has(flow),
+      onRound: (round) => this.#afterRound(round),
+    });
+    const inForce = () => this.#enforcement.inForce;
+    this.#kernelDecisions = new KernelDecisions({ inForce, nowMs, publish: (event) => this.#events.publish(event) });
+    const onCgroups = (): void => this.#enforcement.request({ kind: 'cgroups' });
+    this.#cgroupWatch = new CgroupWatch(onCgroups);
+    this.#cgroupLearner = new CgroupLearner(inForce, onCgroups);
+    this.#slowLook = setInterval(() => void this.#lookSlowly(), SLOW_LOOK_MS);
+  }
+
+  /** Resolves when the policies are in force and the control socket answers. Rejects with StartError; nothing is left then. */
+  static async start(parts: DaemonParts): Promise<Daemon> {
+    const daemon = new Daemon(parts);
+    try {
+      await daemon.#start();
+      return daemon;
+    } catch (error) {
+      await daemon[Symbol.asyncDispose]();
+      throw startErrorOf(error, 'failed');
+    }
+  }
+
+  stop(because: string): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#parts.log(`pointsman: stopping: ${because}`);
+    this.#resolveStopped();
+  }
+
+  reload(): void {
+    this.#enforcement.request({ kind: 'files', changed: 'everything' });
+  }
+
+  /** Nothing of ours is left, whatever fails on the way; failures are logged. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopping = true;
+    clearInterval(this.#slowLook);
+    clearTimeout(this.#foreignTimer);
+    this.#confirmWindow[Symbol.dispose]();
+    this.#cgroupWatch[Symbol.dispose]();
+    this.#names[Symbol.dispose]();
+    this.#kernelDecisions[Symbol.dispose]();
+    await this.#policyWatch[Symbol.asyncDispose]();
+    await this.#enforcement.stop();
+    await this.#kernelEvents?.[Symbol.asyncDispose]();
+    // The ruleset before the thread that answers for it.
+    if (this.#verdicts !== undefined) await this.#remove();
+    await this.#verdicts?.[Symbol.asyncDispose]();
+    // Last: as long as the socket is there, it is not over.
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+
+  async #start(): Promise<void> {
+    const { kernel, confirmMs, log, nowMs } = this.#parts;
+    this.#verdicts = await this.#startVerdicts();
+    this.#kernelEvents = await EventKeeper.start({
+      generation: () => kernel.nft.generation(),
+      onEvent: (event) => this.#hear(event),
+      onTrouble: (error) =>
+        this.#health.report(
+          'events-not-watched',
+          error && { message: `the kernel's events are not heard: ${error.message}; trying again` },
+        ),
+    });
+    const round = await this.#enforcement.run({ kind: 'start' });
+    if (!round.outcome.ok) throw startErrorOf(round.outcome.error, 'failed');
+    this.#server = await this.#listen();
+    if (confirmMs !== undefined) this.#confirmWindow.open(nowMs(), confirmMs, () => this.stop('not confirmed in time'));
+    const { apps, uplinks } = round.loaded.policySet;
+    log(`pointsman: enforcing ${apps.length} applications over ${uplinks.length} uplinks; control socket ${this.#parts.paths.socketPath}`);
+    await this.#lookSlowly();
+  }
+
+  async #startVerdicts(): Promise<VerdictKeeper> {
+    const snapshot = this.#enforcement.firstSnapshot();
+    try {
+      return await VerdictKeeper.start({
+        queueNumber: QUEUE_NUMBER,
+        failOpen: snapshot.policySet.systemDefault.whenAway === 'open',
+        snapshot,
+        onEvents: (batch) => this.#hearVerdicts(batch),
+        onResolveName: (name) => this.#names.resolveNow(name),
+        onTrouble: (error) =>
+          this.#health.report(
+            'queue-not-served',
+            error && { message: `first packets are not being decided: ${error.message}; starting again` },
+          ),
+      });
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'EBUSY') {
+        throw new StartError('alreadyRunning', `another program answers queue ${QUEUE_NUMBER} in this network namespace`);
+      }
+      const refused = startErrorOf(error, 'missing');
+      throw new StartError(
+        refused.exitCode === 5 ? 'notPermitted' : 'missing',
+        `the kernel's packet queue cannot be used (nfnetlink_queue): ${refused.message}`,
+      );
+    }
+  }
+
+  #listen(): Promise<ControlServer> {
+    const control = createControl({
+      kernel: this.#parts.kernel,
+      enforcement: this.#enforcement,
+      events: this.#events,
+      health: this.#health,
+      confirmWindow: this.#confirmWindow,
+      nowMs: this.#parts.nowMs,
+      stop: () => this.stop('asked to'),
+      status: async () => this.#status(await this.#verdicts?.stats()),
+    });
+    return ControlServer.listen(control, { socketPath: this.#parts.paths.socketPath, groupId: accessGroupId() });
+  }
+
+  #status(verdicts: VerdictStats | undefined): ReturnType<typeof daemonStatus> {
+    const { root, version, machine, nowMs } = this.#parts;
+    const { endsMs } = this.#confirmWindow;
+    const { diagnostics } = this.#enforcement.loaded;
+    return daemonStatus({
+      inForce: this.#enforcement.inForce,
+      isStopping: this.#isStopping,
+      verdicts,
+      version,
+      pid: process.pid,
+      sinceMs: this.#sinceMs,
+      root,
+      queue: machine.queue,
+      warnings: this.#health.list(),
+      diagnostics: [...diagnostics, ...(this.#enforcement.inForce?.ids.diagnostics ?? [])],
+      residentBytes: process.memoryUsage.rss(),
+      ...(endsMs !== undefined && { confirmBeforeMs: Math.max(0, endsMs - nowMs()) }),
+    });
+  }
+
+  #hear(event: KernelEvent): void {
+    switch (event.kind) {
+      case 'network changed':
+        this.#names.retryFailed();
+        this.#enforcement.request({ kind: 'network' });
+        break;
+      case 'ruleset changed':
+        this.#lookAtForeignChange(committer(event.by));
+        break;
+      case 'resynchronise':
+        if (event.source === 'network') this.#enforcement.request({ kind: 'network' });
+        if (event.source === 'ruleset') this.#lookAtForeignChange();
+        break;
+      case 'flows':
+        this.#kernelDecisions.hearFlows(event.events);
+        break;
+      case 'logged':
+        this.#kernelDecisions.hearLogged(event.packets);
+        break;
+    }
+  }
+
+  #lookAtForeignChange(by?: string): void {
+    clearTimeout(this.#foreignTimer);
+    const { nowMs } = this.#parts;
+    this.#foreignTimer = setTimeout(() => {
+      this.#pace.looked(nowMs());
+      this.#enforcement.request({ kind: 'foreign', ...(by !== undefined && { by }) });
+      void this.#lookSlowly();
+    }, this.#pace.delayMs(nowMs()));
+  }
+
+  #hearVerdicts({ events }: EventBatch): void {
+    for (const event of events) {
+      this.#inbound.note(event);
+      this.#cgroupLearner.note(event);
+      if (!this.#events.isWatched) continue;
+      this.#kernelDecisions.note(event);
+      this.#events.publish(fromVerdict(event));
+    }
+  }
+
+  #afterRound(round: Round): void {
+    const { nowMs, log } = this.#parts;
+    if (isRepair(round)) this.#pace.repaired(nowMs());
+    reportHealth(this.#health, round, this.#pace);
+    this.#cgroupWatch.watch(this.#cgroupLearner.directories(this.#parts.machine.cgroups));
+    if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined) this.#enforcement.retryLater();
+    const event = changeEvent(round, this.#enforcement.inForce?.snapshot.revision ?? 0, nowMs());
+    if (event === undefined) return;
+    this.#events.publish(event);
+    if (event.error === undefined) log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
+  }
+
+  async #lookSlowly(): Promise<void> {
+    const { kernel, nowMs } = this.#parts;
+    if (this.#pace.isQuiet(nowMs())) this.#health.clear('foreign-change');
+    const facts = await slowFacts(kernel, PANIC_TABLE, this.#names.failures(), this.#enforcement.inForce);
+    if (this.#isStopping) return;
+    for (const [code, warning] of facts) this.#health.report(code, warning);
+  }
+
+  async #remove(): Promise<void> {
+    try {
+      await removeEverything(this.#parts.kernel);
+    } catch (error) {
+      const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+      for (const each of errors) this.#parts.log(`pointsman: not removed: ${each instanceof Error ? each.message : each}`);
+    }
+  }
+}
+
+/** Kernels before 5.10 do not say who it was. */
+function committer({ pid, processName }: Generation): string | undefined {
+  if (processName === undefined) return undefined;
+  return pid === undefined ? processName : `${processName} (process ${pid})`;
+}

@@ -1,0 +1,41 @@
+/** What `watch` shows of a decision, whoever made it. */
+import type { DecisionEvent } from '../api/event.ts';
+import { formatAddress } from '../net/address.ts';
+import type { Flow } from '../net/flow.ts';
+import { protocolName } from '../net/protocol.ts';
+import type { Decision } from '../policy/decision.ts';
+import { describeReason, wayName } from '../policy/describe-decision.ts';
+import type { VerdictEvent } from './verdict-loop.ts';
+
+export function fromVerdict({ atMs, flow, owner, decision, latencyUs }: VerdictEvent): DecisionEvent {
+  const who = owner.kind === 'process' ? { pid: owner.pid, uid: owner.uid } : {};
+  const executable = owner.kind === 'process' ? owner.executable : undefined;
+  return {
+    ...fromDecision('daemon', atMs, flow, decision),
+    ...who,
+    ...(executable !== undefined && { executable }),
+    latencyMicroseconds: Math.round(latencyUs),
+  };
+}
+
+export function fromDecision(by: DecisionEvent['by'], timeMs: number, flow: Flow, decision: Decision): DecisionEvent {
+  return {
+    kind: 'decision',
+    timeMs,
+    by,
+    protocol: protocolName(flow.protocol),
+    source: endpoint(flow.source, flow.sourcePort),
+    destination: endpoint(flow.destination, flow.destinationPort),
+    ...(decision.app !== undefined && { app: decision.app }),
+    verdict: decision.verdict,
+    ...(decision.verdict === 'reject' && { cause: decision.cause }),
+    ...(decision.verdict === 'accept' && { way: wayName(decision.way) }),
+    reason: describeReason(decision),
+  };
+}
+
+function endpoint(address: Flow['source'], port: number | undefined): string {
+  const text = formatAddress(address);
+  if (port === undefined) return text;
+  return address.family === 6 ? `[${text}]:${port}` : `${text}:${port}`;
+}

@@ -1,0 +1,270 @@
+/**
+ * Path A: files -> policy set -> facts -> plan -> changes -> kernel. Whatever happened, a round looks at all of it anew;
+ * rounds never overlap, and what happens during one leads to the next.
+ */
+import { type ApplyReport, applyPlan } from '../apply/transaction.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Flow } from '../net/flow.ts';
+import { type Compilation, compile } from '../plan/compile.ts';
+import type { PolicySet } from '../policy/effective-policy.ts';
+import type { NameState } from '../policy/facts.ts';
+import { indexApps } from '../policy/match-app.ts';
+import type { AppIds, AssignedIds } from '../store/app-ids.ts';
+import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
+import { type Machine, type MachineSources, observeMachine } from '../watch/machine.ts';
+import { hostNames } from '../watch/named-things.ts';
+import type { Names } from '../watch/names.ts';
+import { endForbiddenFlows } from './live-flows.ts';
+import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
+import type { VerdictSnapshot } from './verdict-snapshot.ts';
+
+export interface EnforceParts {
+  readonly kernel: Kernel;
+  readonly machine: MachineSources;
+  readonly files: PolicyFiles;
+  readonly ids: AppIds;
+  readonly names: Names;
+  readonly publish: (snapshot: VerdictSnapshot) => void;
+  /** Around each change of the kernel, so that it is not taken for somebody else's. */
+  readonly ownChange: { readonly begin: () => void; readonly end: (generation: number) => void };
+  readonly onRound: (round: Round) => void;
+  readonly isInbound: (flow: Flow) => boolean;
+  readonly nowMs: () => number;
+}
+
+/** What one round saw and did. */
+export interface Round {
+  readonly pending: Pending;
+  readonly because: string;
+  readonly loaded: LoadedPolicies;
+  /** Whether the plan is another one than before: where not, changes are repairs. */
+  readonly isNewPlan: boolean;
+  readonly outcome: ApplyReport | { readonly ok: false; readonly error: Error; readonly restored: true; readonly durationMs: 0 };
+  readonly endedFlows: number;
+  readonly changedApps: readonly string[];
+}
+
+const FIRST_RETRY_MS = 1000;
+const MAX_RETRY_MS = 60_000;
+
+/** What is in force. */
+export interface InForce {
+  readonly policySet: PolicySet;
+  readonly machine: Machine;
+  readonly ids: AssignedIds;
+  readonly compilation: Compilation;
+  readonly snapshot: VerdictSnapshot;
+  readonly generation: number;
+}
+
+/** A stage on the way to `InForce`. */
+type Wanted = Omit<InForce, 'generation'>;
+
+export class Enforcement {
+  readonly #parts: EnforceParts;
+  #loaded: LoadedPolicies;
+  #pending: Pending = NOTHING_PENDING;
+  #waiting: ((round: Round) => void)[] = [];
+  #running: Promise<void> | undefined;
+  #inForce: InForce | undefined;
+  /** The last one computed, in force or not: the next costs only what changed. */
+  #wanted: Wanted | undefined;
+  #revision = 0;
+  #pinned: PolicySet | undefined;
+  #isStopped = false;
+  #retry: NodeJS.Timeout | undefined;
+  #retryMs = FIRST_RETRY_MS;
+
+  constructor(parts: EnforceParts) {
+    this.#parts = parts;
+    this.#loaded = parts.files.load();
+  }
+
+  get inForce(): InForce | undefined {
+    return this.#inForce;
+  }
+
+  get loaded(): LoadedPolicies {
+    return this.#loaded;
+  }
+
+  /** The snapshot that the verdict thread starts with, before anything is in force. Throws KernelError. */
+  firstSnapshot(): VerdictSnapshot {
+    return this.#want().snapshot;
+  }
+
+  request(trigger: Trigger): void {
+    this.#pending = join(this.#pending, trigger);
+    if (!this.#isStopped) this.#running ??= this.#runAll();
+  }
+
+  /** Resolves with the round that took the trigger into account. */
+  run(trigger: Trigger): Promise<Round> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.request(trigger);
+    });
+  }
+
+  /** From now on this policy set, until files change: what they say now was not confirmed. */
+  rollBack(to: PolicySet): Promise<Round> {
+    this.#pinned = to;
+    return this.run({ kind: 'roll back' });
+  }
+
+  /** Another round after a while; each one that fails doubles it. */
+  retryLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      this.request({ kind: 'retry' });
+    }, this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+  }
+
+  /** No further rounds; resolves when the last one has ended. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#retry);
+    await this.#running;
+  }
+
+  async #runAll(): Promise<void> {
+    // The caller's own turn first: what it still asks for belongs to this round.
+    await Promise.resolve();
+    while (this.#pending.kinds.size > 0 && !this.#isStopped) {
+      const pending = this.#pending;
+      const waiting = this.#waiting;
+      this.#pending = NOTHING_PENDING;
+      this.#waiting = [];
+      const round = await this.#round(pending);
+      this.#parts.onRound(round);
+      for (const resolve of waiting) resolve(round);
+    }
+    this.#running = undefined;
+  }
+
+  async #round(pending: Pending): Promise<Round> {
+    const before = this.#inForce;
+    const head = { pending, because: describePending(pending) };
+    try {
+      this.#load(pending);
+      const wanted = this.#want();
+      this.#publishBefore(wanted);
+      const outcome = await this.#apply(wanted);
+      if (!outcome.ok) return { ...head, ...this.#unchanged(), outcome };
+      this.#inForce = { ...wanted, generation: outcome.generation };
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#parts.publish(wanted.snapshot);
+      const changedApps = changedBetween(before?.policySet, wanted.policySet);
+      return {
+        ...head,
+        loaded: this.#loaded,
+        isNewPlan: before?.compilation !== wanted.compilation,
+        outcome,
+        endedFlows: this.#endForbiddenFlows(changedApps, before === undefined),
+        changedApps: changedApps === 'everyone' ? wanted.policySet.apps.map(({ app }) => app) : [...changedApps],
+      };
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      return { ...head, ...this.#unchanged(), outcome: { ok: false, error, restored: true, durationMs: 0 } };
+    }
+  }
+
+  #load({ files }: Pending): void {
+    if (files === undefined) return;
+    const before = this.#loaded.policySet;
+    this.#loaded = this.#parts.files.load(files === 'everything' ? undefined : { changed: files });
+    // Whoever asks for all files asks for what they say.
+    if (files === 'everything' || this.#loaded.policySet !== before) this.#pinned = undefined;
+  }
+
+  #want(): Wanted {
+    const { ids, names, machine: sources, nowMs } = this.#parts;
+    const before = this.#wanted;
+    const policySet = this.#pinned ?? this.#loaded.policySet;
+    if (before?.policySet !== policySet) names.watch(hostNames(policySet));
+    const assigned = ids.assign({
+      apps: policySet.apps.map(({ app }) => app),
+      uplinks: policySet.uplinks.map(({ name }) => name),
+    });
+    const question = { policySet, index: indexApps(policySet), uplinkIds: assigned.uplinks, names: names.states() };
+    const machine = observeMachine(sources, question, before?.machine);
+    const isSame = before?.policySet === policySet && before.machine === machine && before.ids.apps === assigned.apps;
+    if (isSame) return { ...before, ids: assigned };
+    const appIds = assigned.apps;
+    const compilation = compile({ policySet, ...machine, appIds, nowMs: nowMs() }, before?.compilation);
+    this.#revision += 1;
+    const snapshot = { revision: this.#revision, policySet, facts: machine.facts, appIds };
+    this.#wanted = { policySet, machine, ids: assigned, compilation, snapshot };
+    return this.#wanted;
+  }
+
+  /**
+   * Decisions come first: nothing may be queued that the thread cannot answer by the policy it is queued for. Uplinks that the
+   * ruleset in force does not know wait until it does, because it refuses flows with a way it has never heard of.
+   */
+  #publishBefore({ snapshot }: Wanted): void {
+    const before = this.#inForce;
+    if (before === undefined || before.snapshot === snapshot) return;
+    const known = new Set(before.snapshot.facts.uplinks.map(({ id }) => id));
+    const uplinks = snapshot.facts.uplinks.filter(({ id }) => known.has(id));
+    const isAllKnown = uplinks.length === snapshot.facts.uplinks.length;
+    this.#parts.publish(isAllKnown ? snapshot : { ...snapshot, facts: { ...snapshot.facts, uplinks } });
+  }
+
+  async #apply(wanted: Wanted): Promise<ApplyReport> {
+    const before = this.#inForce;
+    const { kernel, ownChange } = this.#parts;
+    ownChange.begin();
+    const report = await applyPlan({
+      kernel,
+      current: before?.compilation.plan,
+      ...(before !== undefined && { generation: before.generation }),
+      wanted: wanted.compilation.plan,
+      nowMs: this.#parts.nowMs(),
+    });
+    ownChange.end(report.ok ? report.generation : kernel.nft.generation());
+    if (report.ok || before === undefined) return report;
+    this.#parts.publish(before.snapshot);
+    // Whatever is there now is not what was believed: the next round reads it.
+    this.#inForce = { ...before, generation: -1 };
+    return report;
+  }
+
+  #unchanged(): Pick<Round, 'loaded' | 'isNewPlan' | 'endedFlows' | 'changedApps'> {
+    return { loaded: this.#loaded, isNewPlan: false, endedFlows: 0, changedApps: [] };
+  }
+
+  #endForbiddenFlows(changedApps: ReadonlySet<string> | 'everyone', isStart: boolean): number {
+    const { inForce } = this;
+    if (inForce === undefined || (changedApps !== 'everyone' && changedApps.size === 0)) return 0;
+    const { policySet, machine, ids } = inForce;
+    const names: ReadonlyMap<string, NameState> = this.#parts.names.remembered();
+    return endForbiddenFlows(this.#parts.kernel.conntrack, {
+      appIds: ids.apps,
+      changedApps,
+      // A predecessor's marks do not tell which of them came in.
+      isInbound: isStart ? () => true : this.#parts.isInbound,
+      context: {
+        policySet,
+        index: indexApps(policySet),
+        facts: { ...machine.facts, names },
+        nowMs: this.#parts.nowMs(),
+        unknownNames: 'queue',
+      },
+    });
+  }
+}
+
+/** At start nothing is known of what a predecessor decided by: everything counts as changed. */
+function changedBetween(before: PolicySet | undefined, after: PolicySet): ReadonlySet<string> | 'everyone' {
+  if (before === after) return new Set();
+  if (before === undefined || before.systemDefault !== after.systemDefault) return 'everyone';
+  const sameUplinks =
+    before.uplinks.length === after.uplinks.length && before.uplinks.every((uplink, i) => uplink === after.uplinks[i]);
+  if (!sameUplinks) return 'everyone';
+  const old = new Map(before.apps.map((policy) => [policy.app, policy]));
+  const changed = after.apps.filter((policy) => old.get(policy.app) !== policy).map(({ app }) => app);
+  for (const { app } of after.apps) old.delete(app);
+  return new Set([...changed, ...old.keys()]);
+}

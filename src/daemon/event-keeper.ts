@@ -1,0 +1,78 @@
+/** Keeps listening to the kernel's events: a thread that ends is started anew, and all it may have missed is looked at. */
+import type { KernelEvent } from '../watch/kernel-event.ts';
+import { KernelEvents } from '../watch/kernel-events.ts';
+
+const RESTART_MS = 1000;
+
+export interface EventKeeperOptions {
+  readonly generation: () => number;
+  readonly onEvent: (event: KernelEvent) => void;
+  /** `undefined`: events are heard again. */
+  readonly onTrouble: (error: Error | undefined) => void;
+}
+
+export class EventKeeper implements AsyncDisposable {
+  readonly #options: EventKeeperOptions;
+  #events: KernelEvents | undefined;
+  #watchesFlows = false;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  private constructor(options: EventKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** The first start has to succeed. Rejects with KernelError. */
+  static async start(options: EventKeeperOptions): Promise<EventKeeper> {
+    const keeper = new EventKeeper(options);
+    keeper.#events = await keeper.#open();
+    return keeper;
+  }
+
+  watchFlows(on: boolean): void {
+    this.#watchesFlows = on;
+    this.#events?.watchFlows({ on }).catch((error: unknown) => this.#options.onTrouble(asError(error)));
+  }
+
+  beginChange(): void {
+    this.#events?.beginChange();
+  }
+
+  endChange(generation: number): void {
+    this.#events?.endChange(generation);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#events?.[Symbol.asyncDispose]();
+  }
+
+  #open(): Promise<KernelEvents> {
+    const { generation, onEvent } = this.#options;
+    return KernelEvents.start({ generation: generation(), onEvent, onExit: (error) => this.#restartLater(error) });
+  }
+
+  #restartLater(error: Error): void {
+    this.#events = undefined;
+    if (this.#isClosed) return;
+    this.#options.onTrouble(error);
+    this.#timer = setTimeout(() => void this.#restart(), RESTART_MS);
+  }
+
+  async #restart(): Promise<void> {
+    try {
+      const events = await this.#open();
+      if (this.#isClosed) return await events[Symbol.asyncDispose]();
+      this.#events = events;
+      this.#options.onTrouble(undefined);
+      if (this.#watchesFlows) this.watchFlows(true);
+      this.#options.onEvent({ kind: 'resynchronise', source: 'network' });
+      this.#options.onEvent({ kind: 'resynchronise', source: 'ruleset' });
+    } catch (error) {
+      this.#restartLater(asError(error));
+    }
+  }
+}
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

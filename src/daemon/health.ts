@@ -1,0 +1,69 @@
+/** Conditions that last and that somebody should know. docs/security.md has a paragraph for each code. */
+import type { HealthWarning } from '../api/status.ts';
+
+export const HEALTH_CODES = [
+  'apply-failed',
+  'foreign-change',
+  'queue-not-served',
+  'events-not-watched',
+  'files-not-watched',
+  'names-not-resolved',
+  'numbers-exhausted',
+  'rolled-back',
+  'foreign-mark',
+  'panic-closed',
+  'internal-error',
+] as const;
+
+export type HealthCode = (typeof HEALTH_CODES)[number];
+
+export interface Warning {
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export interface HealthListener {
+  readonly onChange: (warning: HealthWarning, over: boolean) => void;
+  readonly nowMs: () => number;
+}
+
+export class Health {
+  readonly #warnings = new Map<HealthCode, HealthWarning>();
+  readonly #listener: HealthListener;
+
+  constructor(listener: HealthListener) {
+    this.#listener = listener;
+  }
+
+  /** Holds from the first time it is set; a new message replaces the old one. */
+  set(code: HealthCode, { message, hint }: Warning): void {
+    const before = this.#warnings.get(code);
+    if (before?.message === message) return;
+    const sinceMs = before?.sinceMs ?? this.#listener.nowMs();
+    const warning = { code, message, sinceMs, ...(hint !== undefined && { hint }) };
+    this.#warnings.set(code, warning);
+    this.#listener.onChange(warning, false);
+  }
+
+  clear(code: HealthCode): void {
+    const warning = this.#warnings.get(code);
+    if (warning === undefined) return;
+    this.#warnings.delete(code);
+    this.#listener.onChange(warning, true);
+  }
+
+  /** `undefined`: all is well. */
+  report(code: HealthCode, warning: Warning | undefined): void {
+    if (warning === undefined) this.clear(code);
+    else this.set(code, warning);
+  }
+
+  has(code: HealthCode): boolean {
+    return this.#warnings.has(code);
+  }
+
+  /** The oldest first. */
+  list(): readonly HealthWarning[] {
+    return [...this.#warnings.values()].sort((a, b) => a.sinceMs - b.sinceMs);
+  }
+}

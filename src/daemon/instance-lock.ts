@@ -1,0 +1,50 @@
+/** One daemon a network namespace. */
+import { connect, createServer, type Server } from 'node:net';
+import { type PeerCredentials, peerCredentials } from '../kernel/peer-credentials.ts';
+import { descriptorOf } from './access.ts';
+
+/**
+ * An abstract unix socket: its name lives in the network namespace, as what the daemon rules over does, and it goes with the
+ * process, however that ends. Anyone may take the name, so only root's holding it counts.
+ */
+const LOCK_NAME = '\0pointsman';
+
+export type InstanceLock = AsyncDisposable &
+  (
+    | { readonly kind: 'held' }
+    | { readonly kind: 'taken'; readonly pid: number }
+    /** Somebody who may not run the daemon has the name: no daemon runs. */
+    | { readonly kind: 'squatted'; readonly pid: number; readonly uid: number }
+  );
+
+export async function takeInstanceLock(name: string = LOCK_NAME): Promise<InstanceLock> {
+  const server = createServer((socket) => socket.destroy());
+  if (await listens(server, name)) {
+    server.unref();
+    return { kind: 'held', [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
+  }
+  const holder = await credentialsOfHolder(name);
+  // It has just gone: once more, and then it is somebody's who keeps coming and going.
+  if (holder === undefined) return await takeInstanceLock(name);
+  const { pid, uid } = holder;
+  return { ...(uid === 0 ? { kind: 'taken', pid } : { kind: 'squatted', pid, uid }), [Symbol.asyncDispose]: async () => undefined };
+}
+
+function listens(server: Server, name: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error)));
+    server.listen(name, () => resolve(true));
+  });
+}
+
+function credentialsOfHolder(name: string): Promise<PeerCredentials | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(name);
+    socket.once('error', () => resolve(undefined));
+    socket.once('connect', () => {
+      const fd = descriptorOf(socket);
+      resolve(fd === undefined ? undefined : peerCredentials(fd));
+      socket.destroy();
+    });
+  });
+}

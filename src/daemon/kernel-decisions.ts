@@ -1,0 +1,100 @@
+/** Flows that the kernel decided alone, for those who watch: what was decided stands in the mark, the reason is found anew. */
+import type { DecisionEvent } from '../api/event.ts';
+import { type Flow, flowKey } from '../net/flow.ts';
+import { decodePacket } from '../net/packet.ts';
+import type { ConntrackEvent } from '../netlink/conntrack.ts';
+import type { LoggedPacket } from '../netlink/nflog.ts';
+import { APP_DAEMON, MARK_OURS } from '../plan/reserved.ts';
+import { indexApps } from '../policy/match-app.ts';
+import { fromDecision } from './decision-event.ts';
+import type { InForce } from './enforce.ts';
+import { decideMarked, flowOfEntry, policiesById, readMark } from './live-flows.ts';
+import type { VerdictEvent } from './verdict-loop.ts';
+
+/** The verdict thread tells of a flow a little later than conntrack does. */
+export const SETTLE_MS = 80;
+/** Flows of the verdict thread that are remembered, to be told from the kernel's own. */
+const MAX_REMEMBERED = 8192;
+
+export interface KernelDecisionsOptions {
+  readonly inForce: () => InForce | undefined;
+  readonly publish: (event: DecisionEvent) => void;
+  readonly nowMs: () => number;
+}
+
+export class KernelDecisions implements Disposable {
+  readonly #options: KernelDecisionsOptions;
+  readonly #answered = new Set<string>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(options: KernelDecisionsOptions) {
+    this.#options = options;
+  }
+
+  /** A flow that the verdict thread decided. */
+  note({ flow }: VerdictEvent): void {
+    this.#answered.add(flowKey(flow));
+    if (this.#answered.size <= MAX_REMEMBERED) return;
+    for (const oldest of this.#answered) {
+      this.#answered.delete(oldest);
+      return;
+    }
+  }
+
+  hearFlows(events: readonly ConntrackEvent[]): void {
+    const begun = events.filter(({ kind, entry }) => kind === 'new' && (entry.mark & MARK_OURS) !== 0);
+    if (begun.length === 0) return;
+    const timeMs = this.#options.nowMs();
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      for (const { entry } of begun) {
+        const flow = flowOfEntry(entry);
+        if (!this.#answered.has(flowKey(flow))) this.#tell(flow, readMark(entry.mark).appId, timeMs);
+      }
+    }, SETTLE_MS);
+    this.#timers.add(timer);
+  }
+
+  /** The rules that log are those that refuse. */
+  hearLogged(packets: readonly LoggedPacket[]): void {
+    for (const { payload, mark, prefix } of packets) {
+      const flow = flowOf(payload);
+      if (flow !== undefined) this.#tell(flow, readMark(mark).appId, this.#options.nowMs(), prefix);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  #tell(flow: Flow, appId: number, timeMs: number, refusal?: string): void {
+    const inForce = this.#options.inForce();
+    if (inForce === undefined || appId === APP_DAEMON) return;
+    const { policySet, machine, ids } = inForce;
+    const context = {
+      policySet,
+      index: indexApps(policySet),
+      facts: machine.facts,
+      nowMs: timeMs,
+      unknownNames: 'no-match' as const,
+    };
+    const decision = decideMarked(context, policiesById(policySet.apps, ids.apps).get(appId), appId, flow);
+    const event = fromDecision('kernel', timeMs, flow, decision);
+    // What the kernel did is what happened, should the policy have changed in between.
+    this.#options.publish(refusal === undefined ? event : { ...event, ...outcomeOf(refusal) });
+  }
+}
+
+function outcomeOf(prefix: string): Pick<DecisionEvent, 'verdict' | 'cause'> {
+  if (prefix === 'dropped') return { verdict: 'drop' };
+  return { verdict: 'reject', cause: prefix === 'no uplink' ? 'no-uplink' : 'denied' };
+}
+
+function flowOf(payload: Uint8Array): Flow | undefined {
+  try {
+    return decodePacket(payload, { loopback: false });
+  } catch {
+    // A packet that cannot be read is refused all the same.
+    return undefined;
+  }
+}

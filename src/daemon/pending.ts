@@ -1,0 +1,58 @@
+/** What has happened since the last round, joined: a round looks at everything, triggers only tell how closely. */
+
+export type Trigger =
+  /** Files may have changed. */
+  | { readonly kind: 'files'; readonly changed: ReadonlySet<string> | 'everything' }
+  /** Links, addresses, routes or rules. */
+  | { readonly kind: 'network' }
+  | { readonly kind: 'names' }
+  | { readonly kind: 'cgroups' }
+  /** Somebody else changed nftables. */
+  | { readonly kind: 'foreign'; readonly by?: string }
+  | { readonly kind: 'start' }
+  | { readonly kind: 'retry' }
+  | { readonly kind: 'roll back' };
+
+export interface Pending {
+  /** Absent: no file has changed. */
+  readonly files?: ReadonlySet<string> | 'everything';
+  readonly kinds: ReadonlySet<Trigger['kind']>;
+  readonly foreignBy?: string;
+}
+
+export const NOTHING_PENDING: Pending = { kinds: new Set() };
+
+export function join(pending: Pending, trigger: Trigger): Pending {
+  const kinds = new Set([...pending.kinds, trigger.kind]);
+  switch (trigger.kind) {
+    case 'files': {
+      const everything = pending.files === 'everything' || trigger.changed === 'everything';
+      const files = everything ? 'everything' : new Set([...(pending.files ?? []), ...trigger.changed]);
+      return { ...pending, kinds, files };
+    }
+    case 'foreign':
+      return { ...pending, kinds, ...(trigger.by !== undefined && { foreignBy: trigger.by }) };
+    case 'network':
+    case 'names':
+    case 'cgroups':
+    case 'start':
+    case 'retry':
+    case 'roll back':
+      return { ...pending, kinds };
+  }
+}
+
+const WORDS: Record<Trigger['kind'], string> = {
+  files: 'files changed',
+  network: 'the network changed',
+  names: 'addresses of names changed',
+  cgroups: 'cgroups changed',
+  foreign: 'somebody else changed nftables',
+  start: 'start',
+  retry: 'another try',
+  'roll back': 'the last change was taken back',
+};
+
+export function describePending({ kinds, foreignBy }: Pending): string {
+  return [...kinds].map((kind) => (kind === 'foreign' && foreignBy !== undefined ? `${foreignBy} changed nftables` : WORDS[kind])).join(', ');
+}

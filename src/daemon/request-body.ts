@@ -1,0 +1,52 @@
+/** Bodies of requests: JSON from whoever may connect, checked before anything is done with it. */
+import { z } from 'zod';
+import type { ExplainQuery } from '../api/explanation.ts';
+import type { ReloadRequest } from '../api/request.ts';
+import { RequestRefused } from './request-refused.ts';
+
+/** A day: longer than anyone watches whether his change was a good one. */
+const MAX_CONFIRM_MS = 86_400_000;
+
+const reloadSchema = z.strictObject({ confirmMs: z.int().min(1).max(MAX_CONFIRM_MS).optional() });
+const explainSchema = z
+  .strictObject({
+    app: z.string().min(1).max(255).optional(),
+    exe: z.string().startsWith('/').max(4096).optional(),
+    pid: z.int().min(1).max(0x7fffffff).optional(),
+    host: z.string().min(1).max(253),
+    port: z.int().min(0).max(65535).optional(),
+    protocol: z.enum(['tcp', 'udp', 'icmp']),
+  })
+  .refine(({ app, exe, pid }) => [app, exe, pid].filter((who) => who !== undefined).length === 1, {
+    message: 'exactly one of app, exe and pid says who',
+  });
+
+export function readReloadRequest(body: string): ReloadRequest {
+  const { confirmMs } = read(reloadSchema, body === '' ? '{}' : body);
+  return confirmMs === undefined ? {} : { confirmMs };
+}
+
+export function readExplainQuery(body: string): ExplainQuery {
+  const { app, exe, pid, host, port, protocol } = read(explainSchema, body);
+  return {
+    host,
+    protocol,
+    ...(app !== undefined && { app }),
+    ...(exe !== undefined && { exe }),
+    ...(pid !== undefined && { pid }),
+    ...(port !== undefined && { port }),
+  };
+}
+
+function read<T>(schema: z.ZodType<T>, body: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    throw new RequestRefused(400, { code: 'bad-request', message: 'the body is not JSON' });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const message = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter((part) => part !== '').join(': ')).join('; ');
+  throw new RequestRefused(400, { code: 'bad-request', message });
+}

@@ -1,0 +1,51 @@
+/** What a round means for people: event, health, log line. Pure but for the health it reports to. */
+import type { ChangeEvent } from '../api/event.ts';
+import type { Round } from './enforce.ts';
+import type { Health } from './health.ts';
+import type { RepairPace } from './repair-pace.ts';
+
+/** Whether the kernel did not hold the plan although the plan is the same as before. */
+export function isRepair({ isNewPlan, outcome, pending }: Round): boolean {
+  return outcome.ok && !isNewPlan && outcome.changes > 0 && !pending.kinds.has('retry');
+}
+
+/** `undefined` where nothing happened that anyone would want to see. */
+export function changeEvent(round: Round, revision: number, timeMs: number): ChangeEvent | undefined {
+  const { outcome, because, endedFlows, isNewPlan } = round;
+  if (!outcome.ok) {
+    const error = outcome.error.message;
+    return { kind: 'change', timeMs, revision, because, changes: 0, durationMs: outcome.durationMs, error };
+  }
+  if (outcome.changes === 0 && !isNewPlan && endedFlows === 0) return undefined;
+  const repaired = isRepair(round) ? ': repaired' : '';
+  const ended = endedFlows === 0 ? '' : `; ${endedFlows} flows lost their permission`;
+  return {
+    kind: 'change',
+    timeMs,
+    revision,
+    because: `${because}${repaired}${ended}`,
+    changes: outcome.changes,
+    durationMs: outcome.durationMs,
+  };
+}
+
+export function reportHealth(health: Health, round: Round, pace: RepairPace): void {
+  const { outcome, pending } = round;
+  if (!outcome.ok) {
+    const state = outcome.restored ? 'what was in force before is in force' : 'what is in force is not certain';
+    health.set('apply-failed', {
+      message: `the policies could not be put into the kernel: ${outcome.error.message}; ${state}`,
+      hint: 'it is tried again by itself; pointsman plan --diff shows what is missing',
+    });
+    return;
+  }
+  health.clear('apply-failed');
+  if (!isRepair(round)) return;
+  // Of routes and rules nobody knows who removed them: the kernel itself does so when a device goes.
+  const what = pending.foreignBy === undefined ? 'routes, rules or tables of pointsman were gone' : `${pending.foreignBy} changed what belongs to pointsman`;
+  const times = pace.repairs > 1 ? `, ${pace.repairs} times lately` : '';
+  health.set('foreign-change', {
+    message: `${what}; it was repaired${times}`,
+    hint: 'until the repair, undecided and new flows may have passed: see docs/security.md',
+  });
+}

@@ -1,0 +1,79 @@
+/** The daemon's composition root: the only place that constructs. */
+import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { openCgroupTree } from '../kernel/cgroup.ts';
+import { AppIds } from '../store/app-ids.ts';
+import { type Paths, pathsFor } from '../store/paths.ts';
+import { PolicyFiles } from '../store/policy-files.ts';
+import { Daemon } from './daemon.ts';
+import { takeInstanceLock } from './instance-lock.ts';
+import { openKernel, startErrorOf } from './preconditions.ts';
+import { listenForSignals } from './signals.ts';
+import { StartError } from './start-error.ts';
+
+export interface RunOptions {
+  /** Etc, var and run are below it; `/` unless stated. */
+  readonly root?: string;
+  /** Everything is removed again, and the daemon ends, unless `POST /v1/confirm` comes within this time. */
+  readonly confirmMs?: number;
+  readonly version: string;
+  /** A line for the journal; standard error unless stated. */
+  readonly log?: (line: string) => void;
+}
+
+const STATE_DIR_MODE = 0o755;
+
+/** Enforces until it is told to stop; resolves with the exit code: 0, or START_EXIT with a line in the log that says why. */
+export async function runDaemon(options: RunOptions): Promise<number> {
+  const log = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
+  try {
+    await enforceUntilStopped(options, log);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    log(`pointsman: ${error.message}`);
+    return error.exitCode;
+  }
+}
+
+async function enforceUntilStopped(options: RunOptions, log: (line: string) => void): Promise<void> {
+  using opened = await openKernel();
+  await using lock = await takeInstanceLock();
+  if (lock.kind === 'taken') {
+    throw new StartError('alreadyRunning', `a daemon is running already in this network namespace (process ${lock.pid})`);
+  }
+  if (lock.kind === 'squatted') {
+    log(`pointsman: process ${lock.pid} of user ${lock.uid} occupies the daemon's lock; ignoring it, for it is not root's`);
+  }
+  const root = resolve(options.root ?? '/');
+  const paths = pathsFor(root);
+  makeStateDir(paths);
+  const { kernel, queue } = opened;
+  await using daemon = await Daemon.start({
+    kernel,
+    machine: { routing: kernel.routing, cgroups: openCgroupTree(), queue },
+    paths,
+    root,
+    files: new PolicyFiles(paths),
+    ids: new AppIds(paths.ids),
+    version: options.version,
+    ...(options.confirmMs !== undefined && { confirmMs: options.confirmMs }),
+    log,
+    nowMs: Date.now,
+  });
+  using _signals = listenForSignals({
+    stop: (signal) => daemon.stop(`signal ${signal}`),
+    reload: () => daemon.reload(),
+    abort: () => process.exit(1),
+  });
+  await daemon.stopped;
+}
+
+function makeStateDir({ stateDir }: Paths): void {
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: STATE_DIR_MODE });
+  } catch (error) {
+    // A read-only disk costs what outlives a run, which is reported with the files; enforcement goes on.
+    if (!(error instanceof Error && 'code' in error)) throw startErrorOf(error, 'failed');
+  }
+}

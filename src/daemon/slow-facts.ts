@@ -1,0 +1,55 @@
+/** Conditions that no event tells of. */
+import type { Kernel } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import { FOREIGN_MARKS } from '../plan/reserved.ts';
+import type { InForce } from './enforce.ts';
+import type { HealthCode, Warning } from './health.ts';
+
+type Finding = readonly [code: HealthCode, warning: Warning | undefined];
+
+/** Names that do not resolve are shown up to this many. */
+const SHOWN_NAMES = 5;
+
+export async function slowFacts(
+  kernel: Kernel,
+  panicTable: string,
+  failures: readonly { readonly name: string; readonly because: string }[],
+  inForce: InForce | undefined,
+): Promise<readonly Finding[]> {
+  try {
+    return [await panic(kernel, panicTable), foreignMarks(kernel), names(failures), numbers(inForce)];
+  } catch (error) {
+    // Ignoring it: the next look comes, and enforcement itself reports what it cannot read.
+    if (error instanceof KernelError) return [];
+    throw error;
+  }
+}
+
+async function panic(kernel: Kernel, table: string): Promise<Finding> {
+  const isClosed = (await kernel.nft.observe(table)) !== undefined;
+  const message = 'everything is closed: pointsman panic closed is in force';
+  return ['panic-closed', isClosed ? { message, hint: 'pointsman panic off ends it' } : undefined];
+}
+
+/** Somebody who routes by a mark that our rules let pass untouched. */
+function foreignMarks(kernel: Kernel): Finding {
+  const marks = new Set(kernel.routing.rules().map(({ fwmark }) => fwmark));
+  const owners = FOREIGN_MARKS.filter(({ mark }) => marks.has(mark)).map(({ owner }) => owner);
+  if (owners.length === 0) return ['foreign-mark', undefined];
+  const message = `packets that ${owners.join(' and ')} has marked pass without a decision`;
+  return ['foreign-mark', { message, hint: 'they have been routed already; docs/security.md says what that means' }];
+}
+
+function names(failures: readonly { readonly name: string; readonly because: string }[]): Finding {
+  if (failures.length === 0) return ['names-not-resolved', undefined];
+  const shown = failures.slice(0, SHOWN_NAMES).map(({ name, because }) => `${name} (${because})`);
+  const more = failures.length > SHOWN_NAMES ? ` and ${failures.length - SHOWN_NAMES} more` : '';
+  return ['names-not-resolved', { message: `names in rules that cannot be resolved: ${shown.join(', ')}${more}` }];
+}
+
+function numbers(inForce: InForce | undefined): Finding {
+  const without = [...(inForce?.ids.without.apps ?? []), ...(inForce?.ids.without.uplinks ?? [])];
+  if (without.length === 0) return ['numbers-exhausted', undefined];
+  const message = `there are no numbers left in the marks for ${without.slice(0, SHOWN_NAMES).join(', ')}`;
+  return ['numbers-exhausted', { message, hint: 'remove policies or uplinks that are not needed' }];
+}

@@ -1,0 +1,146 @@
+/** The main thread's end of the verdict thread. */
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { kernelErrorFromErrno } from '../kernel/errno.ts';
+import { EventFd } from '../kernel/event-fd.ts';
+import type { FromVerdictThread, ToVerdictThread, VerdictStats, VerdictThreadStart } from './verdict-message.ts';
+import type { EventBatch } from './verdict-reporter.ts';
+import { diffSnapshot, type VerdictSnapshot } from './verdict-snapshot.ts';
+
+/** A thread that does not end by itself in this time is broken off. */
+const STOP_TIMEOUT_MS = 2000;
+
+export interface VerdictChannelOptions {
+  readonly queueNumber: number;
+  /** See KernelQueueOptions. */
+  readonly failOpen: boolean;
+  readonly snapshot: VerdictSnapshot;
+  readonly onEvents: (batch: EventBatch) => void;
+  /** Flows wait for this name's addresses: publish a snapshot that knows them, or that it has none. */
+  readonly onResolveName: (name: string) => void;
+  /** The thread has ended without being told to. Packets are not answered until another is started. */
+  readonly onExit: (error: Error) => void;
+}
+
+interface StatsRequest {
+  readonly resolve: (stats: VerdictStats) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class VerdictChannel {
+  readonly #options: VerdictChannelOptions;
+  readonly #wake = EventFd.open();
+  readonly #read = new Int32Array(new SharedArrayBuffer(4));
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #exited: Promise<void>;
+  readonly #statsRequests = new Map<number, StatsRequest>();
+  #published: VerdictSnapshot;
+  #nextId = 0;
+  #failure: Error | undefined;
+  #state: 'starting' | 'running' | 'closing' | 'ended' = 'starting';
+  #onStarted: ((error?: Error) => void) | undefined;
+
+  private constructor(options: VerdictChannelOptions) {
+    this.#options = options;
+    this.#published = options.snapshot;
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const { queueNumber, failOpen, snapshot } = options;
+    const workerData: VerdictThreadStart = {
+      port: port2,
+      wakeFd: this.#wake.fd,
+      read: this.#read.buffer as SharedArrayBuffer,
+      queueNumber,
+      failOpen,
+      snapshot,
+    };
+    this.#worker = new Worker(new URL('./verdict-thread.js', import.meta.url), { workerData, transferList: [port2] });
+    this.#port.on('message', (message: FromVerdictThread) => this.#hear(message));
+    this.#worker.on('error', (error) => {
+      this.#failure ??= error instanceof Error ? error : new Error(String(error));
+    });
+    this.#exited = new Promise((done) => this.#worker.once('exit', (code) => done(this.#end(code))));
+  }
+
+  /** Resolves when packets are being answered. Rejects with KernelError: EBUSY, EPERM. */
+  static async start(options: VerdictChannelOptions): Promise<VerdictChannel> {
+    const channel = new VerdictChannel(options);
+    await new Promise<void>((resolve, reject) => {
+      channel.#onStarted = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    return channel;
+  }
+
+  /** From now on the thread decides by this snapshot; it must never change afterwards. */
+  publish(snapshot: VerdictSnapshot): void {
+    const update = diffSnapshot(this.#published, snapshot);
+    this.#published = snapshot;
+    this.#say({ kind: 'update', update });
+  }
+
+  /** Rejects where the thread ends meanwhile. */
+  stats(): Promise<VerdictStats> {
+    return new Promise((resolve, reject) => {
+      if (this.#state !== 'running') return reject(new Error('the verdict thread is not running'));
+      const id = this.#nextId++;
+      this.#statsRequests.set(id, { resolve, reject });
+      this.#say({ kind: 'stats', id });
+    });
+  }
+
+  /** Ends the thread. What waits in the queue is dropped by the kernel. */
+  async close(): Promise<void> {
+    if (this.#state === 'ended') return;
+    this.#state = 'closing';
+    this.#say({ kind: 'stop' });
+    const timer = setTimeout(() => void this.#worker.terminate(), STOP_TIMEOUT_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  #say(message: ToVerdictThread): void {
+    if (this.#state === 'ended') return;
+    this.#port.postMessage(message);
+    this.#wake.signal();
+  }
+
+  #hear(message: FromVerdictThread): void {
+    switch (message.kind) {
+      case 'ready':
+        if (this.#state === 'starting') this.#state = 'running';
+        this.#onStarted?.();
+        break;
+      case 'refused':
+        this.#failure = kernelErrorFromErrno(message.operation, message.errno, message.object);
+        break;
+      case 'events':
+        Atomics.add(this.#read, 0, message.events.length);
+        this.#options.onEvents(message);
+        break;
+      case 'resolve':
+        this.#options.onResolveName(message.name);
+        break;
+      case 'stats':
+        this.#statsRequests.get(message.id)?.resolve(message.stats);
+        this.#statsRequests.delete(message.id);
+        break;
+    }
+  }
+
+  #end(code: number): void {
+    // The last words may still lie in the port, the reason of a refusal among them.
+    for (let last = receiveMessageOnPort(this.#port); last !== undefined; last = receiveMessageOnPort(this.#port)) {
+      this.#hear(last.message as FromVerdictThread);
+    }
+    const wasStarting = this.#state === 'starting';
+    const wasClosing = this.#state === 'closing';
+    this.#state = 'ended';
+    this.#port.close();
+    this.#wake[Symbol.dispose]();
+    const error = this.#failure ?? new Error(`the verdict thread ended with code ${code}`);
+    for (const { reject } of this.#statsRequests.values()) reject(error);
+    this.#statsRequests.clear();
+    if (wasStarting) this.#onStarted?.(error);
+    else if (!wasClosing) this.#options.onExit(error);
+  }
+}

@@ -1,0 +1,101 @@
+/** Flows whose first packets wait in the kernel's queue until a name is known. Bounded in flows, packets and time. */
+import type { Flow } from '../net/flow.ts';
+import type { Owner } from '../policy/identity.ts';
+
+/** Flows that wait at the same time. */
+export const MAX_HELD_FLOWS = 1024;
+/** Packets of one flow: its retransmissions, or the first datagrams of a burst. */
+export const MAX_HELD_PACKETS_PER_FLOW = 8;
+/** From the first packet on. A resolver that needs longer has failed; programs try for longer than this. */
+export const HOLD_MS = 3000;
+
+export interface HeldPacket {
+  readonly packetId: number;
+  readonly mark: number;
+  readonly receivedUs: number;
+}
+
+/** `deadlineMs`: on the clock of the caller. `packets` in the order of arrival, never empty. */
+export interface HeldFlow {
+  readonly flow: Flow;
+  readonly owner: Owner;
+  readonly deadlineMs: number;
+  readonly packets: HeldPacket[];
+  waitsFor: string;
+}
+
+export class HeldFlows {
+  readonly #flows = new Map<string, HeldFlow>();
+  /** Number of flows that wait for a name. */
+  readonly #names = new Map<string, number>();
+  readonly #limit: number;
+  #packets = 0;
+
+  constructor(limit: number = MAX_HELD_FLOWS) {
+    this.#limit = limit;
+  }
+
+  get flowCount(): number {
+    return this.#flows.size;
+  }
+
+  get packetCount(): number {
+    return this.#packets;
+  }
+
+  /** When the first of them has waited long enough; undefined where none waits. All wait equally long: the oldest is first. */
+  get nextDeadlineMs(): number | undefined {
+    const first = this.#flows.values().next();
+    return first.done === true ? undefined : first.value.deadlineMs;
+  }
+
+  /** Adds a packet to its flow. `absent`: the flow is not held; `full`: it holds enough, and the packet is not taken. */
+  fold(key: string, packet: HeldPacket): 'folded' | 'full' | 'absent' {
+    const held = this.#flows.get(key);
+    if (held === undefined) return 'absent';
+    if (held.packets.length >= MAX_HELD_PACKETS_PER_FLOW) return 'full';
+    held.packets.push(packet);
+    this.#packets++;
+    return 'folded';
+  }
+
+  /** False where there is no room. */
+  hold(key: string, held: HeldFlow): boolean {
+    if (this.#flows.size >= this.#limit) return false;
+    this.#flows.set(key, held);
+    this.#packets += held.packets.length;
+    this.#count(held.waitsFor, 1);
+    return true;
+  }
+
+  /** How many flows wait for this name. */
+  waitingFor(name: string): number {
+    return this.#names.get(name) ?? 0;
+  }
+
+  waitFor(held: HeldFlow, name: string): void {
+    this.#count(held.waitsFor, -1);
+    held.waitsFor = name;
+    this.#count(name, 1);
+  }
+
+  release(key: string): HeldFlow | undefined {
+    const held = this.#flows.get(key);
+    if (held === undefined) return undefined;
+    this.#flows.delete(key);
+    this.#packets -= held.packets.length;
+    this.#count(held.waitsFor, -1);
+    return held;
+  }
+
+  /** Oldest first; entries may be released while walking. */
+  entries(): IterableIterator<[string, HeldFlow]> {
+    return this.#flows.entries();
+  }
+
+  #count(name: string, difference: 1 | -1): void {
+    const count = this.waitingFor(name) + difference;
+    if (count === 0) this.#names.delete(name);
+    else this.#names.set(name, count);
+  }
+}

@@ -1,0 +1,78 @@
+/** Who sends a flow, and what the snapshot in force says about it. Total: our own mistakes become an answer, and are counted. */
+import type { IdentityHint } from '../identify/identify-flow.ts';
+import type { Flow } from '../net/flow.ts';
+import { APP_DAEMON } from '../plan/reserved.ts';
+import { decide } from '../policy/decide.ts';
+import type { Decision } from '../policy/decision.ts';
+import type { Owner } from '../policy/identity.ts';
+import { type AppIndex, indexApps } from '../policy/match-app.ts';
+import { appIdOf } from './verdict-mark.ts';
+import type { VerdictSnapshot } from './verdict-snapshot.ts';
+
+export interface VerdictJudgeParts {
+  readonly identify: (flow: Flow, hint: IdentityHint) => Owner;
+  /** Epoch milliseconds: names expire by them. */
+  readonly clockMs: () => number;
+  readonly ownPid: number;
+}
+
+export class VerdictJudge {
+  readonly #parts: VerdictJudgeParts;
+  #snapshot: VerdictSnapshot;
+  #index: AppIndex;
+  #failures = 0;
+
+  constructor(parts: VerdictJudgeParts, snapshot: VerdictSnapshot) {
+    this.#parts = parts;
+    this.#snapshot = snapshot;
+    this.#index = indexApps(snapshot.policySet);
+  }
+
+  get failures(): number {
+    return this.#failures;
+  }
+
+  get snapshot(): VerdictSnapshot {
+    return this.#snapshot;
+  }
+
+  publish(snapshot: VerdictSnapshot): void {
+    if (snapshot.policySet !== this.#snapshot.policySet) this.#index = indexApps(snapshot.policySet);
+    this.#snapshot = snapshot;
+  }
+
+  identify(flow: Flow, hint: IdentityHint): Owner {
+    try {
+      return this.#parts.identify(flow, hint);
+    } catch (error) {
+      this.#failures++;
+      return { kind: 'unknown', because: `looking for it failed: ${textOf(error)}` };
+    }
+  }
+
+  /** The daemon itself passes: its questions for names are part of what others wait for. */
+  decide(owner: Owner, flow: Flow, unknownNames: 'queue' | 'no-match'): Decision {
+    if (this.#isOwn(owner)) {
+      return { verdict: 'accept', way: { kind: flow.loopback ? 'local' : 'system' }, reason: { kind: 'daemon' } };
+    }
+    const { policySet, facts } = this.#snapshot;
+    try {
+      return decide({ policySet, index: this.#index, facts, nowMs: this.#parts.clockMs(), unknownNames }, owner, flow);
+    } catch (error) {
+      this.#failures++;
+      return { verdict: 'drop', reason: { kind: 'blocked-app', because: `deciding failed: ${textOf(error)}` } };
+    }
+  }
+
+  appId(owner: Owner, decision: Decision): number {
+    return this.#isOwn(owner) ? APP_DAEMON : appIdOf(owner, decision, this.#snapshot.appIds);
+  }
+
+  #isOwn(owner: Owner): boolean {
+    return owner.kind === 'process' && owner.pid === this.#parts.ownPid;
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

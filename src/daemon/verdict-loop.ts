@@ -1,0 +1,247 @@
+/**
+ * The packet path: queued packet -> flow -> owner -> decision -> verdict with the packet mark. Synchronous, in one thread,
+ * without input or output but the queue and what identity reads. Every packet that can be named gets a verdict, whatever
+ * goes wrong on the way; a flow that has to wait delays no other.
+ */
+import { constants } from 'node:os';
+import { type Flow, flowKey } from '../net/flow.ts';
+import { decodePacket, PacketError } from '../net/packet.ts';
+import { align4, NLA_HDRLEN } from '../netlink/attribute.ts';
+import { readU32Be } from '../netlink/bytes.ts';
+import { DecodeError } from '../netlink/errors.ts';
+import { messageLengthAt, messageTypeAt, NLMSG_HDRLEN } from '../netlink/message.ts';
+import { NFGENMSG_BYTES } from '../netlink/nfnetlink.ts';
+import { decodeQueuePacket, NFQUEUE_PACKET, type QueuePacket } from '../netlink/nfqueue.ts';
+import { NF_DROP, NLMSG_ERROR } from '../netlink/uapi.ts';
+import type { Decision } from '../policy/decision.ts';
+import type { Owner } from '../policy/identity.ts';
+import { type HeldFlow, HeldFlows, type HeldPacket, HOLD_MS } from './verdict-holding.ts';
+import { VerdictJudge, type VerdictJudgeParts } from './verdict-judge.ts';
+import { LatencyHistogram } from './verdict-latency.ts';
+import { type FinalDecision, type PacketVerdict, packetVerdict, unansweredVerdict } from './verdict-mark.ts';
+import { RecentFlows } from './verdict-recent.ts';
+import type { VerdictSnapshot } from './verdict-snapshot.ts';
+import { NO_VERDICTS, type VerdictCounts } from './verdict-stats.ts';
+
+/** Datagrams taken in one turn, so that snapshots and deadlines are not kept waiting by a flood. */
+export const MAX_DATAGRAMS_PER_TURN = 64;
+/** One packet's message with its copied bytes; the kernel never joins several in one datagram beyond this. */
+const RECEIVE_BUFFER_BYTES = 65_536;
+/** The loopback device has this index in every network namespace (LOOPBACK_IFINDEX, net/net_namespace.h). */
+const LOOPBACK_IFINDEX = 1;
+const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
+
+/** The kernel's queue as the loop sees it. Neither call blocks. */
+export interface VerdictQueue {
+  /** One datagram into `buffer`: its bytes, or a negative errno (-EAGAIN: nothing is there). */
+  receive(buffer: Uint8Array): number;
+  /** Negative errno where the kernel did not take it. */
+  send(packetId: number, verdict: PacketVerdict): number;
+}
+
+/** What became of a flow, after its verdict was sent; once for a burst. `latencyUs`: from the receipt of its first packet. */
+export interface VerdictEvent {
+  readonly atMs: number;
+  readonly revision: number;
+  readonly flow: Flow;
+  readonly owner: Owner;
+  readonly appId: number;
+  readonly decision: FinalDecision;
+  readonly latencyUs: number;
+  /** More than 1 where the flow was held. */
+  readonly packets: number;
+}
+
+export interface VerdictLoopParts extends VerdictJudgeParts {
+  readonly queue: VerdictQueue;
+  readonly report: (event: VerdictEvent) => void;
+  /** Called once for a name while any flow waits for it: a snapshot that knows it is the answer. */
+  readonly requestName: (name: string) => void;
+  /** Monotonic milliseconds with fractions: latencies and deadlines. */
+  readonly monotonicMs: () => number;
+  readonly maxHeldFlows?: number;
+}
+
+export class VerdictLoop {
+  readonly #parts: VerdictLoopParts;
+  readonly #held: HeldFlows;
+  readonly #latency = new LatencyHistogram();
+  readonly #buffer = new Uint8Array(RECEIVE_BUFFER_BYTES);
+  readonly #counts = { ...NO_VERDICTS };
+  readonly #recent = new RecentFlows();
+  readonly #judge: VerdictJudge;
+
+  constructor(parts: VerdictLoopParts, snapshot: VerdictSnapshot) {
+    this.#parts = parts;
+    this.#held = new HeldFlows(parts.maxHeldFlows);
+    this.#judge = new VerdictJudge(parts, snapshot);
+  }
+
+  get counts(): VerdictCounts {
+    return {
+      ...this.#counts,
+      failed: this.#counts.failed + this.#judge.failures,
+      heldFlows: this.#held.flowCount,
+      heldPackets: this.#held.packetCount,
+      latencyP50Us: this.#latency.percentileUs(0.5),
+      latencyP99Us: this.#latency.percentileUs(0.99),
+    };
+  }
+
+  /** Milliseconds until the next deadline, 0 where it has passed; undefined where nothing waits. */
+  get timeoutMs(): number | undefined {
+    const deadlineMs = this.#held.nextDeadlineMs;
+    return deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - this.#parts.monotonicMs());
+  }
+
+  /** From now on by this snapshot, flows that wait included. */
+  publish(snapshot: VerdictSnapshot): void {
+    this.#judge.publish(snapshot);
+    for (const [key, held] of this.#held.entries()) {
+      const decision = this.#judge.decide(held.owner, held.flow, 'queue');
+      if (decision.verdict !== 'queue') this.#release(key, decision);
+      else this.#waitFor(held, awaitedName(decision));
+    }
+  }
+
+  /** Answers what lies in the queue, at most MAX_DATAGRAMS_PER_TURN, and flows that have waited long enough. */
+  turn(): void {
+    for (let taken = 0; taken < MAX_DATAGRAMS_PER_TURN; taken++) {
+      const received = this.#parts.queue.receive(this.#buffer);
+      if (received === -EAGAIN || received === -EINTR) break;
+      if (received === -ENOBUFS) this.#counts.overruns++;
+      else if (received < 0) throw new Error(`receiving from the queue failed with errno ${-received}`);
+      else this.#readDatagram(this.#buffer.subarray(0, received));
+    }
+    this.#expire();
+  }
+
+  #readDatagram(bytes: Uint8Array): void {
+    try {
+      for (let offset = 0; offset < bytes.length; ) {
+        const end = offset + messageLengthAt(bytes, offset);
+        const type = messageTypeAt(bytes, offset);
+        if (type === NFQUEUE_PACKET) this.#readPacket(bytes, offset + NLMSG_HDRLEN, end);
+        // A verdict on a packet that is gone, as when its device went away.
+        else if (type === NLMSG_ERROR) this.#counts.late++;
+        offset = align4(end);
+      }
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#counts.undecodable++;
+    }
+  }
+
+  #readPacket(bytes: Uint8Array, start: number, end: number): void {
+    this.#counts.packets++;
+    const receivedUs = this.#parts.monotonicMs() * 1000;
+    try {
+      const packet = decodeQueuePacket(bytes, start, end);
+      this.#answer(packet, { packetId: packet.packetId, mark: packet.mark, receivedUs });
+    } catch (error) {
+      // Bytes that are no packet, or our own mistake: neither may leave the packet, and its program, without an answer.
+      if (error instanceof PacketError || error instanceof DecodeError) this.#counts.undecodable++;
+      else this.#counts.failed++;
+      this.#send({ packetId: firstPacketId(bytes, start, end), mark: 0, receivedUs }, { verdict: NF_DROP });
+    }
+  }
+
+  #answer(packet: QueuePacket, received: HeldPacket): void {
+    const flow = decodePacket(packet.payload, { loopback: packet.ifIndexOut === LOOPBACK_IFINDEX });
+    // Another user's packet with the same addresses and ports is another flow.
+    const key = `${packet.uid ?? ''}|${flowKey(flow)}`;
+    if (this.#fold(key, received)) return;
+    const owner = this.#identify(key, flow, packet);
+    const decision = this.#judge.decide(owner, flow, 'queue');
+    if (decision.verdict !== 'queue') this.#conclude({ key, flow, owner, packets: [received] }, decision);
+    else this.#hold(key, flow, owner, awaitedName(decision), received);
+  }
+
+  #fold(key: string, received: HeldPacket): boolean {
+    const outcome = this.#held.fold(key, received);
+    if (outcome === 'full') {
+      this.#counts.excess++;
+      this.#send(received, { verdict: NF_DROP });
+    }
+    return outcome !== 'absent';
+  }
+
+  /** A program that sends a burst and ends has no socket any more when its last packets are read. */
+  #identify(key: string, flow: Flow, packet: QueuePacket): Owner {
+    const deviceIndex = packet.ifIndexOut;
+    const uid = packet.uid ?? 'none';
+    const owner = this.#judge.identify(flow, { uid, ...(deviceIndex !== undefined && { deviceIndex }) });
+    return owner.kind === 'unknown' ? (this.#recent.ownerOf(key, this.#parts.monotonicMs()) ?? owner) : owner;
+  }
+
+  #hold(key: string, flow: Flow, owner: Owner, name: string, received: HeldPacket): void {
+    const isAsked = this.#held.waitingFor(name) > 0;
+    const deadlineMs = received.receivedUs / 1000 + HOLD_MS;
+    if (this.#held.hold(key, { flow, owner, deadlineMs, packets: [received], waitsFor: name })) {
+      if (!isAsked) this.#parts.requestName(name);
+      return;
+    }
+    this.#counts.noRoom++;
+    const { whenAway } = this.#judge.snapshot.policySet.systemDefault;
+    this.#send(received, unansweredVerdict(whenAway, received.mark));
+  }
+
+  #waitFor(held: HeldFlow, name: string): void {
+    if (held.waitsFor === name) return;
+    const isAsked = this.#held.waitingFor(name) > 0;
+    this.#held.waitFor(held, name);
+    if (!isAsked) this.#parts.requestName(name);
+  }
+
+  #expire(): void {
+    if (this.#held.flowCount === 0) return;
+    const nowMs = this.#parts.monotonicMs();
+    for (const [key, { owner, flow, deadlineMs }] of this.#held.entries()) {
+      if (deadlineMs > nowMs) return;
+      this.#counts.expired++;
+      this.#release(key, this.#judge.decide(owner, flow, 'no-match'));
+    }
+  }
+
+  #release(key: string, decision: Decision): void {
+    const held = this.#held.release(key);
+    if (held !== undefined && decision.verdict !== 'queue') this.#conclude({ key, ...held }, decision);
+  }
+
+  #conclude({ key, flow, owner, packets }: DecidedFlow, decision: FinalDecision): void {
+    const appId = this.#judge.appId(owner, decision);
+    for (const packet of packets) this.#send(packet, packetVerdict(decision, appId, packet.mark));
+    const nowMs = this.#parts.monotonicMs();
+    const latencyUs = nowMs * 1000 - (packets[0]?.receivedUs ?? 0);
+    const { revision } = this.#judge.snapshot;
+    if (this.#recent.repeats(key, { owner, verdict: decision.verdict, revision }, nowMs)) {
+      this.#counts.repeated++;
+      return;
+    }
+    this.#latency.record(latencyUs);
+    this.#counts[decision.verdict]++;
+    const atMs = this.#parts.clockMs();
+    this.#parts.report({ atMs, revision, flow, owner, appId, decision, latencyUs, packets: packets.length });
+  }
+
+  #send(packet: HeldPacket, verdict: PacketVerdict): void {
+    if (this.#parts.queue.send(packet.packetId, verdict) < 0) this.#counts.unsent++;
+  }
+}
+
+interface DecidedFlow {
+  readonly key: string;
+  readonly flow: Flow;
+  readonly owner: Owner;
+  readonly packets: readonly HeldPacket[];
+}
+
+function awaitedName({ reason }: Decision): string {
+  return reason.kind === 'name-not-known' ? reason.name : '';
+}
+
+/** The kernel puts NFQA_PACKET_HDR, which starts with the id, before all other attributes. */
+function firstPacketId(bytes: Uint8Array, start: number, end: number): number {
+  const offset = start + NFGENMSG_BYTES + NLA_HDRLEN;
+  return offset + 4 <= end ? readU32Be(bytes, offset) : 0;
+}

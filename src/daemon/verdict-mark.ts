@@ -1,0 +1,71 @@
+/** From a decision to what is said to the kernel about one packet. */
+import { NF_ACCEPT, NF_DROP } from '../netlink/uapi.ts';
+import {
+  APP_KERNEL,
+  APP_NONE,
+  APP_UNKNOWN,
+  CODE_DENIED,
+  CODE_NO_UPLINK,
+  CODE_QUEUE,
+  MARK_FOREIGN,
+  MARK_OURS,
+  UPLINK_LOCAL,
+  UPLINK_SYSTEM,
+  wayMark,
+} from '../plan/reserved.ts';
+import type { Decision, Way } from '../policy/decision.ts';
+import type { Owner } from '../policy/identity.ts';
+
+/** `mark` absent: the packet keeps its own. */
+export interface PacketVerdict {
+  readonly verdict: typeof NF_ACCEPT | typeof NF_DROP;
+  readonly mark?: number;
+}
+
+/** A decision that says something about a packet now. */
+export type FinalDecision = Exclude<Decision, { readonly verdict: 'queue' }>;
+
+/** The application bits of an owner's flows. */
+export function appIdOf(owner: Owner, decision: Decision, appIds: ReadonlyMap<string, number>): number {
+  if (decision.app !== undefined) return appIds.get(decision.app) ?? APP_NONE;
+  switch (owner.kind) {
+    case 'unknown':
+      return APP_UNKNOWN;
+    case 'kernel':
+      return APP_KERNEL;
+    case 'process':
+      return APP_NONE;
+  }
+}
+
+/** Refusals are carried out by the chain after the queue: it sees the code in the mark. Foreign bits stay as they are. */
+export function packetVerdict(decision: FinalDecision, appId: number, packetMark: number): PacketVerdict {
+  switch (decision.verdict) {
+    case 'accept':
+      return { verdict: NF_ACCEPT, mark: ours(packetMark, wayMark(uplinkOf(decision.way)) | appId) };
+    case 'reject':
+      return { verdict: NF_ACCEPT, mark: ours(packetMark, decision.cause === 'denied' ? CODE_DENIED : CODE_NO_UPLINK) };
+    case 'drop':
+      return { verdict: NF_DROP };
+  }
+}
+
+/** No room to wait: what the files say for the time when nobody can be asked. */
+export function unansweredVerdict(whenAway: 'closed' | 'open', packetMark: number): PacketVerdict {
+  return whenAway === 'closed' ? { verdict: NF_DROP } : { verdict: NF_ACCEPT, mark: ours(packetMark, CODE_QUEUE) };
+}
+
+function ours(packetMark: number, bits: number): number {
+  return ((packetMark & MARK_FOREIGN) | MARK_OURS | bits) >>> 0;
+}
+
+function uplinkOf(way: Way): number {
+  switch (way.kind) {
+    case 'system':
+      return UPLINK_SYSTEM;
+    case 'local':
+      return UPLINK_LOCAL;
+    case 'uplink':
+      return way.id;
+  }
+}

@@ -1,0 +1,33 @@
+/** What the main thread and the verdict thread say to each other; all of it survives structured cloning. */
+import type { MessagePort } from 'node:worker_threads';
+import type { EventBatch } from './verdict-reporter.ts';
+import type { SnapshotUpdate, VerdictSnapshot } from './verdict-snapshot.ts';
+import type { VerdictCounts } from './verdict-stats.ts';
+
+/** `wakeFd`: an eventfd that is signalled after each message. `read`: see VerdictReporter. */
+export interface VerdictThreadStart {
+  readonly port: MessagePort;
+  readonly wakeFd: number;
+  readonly read: SharedArrayBuffer;
+  readonly queueNumber: number;
+  readonly failOpen: boolean;
+  readonly snapshot: VerdictSnapshot;
+}
+
+export interface VerdictStats extends VerdictCounts {
+  /** Events that the main thread was too slow to take. */
+  readonly eventsLost: number;
+}
+
+export type ToVerdictThread =
+  | { readonly kind: 'update'; readonly update: SnapshotUpdate }
+  | { readonly kind: 'stats'; readonly id: number }
+  | { readonly kind: 'stop' };
+
+export type FromVerdictThread =
+  | { readonly kind: 'ready' }
+  /** A refusal of the kernel: an error object would lose its fields on the way. */
+  | { readonly kind: 'refused'; readonly operation: string; readonly errno: number; readonly object: string }
+  | ({ readonly kind: 'events' } & EventBatch)
+  | { readonly kind: 'resolve'; readonly name: string }
+  | { readonly kind: 'stats'; readonly id: number; readonly stats: VerdictStats };

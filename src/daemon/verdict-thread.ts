@@ -1,0 +1,95 @@
+/**
+ * The verdict thread: it blocks in poll(2) on the packet queue and on a wake-up descriptor, and answers in place, so that no
+ * packet waits for an event loop. Started by VerdictChannel.
+ */
+import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { identifyFlow, openIdentitySources } from '../identify/identify-flow.ts';
+import { EventFd } from '../kernel/event-fd.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import { poll } from '../kernel/poll.ts';
+import { VerdictLoop } from './verdict-loop.ts';
+import type { FromVerdictThread, ToVerdictThread, VerdictThreadStart } from './verdict-message.ts';
+import { KernelQueue } from './verdict-queue.ts';
+import { VerdictReporter } from './verdict-reporter.ts';
+import { applyUpdate } from './verdict-snapshot.ts';
+
+runOrRefuse(workerData as VerdictThreadStart);
+
+function runOrRefuse(start: VerdictThreadStart): void {
+  try {
+    run(start);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    const { operation, errno, object } = error;
+    say(start, { kind: 'refused', operation, errno, object });
+  } finally {
+    start.port.close();
+  }
+}
+
+function say(start: VerdictThreadStart, message: FromVerdictThread): void {
+  start.port.postMessage(message);
+}
+
+function run(start: VerdictThreadStart): void {
+  using sources = openIdentitySources();
+  using queue = KernelQueue.open({ number: start.queueNumber, failOpen: start.failOpen });
+  const wake = EventFd.borrow(start.wakeFd);
+  const monotonicMs = (): number => performance.now();
+  const reporter = new VerdictReporter((batch) => say(start, { kind: 'events', ...batch }), new Int32Array(start.read));
+  let snapshot = start.snapshot;
+  const loop = new VerdictLoop(
+    {
+      queue,
+      identify: (flow, hint) => identifyFlow(sources, flow, hint),
+      report: (event) => reporter.report(event, monotonicMs()),
+      requestName: (name) => say(start, { kind: 'resolve', name }),
+      clockMs: Date.now,
+      monotonicMs,
+      ownPid: process.pid,
+    },
+    snapshot,
+  );
+
+  /** False when the thread is to end. */
+  const obey = (message: ToVerdictThread): boolean => {
+    switch (message.kind) {
+      case 'update':
+        snapshot = applyUpdate(snapshot, message.update);
+        loop.publish(snapshot);
+        return true;
+      case 'stats':
+        reporter.flush();
+        say(start, { kind: 'stats', id: message.id, stats: { ...loop.counts, eventsLost: reporter.lost } });
+        return true;
+      case 'stop':
+        return false;
+    }
+  };
+  const obeyAll = (): boolean => {
+    wake.drain();
+    for (let next = receiveMessageOnPort(start.port); next !== undefined; next = receiveMessageOnPort(start.port)) {
+      if (!obey(next.message as ToVerdictThread)) return false;
+    }
+    return true;
+  };
+
+  say(start, { kind: 'ready' });
+  const descriptors = [queue.fd, wake.fd];
+  // Once before the first wait: packets that came while the queue was set up make no descriptor readable.
+  loop.turn();
+  for (;;) {
+    const nowMs = monotonicMs();
+    const ready = poll(descriptors, soonest(loop.timeoutMs, reporter.timeoutMs(nowMs)));
+    if (ready.includes(wake.fd) && !obeyAll()) break;
+    loop.turn();
+    reporter.flushIfDue(monotonicMs());
+  }
+  reporter.flush();
+}
+
+/** Whole milliseconds for poll(2), never earlier than asked for; -1, no limit, where both are absent. */
+function soonest(a: number | undefined, b: number | undefined): number {
+  const timeoutMs = Math.min(a ?? Number.POSITIVE_INFINITY, b ?? Number.POSITIVE_INFINITY);
+  return timeoutMs === Number.POSITIVE_INFINITY ? -1 : Math.ceil(timeoutMs);
+}
