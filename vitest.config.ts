@@ -5,10 +5,40 @@ const exclude = ['**/node_modules/**', 'dist/**'];
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/cases/**/*.test.ts', 'test/gates/**/*.test.ts', 'test/packaging/**/*.test.ts'], exclude, testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: [
+            'src/**/*.test.ts',
+            'test/cases/**/*.test.ts',
+            'test/gates/**/*.test.ts',
+            'test/packaging/**/*.test.ts',
+          ],
+          exclude,
+          testTimeout: 60_000,
+        },
+      },
       // Namespaces share the machine's ids and cores: one file at a time keeps a failure readable.
-      { test: { name: 'netns', include: ['test/netns/**/*.test.ts'], exclude, testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false } },
-      { test: { name: 'vm', include: ['test/vm/**/*.test.ts'], exclude, testTimeout: 900_000, hookTimeout: 900_000, fileParallelism: false } },
+      {
+        test: {
+          name: 'netns',
+          include: ['test/netns/**/*.test.ts'],
+          exclude,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'vm',
+          include: ['test/vm/**/*.test.ts'],
+          exclude,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

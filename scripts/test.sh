@@ -1,0 +1,65 @@
+#!/bin/sh
+# npm test: everything. Sets up what is missing, builds, and runs the suites one after the other; the last line is
+# `N passed, N failed` over all of them. POINTSMAN_TEST=unit,netns runs a part (gates, unit, netns, vm).
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+cd "$root"
+. "$root/scripts/setup-state.sh"
+
+suites=$(printf '%s' "${POINTSMAN_TEST:-gates,unit,netns,vm}" | tr ',' ' ')
+for suite in $suites; do
+  case $suite in
+    gates | unit | netns | vm) ;;
+    *)
+      echo "POINTSMAN_TEST: there is no suite \"$suite\"; there are gates, unit, netns and vm" >&2
+      exit 2
+      ;;
+  esac
+done
+
+purposes=run
+for suite in $suites; do
+  case $suite in
+    netns) purposes="$purposes lab test" ;;
+    vm) purposes="$purposes vm" ;;
+  esac
+done
+# Split on purpose: a list of names.
+# shellcheck disable=SC2086
+sh scripts/setup.sh $purposes
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+status=0
+
+# run_suite NAME VITEST-ARGUMENTS...
+run_suite() {
+  name=$1
+  shift
+  echo "== $name" >&2
+  started=$(date +%s)
+  result=0
+  node_modules/.bin/vitest run --passWithNoTests --reporter=default --reporter=json \
+    --outputFile.json="$results/$name.json" "$@" </dev/null || result=$?
+  [ "$result" = 0 ] || status=1
+  echo "$name $result $(($(date +%s) - started))" >>"$results/suites"
+}
+
+echo "== build" >&2
+if node_modules/.bin/tsc -b >&2; then
+  for suite in $suites; do
+    case $suite in
+      gates) run_suite gates --project unit test/gates/ ;;
+      unit) run_suite unit --project unit --exclude 'test/gates/**' ;;
+      netns) run_suite netns --project netns ;;
+      vm) run_suite vm --project vm ;;
+    esac
+  done
+else
+  echo "build 1 0" >>"$results/suites"
+  status=1
+fi
+
+node scripts/test-summary.mjs "$results" || status=1
+exit $status

@@ -1,0 +1,27 @@
+import { CliError } from './cli-error.ts';
+import { EXIT } from './exit-code.ts';
+import type { Terminal } from './terminal.ts';
+
+/** The daemon's answer; without a daemon, or without permission to ask it, the answer that the files give. */
+export async function askDaemonOr<T>(terminal: Terminal, ask: () => Promise<T>, offline: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    switch (error.exitCode) {
+      case EXIT.notRunning:
+        terminal.err(
+          'note: the daemon is not running; this is computed from the files and what can be read of the host\n',
+        );
+        break;
+      case EXIT.notPermitted:
+        terminal.err(
+          'note: you may not ask the daemon; this is computed from the files and what can be read of the host\n',
+        );
+        break;
+      default:
+        throw error;
+    }
+    return await offline();
+  }
+}

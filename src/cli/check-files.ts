@@ -1,0 +1,115 @@
+/** `check`: every mistake of every file, those between files included. Needs no privileges and no daemon. */
+import { dirname } from 'node:path';
+import type { Diagnostic } from '../policy/diagnostic.ts';
+import { type LayerPolicies, mergePolicies } from '../policy/merge.ts';
+import type { Layer, Policy, SystemDefault, Uplink } from '../policy/model.ts';
+import { parsePolicyFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
+import { compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
+import { unknownUplinks } from '../policy/unknown-uplinks.ts';
+import { builtinSystemDefault } from '../policy/validate-system-default.ts';
+import type { Paths } from '../store/paths.ts';
+import { readSourceFile } from '../store/source-file.ts';
+import { findPolicyFiles, kindOfFile } from './find-policy-files.ts';
+
+export interface CheckReport {
+  readonly files: number;
+  readonly errors: number;
+  readonly warnings: number;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Files that hold at the same time: what they say about the same thing must agree. */
+interface Together {
+  readonly layers: Map<Layer, Policy[]>;
+  readonly uplinks: Uplink[];
+  hasUplinkFiles: boolean;
+  systemDefault: SystemDefault;
+}
+
+export interface CheckPlace {
+  /** Equal for files that hold at the same time. */
+  readonly group: string;
+  readonly layer: Layer;
+}
+
+/** Files that a person names: those in one directory (and the uplinks beside it) belong together. */
+export function checkPaths(paths: readonly string[]): CheckReport {
+  return check(paths, (file) => ({ group: groupOf(file), layer: 'administrator' }));
+}
+
+/** All files that the daemon reads below a root. */
+export function checkInstalled(paths: Paths): CheckReport {
+  const layers: readonly (readonly [directory: string, layer: Layer])[] = [
+    [paths.locks, 'locks'],
+    [paths.answers, 'answers'],
+    [paths.administratorPolicies, 'administrator'],
+    [paths.packagePolicies, 'package'],
+  ];
+  const places = [...layers.map(([directory]) => directory), paths.uplinks, paths.systemDefault];
+  const present = places.filter((path) => findPolicyFiles([path]).problems.length === 0);
+  return check(present, (file) => ({
+    group: '',
+    layer: layers.find(([directory]) => file.startsWith(`${directory}/`))?.[1] ?? 'administrator',
+  }));
+}
+
+function groupOf(file: string): string {
+  const directory = dirname(file);
+  return /(?:^|\/)(?:policies|uplinks)$/.test(directory) ? dirname(directory) : directory;
+}
+
+function check(paths: readonly string[], placeOf: (file: string) => CheckPlace): CheckReport {
+  const { files, problems } = findPolicyFiles(paths);
+  const groups = new Map<string, Together>();
+  const diagnostics = [...problems];
+  for (const file of files) {
+    const { group, layer } = placeOf(file);
+    const together = groups.get(group) ?? emptyGroup();
+    groups.set(group, together);
+    diagnostics.push(...checkFile(file, layer, together));
+  }
+  for (const together of groups.values()) diagnostics.push(...checkTogether(together));
+  const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
+  const sorted = diagnostics.sort(compareDiagnostics);
+  return { files: files.length, errors, warnings: sorted.length - errors, diagnostics: sorted };
+}
+
+function emptyGroup(): Together {
+  return { layers: new Map(), uplinks: [], hasUplinkFiles: false, systemDefault: builtinSystemDefault };
+}
+
+function checkFile(file: string, layer: Layer, together: Together): readonly Diagnostic[] {
+  const source = readSourceFile(file);
+  if (source.kind !== 'read') {
+    const because = source.kind === 'refused' ? source.because : 'no such file';
+    const at = { file, line: 1, column: 1 };
+    return [diagnosticAt(at, 'error', 'unreadable-file', `the file cannot be read: ${because}`)];
+  }
+  switch (kindOfFile(file, source.bytes)) {
+    case 'policy': {
+      const { policy, diagnostics } = parsePolicyFile(file, source.bytes);
+      const policies = together.layers.get(layer) ?? [];
+      together.layers.set(layer, policies);
+      if (policy !== undefined) policies.push(policy);
+      return diagnostics;
+    }
+    case 'uplink': {
+      const { uplink, diagnostics } = parseUplinkFile(file, source.bytes);
+      together.hasUplinkFiles = true;
+      if (uplink !== undefined) together.uplinks.push(uplink);
+      return diagnostics;
+    }
+    case 'default': {
+      const { systemDefault, diagnostics } = parseSystemDefaultFile(file, source.bytes);
+      if (systemDefault !== undefined) together.systemDefault = systemDefault;
+      return diagnostics;
+    }
+  }
+}
+
+function checkTogether({ layers, uplinks, hasUplinkFiles, systemDefault }: Together): readonly Diagnostic[] {
+  const merged = mergePolicies([...layers].map(([layer, policies]): LayerPolicies => ({ layer, policies })));
+  const policySet = { apps: merged.apps, uplinks, systemDefault };
+  // Without any uplink file, nobody said that these are all the uplinks there are.
+  return [...merged.diagnostics, ...(hasUplinkFiles ? unknownUplinks(policySet) : [])];
+}

@@ -1,0 +1,177 @@
+/** The daemon's HTTP API over its unix socket, for a person's command. Every failure is a CliError. */
+import http from 'node:http';
+import { API_VERSION, type ApiError } from '../api/request.ts';
+import { CliError } from './cli-error.ts';
+import { EXIT } from './exit-code.ts';
+
+/** A plan of 10,000 applications has about 20 MB. */
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+/** One line of the event stream. */
+const MAX_LINE_CHARACTERS = 1024 * 1024;
+/** The largest rulesets take the kernel seconds; beyond this the daemon hangs. */
+const ANSWER_TIMEOUT_MS = 120_000;
+/** sizeof(sun_path) - 1, unix(7) */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+export interface DaemonClient {
+  get<T>(path: string): Promise<T>;
+  post<T>(path: string, body?: object): Promise<T>;
+  /** Hands on each line of an answer without end, until the daemon ends or `signal` aborts; both are a normal end. */
+  lines(path: string, onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** Nothing happens before the first request. */
+export function openClient(socketPath: string): DaemonClient {
+  const send = (method: string, path: string, body?: object, signal?: AbortSignal): Promise<http.IncomingMessage> =>
+    request(socketPath, { method, path, body, signal });
+  return {
+    get: async <T>(path: string) => readJson<T>(await send('GET', path)),
+    post: async <T>(path: string, body: object = {}) => readJson<T>(await send('POST', path, body)),
+    lines: async (path, onLine, signal) => {
+      try {
+        await readLines(await send('GET', path, undefined, signal), onLine);
+      } catch (error) {
+        if (!signal.aborted && !(error instanceof BrokenOff)) throw error;
+      }
+    },
+  };
+}
+
+class BrokenOff extends CliError {
+  constructor(cause: unknown) {
+    super(EXIT.failed, 'the daemon ended while it was answering', { cause });
+  }
+}
+
+interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly body: object | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Resolves with an answer whose status says that it went well. */
+function request(socketPath: string, { method, path, body, signal }: Request): Promise<http.IncomingMessage> {
+  if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
+    throw new CliError(EXIT.usage, `the path of the daemon's socket is too long for Linux: ${socketPath}`);
+  }
+  const payload = body === undefined ? undefined : JSON.stringify(body);
+  const headers = {
+    host: 'pointsman',
+    ...(payload === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+  };
+  return new Promise((resolve, reject) => {
+    const options = { socketPath, method, path, headers, ...(signal === undefined ? {} : { signal }) };
+    const sent = http.request(options, (answer) => {
+      // A stream of events may be silent for hours.
+      if (signal !== undefined) sent.setTimeout(0);
+      accept(answer, socketPath).then(resolve, reject);
+    });
+    sent.setTimeout(ANSWER_TIMEOUT_MS, () => sent.destroy(noAnswer()));
+    sent.on('error', (error: NodeJS.ErrnoException) => reject(explainFailure(error, socketPath)));
+    sent.end(payload);
+  });
+}
+
+async function accept(answer: http.IncomingMessage, socketPath: string): Promise<http.IncomingMessage> {
+  const version = answer.headers['pointsman-api'];
+  if (version !== undefined && version !== String(API_VERSION)) {
+    answer.destroy();
+    const hint = 'restart the daemon, or use the pointsman that it was started with';
+    throw new CliError(EXIT.failed, `the daemon speaks version ${version} of the interface, this one ${API_VERSION}`, {
+      hint,
+    });
+  }
+  const status = answer.statusCode ?? 0;
+  if (status >= 200 && status < 300) return answer;
+  throw refusal(status, await readText(answer), socketPath);
+}
+
+function refusal(status: number, text: string, socketPath: string): CliError {
+  if (status === 401 || status === 403) return notPermitted(socketPath);
+  const error = apiErrorOf(text);
+  if (error === undefined) return new CliError(EXIT.failed, `the daemon answered with HTTP status ${status}`);
+  const exitCode = status === 400 ? EXIT.usage : EXIT.failed;
+  return new CliError(exitCode, error.message, { hint: error.hint });
+}
+
+function apiErrorOf(text: string): ApiError | undefined {
+  try {
+    const value = JSON.parse(text) as Partial<ApiError> | null;
+    return typeof value?.code === 'string' && typeof value.message === 'string' ? (value as ApiError) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function explainFailure(error: NodeJS.ErrnoException, socketPath: string): Error {
+  if (error instanceof CliError) return error;
+  switch (error.code) {
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+    case 'ENOTDIR':
+      return new CliError(EXIT.notRunning, 'the daemon is not running', { cause: error, hint: 'sudo pointsman up' });
+    case 'EACCES':
+    case 'EPERM':
+      return notPermitted(socketPath, error);
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return new BrokenOff(error);
+    default:
+      return new CliError(EXIT.failed, `no answer from the daemon: ${error.message}`, { cause: error });
+  }
+}
+
+function notPermitted(socketPath: string, cause?: Error): CliError {
+  const hint = 'use sudo, or have yourself added to the group: sudo adduser "$USER" pointsman (then log in again)';
+  const message = `only root and members of the group pointsman may talk to the daemon (${socketPath})`;
+  return new CliError(EXIT.notPermitted, message, { hint, cause });
+}
+
+function noAnswer(): CliError {
+  return new CliError(EXIT.failed, `the daemon has not answered for ${ANSWER_TIMEOUT_MS / 1000} s`);
+}
+
+async function readJson<T>(answer: http.IncomingMessage): Promise<T> {
+  const text = await readText(answer);
+  try {
+    return (text === '' ? {} : JSON.parse(text)) as T;
+  } catch (error) {
+    throw new CliError(EXIT.failed, 'the answer of the daemon is not JSON', { cause: error });
+  }
+}
+
+async function readText(answer: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of brokenOffIsAnError(answer)) {
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES) {
+      throw new CliError(EXIT.failed, `the answer of the daemon has more than ${MAX_ANSWER_BYTES} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function readLines(answer: http.IncomingMessage, onLine: (line: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of brokenOffIsAnError(answer)) {
+    const lines = `${rest}${decoder.decode(chunk, { stream: true })}`.split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line !== '') onLine(line);
+    if (rest.length > MAX_LINE_CHARACTERS) throw new CliError(EXIT.failed, 'the daemon sent a line without end');
+  }
+}
+
+async function* brokenOffIsAnError(answer: http.IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of answer) yield chunk as Buffer;
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new BrokenOff(error);
+  }
+}

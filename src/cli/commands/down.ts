@@ -1,0 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Command } from 'commander';
+import type { Status } from '../../api/status.ts';
+import { CliError } from '../cli-error.ts';
+import type { DaemonClient } from '../client.ts';
+import { addExamples, type CliContext, clientOf, terminalOf } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
+import { withProgress } from '../progress.ts';
+
+const POLL_MS = 50;
+/** Removing the largest rulesets takes seconds. */
+const STOP_TIMEOUT_MS = 60_000;
+
+export function downCommand(context: CliContext): Command {
+  const command = new Command('down')
+    .description('stop the daemon and remove everything it put into the kernel')
+    .action(async () => {
+      const terminal = terminalOf(context, command);
+      const client = clientOf(command);
+      const { pid } = await client.get<Status>('/v1/status');
+      await client.post('/v1/stop');
+      await withProgress(terminal, `waiting for process ${pid} to clean up`, untilGone(client));
+      terminal.out('The daemon has stopped; nothing of pointsman is left in the kernel.\n');
+    });
+  return addExamples(command, [
+    ['sudo pointsman down', 'stop; every program connects as it did before'],
+    ['sudo pointsman panic open', 'the same where the daemon has crashed'],
+  ]);
+}
+
+/** The socket is the last thing that a daemon gives up. */
+async function untilGone(client: DaemonClient): Promise<void> {
+  const deadlineMs = performance.now() + STOP_TIMEOUT_MS;
+  while (performance.now() < deadlineMs) {
+    try {
+      await client.get<Status>('/v1/status');
+    } catch (error) {
+      if (error instanceof CliError && error.exitCode === EXIT.notRunning) return;
+      if (!(error instanceof CliError) || error.exitCode !== EXIT.failed) throw error;
+    }
+    await delay(POLL_MS);
+  }
+  const hint = 'see "pointsman status"; "sudo pointsman panic open" removes the rules without the daemon';
+  throw new CliError(EXIT.failed, `the daemon has not stopped within ${STOP_TIMEOUT_MS / 1000} s`, { hint });
+}

@@ -1,0 +1,16 @@
+import { Command } from 'commander';
+import { labDown } from '../../lab/lab-down.ts';
+import { addExamples, type CliContext, terminalOf } from '../context.ts';
+import { labPlaceOf } from '../lab-place.ts';
+import { withProgress } from '../progress.ts';
+
+export function labDownCommand(context: CliContext): Command {
+  const command = new Command('down')
+    .description('remove the lab: its programs, namespaces and files; does nothing where there is none')
+    .action(async () => {
+      const terminal = terminalOf(context, command);
+      await withProgress(terminal, 'ending what runs in the lab', labDown(labPlaceOf(command)));
+      terminal.out('The lab is gone.\n');
+    });
+  return addExamples(command, [['sudo pointsman lab down', 'nothing of the lab is left']]);
+}

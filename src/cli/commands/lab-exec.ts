@@ -1,0 +1,19 @@
+import { Command } from 'commander';
+import { labExec } from '../../lab/lab-exec.ts';
+import { addExamples, type CliContext } from '../context.ts';
+import { labPlaceOf } from '../lab-place.ts';
+
+export function labExecCommand(context: CliContext): Command {
+  const command = new Command('exec')
+    .description('run any program on the lab’s device, and pass on its exit code')
+    .argument('<command...>', 'program and arguments, after --')
+    .option('--cgroup <name>', 'run it in a cgroup of its own, for policies that match one')
+    .action(async (words: readonly string[], { cgroup }: { readonly cgroup?: string }) => {
+      const program = { ...labPlaceOf(command), command: words, ...(cgroup === undefined ? {} : { cgroup }) };
+      context.exit(await labExec(program));
+    });
+  return addExamples(command, [
+    ['sudo pointsman lab exec -- curl http://www.example.org/', 'prints the address that the server saw'],
+    ['sudo pointsman lab exec -- bash', 'a shell on the device'],
+  ]);
+}

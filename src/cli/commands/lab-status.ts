@@ -1,0 +1,39 @@
+import { Command } from 'commander';
+import { type LabStatus, labStatus } from '../../lab/lab-status.ts';
+import { addExamples, type CliContext, terminalOf, writeJson } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
+import { labPlaceOf } from '../lab-place.ts';
+import { type JsonOption, jsonOption } from '../options.ts';
+import { painter } from '../paint.ts';
+import { renderTable } from '../text-table.ts';
+
+export function labStatusCommand(context: CliContext): Command {
+  const command = new Command('status')
+    .description('whether the lab is up, and what is in it')
+    .addOption(jsonOption())
+    .action(async ({ json }: JsonOption) => {
+      const terminal = terminalOf(context, command);
+      const status = await labStatus(labPlaceOf(command));
+      if (json) writeJson(terminal, status);
+      else terminal.out(renderLabStatus(status, terminal.outColour));
+      if (status.state === 'down') context.exit(EXIT.notRunning);
+      else if (status.state === 'broken') context.exit(EXIT.failed);
+    });
+  return addExamples(command, [['pointsman lab status', 'up, down, or broken']]);
+}
+
+/** Ends with a newline. */
+export function renderLabStatus(status: LabStatus, colour: boolean): string {
+  const { state, daemon, namespaces, rootDir, notes } = status;
+  if (state === 'down') return 'The lab is down; build it: sudo pointsman lab up\n';
+  const rows = [
+    ['lab', { text: state, style: state === 'up' ? 'green' : 'alarm' }],
+    ['daemon', daemon],
+    ['servers', status.servers ? 'running' : 'ended'],
+    ['namespaces', namespaces.join(' ')],
+    ['files', `${rootDir}/etc/pointsman`],
+  ] as const;
+  const next = state === 'broken' ? ['It is not whole: sudo pointsman lab down, then sudo pointsman lab up'] : [];
+  const noted = notes.map(({ about, text }) => `Note: ${about}: ${text}.`);
+  return `${[...renderTable({ rows }, painter(colour)), ...noted, ...next].join('\n')}\n`;
+}

@@ -1,0 +1,42 @@
+import { Command } from 'commander';
+import { labFiles } from '../../lab/lab-state.ts';
+import { labUp } from '../../lab/lab-up.ts';
+import { addExamples, type CliContext, terminalOf } from '../context.ts';
+import { labPlaceOf } from '../lab-place.ts';
+
+interface LabUpCommandOptions {
+  readonly policies?: string;
+  readonly uplinks?: string;
+}
+
+export function labUpCommand(context: CliContext): Command {
+  const command = new Command('up')
+    .description('build the lab: a device with wifi, cellular and a LAN, an internet, and the daemon on the device')
+    .option('--policies <dir>', 'policy files to use instead of the examples (a copy is made)')
+    .option('--uplinks <dir>', 'uplink files to use instead of the examples (a copy is made)')
+    .action(async ({ policies, uplinks }: LabUpCommandOptions) => {
+      const terminal = terminalOf(context, command);
+      const place = labPlaceOf(command);
+      const { notes } = await labUp({
+        ...place,
+        ...(policies === undefined ? {} : { policiesDir: policies }),
+        ...(uplinks === undefined ? {} : { uplinksDir: uplinks }),
+        pointsmanCommand: context.selfCommand,
+        onProgress: (line) => terminal.err(`${line}\n`),
+      });
+      const lines = [
+        ...notes.map(({ about, text }) => `Note: ${about}: ${text}.`),
+        'The lab is up. Its files, to read and to change:',
+        `  ${labFiles(place.stateDir).rootDir}/etc/pointsman`,
+        'Try next:',
+        `  ${context.commandName} lab exec -- curl http://www.example.org/`,
+        `  ${context.commandName} lab demo`,
+        `  ${context.commandName} lab down`,
+      ];
+      terminal.out(`${lines.join('\n')}\n`);
+    });
+  return addExamples(command, [
+    ['sudo pointsman lab up', 'with the example policies'],
+    ['sudo pointsman lab up --policies ./mine', 'with your own'],
+  ]);
+}

@@ -1,0 +1,32 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { isLabId } from '../../lab/world.ts';
+import type { CliContext } from '../context.ts';
+import { labDemoCommand } from './lab-demo.ts';
+import { labDownCommand } from './lab-down.ts';
+import { labExecCommand } from './lab-exec.ts';
+import { labStatusCommand } from './lab-status.ts';
+import { labUpCommand } from './lab-up.ts';
+
+export function labCommand(context: CliContext): Command {
+  const command = new Command('lab')
+    .description('a small world in network namespaces to try everything in; your own network is not touched')
+    .addOption(new Option('--id <id>', 'which lab; several can stand side by side').default('lab').argParser(labId));
+  for (const make of [labUpCommand, labExecCommand, labDemoCommand, labStatusCommand, labDownCommand]) {
+    command.addCommand(make(context));
+  }
+  return command.addHelpText(
+    'after',
+    [
+      '',
+      'Examples:',
+      '  sudo pointsman lab demo                        # build it, run programs in it, show what became of them',
+      '  sudo pointsman lab exec -- curl www.example.org  # any program, on the lab’s device',
+      '  sudo pointsman lab down                        # remove all of it',
+    ].join('\n'),
+  );
+}
+
+function labId(text: string): string {
+  if (!isLabId(text)) throw new InvalidArgumentError('1 to 32 lower-case letters, digits and "-".');
+  return text;
+}

@@ -1,0 +1,74 @@
+import { Argument, Command } from 'commander';
+import { panicClosed, panicOff, panicOpen } from '../../apply/panic.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { CliError } from '../cli-error.ts';
+import { type DaemonClient, openClient } from '../client.ts';
+import { addExamples, type CliContext, socketPathOf, terminalOf } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
+
+type Panic = 'open' | 'closed' | 'off';
+
+const DONE: Readonly<Record<Panic, string>> = {
+  open: `Open: everything of pointsman is out of the kernel; every program connects as if it were not installed.
+Undo: sudo pointsman up
+`,
+  closed: `Closed: nothing gets in, out or through but loopback and what keeps the link alive; ssh sessions stand still.
+Undo: sudo pointsman panic off
+`,
+  off: `The panic table is gone; what was in force beneath it holds again.
+`,
+};
+
+export function panicCommand(context: CliContext): Command {
+  const command = new Command('panic')
+    .description('the emergency brake; works without the daemon')
+    .addArgument(
+      new Argument('<what>', 'open: let everything pass; closed: let nothing pass; off: end "closed"').choices([
+        'open',
+        'closed',
+        'off',
+      ]),
+    )
+    .action(async (what: Panic) => {
+      const terminal = terminalOf(context, command);
+      if (process.geteuid?.() !== 0) {
+        throw new CliError(EXIT.notPermitted, 'only root may change what passes', {
+          hint: `sudo pointsman panic ${what}`,
+        });
+      }
+      const { LinuxKernel } = await import('../../kernel/linux-kernel.ts');
+      const kernel = LinuxKernel.open();
+      try {
+        await act(what, kernel, openClient(socketPathOf(command)));
+      } finally {
+        kernel[Symbol.dispose]();
+      }
+      terminal.out(DONE[what]);
+    });
+  return addExamples(command, [
+    ['sudo pointsman panic open', 'take everything out of force, also after a crash'],
+    ['sudo pointsman panic closed', 'cut the machine off; ssh too'],
+    ['sudo pointsman panic off', 'end "closed"'],
+  ]);
+}
+
+async function act(what: Panic, kernel: Kernel, daemon: DaemonClient): Promise<void> {
+  switch (what) {
+    case 'open':
+      await stopDaemon(daemon);
+      return panicOpen(kernel);
+    case 'closed':
+      return panicClosed(kernel);
+    case 'off':
+      return panicOff(kernel);
+  }
+}
+
+/** A daemon that still runs would repair what is removed. */
+async function stopDaemon(daemon: DaemonClient): Promise<void> {
+  try {
+    await daemon.post('/v1/stop');
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+  }
+}

@@ -1,0 +1,27 @@
+import { Command } from 'commander';
+import type { WatchEvent } from '../../api/event.ts';
+import { CliError } from '../cli-error.ts';
+import { addExamples, type CliContext, clientOf, terminalOf } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
+import { type JsonOption, jsonOption } from '../options.ts';
+import { painter } from '../paint.ts';
+import { localTimeOfDay, renderEvent } from '../render-event.ts';
+
+export function watchCommand(context: CliContext): Command {
+  const command = new Command('watch')
+    .description('show connections as they are decided, with the reason for each, until Ctrl-C')
+    .addOption(jsonOption())
+    .action(async ({ json }: JsonOption) => {
+      const terminal = terminalOf(context, command);
+      const interrupted = context.interrupted();
+      const options = { paint: painter(terminal.outColour), timeOfDay: localTimeOfDay };
+      const show = (line: string): void =>
+        terminal.out(json ? `${line}\n` : `${renderEvent(JSON.parse(line) as WatchEvent, options)}\n`);
+      await clientOf(command).lines('/v1/watch', show, interrupted);
+      if (!interrupted.aborted) throw new CliError(EXIT.notRunning, 'the daemon has stopped');
+    });
+  return addExamples(command, [
+    ['sudo pointsman watch', 'every decision, live'],
+    ['sudo pointsman watch --json | jq -r .app', 'one JSON object a line'],
+  ]);
+}

@@ -1,0 +1,84 @@
+/** The whole command line as one tree. Nothing happens before it is given arguments. */
+import { Command } from 'commander';
+import { checkCommand } from './commands/check.ts';
+import { completionCommand } from './commands/completion.ts';
+import { confirmCommand } from './commands/confirm.ts';
+import { downCommand } from './commands/down.ts';
+import { explainCommand } from './commands/explain.ts';
+import { helpCommand } from './commands/help.ts';
+import { labCommand } from './commands/lab.ts';
+import { panicCommand } from './commands/panic.ts';
+import { planCommand } from './commands/plan.ts';
+import { reloadCommand } from './commands/reload.ts';
+import { statusCommand } from './commands/status.ts';
+import { upCommand } from './commands/up.ts';
+import { watchCommand } from './commands/watch.ts';
+import { addExamples, type CliContext } from './context.ts';
+
+export function buildProgram(context: CliContext): Command {
+  const program = new Command('pointsman')
+    .description('Per-application connection policy for Linux: files say what each program may connect to.')
+    .version(context.version, '--version', 'print the version')
+    .option('--root <dir>', 'where etc, var and run are (default: /)')
+    .option('--no-color', 'no colours; NO_COLOR in the environment does the same')
+    .helpCommand(false);
+  for (const make of COMMANDS) program.addCommand(make(context));
+  addExamples(program, [
+    ['sudo pointsman lab demo', 'see it work, in a small world of its own'],
+    ['pointsman check /etc/pointsman', 'find the mistakes in policy files'],
+    ['sudo pointsman up --confirm 30s', 'enforce them, taken back unless confirmed'],
+    ['pointsman explain --exe /usr/bin/curl --to example.org:443', 'what would happen, and why'],
+  ]);
+  program.addHelpText(
+    'after',
+    '\nHelp for a command: pointsman help COMMAND. How commands end: pointsman help exit-codes.',
+  );
+  for (const command of allCommands(program)) {
+    command
+      .exitOverride()
+      .configureHelp({ showGlobalOptions: command !== program })
+      .helpOption('-h, --help', 'help with examples')
+      .configureOutput({ writeOut: context.terminal.out, writeErr: context.terminal.err })
+      .showHelpAfterError(`(${pathOf(command)} --help shows how)`);
+  }
+  return program;
+}
+
+const COMMANDS = [
+  upCommand,
+  downCommand,
+  statusCommand,
+  reloadCommand,
+  confirmCommand,
+  watchCommand,
+  checkCommand,
+  planCommand,
+  explainCommand,
+  panicCommand,
+  labCommand,
+  completionCommand,
+  helpCommand,
+] as const;
+
+/** The command and all below it. */
+export function allCommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(allCommands)];
+}
+
+export function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
+
+/**
+ * Programs have options of their own: everything after the first word behind `lab exec` is theirs, with or without `--`.
+ */
+export function separateProgram(words: readonly string[]): readonly string[] {
+  const lab = words.indexOf('lab');
+  const exec = words.indexOf('exec', lab + 1);
+  const first = words[exec + 1];
+  if (lab < 0 || exec < 0 || first === undefined || first.startsWith('-')) return words;
+  const between = words.slice(lab + 1, exec);
+  // Otherwise it is another command of the lab's, and `exec` a value.
+  const isOptions = between.every((word, at) => word.startsWith('--') || between[at - 1] === '--id');
+  return isOptions ? [...words.slice(0, exec + 1), '--', ...words.slice(exec + 1)] : words;
+}

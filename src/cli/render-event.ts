@@ -1,0 +1,89 @@
+/** `watch` for people: one line for each event, in columns that fit most of what comes. */
+import type { ChangeEvent, DecisionEvent, WarningEvent, WatchEvent } from '../api/event.ts';
+import { displayWidth } from '../policy/caret.ts';
+import { type Paint, printable, type Style } from './paint.ts';
+
+export interface EventTextOptions {
+  readonly paint: Paint;
+  /** `20:47:29.123` of a time in milliseconds since 1970. */
+  readonly timeOfDay: (timeMs: number) => string;
+}
+
+const VERDICT_COLUMNS = 8;
+const WHO_COLUMNS = 24;
+const PROTOCOL_COLUMNS = 4;
+const DESTINATION_COLUMNS = 26;
+const WAY_COLUMNS = 9;
+
+const VERDICT_STYLES: Readonly<Record<DecisionEvent['verdict'], Style>> = {
+  accept: 'green',
+  reject: 'red',
+  drop: 'yellow',
+  queue: 'cyan',
+};
+
+/** Without a newline. */
+export function renderEvent(event: WatchEvent, options: EventTextOptions): string {
+  const time = options.paint(options.timeOfDay(event.timeMs), 'dim');
+  return `${time}  ${body(event, options.paint)}`;
+}
+
+function body(event: WatchEvent, paint: Paint): string {
+  switch (event.kind) {
+    case 'decision':
+      return decision(event, paint);
+    case 'change':
+      return change(event, paint);
+    case 'warning':
+      return warning(event, paint);
+  }
+}
+
+function decision(event: DecisionEvent, paint: Paint): string {
+  const { verdict, protocol, destination, way, cause, reason, by } = event;
+  const columns = [
+    column(verdict, VERDICT_COLUMNS, (text) => paint(text, VERDICT_STYLES[verdict])),
+    column(who(event), WHO_COLUMNS),
+    column(protocol, PROTOCOL_COLUMNS),
+    column(destination, DESTINATION_COLUMNS),
+    column(way ?? (cause === 'no-uplink' ? 'none' : '-'), WAY_COLUMNS),
+  ];
+  const notes = [
+    ...(event.latencyMicroseconds === undefined ? [] : [`${Math.round(event.latencyMicroseconds)} µs`]),
+    ...(by === 'kernel' ? ['by the kernel'] : []),
+  ];
+  const note = notes.length === 0 ? '' : paint(` (${notes.join(', ')})`, 'dim');
+  return `${columns.join(' ')} ${printable(reason)}${note}`;
+}
+
+function who({ app, executable, uid, pid }: DecisionEvent): string {
+  if (app !== undefined) return app;
+  if (executable !== undefined) return executable.slice(executable.lastIndexOf('/') + 1);
+  if (pid !== undefined) return `process ${pid}`;
+  return uid === undefined ? 'unknown' : `uid ${uid}`;
+}
+
+function change({ revision, changes, durationMs, because, error }: ChangeEvent, paint: Paint): string {
+  const head = column('change', VERDICT_COLUMNS, (text) => paint(text, error === undefined ? 'cyan' : 'alarm'));
+  const steps = `${changes} ${changes === 1 ? 'change' : 'changes'} in ${Math.round(durationMs)} ms`;
+  const outcome = error === undefined ? steps : `failed, the last good state stays: ${printable(error)}`;
+  return `${head} revision ${revision}: ${outcome} (${printable(because)})`;
+}
+
+function warning({ code, message, over }: WarningEvent, paint: Paint): string {
+  const head = column(over ? 'over' : 'warning', VERDICT_COLUMNS, (text) => paint(text, over ? 'green' : 'yellow'));
+  return `${head} ${printable(message)} [${printable(code)}]`;
+}
+
+function column(text: string, columns: number, style: (text: string) => string = (plain) => plain): string {
+  const shown = printable(text);
+  return `${style(shown)}${' '.repeat(Math.max(0, columns - displayWidth(shown)))}`;
+}
+
+/** Local time of the day with milliseconds. */
+export function localTimeOfDay(timeMs: number): string {
+  const date = new Date(timeMs);
+  const two = (value: number): string => `${value}`.padStart(2, '0');
+  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':');
+  return `${clock}.${`${date.getMilliseconds()}`.padStart(3, '0')}`;
+}

@@ -1,0 +1,66 @@
+/** `explain` for people: for each address the verdict first, then everything that led to it. */
+import type { ExplainedFlow, ExplainedRule, Explanation } from '../api/explanation.ts';
+import { type Paint, painter, printable, type Style } from './paint.ts';
+import { type Cell, renderTable } from './text-table.ts';
+
+const VERDICTS: Readonly<Record<ExplainedFlow['verdict'], readonly [text: string, style: Style]>> = {
+  accept: ['allowed', 'green'],
+  reject: ['refused', 'red'],
+  drop: ['dropped', 'yellow'],
+  queue: ['held', 'cyan'],
+};
+
+const OUTCOME_STYLES: Readonly<Record<ExplainedRule['outcome'], Style>> = {
+  matched: 'green',
+  'did not match': 'dim',
+  'name not known': 'yellow',
+  'not reached': 'dim',
+};
+
+/** Ends with a newline. */
+export function renderExplanation(explanation: Explanation, options: { readonly colour: boolean }): string {
+  const paint = painter(options.colour);
+  const { app, identity, layers, destination, nameNote, flows } = explanation;
+  const head = [
+    `${paint(printable(app ?? 'no application'), 'bold')} -> ${paint(printable(destination), 'bold')}`,
+    `  ${printable(identity)}`,
+    ...layers.map(({ layer, file }) => `  policy (${printable(layer)}): ${printable(file)}`),
+    ...(nameNote === undefined ? [] : [`  name: ${printable(nameNote)}`]),
+  ];
+  const parts =
+    flows.length === 0 ? [['No address: nothing to decide yet.']] : flows.map((flow) => flowLines(flow, paint));
+  return `${[head, ...parts].map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+function flowLines(flow: ExplainedFlow, paint: Paint): readonly string[] {
+  const [word, style] = VERDICTS[flow.verdict];
+  const cause = flow.cause === 'no-uplink' ? ', because no uplink is permitted' : '';
+  const because = printable(flow.reason);
+  const place = flow.file === undefined ? '' : `${printable(flow.file)}:${flow.line ?? 1}`;
+  const placed = because.includes(place) ? because : `${because}, ${place}`;
+  return [
+    `${printable(flow.address)}: ${paint(word, style)}${wayText(flow.way)}${cause}`,
+    `  because ${placed}`,
+    ...section('rules', flow.rules.map(ruleCells), paint),
+    ...section('uplinks', flow.uplinks.map(uplinkCells), paint),
+    `  path: ${printable(flow.path)}`,
+  ];
+}
+
+/** "uplink wifi" and "the system's route" are taken; "directly connected" describes. */
+function wayText(way: string | undefined): string {
+  if (way === undefined) return '';
+  return way.startsWith('directly') ? `, ${printable(way)}` : ` by ${printable(way)}`;
+}
+
+function ruleCells({ index, layer, file, line, text, outcome }: ExplainedRule): readonly Cell[] {
+  return [`${index + 1}`, { text: outcome, style: OUTCOME_STYLES[outcome] }, text, `${layer} ${file}:${line}`];
+}
+
+function uplinkCells({ uplink, taken, because }: Explanation['flows'][number]['uplinks'][number]): readonly Cell[] {
+  return [uplink, taken ? { text: 'taken', style: 'green' } : { text: 'not taken', style: 'dim' }, because];
+}
+
+function section(title: string, rows: readonly (readonly Cell[])[], paint: Paint): readonly string[] {
+  return rows.length === 0 ? [] : [`  ${title}:`, ...renderTable({ indent: '    ', rows }, paint)];
+}

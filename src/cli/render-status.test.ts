@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import type { Status } from '../api/status.ts';
+import { renderStatus } from './render-status.ts';
+
+const nowMs = 1_700_000_000_000;
+
+const status: Status = {
+  state: 'enforcing',
+  version: '0.1.0',
+  pid: 4711,
+  sinceMs: nowMs - 7_380_000,
+  root: '/',
+  revision: 7,
+  queue: 'nft',
+  apps: [
+    { app: 'org.example.Mail', id: 1, rules: 3, files: ['/etc/pointsman/policies/mail.yaml'], tier: 'slow path' },
+    { app: 'org.example.B', id: 2, rules: 0, files: ['/etc/b.yaml'], tier: 'none', blocked: 'no good file' },
+  ],
+  uplinks: [
+    {
+      name: 'wifi',
+      device: 'wlan0',
+      up: true,
+      v4: true,
+      v6: true,
+      properties: 'wifi',
+      addresses: ['192.0.2.7', '2001:db8::7'],
+    },
+    {
+      name: 'cellular',
+      device: 'wwan0',
+      up: false,
+      v4: false,
+      v6: false,
+      properties: 'cellular, metered',
+      addresses: [],
+    },
+  ],
+  verdicts: {
+    queued: 12,
+    accepted: 9,
+    rejected: 2,
+    dropped: 0,
+    held: 1,
+    undecodable: 0,
+    latencyMicroseconds: { p50: 80, p99: 400 },
+  },
+  warnings: [],
+  diagnostics: [],
+  residentBytes: 54_321_000,
+};
+
+describe('renderStatus', () => {
+  it('renderStatus shows state, uplinks, applications and verdicts', () => {
+    expect(renderStatus(status, { colour: false, nowMs })).toBe(
+      `pointsman 0.1.0: enforcing, the policies are in force
+running for 2 h 3 min, process 4711, revision 7, nft queue, 54 MB
+
+UPLINK    DEVICE  STATE  CARRIES    PROPERTIES         ADDRESSES
+wifi      wlan0   up     IPv4 IPv6  wifi               192.0.2.7 2001:db8::7
+cellular  wwan0   down   -          cellular, metered
+
+APPLICATION       RULES  TOLD BY    FILES
+org.example.Mail  3      slow path  /etc/pointsman/policies/mail.yaml
+org.example.B     0      blocked    /etc/b.yaml
+
+First packets judged by the daemon: 12 (9 accepted, 2 refused, 0 dropped, 1 waiting); half within 80 µs, 99 % within 400 µs
+`,
+    );
+  });
+
+  it('renderStatus says what is wrong and what to do next', () => {
+    const text = renderStatus(
+      {
+        ...status,
+        state: 'degraded',
+        root: '/srv/x',
+        apps: [],
+        uplinks: [],
+        warnings: [{ code: 'apply-failed', message: 'nft refused', hint: 'see the journal', sinceMs: nowMs - 60_000 }],
+        diagnostics: [
+          {
+            severity: 'error',
+            code: 'unknown-key',
+            message: 'unknown key',
+            file: 'a.yaml',
+            line: 3,
+            column: 1,
+            length: 2,
+            source: 'xy: 1',
+          },
+        ],
+        confirmBeforeMs: nowMs + 20_000,
+      },
+      { colour: false, nowMs },
+    );
+    expect(text).toContain('degraded, the last good policies are in force');
+    expect(text).toContain('warning: nft refused [apply-failed], for 1 min\n      hint: see the journal\n');
+    expect(text).toContain('a.yaml:3:1: error: unknown key [unknown-key]\n    3 | xy: 1\n      | ^^\n');
+    expect(text).toMatch(
+      /Next:\n {2}keep the new policies, .* in 20 s: sudo pointsman confirm --root \/srv\/x\n {2}mend the files above/,
+    );
+  });
+
+  it('renderStatus counts applications that it does not list', () => {
+    const apps = Array.from({ length: 100 }, (_, i) => ({
+      app: `a${i}`,
+      id: i + 1,
+      rules: 1,
+      files: [],
+      tier: 'user' as const,
+    }));
+    expect(renderStatus({ ...status, apps }, { colour: false, nowMs })).toContain(
+      'and 60 more (status --json lists all)',
+    );
+  });
+
+  it('renderStatus lets no control sequence of a name reach the terminal', () => {
+    const apps = [{ app: 'a\u001b[2Jb', id: 1, rules: 1, files: ['/x\r\n'], tier: 'user' as const }];
+    expect(renderStatus({ ...status, apps }, { colour: false, nowMs })).not.toMatch(/[^\P{Cc}\n]/u);
+  });
+
+  it('renderStatus colours the state only where it may', () => {
+    expect(renderStatus(status, { colour: true, nowMs })).toContain('\u001b[32menforcing\u001b[0m');
+    expect(renderStatus(status, { colour: false, nowMs })).not.toContain('\u001b');
+  });
+});

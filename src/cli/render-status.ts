@@ -1,0 +1,135 @@
+/** `status` for people: how things stand, what is wrong, and what to do next. */
+import type { DaemonState, HealthWarning, Status, VerdictStatistics } from '../api/status.ts';
+import { renderDiagnostics } from '../policy/caret.ts';
+import { formatDuration } from './duration.ts';
+import { type Paint, painter, printable, type Style } from './paint.ts';
+import { renderTable } from './text-table.ts';
+
+export interface StatusTextOptions {
+  readonly colour: boolean;
+  readonly nowMs: number;
+}
+
+/** Applications listed; the rest is counted. `--json` has them all. */
+const MAX_APPS_SHOWN = 40;
+
+const STATE_STYLES: Readonly<Record<DaemonState, Style>> = {
+  starting: 'yellow',
+  enforcing: 'green',
+  degraded: 'yellow',
+  blocked: 'alarm',
+  stopping: 'yellow',
+};
+
+const STATE_MEANINGS: Readonly<Record<DaemonState, string>> = {
+  starting: 'the policies are not in force yet',
+  enforcing: 'the policies are in force',
+  degraded: 'the last good policies are in force; something below needs attention',
+  blocked: 'new connections are refused until the cause below is mended',
+  stopping: 'the policies are being taken out of force',
+};
+
+/** Ends with a newline. */
+export function renderStatus(status: Status, { colour, nowMs }: StatusTextOptions): string {
+  const paint = painter(colour);
+  const sections = [
+    summary(status, nowMs, paint),
+    uplinks(status, paint),
+    apps(status, paint),
+    verdicts(status.verdicts),
+    ...(status.warnings.length > 0 ? [warnings(status.warnings, nowMs, paint)] : []),
+    ...(status.diagnostics.length > 0 ? [renderDiagnostics(status.diagnostics, { colour }).trimEnd().split('\n')] : []),
+    ...next(status, nowMs, paint),
+  ];
+  return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+function summary(status: Status, nowMs: number, paint: Paint): readonly string[] {
+  const { state, version, pid, sinceMs, root, revision, queue, residentBytes } = status;
+  const facts = [
+    `running for ${formatDuration(nowMs - sinceMs)}`,
+    `process ${pid}`,
+    `revision ${revision}`,
+    `${queue} queue`,
+    `${Math.round(residentBytes / 1_000_000)} MB`,
+    ...(root === '/' ? [] : [`root ${printable(root)}`]),
+  ];
+  return [
+    `pointsman ${printable(version)}: ${paint(state, STATE_STYLES[state])}, ${STATE_MEANINGS[state]}`,
+    paint(facts.join(', '), 'dim'),
+  ];
+}
+
+function uplinks(status: Status, paint: Paint): readonly string[] {
+  if (status.uplinks.length === 0) return ['Uplinks: none; without one, every connection takes the system’s route.'];
+  const rows = status.uplinks.map((uplink) => [
+    uplink.name,
+    uplink.device,
+    { text: uplink.up ? 'up' : 'down', style: uplink.up ? 'green' : 'red' } as const,
+    [...(uplink.v4 ? ['IPv4'] : []), ...(uplink.v6 ? ['IPv6'] : [])].join(' ') || '-',
+    uplink.properties,
+    uplink.addresses.join(' '),
+  ]);
+  const head = ['UPLINK', 'DEVICE', 'STATE', 'CARRIES', 'PROPERTIES', 'ADDRESSES'];
+  return renderTable({ head, rows }, paint);
+}
+
+function apps(status: Status, paint: Paint): readonly string[] {
+  if (status.apps.length === 0) return ['Applications: none; the system default holds for every program.'];
+  const shown = status.apps.slice(0, MAX_APPS_SHOWN);
+  const rows = shown.map(({ app, rules, tier, files, blocked }) => [
+    app,
+    `${rules}`,
+    blocked === undefined ? tier : ({ text: 'blocked', style: 'alarm' } as const),
+    files.join(' '),
+  ]);
+  const rest = status.apps.length - shown.length;
+  return [
+    ...renderTable({ head: ['APPLICATION', 'RULES', 'TOLD BY', 'FILES'], rows }, paint),
+    ...(rest > 0 ? [`and ${rest} more (status --json lists all)`] : []),
+  ];
+}
+
+function verdicts({ latencyMicroseconds: latency, ...counts }: VerdictStatistics): readonly string[] {
+  const { queued, accepted, rejected, dropped, held, undecodable } = counts;
+  const told = [
+    `${accepted} accepted`,
+    `${rejected} refused`,
+    `${dropped} dropped`,
+    ...(held > 0 ? [`${held} waiting`] : []),
+    ...(undecodable > 0 ? [`${undecodable} not understood`] : []),
+  ];
+  const took =
+    latency === undefined
+      ? ''
+      : `; half within ${Math.round(latency.p50)} µs, 99 % within ${Math.round(latency.p99)} µs`;
+  return [`First packets judged by the daemon: ${queued} (${told.join(', ')})${took}`];
+}
+
+function warnings(list: readonly HealthWarning[], nowMs: number, paint: Paint): readonly string[] {
+  return list.flatMap(({ code, message, hint, sinceMs }) => [
+    `${paint('warning:', 'yellow')} ${printable(message)} [${printable(code)}], for ${formatDuration(nowMs - sinceMs)}`,
+    ...(hint === undefined ? [] : [`      ${paint('hint:', 'cyan')} ${printable(hint)}`]),
+  ]);
+}
+
+/** Only where there is something to do. */
+function next(status: Status, nowMs: number, paint: Paint): readonly (readonly string[])[] {
+  const lines: string[] = [];
+  const { confirmBeforeMs, root } = status;
+  const rootOption = root === '/' ? '' : ` --root ${printable(root)}`;
+  if (confirmBeforeMs !== undefined) {
+    const left = formatDuration(confirmBeforeMs - nowMs);
+    lines.push(`keep the new policies, or they are taken back in ${left}: sudo pointsman confirm${rootOption}`);
+  }
+  if (status.diagnostics.some(({ severity }) => severity === 'error')) {
+    lines.push('mend the files above; a saved file is read at once');
+  }
+  if (status.state === 'blocked') {
+    lines.push('let everything pass for now: sudo pointsman panic open');
+  }
+  if (status.uplinks.length > 0 && status.uplinks.every(({ up }) => !up)) {
+    lines.push('no uplink is up: see "ip -brief address"');
+  }
+  return lines.length === 0 ? [] : [[paint('Next:', 'bold'), ...lines.map((line) => `  ${line}`)]];
+}

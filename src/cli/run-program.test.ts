@@ -1,0 +1,209 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { allCommands, buildProgram, pathOf, separateProgram } from './program.ts';
+import { runProgram } from './run-program.ts';
+
+let root = '';
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'pointsman-cli-'));
+  mkdirSync(join(root, 'policies'));
+  writeFileSync(
+    join(root, 'policies/mail.yaml'),
+    'pointsman: 1\napp: org.example.Mail\nmatch:\n  - exec: /usr/bin/mail\n',
+  );
+  writeFileSync(join(root, 'broken.yaml'), 'pointsman: 1\napp: org.example.Broken\nothewise: deny\n');
+});
+
+afterAll(() => rmSync(root, { recursive: true }));
+
+interface Run {
+  readonly exitCode: number;
+  readonly out: string;
+  readonly err: string;
+  readonly started: readonly object[];
+}
+
+async function run(
+  words: readonly string[],
+  options: { readonly fails?: Error; readonly debug?: true } = {},
+): Promise<Run> {
+  let [out, err] = ['', ''];
+  const started: object[] = [];
+  const exitCode = await runProgram(words, {
+    version: '1.2.3',
+    terminal: {
+      out: (text) => {
+        out += text;
+      },
+      err: (text) => {
+        err += text;
+      },
+      outColour: false,
+      errColour: false,
+    },
+    runDaemon: async (given) => {
+      started.push(given);
+      if (options.fails !== undefined) throw options.fails;
+      return 0;
+    },
+    selfCommand: ['/usr/bin/true'],
+    commandName: 'pointsman',
+    interrupted: () => new AbortController().signal,
+    env: options.debug ? { POINTSMAN_DEBUG: '1' } : {},
+  });
+  return { exitCode, out, err, started };
+}
+
+const everyCommand = allCommands(
+  buildProgram({
+    version: '',
+    terminal: { out: () => {}, err: () => {}, outColour: false, errColour: false },
+    runDaemon: async () => 0,
+    selfCommand: [],
+    commandName: '',
+    interrupted: () => new AbortController().signal,
+    exit: () => {},
+  }),
+).map((command) => pathOf(command).split(' ').slice(1));
+
+describe('runProgram', () => {
+  it.each(everyCommand.map((words) => [words.join(' '), words] as const))(
+    'runProgram shows examples in the help of "%s"',
+    async (_name, words) => {
+      const { exitCode, out } = await run([...words, '--help']);
+      expect(exitCode).toBe(0);
+      expect(out).toMatch(/\nExamples:\n {2}\S/);
+    },
+  );
+
+  it('runProgram prints the version', async () => {
+    expect(await run(['--version'])).toMatchObject({ exitCode: 0, out: '1.2.3\n' });
+  });
+
+  it('runProgram says which command was meant', async () => {
+    const { exitCode, err } = await run(['statsu']);
+    expect(exitCode).toBe(2);
+    expect(err).toContain("error: unknown command 'statsu'");
+    expect(err).toContain('(Did you mean status?)');
+  });
+
+  it('runProgram says which option was meant', async () => {
+    const { exitCode, err } = await run(['plan', '--nfd']);
+    expect(exitCode).toBe(2);
+    expect(err).toContain('(Did you mean --nft?)');
+    expect(err).toContain('pointsman plan --help');
+  });
+
+  it.each([
+    [['explain', '--to', 'a:1']],
+    [['explain', '--exe', '/x']],
+    [['explain', '--exe', '/x', '--app', 'y', '--to', 'a:1']],
+    [['explain', '--exe', '/x', '--to', 'a']],
+    [['explain', '--pid', 'x', '--to', 'a:1']],
+    [['up', '--confirm', 'soon']],
+    [['up', 'extra']],
+    [['panic', 'maybe']],
+    [['panic']],
+    [['completion', 'tcsh']],
+    [['lab', '--id', 'No', 'status']],
+    [['help', 'nothing']],
+    [[]],
+  ])('runProgram ends with 2 for %j', async (words) => {
+    const { exitCode, err } = await run(words);
+    expect(exitCode).toBe(2);
+    expect(err).not.toBe('');
+    expect(err).not.toMatch(/^\s+at /m);
+  });
+
+  it('runProgram starts the daemon with root and milliseconds to confirm', async () => {
+    const { exitCode, started } = await run(['up', '--confirm', '30s', '--root', '/srv/x']);
+    expect(exitCode).toBe(0);
+    expect(started).toEqual([{ version: '1.2.3', root: '/srv/x', confirmMs: 30_000 }]);
+  });
+
+  it.each([['status'], ['down'], ['reload'], ['confirm'], ['watch']])(
+    'runProgram ends with 3 for %s without a daemon',
+    async (name) => {
+      const { exitCode, err } = await run(['--root', root, name]);
+      expect(exitCode).toBe(3);
+      expect(err).toBe('error: the daemon is not running\n       hint: sudo pointsman up\n');
+    },
+  );
+
+  it('runProgram ends with 1 and one line for a fault of its own', async () => {
+    const { exitCode, err } = await run(['up'], { fails: new TypeError('x is\nnot a function') });
+    expect(exitCode).toBe(1);
+    expect(err).toMatch(/^error: TypeError: x is\n {7}hint: this is a fault of pointsman/);
+    expect(err).not.toMatch(/^\s+at /m);
+  });
+
+  it('runProgram shows the stack of a fault with POINTSMAN_DEBUG', async () => {
+    const { err } = await run(['up'], { fails: new TypeError('x'), debug: true });
+    expect(err).toMatch(/^\s+at /m);
+  });
+
+  it('runProgram finds no mistakes in good files', async () => {
+    const { exitCode, out } = await run(['check', join(root, 'policies')]);
+    expect({ exitCode, out }).toEqual({ exitCode: 0, out: '1 file, no mistakes\n' });
+  });
+
+  it('runProgram ends with 1 for files with mistakes and shows them', async () => {
+    const { exitCode, out } = await run(['check', root]);
+    expect(exitCode).toBe(1);
+    expect(out).toContain(`${join(root, 'broken.yaml')}:3:1: error:`);
+    expect(out).toContain('othewise: deny');
+  });
+
+  it('runProgram gives the mistakes as JSON', async () => {
+    const { exitCode, out } = await run(['check', '--json', join(root, 'broken.yaml'), join(root, 'none')]);
+    expect(exitCode).toBe(1);
+    const report = JSON.parse(out) as { readonly diagnostics: readonly { readonly code: string }[] };
+    expect(report).toMatchObject({ files: 1 });
+    expect(report.diagnostics.map(({ code }) => code)).toEqual(
+      expect.arrayContaining(['unknown-key', 'unreadable-file']),
+    );
+  });
+
+  it('runProgram lists the exit codes', async () => {
+    const { out } = await run(['help', 'exit-codes']);
+    expect(out.match(/^ {2}\d {2}/gm)).toEqual(['  0  ', '  1  ', '  2  ', '  3  ', '  4  ', '  5  ', '  6  ']);
+  });
+});
+
+describe('separateProgram', () => {
+  it.each([
+    [
+      ['lab', 'exec', 'curl', '-s', 'x'],
+      ['lab', 'exec', '--', 'curl', '-s', 'x'],
+    ],
+    [
+      ['lab', '--id', 'a', 'exec', 'x', '-s'],
+      ['lab', '--id', 'a', 'exec', '--', 'x', '-s'],
+    ],
+    [
+      ['lab', 'up', '--policies', 'exec', 'x'],
+      ['lab', 'up', '--policies', 'exec', 'x'],
+    ],
+    [
+      ['lab', 'exec', '--', 'curl', '-s'],
+      ['lab', 'exec', '--', 'curl', '-s'],
+    ],
+    [
+      ['lab', 'exec', '--help'],
+      ['lab', 'exec', '--help'],
+    ],
+    [
+      ['lab', 'exec'],
+      ['lab', 'exec'],
+    ],
+    [
+      ['explain', '--app', 'lab'],
+      ['explain', '--app', 'lab'],
+    ],
+  ])('separateProgram makes %j %j', (words, separated) => {
+    expect(separateProgram(words)).toEqual(separated);
+  });
+});
