@@ -1,12 +1,13 @@
 /** What the control socket's routes do. */
-import { KernelError } from '../kernel/kernel-error.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-import { changesBetween, observePlan } from '../apply/observe-plan.ts';
+
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import type { PlanReport, ReloadReport, ReloadRequest } from '../api/request.ts';
 import type { Status } from '../api/status.ts';
-import { indexApps } from '../policy/match-app.ts';
+import { changesBetween, observePlan } from '../apply/observe-plan.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
+import { indexApps } from '../policy/match-app.ts';
 import { answerExplainQuery, UnknownSubject } from '../watch/explain-query.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
 import { planText } from '../watch/plan-report.ts';

@@ -2,7 +2,7 @@
 import { removeEverything } from '../apply/cleanup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Generation } from '../netlink/nftables.ts';
-import { PANIC_TABLE, QUEUE_NUMBER } from '../plan/reserved.ts';
+import { PANIC_TABLE } from '../plan/reserved.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
@@ -29,9 +29,9 @@ import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth } from './round-report.ts';
 import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
-import { StartError } from './start-error.ts';
+import { startVerdicts } from './start-verdicts.ts';
+import type { VerdictKeeper } from './verdict-keeper.ts';
 import type { VerdictStats } from './verdict-message.ts';
-import { VerdictKeeper } from './verdict-keeper.ts';
 import type { EventBatch } from './verdict-reporter.ts';
 
 export interface DaemonParts {
@@ -49,6 +49,8 @@ export interface DaemonParts {
 
 /** Conditions that nothing tells of are looked at so often. */
 const SLOW_LOOK_MS = 15_000;
+/** The DNS servers are part of the facts. */
+const RESOLV_CONF = '/etc/resolv.conf';
 
 export class Daemon implements AsyncDisposable {
   readonly #parts: DaemonParts;
@@ -90,16 +92,24 @@ export class Daemon implements AsyncDisposable {
         this.#events.publish({ kind: 'warning', timeMs: nowMs(), code, message, over });
       },
     });
-    this.#names = new Names({ lookUp: lookUpName, nowMs, onChange: () => this.#enforcement?.request({ kind: 'names' }) });
-    // Before the first look at the files, so that no change falls between.
-    this.#policyWatch = new PolicyWatch(watchedPaths(parts.paths), {
-      onChange: (changed) => this.#enforcement?.request({ kind: 'files', changed }),
-      onError: ({ message }, directory) =>
-        this.#health.set('files-not-watched', {
-          message: `changes in ${directory} are not seen: ${message}`,
-          hint: 'after a change: pointsman reload',
-        }),
+    this.#names = new Names({
+      lookUp: lookUpName,
+      nowMs,
+      onChange: () => this.#enforcement?.request({ kind: 'names' }),
     });
+    // Before the first look at the files, so that no change falls between.
+    const { directories, files: singleFiles } = watchedPaths(parts.paths);
+    this.#policyWatch = new PolicyWatch(
+      { directories, files: [...singleFiles, RESOLV_CONF] },
+      {
+        onChange: (changed) => this.#enforcement?.request({ kind: 'files', changed }),
+        onError: ({ message }, directory) =>
+          this.#health.set('files-not-watched', {
+            message: `changes in ${directory} are not seen: ${message}`,
+            hint: 'after a change: pointsman reload',
+          }),
+      },
+    );
     this.#enforcement = new Enforcement({
       kernel,
       machine,
@@ -167,7 +177,16 @@ export class Daemon implements AsyncDisposable {
 
   async #start(): Promise<void> {
     const { kernel, confirmMs, log, nowMs } = this.#parts;
-    this.#verdicts = await this.#startVerdicts();
+    this.#verdicts = await startVerdicts({
+      snapshot: this.#enforcement.firstSnapshot(),
+      onEvents: (batch) => this.#hearVerdicts(batch),
+      onResolveName: (name) => this.#names.resolveNow(name),
+      onTrouble: (error) =>
+        this.#health.report(
+          'queue-not-served',
+          error && { message: `first packets are not being decided: ${error.message}; starting again` },
+        ),
+    });
     this.#kernelEvents = await EventKeeper.start({
       generation: () => kernel.nft.generation(),
       onEvent: (event) => this.#hear(event),
@@ -182,35 +201,10 @@ export class Daemon implements AsyncDisposable {
     this.#server = await this.#listen();
     if (confirmMs !== undefined) this.#confirmWindow.open(nowMs(), confirmMs, () => this.stop('not confirmed in time'));
     const { apps, uplinks } = round.loaded.policySet;
-    log(`pointsman: enforcing ${apps.length} applications over ${uplinks.length} uplinks; control socket ${this.#parts.paths.socketPath}`);
+    log(
+      `pointsman: enforcing ${apps.length} applications over ${uplinks.length} uplinks; control socket ${this.#parts.paths.socketPath}`,
+    );
     await this.#lookSlowly();
-  }
-
-  async #startVerdicts(): Promise<VerdictKeeper> {
-    const snapshot = this.#enforcement.firstSnapshot();
-    try {
-      return await VerdictKeeper.start({
-        queueNumber: QUEUE_NUMBER,
-        failOpen: snapshot.policySet.systemDefault.whenAway === 'open',
-        snapshot,
-        onEvents: (batch) => this.#hearVerdicts(batch),
-        onResolveName: (name) => this.#names.resolveNow(name),
-        onTrouble: (error) =>
-          this.#health.report(
-            'queue-not-served',
-            error && { message: `first packets are not being decided: ${error.message}; starting again` },
-          ),
-      });
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'EBUSY') {
-        throw new StartError('alreadyRunning', `another program answers queue ${QUEUE_NUMBER} in this network namespace`);
-      }
-      const refused = startErrorOf(error, 'missing');
-      throw new StartError(
-        refused.exitCode === 5 ? 'notPermitted' : 'missing',
-        `the kernel's packet queue cannot be used (nfnetlink_queue): ${refused.message}`,
-      );
-    }
   }
 
   #listen(): Promise<ControlServer> {
@@ -294,11 +288,13 @@ export class Daemon implements AsyncDisposable {
     if (isRepair(round)) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
     this.#cgroupWatch.watch(this.#cgroupLearner.directories(this.#parts.machine.cgroups));
-    if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined) this.#enforcement.retryLater();
+    if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined)
+      this.#enforcement.retryLater();
     const event = changeEvent(round, this.#enforcement.inForce?.snapshot.revision ?? 0, nowMs());
     if (event === undefined) return;
     this.#events.publish(event);
-    if (event.error === undefined) log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
+    if (event.error === undefined)
+      log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
   }
 
   async #lookSlowly(): Promise<void> {
@@ -314,7 +310,8 @@ export class Daemon implements AsyncDisposable {
       await removeEverything(this.#parts.kernel);
     } catch (error) {
       const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
-      for (const each of errors) this.#parts.log(`pointsman: not removed: ${each instanceof Error ? each.message : each}`);
+      for (const each of errors)
+        this.#parts.log(`pointsman: not removed: ${each instanceof Error ? each.message : each}`);
     }
   }
 }

@@ -39,7 +39,9 @@ export interface Round {
   readonly loaded: LoadedPolicies;
   /** Whether the plan is another one than before: where not, changes are repairs. */
   readonly isNewPlan: boolean;
-  readonly outcome: ApplyReport | { readonly ok: false; readonly error: Error; readonly restored: true; readonly durationMs: 0 };
+  readonly outcome:
+    | ApplyReport
+    | { readonly ok: false; readonly error: Error; readonly restored: true; readonly durationMs: 0 };
   readonly endedFlows: number;
   readonly changedApps: readonly string[];
 }

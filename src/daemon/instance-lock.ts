@@ -27,12 +27,17 @@ export async function takeInstanceLock(name: string = LOCK_NAME): Promise<Instan
   // It has just gone: once more, and then it is somebody's who keeps coming and going.
   if (holder === undefined) return await takeInstanceLock(name);
   const { pid, uid } = holder;
-  return { ...(uid === 0 ? { kind: 'taken', pid } : { kind: 'squatted', pid, uid }), [Symbol.asyncDispose]: async () => undefined };
+  return {
+    ...(uid === 0 ? { kind: 'taken', pid } : { kind: 'squatted', pid, uid }),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
 }
 
 function listens(server: Server, name: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error)));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
+    );
     server.listen(name, () => resolve(true));
   });
 }

@@ -2,9 +2,10 @@
  * A new policy holds for flows that have begun, too: those it no longer permits lose their way, and the kernel refuses
  * their next packet. What only the network changed leaves them alone.
  */
-import { KernelError } from '../kernel/kernel-error.ts';
+
 import type { Conntrack } from '../kernel/kernel.ts';
-import { isLoopbackAddress, equalAddress } from '../net/address.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import { equalAddress, isLoopbackAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import {
@@ -53,22 +54,42 @@ export function flowOfEntry({ original }: Pick<ConntrackEntry, 'original'>): Flo
 }
 
 /** The decision by the number in a mark; the application may have gone since. */
-export function decideMarked(context: DecideContext, policy: EffectivePolicy | undefined, appId: number, flow: Flow): Decision {
+export function decideMarked(
+  context: DecideContext,
+  policy: EffectivePolicy | undefined,
+  appId: number,
+  flow: Flow,
+): Decision {
   if (policy !== undefined) return decideAsApp(context, policy, flow);
-  if (appId === APP_UNKNOWN) return decide(context, { kind: 'unknown', because: 'its owner was not found when it began' }, flow);
-  return decide(context, { kind: 'kernel', sender: appId === APP_KERNEL ? 'kernel' : 'a program without a policy' }, flow);
+  if (appId === APP_UNKNOWN)
+    return decide(context, { kind: 'unknown', because: 'its owner was not found when it began' }, flow);
+  return decide(
+    context,
+    { kind: 'kernel', sender: appId === APP_KERNEL ? 'kernel' : 'a program without a policy' },
+    flow,
+  );
 }
 
 /** `id -> policy` for the applications there are. */
-export function policiesById(apps: readonly EffectivePolicy[], appIds: ReadonlyMap<string, number>): ReadonlyMap<number, EffectivePolicy> {
-  return new Map(apps.flatMap((policy) => {
-    const id = appIds.get(policy.app);
-    return id === undefined ? [] : [[id, policy] as const];
-  }));
+export function policiesById(
+  apps: readonly EffectivePolicy[],
+  appIds: ReadonlyMap<string, number>,
+): ReadonlyMap<number, EffectivePolicy> {
+  return new Map(
+    apps.flatMap((policy) => {
+      const id = appIds.get(policy.app);
+      return id === undefined ? [] : [[id, policy] as const];
+    }),
+  );
 }
 
 /** Only the way it has, as if it were up: whether the policy permits it, whatever the network is like. */
-function permitted(context: DecideContext, policy: EffectivePolicy | undefined, { appId, way }: MarkedFlow, flow: Flow): boolean {
+function permitted(
+  context: DecideContext,
+  policy: EffectivePolicy | undefined,
+  { appId, way }: MarkedFlow,
+  flow: Flow,
+): boolean {
   const { facts, policySet } = context;
   const isUplink = way >= UPLINK_FIRST && way <= UPLINK_LAST;
   const states = facts.uplinks
@@ -77,7 +98,10 @@ function permitted(context: DecideContext, policy: EffectivePolicy | undefined, 
   const only: DecideContext = {
     ...context,
     facts: { ...facts, uplinks: states },
-    policySet: { ...policySet, uplinks: policySet.uplinks.filter(({ name }) => states.some((state) => state.name === name)) },
+    policySet: {
+      ...policySet,
+      uplinks: policySet.uplinks.filter(({ name }) => states.some((state) => state.name === name)),
+    },
   };
   const decision = decideMarked(only, policy, appId, flow);
   if (decision.verdict === 'queue') return true;

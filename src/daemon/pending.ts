@@ -54,5 +54,7 @@ const WORDS: Record<Trigger['kind'], string> = {
 };
 
 export function describePending({ kinds, foreignBy }: Pending): string {
-  return [...kinds].map((kind) => (kind === 'foreign' && foreignBy !== undefined ? `${foreignBy} changed nftables` : WORDS[kind])).join(', ');
+  return [...kinds]
+    .map((kind) => (kind === 'foreign' && foreignBy !== undefined ? `${foreignBy} changed nftables` : WORDS[kind]))
+    .join(', ');
 }

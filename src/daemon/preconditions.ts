@@ -44,10 +44,14 @@ export async function openKernel(): Promise<StartKernel> {
 export function startErrorOf(error: unknown, otherwise: 'failed' | 'missing'): StartError {
   if (error instanceof StartError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (!(error instanceof KernelError)) return new StartError(otherwise === 'missing' ? 'failed' : otherwise, message, { cause: error });
-  if (error.isDenied) return new StartError('notPermitted', `the kernel does not permit it: ${message}`, { cause: error });
-  if (error.code === 'ENOENT' && error.operation.startsWith('find ')) return new StartError('missing', message, { cause: error });
-  if (error.code === 'EPROTONOSUPPORT' || error.code === 'EOPNOTSUPP') return new StartError('missing', message, { cause: error });
+  if (!(error instanceof KernelError))
+    return new StartError(otherwise === 'missing' ? 'failed' : otherwise, message, { cause: error });
+  if (error.isDenied)
+    return new StartError('notPermitted', `the kernel does not permit it: ${message}`, { cause: error });
+  if (error.code === 'ENOENT' && error.operation.startsWith('find '))
+    return new StartError('missing', message, { cause: error });
+  if (error.code === 'EPROTONOSUPPORT' || error.code === 'EOPNOTSUPP')
+    return new StartError('missing', message, { cause: error });
   return new StartError(otherwise, message, { cause: error });
 }
 

@@ -47,6 +47,8 @@ function read<T>(schema: z.ZodType<T>, body: string): T {
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const message = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter((part) => part !== '').join(': ')).join('; ');
+  const message = result.error.issues
+    .map((issue) => [issue.path.join('.'), issue.message].filter((part) => part !== '').join(': '))
+    .join('; ');
   throw new RequestRefused(400, { code: 'bad-request', message });
 }

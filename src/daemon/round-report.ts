@@ -42,7 +42,10 @@ export function reportHealth(health: Health, round: Round, pace: RepairPace): vo
   health.clear('apply-failed');
   if (!isRepair(round)) return;
   // Of routes and rules nobody knows who removed them: the kernel itself does so when a device goes.
-  const what = pending.foreignBy === undefined ? 'routes, rules or tables of pointsman were gone' : `${pending.foreignBy} changed what belongs to pointsman`;
+  const what =
+    pending.foreignBy === undefined
+      ? 'routes, rules or tables of pointsman were gone'
+      : `${pending.foreignBy} changed what belongs to pointsman`;
   const times = pace.repairs > 1 ? `, ${pace.repairs} times lately` : '';
   health.set('foreign-change', {
     message: `${what}; it was repaired${times}`,

@@ -40,10 +40,15 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   using opened = await openKernel();
   await using lock = await takeInstanceLock();
   if (lock.kind === 'taken') {
-    throw new StartError('alreadyRunning', `a daemon is running already in this network namespace (process ${lock.pid})`);
+    throw new StartError(
+      'alreadyRunning',
+      `a daemon is running already in this network namespace (process ${lock.pid})`,
+    );
   }
   if (lock.kind === 'squatted') {
-    log(`pointsman: process ${lock.pid} of user ${lock.uid} occupies the daemon's lock; ignoring it, for it is not root's`);
+    log(
+      `pointsman: process ${lock.pid} of user ${lock.uid} occupies the daemon's lock; ignoring it, for it is not root's`,
+    );
   }
   const root = resolve(options.root ?? '/');
   const paths = pathsFor(root);

@@ -7,7 +7,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
-import { type ApiError, API_VERSION, type PlanReport, type ReloadReport, type ReloadRequest } from '../api/request.ts';
+import { API_VERSION, type ApiError, type PlanReport, type ReloadReport, type ReloadRequest } from '../api/request.ts';
 import type { Status } from '../api/status.ts';
 import { isPermitted } from './access.ts';
 import { type EventStream, ndjson } from './event-stream.ts';
@@ -64,14 +64,17 @@ export function routes(control: Control): Hono<Env> {
   app.post('/v1/explain', async (c) => c.json(await control.explain(readExplainQuery(await c.req.text()))));
   app.post('/v1/reload', async (c) => c.json(await control.reload(readReloadRequest(await c.req.text()))));
   app.post('/v1/confirm', (c) => {
-    if (!control.confirm()) throw new RequestRefused(409, { code: 'bad-request', message: 'nothing waits to be confirmed' });
+    if (!control.confirm())
+      throw new RequestRefused(409, { code: 'bad-request', message: 'nothing waits to be confirmed' });
     return c.json({ confirmed: true });
   });
   app.post('/v1/stop', (c) => {
     control.stop();
     return c.json({ stopping: true });
   });
-  app.notFound((c) => c.json({ code: 'not-found', message: `there is no ${c.req.method} ${c.req.path}` } satisfies ApiError, 404));
+  app.notFound((c) =>
+    c.json({ code: 'not-found', message: `there is no ${c.req.method} ${c.req.path}` } satisfies ApiError, 404),
+  );
   app.onError((error, c) => {
     if (error instanceof RequestRefused) return c.json(error.answer, error.status);
     return c.json({ code: 'internal', message: error.message } satisfies ApiError, 500);
@@ -106,7 +109,10 @@ export class ControlServer implements AsyncDisposable {
       const { incoming, outgoing } = env as HttpBindings;
       return app.fetch(request, { incoming, outgoing, permitted: permitted.has(incoming.socket) });
     });
-    const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (incoming, outgoing) => void listener(incoming, outgoing));
+    const server = createServer(
+      { requestTimeout: REQUEST_TIMEOUT_MS },
+      (incoming, outgoing) => void listener(incoming, outgoing),
+    );
     server.maxConnections = MAX_CONNECTIONS;
     server.on('connection', (socket: Socket) => {
       if (isPermitted(socket, groupId)) permitted.add(socket);

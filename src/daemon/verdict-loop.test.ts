@@ -115,7 +115,7 @@ function snapshot({ revision = 1, names = new Map(), whenAway = 'closed' }: Snap
     systemDefault: { otherwise: deny, unknown: deny, whenAway },
     uplinks: [],
   };
-  const facts: Facts = { uplinks: [], onLink: [], names, users: new Map() };
+  const facts: Facts = { uplinks: [], onLink: [], resolvers: [], names, users: new Map() };
   return { revision, policySet, facts, appIds: new Map([['org.example.Mail', APP_ID]]) };
 }
 

@@ -1,6 +1,7 @@
 /** One application's policy as a chain. Equal policies of different applications give the same chain, shared by name. */
 import type { EffectivePolicy, EffectiveRule } from '../policy/effective-policy.ts';
 import type { Facts, NameState } from '../policy/facts.ts';
+import { impliedRule } from '../policy/implied-rule.ts';
 import { namesLoopback } from '../policy/match-destination.ts';
 import type { Destination, SystemDefault, Verb, Via } from '../policy/model.ts';
 import { type CompiledDestinations, compileDestinations } from './compile-destinations.ts';
@@ -29,6 +30,8 @@ export interface AppPart {
   readonly choices: ReadonlyMap<string, Via>;
   /** The name states it was made with: it holds as long as they are the same. */
   readonly names: ReadonlyMap<string, NameState | undefined>;
+  /** The resolvers it was made with, where it names hosts. */
+  readonly resolvers?: Facts['resolvers'];
 }
 
 /** Equal constraints share a choice, wherever they are written. */
@@ -70,12 +73,12 @@ class PartBuilder {
   }
 }
 
-function nameStates(rules: readonly EffectiveRule[], facts: Facts): Map<string, NameState | undefined> {
-  const states = new Map<string, NameState | undefined>();
+function namesUsed(rules: readonly EffectiveRule[], facts: Facts): Pick<AppPart, 'names' | 'resolvers'> {
+  const names = new Map<string, NameState | undefined>();
   for (const { to } of rules) {
-    for (const { target } of to) if (target.kind === 'name') states.set(target.name, facts.names.get(target.name));
+    for (const { target } of to) if (target.kind === 'name') names.set(target.name, facts.names.get(target.name));
   }
-  return states;
+  return names.size === 0 ? { names } : { names, resolvers: facts.resolvers };
 }
 
 /** Everything a part depends on but the names' addresses: policies with equal keys share one part. */
@@ -103,7 +106,8 @@ export function compileApp(
   const rules: Rule[] = [];
   if (policy.blocked !== undefined) rules.push(rule(goto(CHAIN.deny)));
   else {
-    for (const { to, do: verb, via: own } of policy.rules)
+    const implied = impliedRule(policy, facts.resolvers);
+    for (const { to, do: verb, via: own } of implied === undefined ? policy.rules : [implied, ...policy.rules])
       rules.push(...builder.rules(to, builder.target(verb, own ?? via), facts, nowMs));
     const { do: verb } = policy.otherwise?.value ?? systemDefault.otherwise;
     rules.push(
@@ -126,6 +130,6 @@ export function compileApp(
       : { loopback: builder.chain('loopback', [...loopbackRules, rule(goto(CHAIN.acceptLoopback))]) }),
     sets: [...builder.sets.values()],
     choices: builder.choices,
-    names: nameStates(policy.rules, facts),
+    ...namesUsed(policy.rules, facts),
   };
 }

@@ -29,6 +29,7 @@ export interface Compilation {
 }
 
 function stillHolds(part: AppPart, facts: Facts): boolean {
+  if (part.resolvers !== undefined && part.resolvers !== facts.resolvers) return false;
   for (const [name, state] of part.names) if (facts.names.get(name) !== state) return false;
   return true;
 }

@@ -52,6 +52,8 @@ const PREFIXES = [
   '127.0.0.53',
   '::1',
 ].map(prefix);
+/** Among the addresses that packets go to. */
+const RESOLVERS = ['8.8.8.8', '2a00::1'].map(address);
 const PORTS = [22, 53, 80, 443, 993, 5060, 40_000];
 const NAMES = ['a.example.org', 'b.example.org', 'c.example.org'];
 const CGROUPS = ['/apps', '/apps/mail', '/apps/mail/child', '/system.slice', '/system.slice/ssh.service'];
@@ -220,6 +222,7 @@ const world: fc.Arbitrary<World> = fc
     facts: {
       uplinks: states,
       onLink: [prefix('192.168.7.0/24'), prefix('fd00::/64')],
+      resolvers: RESOLVERS,
       names: new Map(NAMES.map((name, i) => [name, names[i] ?? { known: false }])),
       users: new Map([['alice', 1001]]),
     },

@@ -10,9 +10,10 @@ import type { Decision, Reason } from './decision.ts';
 import type { EffectivePolicy, EffectiveRule, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
 import type { Owner } from './identity.ts';
+import { impliedRule } from './implied-rule.ts';
 import { type AppIndex, matchApp } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
-import type { Verb, Via } from './model.ts';
+import type { Destination, Verb, Via } from './model.ts';
 
 export interface DecideContext {
   readonly policySet: PolicySet;
@@ -48,21 +49,31 @@ function housekeeping(flow: Flow): Decision | undefined {
   return flow.protocol === IPPROTO_UDP && isDhcp ? pass('DHCP') : undefined;
 }
 
+interface RuleInForce {
+  readonly rule: EffectiveRule;
+  readonly index: number | 'implied';
+}
+
+function ruleReason({ rule, index }: RuleInForce, { text: entry, at }: Destination): Reason {
+  const { layer } = rule;
+  return index === 'implied' ? { kind: 'implied', layer, entry, at } : { kind: 'rule', index, entry, layer, at };
+}
+
 /** What a rule list says; `undefined` where nothing matches. */
 function firstMatch(
   context: DecideContext,
   policy: EffectivePolicy,
   flow: Flow,
-  rules: readonly { readonly rule: EffectiveRule; readonly index: number }[],
+  rules: readonly RuleInForce[],
 ): Decision | undefined {
-  for (const { rule, index } of rules) {
+  for (const inForce of rules) {
+    const { rule } = inForce;
     let unknown: Decision | undefined;
     for (const entry of rule.to) {
       if (flow.loopback && !namesLoopback(entry)) continue;
       const matches = matchDestination(entry, flow, context.facts.names, context.nowMs);
       if (matches === 'yes') {
-        const reason: Reason = { kind: 'rule', index, entry: entry.text, layer: rule.layer, at: entry.at };
-        return perform(context, rule.do, rule.via ?? policy.via?.value, flow, reason, policy.app);
+        return perform(context, rule.do, rule.via ?? policy.via?.value, flow, ruleReason(inForce, entry), policy.app);
       }
       if (matches === 'unknown' && entry.target.kind === 'name') {
         unknown ??= {
@@ -101,7 +112,7 @@ function perform(
 
 function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flow): Decision {
   const { app } = policy;
-  const rules = policy.rules.map((rule, index) => ({ rule, index }));
+  const rules: RuleInForce[] = policy.rules.map((rule, index) => ({ rule, index }));
   if (flow.loopback) {
     const about = rules.filter(({ rule }) => rule.to.some(namesLoopback));
     return (
@@ -121,6 +132,8 @@ function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flo
       reason: { kind: 'blocked-app', because: policy.blocked.because },
     };
   }
+  const implied = impliedRule(policy, context.facts.resolvers);
+  if (implied !== undefined) rules.unshift({ rule: implied, index: 'implied' });
   const matched = firstMatch(context, policy, flow, rules);
   if (matched !== undefined) return matched;
   const stated = policy.otherwise;

@@ -14,6 +14,8 @@ export type Reason =
       readonly layer: Layer;
       readonly at: SourceLocation;
     }
+  /** A DNS query that the rule at this place needs. */
+  | { readonly kind: 'implied'; readonly layer: Layer; readonly entry: string; readonly at: SourceLocation }
   | { readonly kind: 'otherwise'; readonly layer: Layer; readonly at: SourceLocation }
   | { readonly kind: 'system-default'; readonly at: SourceLocation }
   | { readonly kind: 'unknown-owner'; readonly because: string; readonly at: SourceLocation }

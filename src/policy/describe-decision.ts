@@ -28,6 +28,7 @@ export function describeLocation({ file, line }: SourceLocation): string {
 export function reasonLocation(reason: Reason): SourceLocation | undefined {
   switch (reason.kind) {
     case 'rule':
+    case 'implied':
     case 'otherwise':
     case 'system-default':
     case 'unknown-owner':
@@ -48,6 +49,8 @@ function words(reason: Reason): string {
   switch (reason.kind) {
     case 'rule':
       return `rule ${reason.index + 1} (${layerWord(reason.layer)}): ${reason.entry}`;
+    case 'implied':
+      return `implied by a rule that names a host (${layerWord(reason.layer)}): ${reason.entry}`;
     case 'otherwise':
       return `otherwise (${layerWord(reason.layer)})`;
     case 'system-default':
@@ -58,8 +61,6 @@ function words(reason: Reason): string {
       return 'loopback, and no rule names it';
     case 'inbound':
       return 'the connection came in before the daemon started';
-    case 'inbound':
-      return 'it came in from outside';
     case 'housekeeping':
       return `${reason.protocol} always passes`;
     case 'blocked-app':

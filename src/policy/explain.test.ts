@@ -102,7 +102,7 @@ function context(
   return {
     policySet,
     index: indexApps(policySet),
-    facts: { uplinks, onLink: [], names, users: new Map() },
+    facts: { uplinks, onLink: [], resolvers: [], names, users: new Map() },
     nowMs: NOW_MS,
     unknownNames: 'queue',
   };

@@ -27,6 +27,8 @@ export interface Facts {
   readonly uplinks: readonly UplinkState[];
   /** Directly connected networks of all devices: no uplink is involved in reaching them. */
   readonly onLink: readonly Prefix[];
+  /** Configured DNS servers (resolv.conf(5)). */
+  readonly resolvers: readonly Address[];
   /** A name that is absent is not known. */
   readonly names: ReadonlyMap<string, NameState>;
   /** User names of policies -> uid. */

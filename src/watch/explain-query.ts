@@ -59,7 +59,11 @@ function subjectOf({ context, proc = openProc() }: ExplainSources, { app, exe, p
   if (pid === undefined) throw new UnknownSubject('nobody is asked about');
   const owner = processOwner(proc, pid);
   if (owner === undefined) throw new UnknownSubject(`there is no process ${pid}`);
-  return { kind: 'owner', owner, called: `process ${pid}${owner.executable === undefined ? '' : ` (${owner.executable})`}` };
+  return {
+    kind: 'owner',
+    owner,
+    called: `process ${pid}${owner.executable === undefined ? '' : ` (${owner.executable})`}`,
+  };
 }
 
 function processOwner(proc: Proc, pid: number): ProcessOwner | undefined {
@@ -67,7 +71,13 @@ function processOwner(proc: Proc, pid: number): ProcessOwner | undefined {
   if (uid === undefined) return undefined;
   const executable = proc.executable(pid);
   const cgroup = proc.cgroup(pid);
-  return { kind: 'process', pid, uid, ...(executable !== undefined && { executable }), ...(cgroup !== undefined && { cgroup }) };
+  return {
+    kind: 'process',
+    pid,
+    uid,
+    ...(executable !== undefined && { executable }),
+    ...(cgroup !== undefined && { cgroup }),
+  };
 }
 
 function resolved(path: string): string {
@@ -78,7 +88,10 @@ function resolved(path: string): string {
   }
 }
 
-async function addressesOf({ context, lookUp }: ExplainSources, host: string): Promise<{ addresses: readonly Address[]; note?: string }> {
+async function addressesOf(
+  { context, lookUp }: ExplainSources,
+  host: string,
+): Promise<{ addresses: readonly Address[]; note?: string }> {
   const literal = parseAddress(host);
   if (literal !== undefined) return { addresses: [literal] };
   const name = host.toLowerCase().replace(/\.$/, '');
@@ -108,7 +121,11 @@ function flowTo(address: Address, { protocol, port }: ExplainQuery): Flow {
     const type = family === 4 ? ECHO_REQUEST : ECHO_REQUEST_V6;
     return { ...head, protocol: family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, icmp: { type, code: 0 } };
   }
-  return { ...head, protocol: protocol === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP, ...(port !== undefined && { destinationPort: port }) };
+  return {
+    ...head,
+    protocol: protocol === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP,
+    ...(port !== undefined && { destinationPort: port }),
+  };
 }
 
 function destinationText({ host, port, protocol }: ExplainQuery): string {
@@ -119,17 +136,22 @@ function destinationText({ host, port, protocol }: ExplainQuery): string {
 /** Follows what `compileIdentity` makes of the same input. */
 function kernelPath({ context, host }: ExplainSources, subject: Subject): string {
   const { index, policySet, facts } = context;
-  const toDaemon = (because: string): string => `first packet goes to the daemon, because ${because}; the kernel remembers the answer`;
+  const toDaemon = (because: string): string =>
+    `first packet goes to the daemon, because ${because}; the kernel remembers the answer`;
   if (index.byExecutable.size > 0) return toDaemon('some policy names an executable, which the ruleset cannot see');
   const cgroup = subject.kind === 'owner' && subject.owner.kind === 'process' ? subject.owner.cgroup : undefined;
-  if (cgroup !== undefined && matchCgroup(index, cgroup) !== undefined && host.cgroups.some(({ path }) => cgroup.startsWith(path))) {
+  if (
+    cgroup !== undefined &&
+    matchCgroup(index, cgroup) !== undefined &&
+    host.cgroups.some(({ path }) => cgroup.startsWith(path))
+  ) {
     return 'decided in the kernel (cgroup map)';
   }
   if (!kernelTells({ policySet, index, facts, host, parts: new Map(), appIds: new Map() })) {
     return toDaemon('a cgroup that some policy names does not exist now');
   }
-  if (subject.kind === 'app') return `decided in the kernel (${subject.policy.match[0]?.kind === 'user' ? 'user' : 'cgroup'} map)`;
+  if (subject.kind === 'app')
+    return `decided in the kernel (${subject.policy.match[0]?.kind === 'user' ? 'user' : 'cgroup'} map)`;
   const found = subject.owner.kind === 'process' ? matchApp(index, subject.owner, facts.users) : undefined;
   return found === undefined ? 'decided in the kernel (default)' : `decided in the kernel (${found.match.kind} map)`;
 }
-

@@ -8,6 +8,7 @@ import type { Facts } from '../policy/facts.ts';
 import type { AppIndex } from '../policy/match-app.ts';
 import { observeHost } from './host-facts.ts';
 import { namedCgroups, namedUsers } from './named-things.ts';
+import { configuredResolvers } from './resolvers.ts';
 
 export interface Machine {
   readonly facts: Facts;
@@ -31,7 +32,13 @@ export interface MachineQuestion {
 export function observeMachine(sources: MachineSources, question: MachineQuestion, before?: Machine): Machine {
   const { policySet, index, uplinkIds, names } = question;
   const { uplinks, onLink } = observeHost(sources.routing, policySet.uplinks, uplinkIds);
-  const facts: Facts = { uplinks, onLink, names, users: namedUsers(index) };
+  const facts: Facts = {
+    uplinks,
+    onLink,
+    resolvers: configuredResolvers(),
+    names,
+    users: namedUsers(index),
+  };
   const host: Host = { cgroups: namedCgroups(index, sources.cgroups), queue: sources.queue };
   const sameFacts = before !== undefined && before.facts.names === names && text(before.facts) === text(facts);
   const sameHost = before !== undefined && text(before.host) === text(host);
@@ -42,13 +49,13 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
 /** Names are compared by identity, not here. */
 function text(value: Facts | Host): string {
   if ('queue' in value) return JSON.stringify(value, plainNumber);
-  const { uplinks, onLink, users } = value;
+  const { uplinks, onLink, resolvers, users } = value;
   const shown = uplinks.map((uplink) => ({
     ...uplink,
     addresses: uplink.addresses.map(formatAddress),
     onLink: uplink.onLink.map(formatPrefix),
   }));
-  return JSON.stringify([shown, onLink.map(formatPrefix), [...users]], plainNumber);
+  return JSON.stringify([shown, onLink.map(formatPrefix), resolvers.map(formatAddress), [...users]], plainNumber);
 }
 
 const plainNumber = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString(16) : value);

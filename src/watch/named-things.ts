@@ -23,7 +23,8 @@ export function namedUsers(index: AppIndex, passwdPath = '/etc/passwd'): Readonl
   if (![...index.byUser.keys()].some((user) => !/^\d+$/.test(user))) return users;
   for (const line of readText(passwdPath).split('\n')) {
     const [, name, uid] = PASSWD_LINE.exec(line) ?? [];
-    if (name !== undefined && uid !== undefined && index.byUser.has(name) && !users.has(name)) users.set(name, Number(uid));
+    if (name !== undefined && uid !== undefined && index.byUser.has(name) && !users.has(name))
+      users.set(name, Number(uid));
   }
   return users;
 }

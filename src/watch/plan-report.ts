@@ -18,7 +18,11 @@ export interface PlanText {
 }
 
 /** `changes` lead from what the kernel holds to the plan. */
-export function planText(plan: Plan, changes: readonly Change[], { revision, nowMs }: { readonly revision: number; readonly nowMs: number }): PlanText {
+export function planText(
+  plan: Plan,
+  changes: readonly Change[],
+  { revision, nowMs }: { readonly revision: number; readonly nowMs: number },
+): PlanText {
   return {
     revision,
     nft: renderRuleset(plan.nft, nowMs),
@@ -56,7 +60,11 @@ export function routeText({ family, table, destination, metric, target }: Planne
           ...(target.source === undefined ? [] : [`src ${formatAddress(target.source)}`]),
         ];
   const head = target.kind === 'throw' ? `throw ${to}` : to;
-  return [`${familyFlag(family)} route ${head}`, ...way, `table ${table} metric ${metric} protocol ${ROUTE_PROTOCOL}`].join(' ');
+  return [
+    `${familyFlag(family)} route ${head}`,
+    ...way,
+    `table ${table} metric ${metric} protocol ${ROUTE_PROTOCOL}`,
+  ].join(' ');
 }
 
 function queueText({ number, bypass, mark, mask }: XtablesQueue): string[] {

@@ -41,13 +41,25 @@ export interface SituationOptions {
 
 const NO_ROUTING = { links: () => [], addresses: () => [], routes: () => [], rules: () => [] };
 
-export async function readSituation({ paths, kernel, lookUp = lookUpName, names, nowMs }: SituationOptions): Promise<Situation> {
+export async function readSituation({
+  paths,
+  kernel,
+  lookUp = lookUpName,
+  names,
+  nowMs,
+}: SituationOptions): Promise<Situation> {
   const loaded = withoutCopyWarnings(new PolicyFiles(paths).load());
   const { policySet } = loaded;
   const index = indexApps(policySet);
   const registers = readRegisters(paths.ids);
-  const appIds = assignIds(registers.apps, policySet.apps.map(({ app }) => app)).register.inUse;
-  const uplinkIds = assignIds(registers.uplinks, policySet.uplinks.map(({ name }) => name)).register.inUse;
+  const appIds = assignIds(
+    registers.apps,
+    policySet.apps.map(({ app }) => app),
+  ).register.inUse;
+  const uplinkIds = assignIds(
+    registers.uplinks,
+    policySet.uplinks.map(({ name }) => name),
+  ).register.inUse;
   const states = await resolveAll(names ?? hostNames(policySet), lookUp, nowMs);
   const notes = kernel === undefined ? ['the network cannot be read: every uplink counts as missing'] : [];
   const sources = {
@@ -92,7 +104,10 @@ async function queueOf(kernel: SituationOptions['kernel']): Promise<'nft' | 'xta
 
 /** Copies of good files are the daemon's to keep. */
 function withoutCopyWarnings(loaded: LoadedPolicies): LoadedPolicies {
-  return { ...loaded, diagnostics: loaded.diagnostics.filter(({ message }) => !message.includes('cannot be kept for a restart')) };
+  return {
+    ...loaded,
+    diagnostics: loaded.diagnostics.filter(({ message }) => !message.includes('cannot be kept for a restart')),
+  };
 }
 
 function readRegisters(path: string): { readonly apps: IdRegister; readonly uplinks: IdRegister } {
@@ -109,7 +124,11 @@ function readRegisters(path: string): { readonly apps: IdRegister; readonly upli
   };
 }
 
-async function resolveAll(names: readonly string[], lookUp: LookUp, nowMs: number): Promise<ReadonlyMap<string, NameState>> {
+async function resolveAll(
+  names: readonly string[],
+  lookUp: LookUp,
+  nowMs: number,
+): Promise<ReadonlyMap<string, NameState>> {
   const states = new Map<string, NameState>();
   const waiting = [...names];
   const work = async (): Promise<void> => {
@@ -124,7 +143,10 @@ async function resolveAll(names: readonly string[], lookUp: LookUp, nowMs: numbe
 function stateOf(answer: NameAnswer, nowMs: number): NameState {
   switch (answer.kind) {
     case 'addresses':
-      return { known: true, addresses: answer.addresses.map(({ address }) => ({ address, expiresAtMs: nowMs + MIN_LIFETIME_MS })) };
+      return {
+        known: true,
+        addresses: answer.addresses.map(({ address }) => ({ address, expiresAtMs: nowMs + MIN_LIFETIME_MS })),
+      };
     case 'none':
       return { known: true, addresses: [] };
     case 'failed':

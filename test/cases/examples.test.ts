@@ -81,6 +81,7 @@ function contextWith(up: readonly string[]): DecideContext {
     facts: {
       uplinks: uplinks.map((uplink, index) => stateOf(uplink, index, up.includes(uplink.name))),
       onLink: [],
+      resolvers: [],
       names: new Map(hosts.map((host) => [host, known])),
       users: new Map([
         ['_apt', 42],

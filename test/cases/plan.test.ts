@@ -24,6 +24,7 @@ interface HostFile {
   readonly cgroups: Record<string, number>;
   readonly users: Record<string, number>;
   readonly 'on-link': readonly string[];
+  readonly resolvers?: readonly string[];
   readonly uplinks: readonly {
     readonly name: string;
     readonly device: string;
@@ -89,6 +90,7 @@ function readCase(dir: string) {
   const facts: Facts = {
     uplinks: host.uplinks.map(uplinkState),
     onLink: host['on-link'].map(prefix),
+    resolvers: (host.resolvers ?? []).map(address),
     names: new Map(
       Object.entries(host.names).map(([name, addresses]) => [
         name,

@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../net/address.ts';
+import { IPPROTO_TCP } from '../net/protocol.ts';
+import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import { APP_NONE, UPLINK_LOCAL, UPLINK_NONE, UPLINK_SYSTEM, wayMark } from '../plan/reserved.ts';
+import type { DecideContext } from '../policy/decide.ts';
+import type { EffectivePolicy } from '../policy/effective-policy.ts';
+import type { UplinkState } from '../policy/facts.ts';
+import { indexApps } from '../policy/match-app.ts';
+import type { Destination, Uplink, Verb, Via } from '../policy/model.ts';
+import { endedFlows, type LiveFlowsInput, readMark } from './live-flows.ts';
+
+const at = { file: '/etc/pointsman/policies/a.yaml', line: 1, column: 1 };
+const WIFI = 1;
+const CELLULAR = 2;
+const MAIL = 7;
+const CHAT = 8;
+
+const address = (text: string) => {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed;
+};
+
+function entry(appId: number, way: number, to = '203.0.113.9'): ConntrackEntry {
+  const [source, destination] = [address('10.9.1.2'), address(to)];
+  const original = { protocol: IPPROTO_TCP, source, destination, sourcePort: 40_000, destinationPort: 993 };
+  const reply = { ...original, source: destination, destination: source, sourcePort: 993, destinationPort: 40_000 };
+  return { original, reply, id: 1, mark: (wayMark(way) | appId) >>> 0, zone: 0, status: 0 };
+}
+
+const requiring = (type: Uplink['properties']['type']): Via => ({
+  require: { type: [type] },
+  prefer: {},
+  avoid: {},
+  prohibit: {},
+  else: 'block',
+  at,
+});
+
+const everything: Destination = { text: '*', target: { kind: 'any' }, at };
+
+function policy(app: string, verb: Verb, via?: Via, to = everything): EffectivePolicy {
+  const rule = { to: [to], do: verb, at, layer: 'administrator' as const, ...(via !== undefined && { via }) };
+  const otherwise = { value: { do: 'deny' as const, at }, layer: 'administrator' as const };
+  return { app, match: [], rules: [rule], otherwise, files: [] };
+}
+
+function uplink(name: string, type: Uplink['properties']['type']): Uplink {
+  const properties = { type, metered: false, roaming: false, trusted: false, encrypted: false };
+  return { name, device: name, priority: 100, properties, gateways: {}, at };
+}
+
+const state = (name: string, id: number, up: boolean): UplinkState => ({
+  name,
+  id,
+  device: name,
+  up,
+  v4: up,
+  v6: up,
+  addresses: [],
+  onLink: [],
+  gateways: {},
+  ...(up && { deviceIndex: id }),
+});
+
+interface World {
+  readonly apps: readonly EffectivePolicy[];
+  readonly default?: Verb;
+  readonly cellularUp?: boolean;
+  readonly names?: DecideContext['facts']['names'];
+  readonly changed?: LiveFlowsInput['changedApps'];
+  readonly isInbound?: boolean;
+}
+
+function input(world: World): LiveFlowsInput {
+  const policySet = {
+    apps: world.apps,
+    systemDefault: {
+      otherwise: { do: world.default ?? 'allow', at },
+      unknown: { do: 'allow' as const, at },
+      whenAway: 'closed' as const,
+    },
+    uplinks: [uplink('wifi', 'wifi'), uplink('cellular', 'cellular')],
+  };
+  const uplinks = [state('wifi', WIFI, true), state('cellular', CELLULAR, world.cellularUp ?? true)];
+  return {
+    appIds: new Map([
+      ['mail', MAIL],
+      ['chat', CHAT],
+    ]),
+    changedApps: world.changed ?? 'everyone',
+    isInbound: () => world.isInbound ?? false,
+    context: {
+      policySet,
+      index: indexApps(policySet),
+      facts: { uplinks, onLink: [], resolvers: [], names: world.names ?? new Map(), users: new Map() },
+      nowMs: 0,
+      unknownNames: 'queue',
+    },
+  };
+}
+
+const isEnded = (flow: ConntrackEntry, world: World): boolean => endedFlows([flow], input(world)).length === 1;
+
+describe('endedFlows', () => {
+  it('endedFlows ends what the policy now denies or drops, and keeps what it allows', () => {
+    const flow = entry(MAIL, UPLINK_SYSTEM);
+    expect(isEnded(flow, { apps: [policy('mail', 'deny')] })).toBe(true);
+    expect(isEnded(flow, { apps: [policy('mail', 'drop')] })).toBe(true);
+    expect(isEnded(flow, { apps: [policy('mail', 'allow')] })).toBe(false);
+  });
+
+  it('endedFlows leaves flows of applications alone whose policy did not change', () => {
+    const world = { apps: [policy('mail', 'deny'), policy('chat', 'deny')], changed: new Set(['chat']) };
+    expect(isEnded(entry(MAIL, UPLINK_SYSTEM), world)).toBe(false);
+    expect(isEnded(entry(CHAT, UPLINK_SYSTEM), world)).toBe(true);
+  });
+
+  it('endedFlows ends flows by an uplink that the policy no longer permits', () => {
+    const apps = [policy('mail', 'allow', requiring('cellular'))];
+    expect(isEnded(entry(MAIL, WIFI), { apps })).toBe(true);
+    expect(isEnded(entry(MAIL, UPLINK_SYSTEM), { apps })).toBe(true);
+    expect(isEnded(entry(MAIL, CELLULAR), { apps })).toBe(false);
+  });
+
+  it('endedFlows keeps flows whose uplink is down: that is the network, not the policy', () => {
+    const apps = [policy('mail', 'allow', requiring('cellular'))];
+    expect(isEnded(entry(MAIL, CELLULAR), { apps, cellularUp: false })).toBe(false);
+  });
+
+  it('endedFlows keeps a flow by a permitted uplink although another one would be chosen now', () => {
+    const wish: Via = { ...requiring('wifi'), require: {}, prefer: { type: ['wifi'] } };
+    expect(isEnded(entry(MAIL, CELLULAR), { apps: [policy('mail', 'allow', wish)] })).toBe(false);
+  });
+
+  it('endedFlows tells a remembered address of a name from others, and waits for names it does not know', () => {
+    const name: Destination = { text: 'imap.example.org', target: { kind: 'name', name: 'imap.example.org' }, at };
+    const apps = [policy('mail', 'allow', undefined, name)];
+    const expiresAtMs = Number.POSITIVE_INFINITY;
+    const names = new Map([
+      ['imap.example.org', { known: true as const, addresses: [{ address: address('203.0.113.9'), expiresAtMs }] }],
+    ]);
+    expect(isEnded(entry(MAIL, UPLINK_SYSTEM), { apps, names })).toBe(false);
+    expect(isEnded(entry(MAIL, UPLINK_SYSTEM, '203.0.113.66'), { apps, names })).toBe(true);
+    expect(isEnded(entry(MAIL, UPLINK_SYSTEM), { apps })).toBe(false);
+  });
+
+  it('endedFlows holds flows without a policy, or of one that has gone, to the default, but not those that came in', () => {
+    const flow = entry(APP_NONE, UPLINK_SYSTEM);
+    expect(isEnded(flow, { apps: [], default: 'deny' })).toBe(true);
+    expect(isEnded(flow, { apps: [], default: 'deny', isInbound: true })).toBe(false);
+    expect(isEnded(entry(99, UPLINK_SYSTEM), { apps: [], default: 'deny', changed: new Set(['gone']) })).toBe(true);
+  });
+
+  it('endedFlows passes over flows that have ended already, and loopback', () => {
+    expect(isEnded(entry(MAIL, UPLINK_NONE), { apps: [policy('mail', 'deny')] })).toBe(false);
+    expect(isEnded(entry(MAIL, UPLINK_LOCAL, '127.0.0.1'), { apps: [policy('mail', 'deny')] })).toBe(false);
+  });
+});
+
+describe('readMark', () => {
+  it('readMark reads the way of the largest mark as a positive number', () => {
+    expect(readMark(0xff00fdff)).toEqual({ appId: 0xfdff, way: UPLINK_NONE });
+  });
+});

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { ConfirmWindow } from './confirm-window.ts';
+import { takeInstanceLock } from './instance-lock.ts';
+import { describePending, join, NOTHING_PENDING, type Trigger } from './pending.ts';
+import { QUIET_MS, RepairPace } from './repair-pace.ts';
+
+const joined = (...triggers: readonly Trigger[]) => triggers.reduce(join, NOTHING_PENDING);
+
+describe('join', () => {
+  it('join gathers changed files, and everything swallows single ones whatever the order', () => {
+    const a: Trigger = { kind: 'files', changed: new Set(['/a']) };
+    const b: Trigger = { kind: 'files', changed: new Set(['/b']) };
+    const everything: Trigger = { kind: 'files', changed: 'everything' };
+    expect(joined(a, b).files).toEqual(new Set(['/a', '/b']));
+    expect(joined(a, everything, b).files).toBe('everything');
+    expect(joined({ kind: 'network' }).files).toBeUndefined();
+  });
+
+  it('join keeps every kind and who it was', () => {
+    const pending = joined({ kind: 'network' }, { kind: 'foreign', by: 'nft (process 7)' }, { kind: 'names' });
+    expect(describePending(pending)).toBe(
+      'the network changed, nft (process 7) changed nftables, addresses of names changed',
+    );
+  });
+});
+
+describe('RepairPace', () => {
+  it('RepairPace looks at once when all is quiet, and less and less often in a fight', () => {
+    const pace = new RepairPace();
+    expect(pace.delayMs(0)).toBe(0);
+    const delays = Array.from({ length: 8 }, () => {
+      pace.repaired(1000);
+      return pace.delayMs(1000);
+    });
+    expect(delays).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+  });
+
+  it('RepairPace begins anew after a quiet time', () => {
+    const pace = new RepairPace();
+    for (let i = 0; i < 5; i += 1) pace.repaired(0);
+    expect(pace.isQuiet(QUIET_MS - 1)).toBe(false);
+    pace.repaired(QUIET_MS);
+    expect(pace.repairs).toBe(1);
+    expect(pace.delayMs(QUIET_MS)).toBe(1000);
+  });
+
+  it('RepairPace leaves a second between looks that found nothing', () => {
+    const pace = new RepairPace();
+    pace.looked(5000);
+    expect([pace.delayMs(5000), pace.delayMs(5600), pace.delayMs(6000)]).toEqual([1000, 400, 0]);
+  });
+});
+
+describe('ConfirmWindow', () => {
+  it('ConfirmWindow takes back what nobody confirms, once', async () => {
+    const confirmWindow = new ConfirmWindow();
+    await new Promise<void>((resolve) => confirmWindow.open(0, 5, resolve));
+    expect(confirmWindow.endsMs).toBeUndefined();
+    expect(confirmWindow.confirm()).toBe(false);
+  });
+
+  it('ConfirmWindow is closed by a confirmation', () => {
+    using confirmWindow = new ConfirmWindow();
+    confirmWindow.open(100, 60_000, () => undefined);
+    expect(confirmWindow.endsMs).toBe(60_100);
+    expect([confirmWindow.confirm(), confirmWindow.confirm()]).toEqual([true, false]);
+  });
+});
+
+describe('takeInstanceLock', () => {
+  it('takeInstanceLock is held by one at a time, names the holder, and is free again afterwards', async () => {
+    const name = `\0pointsman-test-${process.pid}`;
+    const first = await takeInstanceLock(name);
+    expect(first.kind).toBe('held');
+    const second = await takeInstanceLock(name);
+    expect(second).toMatchObject({ kind: process.getuid?.() === 0 ? 'taken' : 'squatted', pid: process.pid });
+    await first[Symbol.asyncDispose]();
+    const third = await takeInstanceLock(name);
+    expect(third.kind).toBe('held');
+    await third[Symbol.asyncDispose]();
+  });
+});
