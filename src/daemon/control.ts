@@ -15,6 +15,7 @@ import type { ConfirmWindow } from './confirm-window.ts';
 import type { Enforcement, InForce } from './enforce.ts';
 import type { EventStream } from './event-stream.ts';
 import type { Health } from './health.ts';
+import type { PolicyHistory } from './policy-history.ts';
 import { RequestRefused } from './request-refused.ts';
 import type { Control } from './server.ts';
 
@@ -24,33 +25,31 @@ export interface ControlParts {
   readonly events: EventStream;
   readonly health: Health;
   readonly confirmWindow: ConfirmWindow;
+  readonly history: PolicyHistory;
   readonly status: () => Promise<Status>;
   readonly stop: () => void;
   readonly nowMs: () => number;
 }
 
 export function createControl(parts: ControlParts): Control {
-  const { enforcement, confirmWindow, health } = parts;
-  /** What a person has last said yes to: where an unconfirmed change leads back to. */
-  let confirmed: PolicySet | undefined;
+  const { enforcement, confirmWindow, health, history } = parts;
   return {
     status: parts.status,
     plan: () => plan(parts),
     explain: (query) => explain(enforcement, query, parts.nowMs()),
     reload: async (request) => {
-      const before = confirmed ?? requireInForce(enforcement).policySet;
-      confirmed = before;
+      const before = history.settled(parts.nowMs()) ?? requireInForce(enforcement).policySet;
       const report = await reload(parts, request, before);
       if (request.confirmMs === undefined) {
         confirmWindow.confirm();
-        confirmed = enforcement.inForce?.policySet;
+        history.settle();
       }
       return report;
     },
     confirm: () => {
       const waited = confirmWindow.confirm();
       if (waited) {
-        confirmed = enforcement.inForce?.policySet;
+        history.settle();
         health.clear('rolled-back');
       }
       return waited;

@@ -24,6 +24,7 @@ import { EventStream } from './event-stream.ts';
 import { Health } from './health.ts';
 import { InboundFlows } from './inbound-flows.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
+import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth } from './round-report.ts';
@@ -61,6 +62,7 @@ export class Daemon implements AsyncDisposable {
   readonly #enforcement: Enforcement;
   readonly #pace = new RepairPace();
   readonly #confirmWindow = new ConfirmWindow();
+  readonly #history = new PolicyHistory();
   readonly #inbound = new InboundFlows();
   readonly #kernelDecisions: KernelDecisions;
   readonly #cgroupWatch: CgroupWatch;
@@ -214,6 +216,7 @@ export class Daemon implements AsyncDisposable {
       events: this.#events,
       health: this.#health,
       confirmWindow: this.#confirmWindow,
+      history: this.#history,
       nowMs: this.#parts.nowMs,
       stop: () => this.stop('asked to'),
       status: async () => this.#status(await this.#verdicts?.stats()),
@@ -287,6 +290,8 @@ export class Daemon implements AsyncDisposable {
     const { nowMs, log } = this.#parts;
     if (isRepair(round)) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
+    const { inForce } = this.#enforcement;
+    if (inForce !== undefined) this.#history.note(inForce.policySet, nowMs());
     this.#cgroupWatch.watch(this.#cgroupLearner.directories(this.#parts.machine.cgroups));
     if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined)
       this.#enforcement.retryLater();

@@ -1,5 +1,7 @@
 /** What a round means for people: event, health, log line. Pure but for the health it reports to. */
+
 import type { ChangeEvent } from '../api/event.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
 import type { Round } from './enforce.ts';
 import type { Health } from './health.ts';
 import type { RepairPace } from './repair-pace.ts';
@@ -33,13 +35,15 @@ export function reportHealth(health: Health, round: Round, pace: RepairPace): vo
   const { outcome, pending } = round;
   if (!outcome.ok) {
     const state = outcome.restored ? 'what was in force before is in force' : 'what is in force is not certain';
-    health.set('apply-failed', {
+    // Anything but a refusal of the kernel is our own mistake.
+    health.set(outcome.error instanceof KernelError ? 'apply-failed' : 'internal-error', {
       message: `the policies could not be put into the kernel: ${outcome.error.message}; ${state}`,
       hint: 'it is tried again by itself; pointsman plan --diff shows what is missing',
     });
     return;
   }
   health.clear('apply-failed');
+  health.clear('internal-error');
   if (!isRepair(round)) return;
   // Of routes and rules nobody knows who removed them: the kernel itself does so when a device goes.
   const what =

@@ -1,6 +1,6 @@
 /** The real daemon in a namespace, with real programs: the oracle is what they and the other end see. */
-import { execFileSync, type ChildProcess } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Explanation } from '../../src/api/explanation.ts';
@@ -29,16 +29,27 @@ let root: Root;
 let server: ChildProcess;
 let daemon: DaemonProcess;
 
-const foreignState = (): string => [inDevice('nft', 'list', 'table', 'inet', 'foreign'), inDevice('ip', 'rule', 'list', 'pref', '5000')].join('\n');
+const foreignState = (): string =>
+  [inDevice('nft', 'list', 'table', 'inet', 'foreign'), inDevice('ip', 'rule', 'list', 'pref', '5000')].join('\n');
 
 beforeAll(async () => {
-  execFileSync(process.execPath, [join(import.meta.dirname, '../../node_modules/typescript/bin/tsc'), '-b', 'src/main'], { cwd: join(import.meta.dirname, '../..') });
+  execFileSync(
+    process.execPath,
+    [join(import.meta.dirname, '../../node_modules/typescript/bin/tsc'), '-b', 'src/main'],
+    { cwd: join(import.meta.dirname, '../..') },
+  );
   buildNetwork();
-  inDevice('nft', 'add table inet foreign; add chain inet foreign c { type filter hook output priority 0; }; add rule inet foreign c counter');
+  inDevice(
+    'nft',
+    'add table inet foreign; add chain inet foreign c { type filter hook output priority 0; }; add rule inet foreign c counter',
+  );
   inDevice('ip', 'rule', 'add', 'pref', '5000', 'fwmark', '0x10000/0xff0000', 'lookup', 'main');
   server = await startServer();
   root = new Root();
-  root.policy('mail', `rules:\n  - { to: ["*:80"], do: allow, ${VIA_SECOND} }\n  - { to: ["*:81"], do: deny }\n  - { to: ["*:82"], do: drop }\n`);
+  root.policy(
+    'mail',
+    `rules:\n  - { to: ["*:80"], do: allow, ${VIA_SECOND} }\n  - { to: ["*:81"], do: deny }\n  - { to: ["*:82"], do: drop }\n`,
+  );
   daemon = await DaemonProcess.start(root);
 });
 
@@ -55,10 +66,13 @@ describe('the daemon', () => {
     expect(await once(root, 'other', 'tcp', SERVER6, 81)).toBe(FIRST.v6);
   });
 
-  it.each(['tcp', 'udp', 'udp-unconnected'])('the daemon sends a %s flow out of the uplink that its policy requires, with its address', async (kind) => {
-    expect(await once(root, 'mail', kind, SERVER4, 80)).toBe(SECOND.v4);
-    expect(await once(root, 'mail', kind, SERVER6, 80)).toBe(SECOND.v6);
-  });
+  it.each(['tcp', 'udp', 'udp-unconnected'])(
+    'the daemon sends a %s flow out of the uplink that its policy requires, with its address',
+    async (kind) => {
+      expect(await once(root, 'mail', kind, SERVER4, 80)).toBe(SECOND.v4);
+      expect(await once(root, 'mail', kind, SERVER6, 80)).toBe(SECOND.v6);
+    },
+  );
 
   it('the daemon refuses what a policy denies at once, and drops silently what it drops', async () => {
     expect(await once(root, 'mail', 'tcp', SERVER4, 81)).toBe('ECONNREFUSED');
@@ -108,15 +122,23 @@ describe('the daemon', () => {
 
   it('the daemon sees changed files by itself', async () => {
     root.policy('news', 'otherwise: deny\n');
-    await eventually(() => once(root, 'news', 'tcp', SERVER4, 84), (seen) => seen === 'ECONNREFUSED');
+    await eventually(
+      () => once(root, 'news', 'tcp', SERVER4, 84),
+      (seen) => seen === 'ECONNREFUSED',
+    );
     root.policy('news', 'otherwise: allow\n');
-    await eventually(() => once(root, 'news', 'tcp', SERVER4, 84), (seen) => seen === FIRST.v4);
+    await eventually(
+      () => once(root, 'news', 'tcp', SERVER4, 84),
+      (seen) => seen === FIRST.v4,
+    );
   });
 
   it('the daemon keeps the last good policy of a broken file and says so', async () => {
     root.write('etc/pointsman/policies/news.yaml', 'pointsman: 1\napp: news\nmatch: [\n');
     await daemon.reload();
-    expect((await daemon.status()).diagnostics.map(({ file }) => file)).toContain(join(root.dir, 'etc/pointsman/policies/news.yaml'));
+    expect((await daemon.status()).diagnostics.map(({ file }) => file)).toContain(
+      join(root.dir, 'etc/pointsman/policies/news.yaml'),
+    );
     expect(await once(root, 'news', 'tcp', SERVER4, 84)).toBe(FIRST.v4);
   });
 
@@ -130,10 +152,16 @@ describe('the daemon', () => {
     const before = new HeldSocket(root, 'mail', kind, host, 80);
     expect(await before.line()).toBe(address);
     setUplink('2', 'down');
-    await eventually(() => daemon.status(), ({ uplinks }) => uplinks.some(({ name, up }) => name === 'cellular' && !up));
+    await eventually(
+      () => daemon.status(),
+      ({ uplinks }) => uplinks.some(({ name, up }) => name === 'cellular' && !up),
+    );
     const seen = [await before.exchange(), await once(root, 'mail', kind, host, 80)];
     setUplink('2', 'up');
-    await eventually(() => daemon.status(), ({ uplinks }) => uplinks.every(({ up, v4, v6 }) => up && v4 && v6));
+    await eventually(
+      () => daemon.status(),
+      ({ uplinks }) => uplinks.every(({ up, v4, v6 }) => up && v4 && v6),
+    );
     expect(seen.filter((line) => line === FIRST.v4 || line === FIRST.v6)).toEqual([]);
     expect(UNREACHABLE[kind === 'tcp' ? 'tcp' : 'udp']).toContain(seen[1]);
     expect(await once(root, 'mail', kind, host, 80)).toBe(address);
@@ -144,11 +172,17 @@ describe('the daemon', () => {
     root.policy('sync', 'rules:\n  - { to: ["*"], do: allow, via: { prefer: { type: cellular } } }\n');
     await daemon.reload();
     setUplink('2', 'down');
-    await eventually(() => daemon.status(), ({ uplinks }) => uplinks.some(({ name, up }) => name === 'cellular' && !up));
+    await eventually(
+      () => daemon.status(),
+      ({ uplinks }) => uplinks.some(({ name, up }) => name === 'cellular' && !up),
+    );
     const held = new HeldSocket(root, 'sync', 'tcp', SERVER4, 83);
     expect(await held.line()).toBe(FIRST.v4);
     setUplink('2', 'up');
-    await eventually(() => once(root, 'sync', 'tcp', SERVER4, 83), (seen) => seen === SECOND.v4);
+    await eventually(
+      () => once(root, 'sync', 'tcp', SERVER4, 83),
+      (seen) => seen === SECOND.v4,
+    );
     expect(await held.exchange()).toBe(FIRST.v4);
     held.close();
   });
@@ -156,12 +190,21 @@ describe('the daemon', () => {
   it('the daemon notices a foreign flush of the whole ruleset, repairs it and names who did it', async () => {
     const foreign = inDevice('nft', 'list', 'table', 'inet', 'foreign');
     inDevice('nft', 'flush', 'ruleset');
-    await eventually(() => inDevice('nft', 'list', 'tables'), (tables) => tables.includes('table inet pointsman'));
-    await eventually(() => once(root, 'mail', 'tcp', SERVER4, 81), (seen) => seen === 'ECONNREFUSED');
+    await eventually(
+      () => inDevice('nft', 'list', 'tables'),
+      (tables) => tables.includes('table inet pointsman'),
+    );
+    await eventually(
+      () => once(root, 'mail', 'tcp', SERVER4, 81),
+      (seen) => seen === 'ECONNREFUSED',
+    );
     const { warnings } = await daemon.status();
     expect(warnings.find(({ code }) => code === 'foreign-change')?.message).toMatch(/^nft \(process \d+\)/);
     expect(foreign).toContain('table inet foreign');
-    inDevice('nft', 'add table inet foreign; add chain inet foreign c { type filter hook output priority 0; }; add rule inet foreign c counter');
+    inDevice(
+      'nft',
+      'add table inet foreign; add chain inet foreign c { type filter hook output priority 0; }; add rule inet foreign c counter',
+    );
   });
 
   it('the daemon puts back a routing rule that somebody deleted', async () => {
@@ -172,14 +215,23 @@ describe('the daemon', () => {
   });
 
   it('the daemon refuses to run twice in one network namespace', async () => {
-    expect(await DaemonProcess.refused(root)).toMatchObject({ code: 4, log: expect.stringContaining('running already') });
+    expect(await DaemonProcess.refused(root)).toMatchObject({
+      code: 4,
+      log: expect.stringContaining('running already'),
+    });
   });
 
   it('the daemon takes back a reload that nobody confirms', async () => {
     root.policy('news', 'otherwise: deny\n');
     await daemon.ask('POST', '/v1/reload', { confirmMs: 200 });
-    await eventually(() => daemon.status(), ({ warnings }) => warnings.some(({ code }) => code === 'rolled-back'));
-    await eventually(() => once(root, 'news', 'tcp', SERVER4, 84), (seen) => seen === FIRST.v4);
+    await eventually(
+      () => daemon.status(),
+      ({ warnings }) => warnings.some(({ code }) => code === 'rolled-back'),
+    );
+    await eventually(
+      () => once(root, 'news', 'tcp', SERVER4, 84),
+      (seen) => seen === FIRST.v4,
+    );
     await daemon.reload();
     expect(await once(root, 'news', 'tcp', SERVER4, 84)).toBe('ECONNREFUSED');
     await daemon.ask('POST', '/v1/reload', { confirmMs: 60_000 });
@@ -203,7 +255,9 @@ describe('the daemon', () => {
     expect(await daemon.signal('SIGTERM')).toBe(0);
     expect(inDevice('nft', 'list', 'tables').trim()).toBe('table inet foreign');
     expect(inDevice('ip', 'rule') + inDevice('ip', '-6', 'rule')).not.toMatch(/177\d\d:|178\d\d:/);
-    expect(inDevice('ip', 'route', 'show', 'table', 'all') + inDevice('ip', '-6', 'route', 'show', 'table', 'all')).not.toMatch(/proto 177/);
+    expect(
+      inDevice('ip', 'route', 'show', 'table', 'all') + inDevice('ip', '-6', 'route', 'show', 'table', 'all'),
+    ).not.toMatch(/proto 177/);
     expect(foreignState()).toMatch(/0x10000\/0xff0000/);
     expect(readdirSync(join(root.dir, 'run/pointsman'))).toEqual([]);
     expect(await once(root, 'mail', 'tcp', SERVER4, 81)).toBe(FIRST.v4);

@@ -34,7 +34,7 @@ let revision = 0;
 function snapshot(name) {
   const addresses = typeof name !== 'string' ? [] : [{ address: parseAddress(name), expiresAtMs: Date.now() + 60_000 }];
   const names = name === undefined ? new Map() : new Map([['named', { known: true, addresses }]]);
-  const facts = { uplinks: [], onLink: [], names, users: new Map() };
+  const facts = { uplinks: [], onLink: [], resolvers: [], names, users: new Map() };
   return { revision: ++revision, policySet, facts, appIds: new Map([['org.perl.Test', 7]]) };
 }
 

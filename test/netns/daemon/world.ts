@@ -39,7 +39,8 @@ export function buildNetwork(): void {
     execFileSync('nsenter', [`--net=/run/netns/${namespace}`, 'sh', '-c', WRITE_ZERO, 'sh', ...SYSCTLS]);
     ip('-n', namespace, 'link', 'set', 'lo', 'up');
   }
-  for (const i of ['1', '2']) ip('-n', DEVICE, 'link', 'add', `u${i}`, 'type', 'veth', 'peer', 'name', `n${i}`, 'netns', NET);
+  for (const i of ['1', '2'])
+    ip('-n', DEVICE, 'link', 'add', `u${i}`, 'type', 'veth', 'peer', 'name', `n${i}`, 'netns', NET);
   for (const i of ['1', '2']) {
     for (const [namespace, device, host] of [
       [DEVICE, `u${i}`, '2'],
@@ -109,7 +110,10 @@ export class Root {
       ['1', 'wifi'],
       ['2', 'cellular'],
     ] as const) {
-      this.write(`etc/pointsman/uplinks/${type}.yaml`, `pointsman: 1\nuplink: ${type}\ndevice: u${i}\ntype: ${type}\npriority: ${i}\n`);
+      this.write(
+        `etc/pointsman/uplinks/${type}.yaml`,
+        `pointsman: 1\nuplink: ${type}\ndevice: u${i}\ntype: ${type}\npriority: ${i}\n`,
+      );
     }
   }
 
@@ -121,7 +125,10 @@ export class Root {
 
   /** `body` is what follows `match`. */
   policy(app: string, body: string): void {
-    this.write(`etc/pointsman/policies/${app}.yaml`, `pointsman: 1\napp: ${app}\nmatch: [{ exec: ${this.program(app)} }]\n${body}`);
+    this.write(
+      `etc/pointsman/policies/${app}.yaml`,
+      `pointsman: 1\napp: ${app}\nmatch: [{ exec: ${this.program(app)} }]\n${body}`,
+    );
   }
 
   /** A copy of the interpreter: another executable, so another application. */
@@ -193,7 +200,13 @@ export class DaemonProcess {
 
   private constructor(root: Root, args: readonly string[]) {
     this.root = root;
-    this.#child = spawnIn(DEVICE, process.execPath, [join(REPOSITORY, 'dist/main/pointsman.js'), '--root', root.dir, 'up', ...args]);
+    this.#child = spawnIn(DEVICE, process.execPath, [
+      join(REPOSITORY, 'dist/main/pointsman.js'),
+      '--root',
+      root.dir,
+      'up',
+      ...args,
+    ]);
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#log += chunk.toString();
     });
@@ -208,7 +221,8 @@ export class DaemonProcess {
     const daemon = new DaemonProcess(root, args);
     const deadlineMs = Date.now() + START_TIMEOUT_MS;
     while (!daemon.#log.includes('control socket')) {
-      if (daemon.#child.exitCode !== null || Date.now() > deadlineMs) throw new Error(`the daemon did not start:\n${daemon.#log}`);
+      if (daemon.#child.exitCode !== null || Date.now() > deadlineMs)
+        throw new Error(`the daemon did not start:\n${daemon.#log}`);
       await pause();
     }
     return daemon;

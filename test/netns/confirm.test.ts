@@ -1,0 +1,141 @@
+/** What is put into force on trial goes away by itself, and the emergency brake needs no daemon. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { buildProgram } from './support/build-program.ts';
+import type { Daemon } from './support/daemon.ts';
+import { Device } from './support/device.ts';
+import { changesSince, type KernelState, kernelState } from './support/kernel-state.ts';
+import { until } from './support/until.ts';
+
+const URL_V4 = 'http://203.0.113.10/';
+const REFUSED = 7;
+const TIMED_OUT = 28;
+const OK = 0;
+
+let device: Device;
+let untouched: KernelState;
+
+beforeAll(async () => {
+  await buildProgram();
+  device = await Device.build('confirm');
+  untouched = await kernelState(device);
+});
+
+afterAll(async () => {
+  await device?.[Symbol.asyncDispose]();
+});
+
+const curl = async (): Promise<number> => (await device.run(['curl', '-sS', '--max-time', '2', URL_V4])).exitCode;
+const writePolicy = (verb: 'allow' | 'deny'): void =>
+  device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', `otherwise: ${verb}`);
+
+describe('confirm', () => {
+  let daemon: Daemon | undefined;
+
+  afterEach(async () => {
+    await daemon?.kill();
+    daemon = undefined;
+    await device.pointsman('panic', 'open');
+  });
+
+  it('up --confirm without a confirmation comes down by itself and leaves nothing', async () => {
+    writePolicy('deny');
+    daemon = await device.startDaemon({ args: ['--confirm', '2s'] });
+    expect(await curl()).toBe(REFUSED);
+    await daemon.ended();
+    expect(await curl()).toBe(OK);
+    expect(await changesSince(device, untouched)).toEqual([]);
+  });
+
+  it('up --confirm with a confirmation stays', async () => {
+    writePolicy('deny');
+    daemon = await device.startDaemon({ args: ['--confirm', '3s'] });
+    expect((await device.status()).confirmBeforeMs).toBeTypeOf('number');
+    expect(await device.pointsman('confirm')).toMatchObject({ exitCode: OK });
+    expect((await device.status()).confirmBeforeMs).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    expect(await curl()).toBe(REFUSED);
+    expect(daemon.ending).toBeUndefined();
+  });
+
+  it('reload --confirm without a confirmation goes back to the policies before', async () => {
+    writePolicy('allow');
+    daemon = await device.startDaemon();
+    expect(await curl()).toBe(OK);
+    await reloadOnTrial('2s');
+    expect(await curl()).toBe(REFUSED);
+    await until('the policies before to be back', async () => (await curl()) === OK);
+    expect((await device.status()).warnings).toContainEqual(expect.objectContaining({ code: 'rolled-back' }));
+  });
+
+  it('reload --confirm with a confirmation stays', async () => {
+    writePolicy('allow');
+    daemon = await device.startDaemon();
+    await reloadOnTrial('3s');
+    expect(await device.pointsman('confirm')).toMatchObject({ exitCode: OK });
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    expect(await curl()).toBe(REFUSED);
+  });
+
+  it('confirm says so where nothing waits for it', async () => {
+    writePolicy('allow');
+    daemon = await device.startDaemon();
+    const outcome = await device.pointsman('confirm');
+    expect(outcome.exitCode).toBe(1);
+    expect(outcome.stderr).toContain('nothing waits to be confirmed');
+  });
+});
+
+/** The trial begins before the daemon has noticed the file by itself. */
+async function reloadOnTrial(duration: string): Promise<void> {
+  writePolicy('deny');
+  expect(await device.pointsman('reload', '--confirm', duration)).toMatchObject({ exitCode: OK });
+}
+
+describe('panic', () => {
+  beforeEach(async () => {
+    writePolicy('deny');
+    const daemon = await device.startDaemon();
+    expect(await curl()).toBe(REFUSED);
+    await daemon.kill();
+  });
+
+  it('panic closed, off and open work after the daemon was killed', async () => {
+    const ungoverned = async (): Promise<number> => {
+      const python = 'import socket; socket.create_connection(("203.0.113.10", 80), 1)';
+      return (await device.run(['/usr/bin/python3', '-c', python])).exitCode;
+    };
+    expect(await device.pointsman('panic', 'closed')).toMatchObject({ exitCode: OK });
+    expect(await curl()).toBe(TIMED_OUT);
+    expect(await ungoverned()).not.toBe(OK);
+    expect((await device.run(['ping', '-c1', '-W1', '127.0.0.1'])).exitCode).toBe(OK);
+
+    expect(await device.pointsman('panic', 'off')).toMatchObject({ exitCode: OK });
+    expect(await device.must('device', ['nft', 'list', 'tables'])).toMatch(/^table inet pointsman$/m);
+    expect(await device.must('device', ['nft', 'list', 'tables'])).not.toContain('panic');
+
+    expect(await device.pointsman('panic', 'open')).toMatchObject({ exitCode: OK });
+    expect(await changesSince(device, untouched)).toEqual([]);
+    expect(await curl()).toBe(OK);
+    expect(await ungoverned()).toBe(OK);
+  });
+
+  it('panic open stops a daemon that runs', async () => {
+    const daemon = await device.startDaemon();
+    expect(await device.pointsman('panic', 'open')).toMatchObject({ exitCode: OK });
+    await daemon.ended();
+    expect(await curl()).toBe(OK);
+    expect(await changesSince(device, untouched)).toEqual([]);
+  });
+
+  it('panic closed holds while a daemon starts and runs, which says so', async () => {
+    await device.pointsman('panic', 'closed');
+    const daemon = await device.startDaemon();
+    expect((await device.status()).warnings).toContainEqual(expect.objectContaining({ code: 'panic-closed' }));
+    writePolicy('allow');
+    await device.pointsman('reload');
+    expect(await curl()).toBe(TIMED_OUT);
+    await device.pointsman('panic', 'off');
+    await until('curl to get through', async () => (await curl()) === OK);
+    await daemon.stop();
+  });
+});

@@ -1,0 +1,56 @@
+/** Takes the device's wifi away in each way that happens to real ones, and gives it back as a network manager does. */
+import { LAB_UPLINKS, type LabUplink, namespaceName } from '../../../src/lab/world.ts';
+import type { Device } from './device.ts';
+
+export const LOSSES = ['link set down', 'carrier lost', 'device deleted'] as const;
+export type Loss = (typeof LOSSES)[number];
+
+const WIFI: LabUplink = wifi();
+
+function wifi(): LabUplink {
+  const found = LAB_UPLINKS.find(({ name }) => name === 'wifi');
+  if (found === undefined) throw new Error('the lab has no wifi');
+  return found;
+}
+
+export async function loseWifi(device: Device, loss: Loss): Promise<void> {
+  switch (loss) {
+    case 'link set down':
+      await device.must('device', ['ip', 'link', 'set', WIFI.device, 'down']);
+      return;
+    case 'carrier lost':
+      await device.must('wifi', ['ip', 'link', 'set', 'inside', 'down']);
+      return;
+    case 'device deleted':
+      await device.must('device', ['ip', 'link', 'del', WIFI.device]);
+      return;
+  }
+}
+
+/** Whatever of it is missing. */
+export async function restoreWifi(device: Device, loss: Loss): Promise<void> {
+  if (loss === 'device deleted') {
+    const router = namespaceName(device.id, WIFI.router);
+    const link = ['ip', 'link', 'add', WIFI.device, 'type', 'veth', 'peer', 'name', 'inside', 'netns', router];
+    await device.must('device', link);
+  }
+  await device.must('wifi', ['ip', '-batch', '-'], lines('inside', 'far'));
+  await device.must('device', ['ip', '-batch', '-'], `${lines(WIFI.device, 'near')}\n${routes()}`);
+}
+
+function lines(name: string, end: 'near' | 'far'): string {
+  const { v4, v6 } = WIFI.access;
+  return [
+    `link set ${name} up`,
+    `addr replace ${v4[end]}/${v4.length} dev ${name}`,
+    `addr replace ${v6[end]}/${v6.length} dev ${name} nodad`,
+  ].join('\n');
+}
+
+function routes(): string {
+  const { access, device, metric } = WIFI;
+  return [
+    `route replace default via ${access.v4.far} dev ${device} proto dhcp src ${access.v4.near} metric ${metric}`,
+    `route replace default via ${access.v6.far} dev ${device} proto ra metric ${metric}`,
+  ].join('\n');
+}

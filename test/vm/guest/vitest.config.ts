@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+import { lineReporter } from './line-reporter.ts';
+
+/** What runs inside the guest: its own tests, and those of test/netns that have to hold on every kernel. */
+export default defineConfig({
+  test: {
+    include: ['test/vm/guest/**/*.guest.ts', 'test/netns/kernel-contract.test.ts'],
+    reporters: [lineReporter],
+    fileParallelism: false,
+    // The processor is emulated: everything takes about ten times as long.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
