@@ -1,13 +1,14 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { withBits } from '../net/mark.ts';
-import { MARK_APP, MARK_OURS, MARK_WAY, PANIC_TABLE, TABLE } from '../plan/reserved.ts';
+import { MARK_APP, MARK_OURS, MARK_WAY, TABLE } from '../plan/reserved.ts';
 
 const OUR_BITS = withBits(MARK_WAY | MARK_APP, MARK_OURS, MARK_OURS);
 
 /**
- * Removes all that carries a name or number of ours, whoever left it there. The tables go first, so that nothing marks
- * packets for routes that are about to go. Goes on past failures; throws an AggregateError of KernelErrors. Done twice,
+ * Removes all that carries a name or number of ours, whoever left it there; the panic table alone stays, because only the
+ * person who closed everything opens it again. The table goes first, so that nothing marks packets for routes that are
+ * about to go. Goes on past failures; throws an AggregateError of KernelErrors. Done twice,
  * the second time finds nothing.
  */
 export async function removeEverything(kernel: Kernel): Promise<void> {
@@ -20,7 +21,7 @@ export async function removeEverything(kernel: Kernel): Promise<void> {
       errors.push(error);
     }
   };
-  for (const table of [TABLE, PANIC_TABLE]) await attempt(() => deleteTable(kernel, table));
+  await attempt(() => deleteTable(kernel, TABLE));
   await attempt(() => kernel.xtables.deleteQueues());
   await attempt(async () => {
     for (const rule of kernel.routing.ownRules()) await attempt(() => kernel.routing.deleteRule(rule));

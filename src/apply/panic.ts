@@ -13,6 +13,7 @@ export async function panicClosed(kernel: Kernel): Promise<void> {
 
 /** All of ours goes: everything passes as if we were not installed. Throws AggregateError of KernelErrors. */
 export async function panicOpen(kernel: Kernel): Promise<void> {
+  await panicOff(kernel);
   await removeEverything(kernel);
 }
 

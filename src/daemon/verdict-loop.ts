@@ -13,12 +13,12 @@ import { messageLengthAt, messageTypeAt, NLMSG_HDRLEN } from '../netlink/message
 import { NFGENMSG_BYTES } from '../netlink/nfnetlink.ts';
 import { decodeQueuePacket, NFQUEUE_PACKET, type QueuePacket } from '../netlink/nfqueue.ts';
 import { NF_DROP, NLMSG_ERROR } from '../netlink/uapi.ts';
-import type { Decision } from '../policy/decision.ts';
+import type { Decision, FinalDecision } from '../policy/decision.ts';
 import type { Owner } from '../policy/identity.ts';
 import { type HeldFlow, HeldFlows, type HeldPacket, HOLD_MS } from './verdict-holding.ts';
 import { VerdictJudge, type VerdictJudgeParts } from './verdict-judge.ts';
 import { LatencyHistogram } from './verdict-latency.ts';
-import { type FinalDecision, type PacketVerdict, packetVerdict, unansweredVerdict } from './verdict-mark.ts';
+import { type PacketVerdict, packetVerdict, unansweredVerdict } from './verdict-mark.ts';
 import { RecentFlows } from './verdict-recent.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 import { NO_VERDICTS, type VerdictCounts } from './verdict-stats.ts';

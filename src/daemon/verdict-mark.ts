@@ -1,6 +1,7 @@
 /** From a decision to what is said to the kernel about one packet. */
 import { NF_ACCEPT, NF_DROP } from '../netlink/uapi.ts';
 import {
+  APP_INBOUND,
   APP_KERNEL,
   APP_NONE,
   APP_UNKNOWN,
@@ -13,7 +14,7 @@ import {
   UPLINK_SYSTEM,
   wayMark,
 } from '../plan/reserved.ts';
-import type { Decision, Way } from '../policy/decision.ts';
+import type { Decision, FinalDecision, Way } from '../policy/decision.ts';
 import type { Owner } from '../policy/identity.ts';
 
 /** `mark` absent: the packet keeps its own. */
@@ -22,11 +23,9 @@ export interface PacketVerdict {
   readonly mark?: number;
 }
 
-/** A decision that says something about a packet now. */
-export type FinalDecision = Exclude<Decision, { readonly verdict: 'queue' }>;
-
 /** The application bits of an owner's flows. */
 export function appIdOf(owner: Owner, decision: Decision, appIds: ReadonlyMap<string, number>): number {
+  if (decision.reason.kind === 'inbound') return APP_INBOUND;
   if (decision.app !== undefined) return appIds.get(decision.app) ?? APP_NONE;
   switch (owner.kind) {
     case 'unknown':

@@ -1,6 +1,6 @@
 import { BoundedMap } from '../identify/bounded-map.ts';
+import type { FinalDecision } from '../policy/decision.ts';
 import type { Owner } from '../policy/identity.ts';
-import type { FinalDecision } from './verdict-mark.ts';
 
 /** Packets of one burst come within this: they left the program before the verdict on the first was in the kernel. */
 export const RECENT_MS = 1000;

@@ -10,7 +10,7 @@ interface FakeProcess {
   sockets: Record<number, number>;
 }
 
-/** Processes in memory that answer as `/proc` does. `reads` counts descriptor links. */
+/** Processes in memory that answer as `/proc` does. `reads` counts descriptors of a whole process that were looked at. */
 function procOf(processes: Record<number, FakeProcess>): Proc & { reads: number } {
   const at = (pid: number): FakeProcess | undefined => processes[pid];
   const descriptors = (pid: number): number[] | undefined => {
@@ -39,6 +39,7 @@ function procOf(processes: Record<number, FakeProcess>): Proc & { reads: number 
       this.reads++;
       return at(pid)?.sockets[descriptor];
     },
+    probeSocketInode: (pid, descriptor) => at(pid)?.sockets[descriptor],
     socketInodes: (pid) => Object.values(at(pid)?.sockets ?? {}),
     netTable: () => '',
   };
@@ -80,7 +81,7 @@ describe('ProcessOfSocket', () => {
     expect(new ProcessOfSocket(underBroker).find(700, 0)).toMatchObject({ pid: 20 });
   });
 
-  it('ProcessOfSocket reads one descriptor where a program opens its sockets under the same number', () => {
+  it('ProcessOfSocket looks nowhere else when a program opens its next socket under the same number', () => {
     const sockets: Record<number, number> = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [n, 1000 + n]));
     const proc = procOf({ 10: { sockets } });
     const search = new ProcessOfSocket(proc);
@@ -88,7 +89,7 @@ describe('ProcessOfSocket', () => {
     sockets[3] = 9999;
     proc.reads = 0;
     expect(search.find(9999, 0)).toMatchObject({ pid: 10 });
-    expect(proc.reads).toBe(1);
+    expect(proc.reads).toBe(0);
   });
 
   it('ProcessOfSocket forgets an answer when another process has that pid, and finds the child that kept the socket', () => {

@@ -60,9 +60,10 @@ export class ProcessOfSocket {
     this.#budget = this.#maxDescriptors;
     const holding = this.#inRecent(inode) ?? this.#inAll(inode, uid);
     if (holding === undefined) return { kind: 'not found', gaveUp: this.#budget <= 0 };
-    const { pid, descriptor } = this.#creator(inode, holding);
-    const startTimeTicks = this.#proc.stat(pid)?.startTimeTicks;
-    if (startTimeTicks === undefined) return { kind: 'not found', gaveUp: false };
+    const creator = this.#creator(inode, holding);
+    if (creator === undefined) return { kind: 'not found', gaveUp: false };
+    const { pid, startTimeTicks } = creator;
+    const { descriptor } = holding;
     this.#sockets.set(inode, { pid, startTimeTicks });
     this.#recent.set(pid, { startTimeTicks, lastDescriptor: descriptor });
     return { kind: 'found', pid, startTimeTicks };
@@ -81,7 +82,7 @@ export class ProcessOfSocket {
     const living = this.#recent.recent();
     // One link each before all links of any: most programs open the next socket where the last one was.
     for (const [pid, { lastDescriptor }] of living) {
-      if (this.#proc.socketInode(pid, lastDescriptor) === inode) return { pid, descriptor: lastDescriptor };
+      if (this.#proc.probeSocketInode(pid, lastDescriptor) === inode) return { pid, descriptor: lastDescriptor };
     }
     for (const [pid, { startTimeTicks }] of living) {
       if (this.#proc.stat(pid)?.startTimeTicks !== startTimeTicks) {
@@ -125,15 +126,20 @@ export class ProcessOfSocket {
     return undefined;
   }
 
-  #creator(inode: number, holding: Holding): Holding {
-    const { descriptor } = holding;
-    let { pid } = holding;
-    for (let climbed = 0; climbed < MAX_ANCESTORS; climbed++) {
-      const parentPid = this.#proc.stat(pid)?.parentPid ?? 0;
-      if (parentPid <= 1 || this.#proc.socketInode(parentPid, descriptor) !== inode || this.#isBroker(parentPid)) break;
-      pid = parentPid;
+  /** `undefined` where the holder has ended. */
+  #creator(inode: number, { pid, descriptor }: Holding): SocketProcess | undefined {
+    const stat = this.#proc.stat(pid);
+    if (stat === undefined) return undefined;
+    let creator = { pid, startTimeTicks: stat.startTimeTicks };
+    let { parentPid } = stat;
+    for (let climbed = 0; climbed < MAX_ANCESTORS && parentPid > 1; climbed++) {
+      if (this.#proc.probeSocketInode(parentPid, descriptor) !== inode || this.#isBroker(parentPid)) break;
+      const parent = this.#proc.stat(parentPid);
+      if (parent === undefined) break;
+      creator = { pid: parentPid, startTimeTicks: parent.startTimeTicks };
+      parentPid = parent.parentPid;
     }
-    return { pid, descriptor };
+    return creator;
   }
 
   #isBroker(pid: number): boolean {

@@ -83,6 +83,7 @@ describe('openProc', () => {
     expect(proc.socketInodes(50)).toEqual([4026531840, 77]);
     expect(proc.socketInode(50, 9)).toBe(77);
     expect(proc.socketInode(50, 0)).toBeUndefined();
+    expect([9, 0, 12].map((descriptor) => proc.probeSocketInode(50, descriptor))).toEqual([77, undefined, undefined]);
   });
 
   it('openProc.pids lists processes and nothing else', () => {

@@ -3,7 +3,7 @@
  * exception: between any two reads it may end. Callers that need to know that two reads saw the same process compare
  * `startTimeTicks`.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs';
 
 /** A command line is shown to people and compared with policies; beyond this it is cut. */
 export const COMMAND_LINE_LIMIT_BYTES = 4096;
@@ -38,6 +38,8 @@ export interface Proc {
   descriptors(pid: number): number[] | undefined;
   /** The inode behind a descriptor if that is a socket. */
   socketInode(pid: number, descriptor: number): number | undefined;
+  /** The same, where the descriptor is probably not open: half as fast if it is, four times as fast if it is not. */
+  probeSocketInode(pid: number, descriptor: number): number | undefined;
   /** Inodes of all sockets that the process holds. */
   socketInodes(pid: number): number[] | undefined;
   /** A file of the calling thread's network namespace, e.g. `raw6`; empty where the kernel has not got it. */
@@ -61,6 +63,11 @@ export function openProc(root = '/proc'): Proc {
     commandLine: (pid) => parseCommandLine(start(pid, 'cmdline')),
     descriptors,
     socketInode,
+    // An exception costs more than all else here.
+    probeSocketInode: (pid, descriptor) =>
+      gone(() => lstatSync(`${root}/${pid}/fd/${descriptor}`, { throwIfNoEntry: false })) === undefined
+        ? undefined
+        : socketInode(pid, descriptor),
     socketInodes: (pid) =>
       descriptors(pid)?.flatMap((descriptor) => {
         const inode = socketInode(pid, descriptor);

@@ -76,7 +76,13 @@ function userKeys({ index, facts }: IdentityInput): Keyed[] {
 /** Whether every process of every application could be told by the maps alone. */
 export function kernelTells(input: IdentityInput): boolean {
   const { paths, anyUnit } = unresolved(input);
-  return input.index.byExecutable.size === 0 && paths.length === 0 && !anyUnit;
+  return input.index.byExecutable.size === 0 && paths.length === 0 && !anyUnit && !mustTellDaemon(input);
+}
+
+/** The daemon resolves names like any program without a policy. Where the default would refuse it, it must be told apart. */
+function mustTellDaemon({ policySet, parts }: IdentityInput): boolean {
+  if (policySet.systemDefault.otherwise.do === 'allow') return false;
+  return [...new Set(parts.values())].some(({ names }) => names.size > 0);
 }
 
 function maps(keyed: Keyed, input: IdentityInput, prefix: string, chainOf: (part: AppPart) => string): NftMap[] {

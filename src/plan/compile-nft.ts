@@ -4,7 +4,7 @@
  */
 
 import { type Address, type Prefix, prefixRange } from '../net/address.ts';
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { SystemDefault, Via } from '../policy/model.ts';
@@ -113,11 +113,18 @@ const refusals: readonly Chain[] = [
   {
     name: 'refuse',
     rules: [
-      rule(is({ kind: 'meta l4proto' }, 6), { kind: 'reject', with: 'tcp reset' }),
+      rule(is({ kind: 'meta l4proto' }, IPPROTO_TCP), { kind: 'reject', with: 'tcp reset' }),
       rule({ kind: 'reject', with: 'icmpx admin-prohibited' }),
     ],
   },
-  { name: 'refuse_no_uplink', rules: [rule({ kind: 'reject', with: 'icmpx no-route' })] },
+  {
+    name: 'refuse_no_uplink',
+    comment: 'UDP takes no-route for a passing trouble and stays silent; a connect() takes it as it is meant',
+    rules: [
+      rule(is({ kind: 'meta l4proto' }, IPPROTO_TCP), { kind: 'reject', with: 'icmpx no-route' }),
+      rule({ kind: 'reject', with: 'icmpx admin-prohibited' }),
+    ],
+  },
   {
     name: 'ended',
     comment: 'flows that have lost their permission, or their uplink for good',

@@ -41,6 +41,8 @@ export const APP_LAST = 0xfdff;
 export const APP_UNKNOWN = 0xfe00;
 export const APP_KERNEL = 0xfe01;
 export const APP_DAEMON = 0xfe02;
+/** Connections that came in before the daemon started and were found in mid-stream. */
+export const APP_INBOUND = 0xfe03;
 export const APP_CODE_FIRST = 0xff00;
 
 /** Control codes, with MARK_OURS set. */

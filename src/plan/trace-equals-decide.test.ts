@@ -201,7 +201,7 @@ const world: fc.Arbitrary<World> = fc
   .chain((dice) =>
     fc.record({
       apps: fc.tuple(...['app.a', 'app.b', 'app.c'].map((app) => policy(dice === 0, app))),
-      systemDo: fc.constantFrom<Verb>('allow', 'allow', 'allow', 'deny'),
+      systemDo: fc.constantFrom<Verb>('allow', 'allow', 'allow', 'allow', 'allow', 'allow', 'deny'),
       systemVia: fc.option(via, { nil: undefined, freq: 1 }),
       states: uplinkStates,
       names: fc.tuple(nameState, nameState, nameState),
@@ -317,6 +317,12 @@ function expected(decision: Decision): {
   }
 }
 
+/** Only TCP can tell a denial from a missing uplink. */
+function refusalOf(cause: 'refused' | 'no-route', { protocol }: Flow): TraceResult['rejectWith'] {
+  if (protocol !== 6) return 'icmpx admin-prohibited';
+  return cause === 'refused' ? 'tcp reset' : 'icmpx no-route';
+}
+
 /** The reasons for which the kernel may ask although `decide` knows. */
 function mayAsk({ policySet, host }: World, { foreignCtMark, flow }: Sender): boolean {
   const matches = policySet.apps.flatMap((app) => app.match);
@@ -327,7 +333,11 @@ function mayAsk({ policySet, host }: World, { foreignCtMark, flow }: Sender): bo
       (m.kind === 'cgroup' && !existing.includes(m.path)) ||
       (m.kind === 'unit' && !existing.some((path) => path.endsWith(`/${m.unit}`))),
   );
-  return ownerNotTold || foreignCtMark !== 0 || flow.midstream === true;
+  const anyName = policySet.apps.some(({ rules }) =>
+    rules.some(({ to }) => to.some((entry) => entry.target.kind === 'name')),
+  );
+  const daemonNotTold = policySet.systemDefault.otherwise.do !== 'allow' && anyName;
+  return ownerNotTold || daemonNotTold || foreignCtMark !== 0 || flow.midstream === true;
 }
 
 describe('trace(compile(policy), packet)', () => {
@@ -361,8 +371,7 @@ describe('trace(compile(policy), packet)', () => {
             expect(got.verdict, got.chains.join(' > ')).toBe(want.verdict);
             // The bits of others survive whatever we decide.
             if (got.verdict === 'accept') expect(got.metaMark & 0x00ff0000).toBe(0x00010000);
-            if (want.rejectWith !== undefined)
-              expect(got.rejectWith === 'icmpx no-route').toBe(want.rejectWith === 'no-route');
+            if (want.rejectWith !== undefined) expect(got.rejectWith).toBe(refusalOf(want.rejectWith, s.flow));
             // What passes unasked (housekeeping, loopback that no rule names) leaves nothing behind.
             if (want.way === undefined || decision.reason.kind === 'housekeeping' || s.flow.loopback) continue;
             const ctMark = got.ctMark ?? 0;

@@ -33,17 +33,33 @@ export interface UplinkChoice {
   readonly considered: readonly { readonly uplink: string; readonly taken: boolean; readonly because: string }[];
 }
 
-/**
- * `reject` with `no-uplink` is what `else: block` gives; with `denied` it is a rule's `deny`.
- * `queue` means: not decidable before a name is resolved.
- */
-export type Decision = {
+interface Decided {
   readonly app?: string;
   readonly reason: Reason;
   readonly choice?: UplinkChoice;
-} & (
-  | { readonly verdict: 'accept'; readonly way: Way }
-  | { readonly verdict: 'reject'; readonly cause: 'denied' | 'no-uplink' }
-  | { readonly verdict: 'drop' }
-  | { readonly verdict: 'queue' }
-);
+}
+
+export interface Accepted extends Decided {
+  readonly verdict: 'accept';
+  readonly way: Way;
+}
+
+/** `no-uplink` is what `else: block` gives; `denied` is a rule's `deny`. */
+export interface Rejected extends Decided {
+  readonly verdict: 'reject';
+  readonly cause: 'denied' | 'no-uplink';
+}
+
+export interface Dropped extends Decided {
+  readonly verdict: 'drop';
+}
+
+/** Not decidable before a name is resolved. */
+export interface Queued extends Decided {
+  readonly verdict: 'queue';
+}
+
+/** A decision that says something about a packet now. */
+export type FinalDecision = Accepted | Rejected | Dropped;
+
+export type Decision = FinalDecision | Queued;

@@ -27,9 +27,14 @@ afterAll(async () => {
   await device?.[Symbol.asyncDispose]();
 });
 
-beforeEach(() => writePolicy('deny'));
+beforeEach(() => {
+  for (const uplink of ['wired', 'tunnel']) device.remove(`${UPLINKS}/${uplink}.yaml`);
+  rmSync(nftRefuses(), { force: true });
+  writePolicy('deny');
+});
 
 afterEach(async () => {
+  rmSync(nftRefuses(), { force: true });
   if (daemon?.ending === undefined) await daemon?.stop();
   daemon = undefined;
   expect(await changesSince(device, untouched)).toEqual([]);
@@ -44,6 +49,9 @@ const start = async (options: StartOptions = {}): Promise<void> => {
   expect(await curl()).toBe(REFUSED);
 };
 
+/** While this file is there, nft refuses. */
+const nftRefuses = (): string => join(device.stateDir, 'nft-refuses');
+
 /** Fixed text; what varies comes as arguments. A mount in a mount namespace of the daemon's own touches nobody else. */
 const withMount =
   (mount: string, ...parameters: readonly string[]) =>
@@ -57,7 +65,7 @@ const withMount =
 
 describe('a refusal', () => {
   it('nft refuses: the last good state stays in force, status says what nft said, and it is tried again', async () => {
-    const flag = join(device.stateDir, 'nft-refuses');
+    const flag = nftRefuses();
     const real = join(device.stateDir, 'nft-real');
     const wrapper = join(device.stateDir, 'nft-wrapper');
     copyFileSync(NFT, real);
@@ -86,7 +94,6 @@ exec "${real}" "$@"
     rmSync(flag);
     await device.untilStatus('the next try', ({ warnings, state }) => warnings.length === 0 && state === 'enforcing');
     expect(await curl()).toBe(OK);
-    device.remove(`${UPLINKS}/wired.yaml`);
   });
 
   it('netlink refuses a route: the last good state stays in force, and status names the route', async () => {
@@ -99,7 +106,7 @@ exec "${real}" "$@"
     writePolicy('allow');
     const status = await device.untilStatus('the refusal', ({ warnings }) => warnings.length > 0);
     expect(status.warnings).toMatchObject([{ code: 'apply-failed' }]);
-    expect(status.warnings[0]?.message).toContain('192.168.77.255');
+    expect(status.warnings[0]?.message).toMatch(/add route: .*\[EINVAL\]/);
     expect(status.state).toBe('degraded');
     expect(await curl()).toBe(REFUSED);
     expect(await device.must('device', ['ip', 'rule'])).not.toContain('17703');
@@ -118,7 +125,6 @@ describe('a missing part', () => {
     const { uplinks, warnings } = await device.status();
     expect(uplinks.find(({ name }) => name === 'tunnel')).toMatchObject({ device: 'wg9', up: false });
     expect(warnings.map(({ message }) => message).join()).toMatch(/wg9/);
-    device.remove(`${UPLINKS}/tunnel.yaml`);
   });
 
   it('nft is missing: exit code 6 and the package to install', async () => {

@@ -48,9 +48,12 @@ describe('runInGuest()', () => {
     });
   });
 
-  it('runInGuest() ends a guest that takes too long, and shows how far it came', async () => {
-    const failure = await failureOf(sh('echo waiting >/dev/console; sleep 1000', 12_000));
-    expect(failure).toMatchObject({ code: 'timed-out', message: expect.stringMatching(/12000 ms[\s\S]*\| waiting/) });
+  it('runInGuest() ends a guest that takes too long, and shows what there is', async () => {
+    const failure = await failureOf(sh('sleep 1000', 8000));
+    expect(failure).toMatchObject({
+      code: 'timed-out',
+      message: expect.stringMatching(/8000 ms\n {2}end of the guest's/),
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 /** One nftables table in memory, with the refusals that the kernel has for each command. */
 
 import { constants } from 'node:os';
-import type { NftCommand } from '../../plan/nft/command.ts';
+import type { ObjectCommand } from '../../plan/nft/command.ts';
 import type {
   Chain,
   Interval,
@@ -69,7 +69,7 @@ export class FakeTable {
     return copy;
   }
 
-  run(command: Exclude<NftCommand, { readonly kind: 'replace table' | 'delete table' }>): void {
+  run(command: ObjectCommand): void {
     switch (command.kind) {
       case 'add chain':
         this.addChain(command.chain);

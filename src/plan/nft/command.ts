@@ -4,10 +4,15 @@
  */
 import type { Chain, MapElement, NftMap, NftSet, Rule, Ruleset, SetElement } from './ruleset.ts';
 
-export type NftCommand =
+export type NftCommand = TableCommand | ObjectCommand;
+
+export type TableCommand =
   /** Whatever the table was, it is now this. Elements of cgroup maps are left out. */
   | { readonly kind: 'replace table'; readonly ruleset: Ruleset }
-  | { readonly kind: 'delete table'; readonly table: string }
+  | { readonly kind: 'delete table'; readonly table: string };
+
+/** On objects of our one table. */
+export type ObjectCommand =
   | { readonly kind: 'add chain'; readonly chain: Chain }
   | { readonly kind: 'flush chain'; readonly chain: string }
   | { readonly kind: 'delete chain'; readonly chain: string }

@@ -1,0 +1,53 @@
+/*
+ * connect HOST PORT COUNT UID: the time of each connect(2) of COUNT connections, one after the other, as UID.
+ * Prints one line of JSON, times in microseconds. Connections end by a reset, so that no port stays in TIME-WAIT.
+ */
+#include "load.h"
+
+/* The first ones find caches cold. */
+#define WARM_UP 50
+
+static int ascending(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+static int64_t connect_once(const struct sockaddr_in *address) {
+  struct linger reset = {.l_onoff = 1, .l_linger = 0};
+  int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connection < 0) fail("socket");
+  setsockopt(connection, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  int64_t start = monotonic_ns();
+  int refused = connect(connection, (const struct sockaddr *)address, sizeof *address);
+  int64_t taken = monotonic_ns() - start;
+  close(connection);
+  return refused < 0 ? -1 : taken;
+}
+
+int main(int count, char **words) {
+  if (count != 5) {
+    fputs("usage: connect HOST PORT COUNT UID\n", stderr);
+    return 2;
+  }
+  struct sockaddr_in address = endpoint(words[1], words[2]);
+  long wanted = number(words[3], 1, 1000000), failed = 0, measured = 0;
+  int64_t *times = calloc((size_t)wanted, sizeof *times);
+  if (times == NULL) fail("calloc");
+  become(words[4]);
+  for (int i = 0; i < WARM_UP; i++) connect_once(&address);
+  for (long i = 0; i < wanted; i++) {
+    int64_t taken = connect_once(&address);
+    if (taken < 0)
+      failed++;
+    else
+      times[measured++] = taken;
+  }
+  if (measured == 0) {
+    fputs("no connection was made\n", stderr);
+    return 1;
+  }
+  qsort(times, (size_t)measured, sizeof *times, ascending);
+  printf("{\"count\":%ld,\"failed\":%ld,\"p50Us\":%.2f,\"p90Us\":%.2f,\"p99Us\":%.2f}\n", measured, failed,
+         times[measured / 2] / 1e3, times[measured * 9 / 10] / 1e3, times[measured * 99 / 100] / 1e3);
+  return 0;
+}

@@ -1,0 +1,111 @@
+/** Writes the files that a daemon under load lives by: policies of many shapes, and those of the load programs. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CONNECT_PORT, SERVER_ADDRESS, SERVER_NETWORK, STREAM_PORT, UPLINKS } from './bench-world.ts';
+
+/** Applications differ in who they are far more than in what they may do. */
+export const RULE_SHAPES = 50;
+
+/** The users that the load programs run as; each is an application. */
+export const LOAD_USER = {
+  plain: 10_001,
+  /** By the uplink that the system's route takes anyway: marked and looked up again. */
+  via: 10_002,
+  /** By the other uplink: re-routed after its source was chosen, so masqueraded too. */
+  viaOther: 10_003,
+  /** Whose policy changes. */
+  changing: 10_004,
+} as const;
+const FIRST_FILLER_USER = 20_000;
+
+export interface PolicyRootOptions {
+  /** Applications in all; those of LOAD_USER are among them. */
+  readonly apps: number;
+  /** A program that one more policy names: no flow's owner can be told by the kernel alone then. */
+  readonly executable?: string;
+}
+
+/** `rootDir` is what `pointsman up --root` gets. */
+export async function writePolicyRoot(rootDir: string, { apps, executable }: PolicyRootOptions): Promise<void> {
+  const uplinksDir = join(rootDir, 'etc/pointsman/uplinks');
+  await mkdir(uplinksDir, { recursive: true });
+  await mkdir(join(rootDir, 'etc/pointsman/policies'), { recursive: true });
+  for (const { name, type } of UPLINKS) {
+    await writeFile(
+      join(uplinksDir, `${name}.yaml`),
+      `pointsman: 1\nuplink: ${name}\ndevice: ${name}\ntype: ${type}\n`,
+    );
+  }
+  const policies = loadPolicies(executable);
+  for (const [app, text] of policies) await writeFile(policyPath(rootDir, app), text);
+  for (let i = 0; i < apps - policies.size; i += 1) {
+    const app = `org.example.App${i}`;
+    await writeFile(policyPath(rootDir, app), policy(app, `user: ${FIRST_FILLER_USER + i}`, shape(i)));
+  }
+}
+
+/** The policy of `LOAD_USER.changing`; a new file in the place of the old one. */
+export async function writeChangingPolicy(rootDir: string, verb: 'allow' | 'deny'): Promise<void> {
+  await writeFile(policyPath(rootDir, CHANGING_APP), changingPolicy(verb));
+}
+
+const CHANGING_APP = 'org.example.Changing';
+
+function policyPath(rootDir: string, app: string): string {
+  return join(rootDir, 'etc/pointsman/policies', `${app}.yaml`);
+}
+
+function loadPolicies(executable: string | undefined): ReadonlyMap<string, string> {
+  const [main, second] = UPLINKS;
+  const via = (type: string): string => `via: { require: { type: ${type} }, else: block }`;
+  return new Map([
+    ['org.example.Plain', policy('org.example.Plain', `user: ${LOAD_USER.plain}`, loadRules())],
+    ['org.example.Via', policy('org.example.Via', `user: ${LOAD_USER.via}`, loadRules(via(main.type)))],
+    ['org.example.Other', policy('org.example.Other', `user: ${LOAD_USER.viaOther}`, loadRules(via(second.type)))],
+    [CHANGING_APP, changingPolicy('deny')],
+    ...(executable === undefined
+      ? []
+      : [['org.example.Program', policy('org.example.Program', `exec: ${executable}`, loadRules())] as const]),
+  ]);
+}
+
+const changingPolicy = (verb: 'allow' | 'deny'): string =>
+  policy(CHANGING_APP, `user: ${LOAD_USER.changing}`, ['rules:', `  - { to: "${SERVER_ADDRESS}", do: ${verb} }`]);
+
+function policy(app: string, match: string, rest: readonly string[]): string {
+  return ['pointsman: 1', `app: ${app}`, 'match:', `  - ${match}`, ...rest, ''].join('\n');
+}
+
+/** Two rules are passed before the one that allows the load. */
+function loadRules(via?: string): string[] {
+  return [
+    ...(via === undefined ? [] : [via]),
+    'rules:',
+    '  - to: ["192.0.2.25:993", "192.0.2.26:465"]',
+    '    do: allow',
+    '  - to: lan',
+    '    do: deny',
+    `  - to: ["${SERVER_NETWORK}:${CONNECT_PORT}-${STREAM_PORT}"]`,
+    '    do: allow',
+    'otherwise: deny',
+  ];
+}
+
+/** What people write: some servers of one's own, the local network or not, the web or not, an uplink or any. */
+function shape(app: number): string[] {
+  const i = app % RULE_SHAPES;
+  const servers = [`192.0.2.${i}:993`, `198.51.100.${i}:465`, `"[2001:db8:${i}::1]:443"`].slice(0, 1 + (i % 3));
+  const via = i % 5 === 0 ? ['    via: { avoid: { metered: true }, else: any }'] : [];
+  return [
+    'rules:',
+    `  - to: [${servers.map((server) => (server.startsWith('"') ? server : `"${server}"`)).join(', ')}]`,
+    '    do: allow',
+    ...via,
+    '  - to: lan',
+    `    do: ${i % 2 === 0 ? 'deny' : 'allow'}`,
+    ...(i % 4 === 0 ? [`  - to: ["10.${i}.0.0/16", "*:53"]`, '    do: drop'] : []),
+    '  - to: ["*:80", "*:443"]',
+    '    do: allow',
+    `otherwise: ${i % 3 === 0 ? 'allow' : 'deny'}`,
+  ];
+}

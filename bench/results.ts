@@ -1,0 +1,126 @@
+/** What a run found out, as plain data, and what had to be reached. */
+import type { ConnectResult } from './measure-connect.ts';
+import type { ChangeResult, ColdResult } from './measure-scale.ts';
+import type { ThroughputResult } from './measure-throughput.ts';
+
+/** The states of the kernel that are compared. */
+export const STATE = {
+  none: 'no rules',
+  conntrack: 'conntrack alone',
+  kernel: 'kernel-decided',
+  via: 'kernel-decided, via the uplink of the route',
+  viaOther: 'kernel-decided, via another uplink',
+  many: 'kernel-decided, many applications',
+  slowPath: 'slow path',
+  acceptAll: 'C accept-all queue loop',
+} as const;
+
+export interface Environment {
+  readonly date: string;
+  readonly version: string;
+  readonly kernel: string;
+  readonly processors: number;
+  readonly processor: string;
+  readonly node: string;
+  readonly queue: 'nft' | 'xtables';
+  readonly command: string;
+}
+
+export interface BenchResults {
+  readonly environment: Environment;
+  readonly quick: boolean;
+  /** Applications of the state `many`. */
+  readonly manyApps: number;
+  readonly rounds: number;
+  readonly connections: number;
+  readonly connect: readonly ConnectResult[];
+  readonly throughput: readonly ThroughputResult[];
+  readonly cold: readonly ColdResult[];
+  readonly change: ChangeResult;
+}
+
+export interface Target {
+  readonly what: string;
+  readonly target: string;
+  readonly found: string;
+  readonly met: boolean;
+}
+
+const MOST_CONNECT_RATIO = 1.15;
+const LEAST_THROUGHPUT_RATIO = 0.97;
+const MOST_MANY_RATIO = 1.1;
+const MOST_COLD_MS = 5000;
+const MOST_CHANGE_MS = 100;
+const MOST_RESIDENT_BYTES = 100e6;
+const MEMORY_APPS = 1000;
+
+/** The project's promises, as far as this run can tell. */
+export function targetsOf({ connect, throughput, cold, change, manyApps }: BenchResults): Target[] {
+  const found = (name: string): ConnectResult | undefined => connect.find((result) => result.name === name);
+  const [few, many] = [found(STATE.kernel), found(STATE.many)];
+  const connectTargets = [STATE.kernel, STATE.via, STATE.viaOther].flatMap((name) => {
+    const ratio = found(name)?.p50Ratio;
+    return ratio === undefined
+      ? []
+      : [atMost(`connect p50, ${name}, to ${STATE.conntrack}`, ratio, MOST_CONNECT_RATIO, times)];
+  });
+  const manyTarget =
+    few === undefined || many === undefined
+      ? []
+      : [atMost(`connect p50, ${manyApps} applications to 10`, many.p50Us / few.p50Us, MOST_MANY_RATIO, times)];
+  const throughputTargets = throughput
+    .filter(({ name }) => name !== STATE.conntrack)
+    .map(({ name, ratio }) =>
+      atLeast(`throughput, ${name}, to ${STATE.conntrack}`, ratio, LEAST_THROUGHPUT_RATIO, times),
+    );
+  const largest = cold.at(-1);
+  const memory = cold.find(({ apps }) => apps === MEMORY_APPS);
+  return [
+    ...connectTargets,
+    ...manyTarget,
+    ...throughputTargets,
+    ...(largest === undefined
+      ? []
+      : [
+          atMost(
+            `${largest.apps} applications in force from cold`,
+            largest.untilEnforcingMs,
+            MOST_COLD_MS,
+            milliseconds,
+          ),
+        ]),
+    atMost(`one changed file of ${change.apps} live, median`, change.medianMs, MOST_CHANGE_MS, milliseconds),
+    ...(memory === undefined
+      ? []
+      : [
+          atMost(
+            `memory of the daemon, ${MEMORY_APPS} applications`,
+            memory.residentBytes,
+            MOST_RESIDENT_BYTES,
+            megabytes,
+          ),
+        ]),
+  ];
+}
+
+type Format = (value: number) => string;
+
+export const times: Format = (value) => `${value.toFixed(2)}x`;
+export const milliseconds: Format = (value) => `${value.toFixed(0)} ms`;
+export const microseconds: Format = (value) => value.toFixed(1);
+export const megabytes: Format = (value) => `${(value / 1e6).toFixed(0)} MB`;
+export const gigabits: Format = (value) => (value / 1e9).toFixed(1);
+
+const atMost = (what: string, value: number, limit: number, format: Format): Target => ({
+  what,
+  target: `at most ${format(limit)}`,
+  found: format(value),
+  met: value <= limit,
+});
+
+const atLeast = (what: string, value: number, limit: number, format: Format): Target => ({
+  what,
+  target: `at least ${format(limit)}`,
+  found: format(value),
+  met: value >= limit,
+});

@@ -1,0 +1,160 @@
+/** `npm run bench`: all measurements in one run. Results go to standard output, progress to standard error. */
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { acceptAllQueue, conntrackAlone, queueKind } from './baselines.ts';
+import { BenchWorld, CONNECT_PORT, removeWorlds, STREAM_PORT } from './bench-world.ts';
+import { compileLoadPrograms } from './load-programs.ts';
+import { type ConnectState, measureConnect } from './measure-connect.ts';
+import { type Bed, measureChange, measureCold, startOn } from './measure-scale.ts';
+import { measureThroughput } from './measure-throughput.ts';
+import { LOAD_USER } from './policy-root.ts';
+import { reportMarkdown, reportText } from './report.ts';
+import { type BenchResults, type Environment, STATE } from './results.ts';
+import { removeScratch } from './scratch.ts';
+
+const RESULTS_PATH = fileURLToPath(new URL('../../bench/results.md', import.meta.url));
+const MANIFEST_PATH = fileURLToPath(new URL('../../package.json', import.meta.url));
+const USAGE = `usage: npm run bench -- [--quick] [--json] [--write]
+  --quick   below 90 seconds; numbers too rough to rely on
+  --json    results as JSON instead of tables
+  --write   rewrites bench/results.md too
+`;
+/** Nothing here takes so long; whatever hangs is ended. */
+const MOST_MINUTES = 10;
+
+const FULL = {
+  connect: { rounds: 15, connections: 2000 },
+  throughput: { rounds: 15, durationMs: 400 },
+  cold: [
+    { apps: 10, repetitions: 3 },
+    { apps: 1000, repetitions: 3 },
+    { apps: 10_000, repetitions: 3 },
+  ],
+  manyApps: 10_000,
+  changes: 15,
+} as const;
+
+const QUICK = {
+  connect: { rounds: 3, connections: 300 },
+  throughput: { rounds: 2, durationMs: 200 },
+  cold: [
+    { apps: 10, repetitions: 1 },
+    { apps: 1000, repetitions: 1 },
+  ],
+  manyApps: 1000,
+  changes: 4,
+} as const;
+
+type Extent = typeof FULL | typeof QUICK;
+type Progress = (text: string) => void;
+
+async function measure(extent: Extent, environment: Environment, progress: Progress): Promise<BenchResults> {
+  await removeAll((pid) => !existsSync(`/proc/${pid}`));
+  progress('compiling the load');
+  await using programs = await compileLoadPrograms();
+  await using world = await BenchWorld.make();
+  const bed: Bed = { world, programs };
+  await world.start(world.server, [programs.acceptClose, `${CONNECT_PORT}`]);
+  await world.start(world.server, [programs.stream, 'sink', `${STREAM_PORT}`]);
+  const compared = await compare(bed, extent, progress);
+  const cold: BenchResults['cold'][number][] = [];
+  for (const size of extent.cold) {
+    progress(`${size.apps} applications from cold`);
+    cold.push(await measureCold(bed, size));
+  }
+  const { manyApps, connect } = extent;
+  return { environment, quick: extent === QUICK, manyApps, ...connect, ...compared, cold };
+}
+
+/** All states stand side by side, and the load goes round. */
+async function compare(
+  bed: Bed,
+  extent: Extent,
+  progress: Progress,
+): Promise<Pick<BenchResults, 'connect' | 'throughput' | 'change'>> {
+  const { world, programs } = bed;
+  const { manyApps, changes } = extent;
+  progress('starting the daemons');
+  const none = await world.addClient('none');
+  const conntrack = await conntrackAlone(world);
+  const acceptAll = await acceptAllQueue(world, programs.acceptAll);
+  await using few = await startOn(bed, 'few', { apps: 10 });
+  await using many = await startOn(bed, 'many', { apps: manyApps });
+  await using slow = await startOn(bed, 'slow', { apps: 10, executable: programs.connect });
+  const { plain, via, viaOther } = LOAD_USER;
+  const streams: readonly ConnectState[] = [
+    { name: STATE.conntrack, client: conntrack, uid: plain },
+    { name: STATE.kernel, client: few.client, uid: plain },
+    { name: STATE.via, client: few.client, uid: via },
+    { name: STATE.viaOther, client: few.client, uid: viaOther },
+  ];
+  const states: readonly ConnectState[] = [
+    { name: STATE.none, client: none, uid: plain },
+    ...streams,
+    { name: STATE.many, client: many.client, uid: plain },
+    { name: STATE.slowPath, client: slow.client, uid: plain },
+    { name: STATE.acceptAll, client: acceptAll, uid: plain },
+  ];
+  progress('connecting');
+  const baseline = STATE.conntrack;
+  const connect = await measureConnect(states, { program: programs.connect, baseline, ...extent.connect });
+  progress('streaming');
+  const throughput = await measureThroughput(streams, { program: programs.stream, baseline, ...extent.throughput });
+  progress(`changing one file of ${manyApps}`);
+  const change = await measureChange(many, { programs, apps: manyApps, changes });
+  return { connect, throughput, change };
+}
+
+async function environmentOf(): Promise<Environment> {
+  const { version } = JSON.parse(await readFile(MANIFEST_PATH, 'utf8')) as { readonly version: string };
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    version,
+    kernel: os.release(),
+    processors: os.cpus().length,
+    processor: os.cpus()[0]?.model.trim() || 'unknown processor',
+    node: process.versions.node,
+    queue: await queueKind(),
+    command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
+  };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, write: { type: 'boolean' } },
+  });
+  if (process.getuid?.() !== 0) throw new Error('it makes network namespaces, so it needs root');
+  const startedMs = Date.now();
+  const results = await measure(values.quick === true ? QUICK : FULL, await environmentOf(), (text) => {
+    process.stderr.write(`${((Date.now() - startedMs) / 1000).toFixed(0).padStart(4)} s  ${text}\n`);
+  });
+  process.stdout.write(values.json === true ? `${JSON.stringify(results, null, 2)}\n` : reportText(results));
+  if (values.write === true) await writeFile(RESULTS_PATH, reportMarkdown(results));
+}
+
+async function removeAll(isOver: (pid: number) => boolean): Promise<void> {
+  await removeWorlds(isOver);
+  await removeScratch(isOver);
+}
+
+async function giveUp(because: string): Promise<never> {
+  process.stderr.write(`bench: ${because}\n`);
+  await removeAll((pid) => pid === process.pid);
+  process.exit(1);
+}
+
+const limit = setTimeout(() => void giveUp(`not done after ${MOST_MINUTES} minutes`), MOST_MINUTES * 60_000);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void giveUp(signal));
+try {
+  await main();
+} catch (error) {
+  const isUsage = error instanceof TypeError && 'code' in error;
+  process.stderr.write(
+    isUsage ? `${error.message}\n${USAGE}` : `bench: ${error instanceof Error ? error.message : error}\n`,
+  );
+  process.exitCode = isUsage ? 2 : 1;
+}
+clearTimeout(limit);
