@@ -9,6 +9,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
+            'bench/**/*.test.ts',
             'src/**/*.test.ts',
             'test/cases/**/*.test.ts',
             'test/gates/**/*.test.ts',

@@ -12,6 +12,7 @@ const TIMEOUT_MS = 420_000;
 const GUEST_FILES = [
   { file: 'test/vm/guest/daemon.guest.ts', tests: 15 },
   { file: 'test/vm/guest/kernel-facts.guest.ts', tests: 3 },
+  { file: 'test/vm/guest/golden-rulesets.guest.ts', tests: 8 },
   { file: 'test/vm/guest/cgroup-map.guest.ts', tests: 1 },
   { file: 'test/netns/kernel-contract.test.ts', tests: 40 },
 ] as const;
