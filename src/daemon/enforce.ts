@@ -76,6 +76,8 @@ export class Enforcement {
   #isStopped = false;
   #retry: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
+  /** What the kernel did not take in the last round. */
+  #refused: { readonly compilation: Compilation; readonly outcome: ApplyReport } | undefined;
 
   constructor(parts: EnforceParts) {
     this.#parts = parts;
@@ -116,7 +118,8 @@ export class Enforcement {
 
   /** Another round after a while; each one that fails doubles it. */
   retryLater(): void {
-    this.#retry ??= setTimeout(() => {
+    if (this.#retry !== undefined) return;
+    this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.request({ kind: 'retry' });
     }, this.#retryMs);
@@ -151,8 +154,13 @@ export class Enforcement {
     try {
       this.#load(pending);
       const wanted = this.#want();
-      this.#publishBefore(wanted);
+      const refused = this.#refused?.compilation === wanted.compilation ? this.#refused.outcome : undefined;
+      // Routes that were put back are news of the network as well: they must not lead to the next try at once.
+      if (refused !== undefined && isOnlyOfTheNetwork(pending))
+        return { ...head, ...this.#unchanged(), outcome: refused };
+      if (refused === undefined) this.#publishBefore(wanted);
       const outcome = await this.#apply(wanted);
+      this.#refused = outcome.ok ? undefined : { compilation: wanted.compilation, outcome };
       if (!outcome.ok) return { ...head, ...this.#unchanged(), outcome };
       this.#inForce = { ...wanted, generation: outcome.generation };
       this.#retryMs = FIRST_RETRY_MS;
@@ -257,6 +265,8 @@ export class Enforcement {
     });
   }
 }
+
+const isOnlyOfTheNetwork = ({ kinds }: Pending): boolean => kinds.size === 1 && kinds.has('network');
 
 /** At start nothing is known of what a predecessor decided by: everything counts as changed. */
 function changedBetween(before: PolicySet | undefined, after: PolicySet): ReadonlySet<string> | 'everyone' {

@@ -9,6 +9,7 @@ export const HEALTH_CODES = [
   'files-not-watched',
   'names-not-resolved',
   'numbers-exhausted',
+  'uplink-missing',
   'rolled-back',
   'foreign-mark',
   'panic-closed',

@@ -17,7 +17,7 @@ export async function slowFacts(
   inForce: InForce | undefined,
 ): Promise<readonly Finding[]> {
   try {
-    return [await panic(kernel, panicTable), foreignMarks(kernel), names(failures), numbers(inForce)];
+    return [await panic(kernel, panicTable), foreignMarks(kernel), names(failures), numbers(inForce), devices(inForce)];
   } catch (error) {
     // Ignoring it: the next look comes, and enforcement itself reports what it cannot read.
     if (error instanceof KernelError) return [];
@@ -52,4 +52,13 @@ function numbers(inForce: InForce | undefined): Finding {
   if (without.length === 0) return ['numbers-exhausted', undefined];
   const message = `there are no numbers left in the marks for ${without.slice(0, SHOWN_NAMES).join(', ')}`;
   return ['numbers-exhausted', { message, hint: 'remove policies or uplinks that are not needed' }];
+}
+
+function devices(inForce: InForce | undefined): Finding {
+  const uplinks = inForce?.machine.facts.uplinks ?? [];
+  const missing = uplinks.filter(({ deviceIndex }) => deviceIndex === undefined);
+  if (missing.length === 0) return ['uplink-missing', undefined];
+  const shown = missing.map(({ name, device }) => `${name} (${device})`).join(', ');
+  const message = `uplinks whose network device is missing: ${shown}`;
+  return ['uplink-missing', { message, hint: 'what requires them is refused; is the name of the device right?' }];
 }

@@ -106,9 +106,20 @@ const report = (prefix: string): readonly Rule[] => [
   rule({ kind: 'log', group: LOG_GROUP, prefix, perSecond: LOG_PER_SECOND }),
 ];
 
+/**
+ * A connect() is still busy with its socket when the kernel refuses its first packet, and ICMPv6 errors are then put aside
+ * until the next one, a second later; a reset is not. Only for that packet: what is established outlives the loss of an uplink.
+ */
+const refuseConnect6: Rule = rule(
+  is({ kind: 'meta nfproto' }, 'ipv6'),
+  is({ kind: 'meta l4proto' }, IPPROTO_TCP),
+  is({ kind: 'tcp flags' }, 'syn'),
+  { kind: 'reject', with: 'tcp reset' },
+);
+
 const refusals: readonly Chain[] = [
   { name: CHAIN.deny, rules: [...report('denied'), rule(goto('refuse'))] },
-  { name: CHAIN.noUplink, rules: [...report('no uplink'), rule(goto('refuse_no_uplink'))] },
+  { name: CHAIN.noUplink, rules: [...report('no uplink'), refuseConnect6, rule(goto('refuse_no_uplink'))] },
   { name: CHAIN.dropped, rules: [...report('dropped'), rule(drop)] },
   {
     name: 'refuse',

@@ -1,6 +1,7 @@
 /**
  * One routing table an uplink, reached by the uplink bits of the mark alone: the number of rules grows with uplinks, never
- * with applications. A table ends in `throw`, so that a packet it cannot route still reaches the hooks and is refused there.
+ * with applications. A packet that a table cannot route goes on to the rules behind it, still reaches the hooks and is refused
+ * there: by a last `throw`, or because nothing fits.
  */
 import type { Family, Prefix } from '../net/address.ts';
 import type { Facts, UplinkState } from '../policy/facts.ts';
@@ -57,15 +58,11 @@ function uplinkRules({ id, up, addresses }: UplinkState): PlannedRule[] {
 function uplinkRoutes(uplink: UplinkState): PlannedRoute[] {
   const { id, up, v4, v6, deviceIndex, onLink, gateways, addresses } = uplink;
   const table = ROUTE_TABLE_BASE + id;
-  const last = FAMILIES.map(
-    (family): PlannedRoute => ({
-      family,
-      table,
-      destination: EVERYWHERE[family],
-      metric: METRIC_THROW,
-      target: { kind: 'throw' },
-    }),
-  );
+  // Not for IPv6: while a gateway does not answer, its route counts as less than any other, this one included (find_match in
+  // net/ipv6/route.c). Nothing would be sent there any more, so that nobody would notice its coming back.
+  const last: PlannedRoute[] = [
+    { family: 4, table, destination: EVERYWHERE[4], metric: METRIC_THROW, target: { kind: 'throw' } },
+  ];
   if (!up || deviceIndex === undefined) return last;
   const connected = onLink.map(
     (destination): PlannedRoute => ({

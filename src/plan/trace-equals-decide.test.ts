@@ -317,9 +317,10 @@ function expected(decision: Decision): {
   }
 }
 
-/** Only TCP can tell a denial from a missing uplink. */
-function refusalOf(cause: 'refused' | 'no-route', { protocol }: Flow): TraceResult['rejectWith'] {
+/** Only TCP can tell a denial from a missing uplink, and of IPv6 not the first packet. */
+function refusalOf(cause: 'refused' | 'no-route', { protocol, source, midstream }: Flow): TraceResult['rejectWith'] {
   if (protocol !== 6) return 'icmpx admin-prohibited';
+  if (source.family === 6 && midstream !== true) return 'tcp reset';
   return cause === 'refused' ? 'tcp reset' : 'icmpx no-route';
 }
 

@@ -1,6 +1,7 @@
 /** Refusals of the kernel, of the disk and of people's files: a named error, the last good state in force, nothing lost. */
-import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { buildProgram, POINTSMAN } from './support/build-program.ts';
 import type { Daemon } from './support/daemon.ts';
@@ -72,6 +73,7 @@ describe('a refusal', () => {
     const script = `#!/bin/sh
 for argument; do [ "$argument" != list ] || exec "${real}" "$@"; done
 if [ -e "${flag}" ]; then
+  echo tried >> "${flag}"
   echo "/dev/stdin:1:1-3: Error: Could not process rule: No buffer space available" >&2
   exit 1
 fi
@@ -90,6 +92,10 @@ exec "${real}" "$@"
     expect(status.state).toBe('degraded');
     expect(await curl()).toBe(REFUSED);
     expect(await device.must('device', ['ip', 'rule'])).not.toContain('17703');
+
+    // What the daemon itself takes back must not lead it to the next try at once.
+    await delay(1000);
+    expect(readFileSync(flag, 'utf8').split('\n').length).toBeLessThan(10);
 
     rmSync(flag);
     await device.untilStatus('the next try', ({ warnings, state }) => warnings.length === 0 && state === 'enforcing');

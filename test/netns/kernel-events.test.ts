@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rule } from '../../src/plan/nft/expressions.ts';
 import { LOG_GROUP, TABLE } from '../../src/plan/reserved.ts';
 import type { KernelEvent } from '../../src/watch/kernel-event.ts';
@@ -9,7 +9,6 @@ import { type NamespaceWorld, openNamespaceWorld } from '../contract/namespace-w
 import { firstPlan } from '../contract/sample-plans.ts';
 import { chain, rulesetOf } from '../contract/sample-ruleset.ts';
 
-const THREAD = new URL('../../dist/watch/kernel-events-thread.js', import.meta.url);
 const ETH_P_IP = 0x0800;
 const LOGGING = rulesetOf({
   chains: [
@@ -41,11 +40,6 @@ class Heard {
   }
 }
 
-// A thread cannot run from TypeScript.
-beforeAll(() => {
-  execFileSync('npx', ['tsc', '-b', 'src/watch'], { cwd: new URL('../..', import.meta.url) });
-});
-
 describe('KernelEvents', () => {
   let world: NamespaceWorld;
   let heard: Heard;
@@ -57,7 +51,6 @@ describe('KernelEvents', () => {
       onExit: (error) => {
         throw error;
       },
-      threadUrl: THREAD,
     });
   beforeEach(async () => {
     world = await openNamespaceWorld();

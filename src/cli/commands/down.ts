@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Status } from '../../api/status.ts';
+import { QUEUE_NUMBER, TABLE } from '../../plan/reserved.ts';
 import { CliError } from '../cli-error.ts';
 import type { DaemonClient } from '../client.ts';
 import { addExamples, type CliContext, clientOf, terminalOf } from '../context.ts';
@@ -17,15 +19,46 @@ export function downCommand(context: CliContext): Command {
     .action(async () => {
       const terminal = terminalOf(context, command);
       const client = clientOf(command);
-      const { pid } = await client.get<Status>('/v1/status');
+      const pid = await pidOrCleanUp(client);
+      if (pid === undefined) {
+        terminal.out('No daemon was running; what a killed one had left in the kernel is removed.\n');
+        return;
+      }
       await client.post('/v1/stop');
       await withProgress(terminal, `waiting for process ${pid} to clean up`, untilGone(client));
       terminal.out('The daemon has stopped; nothing of pointsman is left in the kernel.\n');
     });
   return addExamples(command, [
-    ['sudo pointsman down', 'stop; every program connects as it did before'],
-    ['sudo pointsman panic open', 'the same where the daemon has crashed'],
+    ['sudo pointsman down', 'stop, also after a crash; every program connects as it did before'],
   ]);
+}
+
+/** Undefined where there was no daemon, but what a killed one leaves. */
+async function pidOrCleanUp(client: DaemonClient): Promise<number | undefined> {
+  try {
+    return (await client.get<Status>('/v1/status')).pid;
+  } catch (error) {
+    const mayCleanUp = error instanceof CliError && error.exitCode === EXIT.notRunning && process.geteuid?.() === 0;
+    if (!mayCleanUp || isQueueServed()) throw error;
+    const { LinuxKernel } = await import('../../kernel/linux-kernel.ts');
+    using kernel = LinuxKernel.open();
+    const isLeft = kernel.routing.ownRules().length > 0 || (await kernel.nft.observe(TABLE)) !== undefined;
+    if (!isLeft) throw error;
+    const { removeEverything } = await import('../../apply/cleanup.ts');
+    await removeEverything(kernel);
+    return undefined;
+  }
+}
+
+/** By a daemon with another root in the same network namespace: what there is belongs to it. */
+function isQueueServed(): boolean {
+  try {
+    const served = readFileSync('/proc/net/netfilter/nfnetlink_queue', 'utf8').split('\n');
+    return served.some((line) => line.trim().split(/\s+/)[0] === String(QUEUE_NUMBER));
+  } catch {
+    // Ignoring it: without the file the kernel has no queues at all.
+    return false;
+  }
 }
 
 /** The socket is the last thing that a daemon gives up. */

@@ -1,10 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, Command } from 'commander';
-import { panicClosed, panicOff, panicOpen } from '../../apply/panic.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { CliError } from '../cli-error.ts';
 import { type DaemonClient, openClient } from '../client.ts';
 import { addExamples, type CliContext, socketPathOf, terminalOf } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
+
+const POLL_MS = 50;
+/** In an emergency nobody waits for a daemon that hangs. */
+const DAEMON_TIMEOUT_MS = 5000;
 
 type Panic = 'open' | 'closed' | 'off';
 
@@ -53,6 +57,7 @@ export function panicCommand(context: CliContext): Command {
 }
 
 async function act(what: Panic, kernel: Kernel, daemon: DaemonClient): Promise<void> {
+  const { panicClosed, panicOff, panicOpen } = await import('../../apply/panic.ts');
   switch (what) {
     case 'open':
       await stopDaemon(daemon);
@@ -64,10 +69,15 @@ async function act(what: Panic, kernel: Kernel, daemon: DaemonClient): Promise<v
   }
 }
 
-/** A daemon that still runs would repair what is removed. */
+/** A daemon that still runs would repair what is removed, and two who remove at once get in each other's way. */
 async function stopDaemon(daemon: DaemonClient): Promise<void> {
   try {
     await daemon.post('/v1/stop');
+    const deadlineMs = performance.now() + DAEMON_TIMEOUT_MS;
+    while (performance.now() < deadlineMs) {
+      await daemon.get('/v1/health');
+      await delay(POLL_MS);
+    }
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
   }
