@@ -16,12 +16,15 @@ export interface Libc {
   recv(fd: number, bytes: Uint8Array, length: number, flags: number): number;
   /** `fds` is an array of struct pollfd {int fd; short events; short revents}. */
   poll(fds: Uint8Array, count: number, timeoutMs: number): number;
+  /** The same in a thread of libuv's pool, which it occupies. Its errno is lost. `fds` must not be touched meanwhile. */
+  pollInPool(fds: Uint8Array, count: number, timeoutMs: number, done: (failure: unknown, ready: number) => void): void;
   eventfd(initial: number, flags: number): number;
   open(path: string, flags: number): number;
   read(fd: number, bytes: Uint8Array, length: number): number;
   write(fd: number, bytes: Uint8Array, length: number): number;
   close(fd: number): number;
   setns(fd: number, namespaceType: number): number;
+  memfd_create(name: string, flags: number): number;
 }
 
 const PROTOTYPES = {
@@ -39,14 +42,16 @@ const PROTOTYPES = {
   write: 'long write(int, const void *, size_t)',
   close: 'int close(int)',
   setns: 'int setns(int, int)',
-} as const satisfies Record<Exclude<keyof Libc, 'errno'>, string>;
+  memfd_create: 'int memfd_create(const char *, uint)',
+} as const satisfies Record<Exclude<keyof Libc, 'errno' | 'pollInPool'>, string>;
 
 function bindLibc(): Libc {
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
   // The running program itself: its C library's symbols, whatever that library's file is called (glibc, musl).
   const program = koffi.load(null);
   const functions = Object.entries(PROTOTYPES).map(([name, prototype]) => [name, program.func(prototype)]);
-  return { ...Object.fromEntries(functions), errno: () => koffi.errno() } as Libc;
+  const pollInPool = program.func(PROTOTYPES.poll).async as Libc['pollInPool'];
+  return { ...Object.fromEntries(functions), pollInPool, errno: () => koffi.errno() } as Libc;
 }
 
 /** The bindings; the first call in a thread loads them (about 10 ms). Keep the result where calls are frequent. */

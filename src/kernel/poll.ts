@@ -11,18 +11,43 @@ const POLLIN = 1;
  * poll(2). None after `timeoutMs` (-1: no limit) or where a signal came in between. Blocks the calling thread.
  */
 export function poll(fds: readonly number[], timeoutMs: number): number[] {
+  const descriptors = pollfds(fds);
+  const ready = libc().poll(descriptors, fds.length, timeoutMs);
+  if (ready < 0) {
+    const error = lastKernelError('poll', `${fds.length} descriptors`);
+    if (error.errno === constants.errno.EINTR) return [];
+    throw error;
+  }
+  return readyAmong(fds, descriptors);
+}
+
+/** As `poll`, without blocking: a thread of libuv's pool waits, and is not free for anything else until then. */
+export function pollInPool(fds: readonly number[], timeoutMs: number): Promise<number[]> {
+  const descriptors = pollfds(fds);
+  return new Promise((resolve, reject) => {
+    libc().pollInPool(descriptors, fds.length, timeoutMs, (failure, ready) => {
+      try {
+        if (failure !== null && failure !== undefined) reject(failure);
+        // Asked again where errno is not lost: a signal is no failure.
+        else resolve(ready < 0 ? poll(fds, 0) : readyAmong(fds, descriptors));
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
+
+function pollfds(fds: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(fds.length * POLLFD_SIZE);
   const view = new DataView(bytes.buffer);
   for (const [index, fd] of fds.entries()) {
     view.setInt32(index * POLLFD_SIZE, fd, true);
     view.setInt16(index * POLLFD_SIZE + 4, POLLIN, true);
   }
-  const ready = libc().poll(bytes, fds.length, timeoutMs);
-  if (ready < 0) {
-    const error = lastKernelError('poll', `${fds.length} descriptors`);
-    if (error.errno === constants.errno.EINTR) return [];
-    throw error;
-  }
-  if (ready === 0) return [];
+  return bytes;
+}
+
+function readyAmong(fds: readonly number[], descriptors: Uint8Array): number[] {
+  const view = new DataView(descriptors.buffer);
   return fds.filter((_, index) => view.getInt16(index * POLLFD_SIZE + POLLFD_REVENTS, true) !== 0);
 }

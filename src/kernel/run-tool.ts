@@ -1,8 +1,10 @@
 /** The system's own tools as child processes: never a shell, never the caller's PATH or language. */
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import os from 'node:os';
+import type { Readable } from 'node:stream';
 import { KernelError } from './kernel-error.ts';
+import { MemoryFile } from './memory-file.ts';
 
 const TOOL_DIRS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/local/bin'];
 /** A listing of a table with 100,000 elements has about 20 MB. */
@@ -48,12 +50,21 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Runs a tool to its end; a status other than 0 is a result. Throws KernelError where it cannot be run or hangs. */
+/**
+ * Runs a tool to its end; a status other than 0 is a result. The input is there as a whole before the tool starts: killed
+ * while it fills a pipe, we would leave the tool a shortened text that may be a valid one. Throws KernelError where the tool
+ * cannot be run or hangs.
+ */
 export function runTool(path: string, args: readonly string[], input = ''): Promise<ToolResult> {
   const operation = `run ${path}`;
   const object = args.join(' ');
+  using file = input === '' ? undefined : new MemoryFile('pointsman-input', input);
   return new Promise((resolve, reject) => {
-    const child = spawn(path, args, { env: { LC_ALL: 'C', PATH: TOOL_DIRS.join(':') }, timeout: TOOL_TIMEOUT_MS });
+    const child = spawn(path, args, {
+      env: { LC_ALL: 'C', PATH: TOOL_DIRS.join(':') },
+      stdio: [file?.fd ?? 'ignore', 'pipe', 'pipe'],
+      timeout: TOOL_TIMEOUT_MS,
+    }) as ChildProcessByStdio<null, Readable, Readable>;
     const stdout = collect(child.stdout, () => child.kill('SIGKILL'));
     const stderr = collect(child.stderr, () => child.kill('SIGKILL'));
     child.on('error', (error: NodeJS.ErrnoException) => {
@@ -64,9 +75,6 @@ export function runTool(path: string, args: readonly string[], input = ''): Prom
       if (status !== null) resolve({ status, stdout: stdout(), stderr: stderr() });
       else reject(new KernelError(operation, 0, '', object, `ended by ${signal}: ${stderr().trim() || 'no message'}`));
     });
-    // A tool that refuses its input early closes the pipe; its exit status and message tell the rest.
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
   });
 }
 
