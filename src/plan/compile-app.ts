@@ -1,7 +1,7 @@
 /** One application's policy as a chain. Equal policies of different applications give the same chain, shared by name. */
 import type { EffectivePolicy, EffectiveRule } from '../policy/effective-policy.ts';
 import type { Facts, NameState } from '../policy/facts.ts';
-import { impliedRule } from '../policy/implied-rule.ts';
+import { rulesInForce } from '../policy/implied-rule.ts';
 import { namesLoopback } from '../policy/match-destination.ts';
 import type { Destination, SystemDefault, Verb, Via } from '../policy/model.ts';
 import { type CompiledDestinations, compileDestinations } from './compile-destinations.ts';
@@ -106,9 +106,10 @@ export function compileApp(
   const rules: Rule[] = [];
   if (policy.blocked !== undefined) rules.push(rule(goto(CHAIN.deny)));
   else {
-    const implied = impliedRule(policy, facts.resolvers);
-    for (const { to, do: verb, via: own } of implied === undefined ? policy.rules : [implied, ...policy.rules])
+    for (const { rule: one } of rulesInForce(policy, facts.resolvers)) {
+      const { to, do: verb, via: own } = one;
       rules.push(...builder.rules(to, builder.target(verb, own ?? via), facts, nowMs));
+    }
     const { do: verb } = policy.otherwise?.value ?? systemDefault.otherwise;
     rules.push(
       rule(goto(builder.target(verb, via ?? (policy.otherwise === undefined ? systemDefault.via : undefined)))),

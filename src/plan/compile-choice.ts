@@ -9,9 +9,9 @@ import { CHAIN } from './compile-app.ts';
 import { goto, inSet, is, rule } from './nft/expressions.ts';
 import type { Chain, Rule } from './nft/ruleset.ts';
 
-/** Sets of directly connected networks. */
-export const ON_LINK4 = 'on_link4';
-export const ON_LINK6 = 'on_link6';
+/** Sets of destinations for which no uplink is involved: `policy/local-networks.ts`. */
+export const LOCAL4 = 'local4';
+export const LOCAL6 = 'local6';
 
 export const acceptVia = (id: number): string => `accept_via_${id}`;
 
@@ -28,9 +28,9 @@ function target(way: UplinkChoice['way']): string {
   }
 }
 
-const onLink: readonly Rule[] = [
-  rule(inSet(ON_LINK4, { kind: 'ip daddr' }), goto(CHAIN.acceptLocal)),
-  rule(inSet(ON_LINK6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
+const local: readonly Rule[] = [
+  rule(inSet(LOCAL4, { kind: 'ip daddr' }), goto(CHAIN.acceptLocal)),
+  rule(inSet(LOCAL6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
 ];
 
 export function compileChoice(name: string, via: Via, policySet: PolicySet, facts: Facts): Chain {
@@ -38,5 +38,5 @@ export function compileChoice(name: string, via: Via, policySet: PolicySet, fact
   const v4 = choose(4);
   const v6 = choose(6);
   const last = v4 === v6 ? [rule(goto(v4))] : [rule(is({ kind: 'meta nfproto' }, 'ipv4'), goto(v4)), rule(goto(v6))];
-  return { name, rules: [...onLink, ...last] };
+  return { name, rules: [...local, ...last] };
 }

@@ -7,9 +7,10 @@ import { type Address, type Prefix, prefixRange } from '../net/address.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
 import type { Facts } from '../policy/facts.ts';
-import type { SystemDefault, Via } from '../policy/model.ts';
+import { localNetworks } from '../policy/local-networks.ts';
+import type { SystemDefault, Verb, Via } from '../policy/model.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
-import { compileChoice, ON_LINK4, ON_LINK6 } from './compile-choice.ts';
+import { compileChoice, LOCAL4, LOCAL6 } from './compile-choice.ts';
 import { compileIdentity, type IdentityInput, kernelTells } from './compile-identity.ts';
 import { compileUplinks } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
@@ -157,15 +158,19 @@ const acceptances: readonly Chain[] = [
   },
 ];
 
-/** The one place from which flows go to user space. Without a conntrack entry there is nowhere to keep an answer. */
-function askChain(queue: 'nft' | 'xtables', whenAway: SystemDefault['whenAway']): Chain {
+/** Without a conntrack entry there is nowhere to keep an answer: nobody is asked, and the owner counts as unknown. */
+const UNTRACKED: Record<Verb, string> = { allow: CHAIN.acceptSystem, deny: CHAIN.deny, drop: CHAIN.dropped };
+
+/** The one place from which flows go to user space. */
+function askChain(queue: 'nft' | 'xtables', { whenAway, unknown: { do: unknown } }: SystemDefault): Chain {
   const open = whenAway === 'open';
-  const untracked = rule(is({ kind: 'ct state' }, 'invalid', 'untracked'), open ? accept : drop);
+  const invalid = rule(is({ kind: 'ct state' }, 'invalid'), open ? accept : drop);
+  const untracked = rule(is({ kind: 'ct state' }, 'untracked'), goto(UNTRACKED[unknown]));
   const hold: readonly Rule[] =
     queue === 'nft'
       ? [rule({ kind: 'queue', number: QUEUE_NUMBER, bypass: open })]
       : [rule(setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, (MARK_OURS | CODE_QUEUE) >>> 0)), rule(accept)];
-  return { name: CHAIN.ask, rules: [untracked, ...hold] };
+  return { name: CHAIN.ask, rules: [invalid, untracked, ...hold] };
 }
 
 /** The packet mark of a verdict goes into the conntrack mark; the bits of others stay in both. */
@@ -263,10 +268,13 @@ function identifyChains(input: NftInput, anyLoopback: boolean): { chains: Chain[
 const ranges = (prefixes: readonly Prefix[], family: Address['family']) =>
   addressElements(prefixes.filter(({ address }) => address.family === family).map(prefixRange));
 
-const onLinkSets = (facts: Facts): NftSet[] => [
-  { name: ON_LINK4, key: ['ipv4_addr'], flags: ['interval'], elements: ranges(facts.onLink, 4) },
-  { name: ON_LINK6, key: ['ipv6_addr'], flags: ['interval'], elements: ranges(facts.onLink, 6) },
-];
+function localSets(facts: Facts): NftSet[] {
+  const local = localNetworks(facts.onLink);
+  return [
+    { name: LOCAL4, key: ['ipv4_addr'], flags: ['interval'], elements: ranges(local, 4) },
+    { name: LOCAL6, key: ['ipv6_addr'], flags: ['interval'], elements: ranges(local, 6) },
+  ];
+}
 
 const byName = <T extends { readonly name: string }>(items: readonly T[]): Map<string, T> =>
   new Map(items.map((item) => [item.name, item]));
@@ -295,7 +303,7 @@ export function compileNft(input: NftInput): Ruleset {
   const chains: Chain[] = [
     ...refusals,
     ...acceptances,
-    askChain(host.queue, policySet.systemDefault.whenAway),
+    askChain(host.queue, policySet.systemDefault),
     ...uplinks.chains,
     ...[...choices].map(([name, via]) => compileChoice(name, via, policySet, facts)),
     ...parts.flatMap((part) => (part.loopback === undefined ? [part.chain] : [part.chain, part.loopback])),
@@ -317,7 +325,7 @@ export function compileNft(input: NftInput): Ruleset {
   ];
   return {
     table: TABLE,
-    sets: byName([...onLinkSets(facts), ...parts.flatMap(({ sets }) => sets)]),
+    sets: byName([...localSets(facts), ...uplinks.sets, ...parts.flatMap(({ sets }) => sets)]),
     maps: byName([
       { name: 'way_of_flow', key: 'mark', data: 'verdict', elements: ways },
       verdict.map,

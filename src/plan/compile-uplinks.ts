@@ -1,14 +1,17 @@
 /** The chains that put a decided flow on its way, keep it there, and give it a source address that fits. */
-import type { Address } from '../net/address.ts';
+import { type Address, prefixRange } from '../net/address.ts';
 import type { UplinkState } from '../policy/facts.ts';
+import { localNetworks } from '../policy/local-networks.ts';
 import { CHAIN } from './compile-app.ts';
 import { acceptVia } from './compile-choice.ts';
-import { accept, drop, goto, is, isNot, rule, setBits } from './nft/expressions.ts';
-import type { Chain, Expression, MapElement, NftMap, Rule } from './nft/ruleset.ts';
-import { MARK_WAY, wayMark } from './reserved.ts';
+import { addressElements } from './nft/elements.ts';
+import { accept, drop, goto, inSet, is, isNot, rule, setBits } from './nft/expressions.ts';
+import type { Chain, Expression, MapElement, NftMap, NftSet, Rule } from './nft/ruleset.ts';
+import { MARK_WAY, UPLINK_LOCAL, wayMark } from './reserved.ts';
 
 const via = (id: number): string => `via_${id}`;
 const guard = (id: number): string => `guard_${id}`;
+const GUARD_LOCAL = 'guard_local';
 const masquerade = (id: number): string => `masquerade_${id}`;
 
 /** Remembers the way in the conntrack mark and takes it. */
@@ -39,6 +42,35 @@ const sourceRule = (family: 4 | 6, addresses: readonly Address[]): Rule => {
   return rule(foreign, { kind: 'masquerade' });
 };
 
+/**
+ * A socket bound to an uplink's device takes a destination for on-link that is not (ip_route_output_key_hash_rcu in
+ * net/ipv4/route.c): what is marked as local leaves by an uplink only to that uplink's own networks.
+ */
+function localGuardChains(uplinks: readonly UplinkState[]): { chains: Chain[]; sets: NftSet[] } {
+  const own = uplinks.map(({ id, onLink }) => ({ id, prefixes: localNetworks(onLink) }));
+  const setOf = (family: 4 | 6, { id, prefixes }: (typeof own)[number]): NftSet => ({
+    name: `local${family}_of_${id}`,
+    key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'],
+    flags: ['interval'],
+    elements: addressElements(prefixes.filter(({ address }) => address.family === family).map(prefixRange)),
+  });
+  const perUplink = own.map(
+    ({ id }): Chain => ({
+      name: `guard_local_${id}`,
+      rules: [
+        rule(inSet(`local4_of_${id}`, { kind: 'ip daddr' }), accept),
+        rule(inSet(`local6_of_${id}`, { kind: 'ip6 daddr' }), accept),
+        rule({ kind: 'counter' }, drop),
+      ],
+    }),
+  );
+  const dispatch: Chain = {
+    name: GUARD_LOCAL,
+    rules: uplinks.map(({ id, device }) => rule(is({ kind: 'meta oifname' }, device), goto(`guard_local_${id}`))),
+  };
+  return { chains: [...perUplink, dispatch], sets: own.flatMap((one) => [setOf(4, one), setOf(6, one)]) };
+}
+
 /** Only flows whose source was chosen before they were re-routed need it. */
 function masqueradeChain({ id, addresses }: UplinkState): Chain {
   return { name: masquerade(id), rules: [sourceRule(4, addresses), sourceRule(6, addresses)] };
@@ -51,6 +83,7 @@ const byWay = (uplinks: readonly UplinkState[], chain: (id: number) => string): 
   }));
 
 export interface CompiledUplinks {
+  readonly sets: readonly NftSet[];
   readonly chains: readonly Chain[];
   /** Way of a decided flow -> the chain that takes it; further ways are the caller's. */
   readonly decided: readonly MapElement[];
@@ -59,15 +92,24 @@ export interface CompiledUplinks {
 }
 
 export function compileUplinks(uplinks: readonly UplinkState[]): CompiledUplinks {
+  const local = localGuardChains(uplinks);
+  const localGuard: MapElement = {
+    key: BigInt(wayMark(UPLINK_LOCAL)),
+    data: { kind: 'verdict', verdict: { kind: 'goto', chain: GUARD_LOCAL } },
+  };
   return {
-    chains: uplinks.flatMap((uplink) => [
-      acceptChain(uplink),
-      viaChain(uplink),
-      guardChain(uplink),
-      masqueradeChain(uplink),
-    ]),
+    sets: local.sets,
+    chains: [
+      ...local.chains,
+      ...uplinks.flatMap((uplink) => [
+        acceptChain(uplink),
+        viaChain(uplink),
+        guardChain(uplink),
+        masqueradeChain(uplink),
+      ]),
+    ],
     decided: byWay(uplinks, via),
-    guard: { name: 'guard_of_uplink', key: 'mark', data: 'verdict', elements: byWay(uplinks, guard) },
+    guard: { name: 'guard_of_uplink', key: 'mark', data: 'verdict', elements: [...byWay(uplinks, guard), localGuard] },
     masquerade: { name: 'masquerade_of_uplink', key: 'mark', data: 'verdict', elements: byWay(uplinks, masquerade) },
   };
 }

@@ -4,7 +4,7 @@ import { FailurePlan } from '../kernel/fake/failure-plan.ts';
 import { FakeNft } from '../kernel/fake/fake-nft.ts';
 import type { Change } from './change.ts';
 import { diff } from './diff.ts';
-import type { Chain, MapElement, NftMap, NftSet, Ruleset } from './nft/ruleset.ts';
+import type { Chain, MapElement, NftMap, NftSet, Rule, Ruleset } from './nft/ruleset.ts';
 import type { Plan } from './plan.ts';
 
 const chainNames = ['a', 'b', 'c', 'd'];
@@ -19,26 +19,24 @@ const ruleset: fc.Arbitrary<Ruleset> = fc
     addresses: fc.uniqueArray(fc.nat(5), { maxLength: 4 }),
     timed: fc.uniqueArray(fc.nat(5), { maxLength: 3 }),
     shared: fc.boolean(),
+    kinds: fc.subarray(['rules_of_user', 'rules_of_cgroup1']),
   })
-  .map(({ names, rules, cgroups, users, addresses, timed, shared }) => {
+  .map(({ names, rules, cgroups, users, addresses, timed, shared, kinds }) => {
     const chain = (name: string, i: number): Chain => ({
       name,
       rules: rules.map((n) => ({
         expressions: [{ kind: 'compare', field: { kind: 'meta skuid' }, values: [n + i] }, accept],
       })),
     });
-    const identify: Chain = {
-      name: 'identify',
-      rules: [{ expressions: [{ kind: 'verdict', verdict: { kind: 'goto', chain: names[0] ?? 'a' } }] }],
-    };
     const element = (n: number): MapElement => ({
       key: BigInt(n),
       data: { kind: 'verdict', verdict: { kind: 'goto', chain: names[n % names.length] ?? 'a' } },
     });
-    const maps: NftMap[] = [
+    const every: NftMap[] = [
       { name: 'rules_of_user', key: 'uid', data: 'verdict', elements: users.map(element) },
       { name: 'rules_of_cgroup1', key: 'cgroupsv2', level: 1, data: 'verdict', elements: cgroups.map(element) },
     ];
+    const maps = every.filter(({ name }) => kinds.includes(name));
     const one = (n: number) => [{ first: BigInt(n), last: BigInt(n) }];
     const sets: NftSet[] = [
       {
@@ -54,6 +52,20 @@ const ruleset: fc.Arbitrary<Ruleset> = fc
         elements: timed.map((n) => ({ key: one(n), expiresAtMs: 1000 + n })),
       },
     ];
+    const identify: Chain = {
+      name: 'identify',
+      rules: [
+        ...sets.map(
+          ({ name }): Rule => ({
+            expressions: [{ kind: 'lookup', fields: [{ kind: 'ip daddr' }], set: name }, accept],
+          }),
+        ),
+        ...maps.map(
+          ({ name }): Rule => ({ expressions: [{ kind: 'vmap', field: { kind: 'meta skuid' }, map: name }] }),
+        ),
+        { expressions: [{ kind: 'verdict', verdict: { kind: 'goto', chain: names[0] ?? 'a' } }] },
+      ],
+    };
     const named = <T extends { name: string }>(items: T[]) => new Map(items.map((item) => [item.name, item]));
     return { table: 'pointsman', sets: named(sets), maps: named(maps), chains: named([...names.map(chain), identify]) };
   });

@@ -110,11 +110,11 @@ function needsReload(before: Ruleset, after: Ruleset): boolean {
 function diffChains(
   before: Ruleset,
   after: Ruleset,
-): { create: NftCommand[]; fill: NftCommand[]; remove: NftCommand[] } {
+): { create: NftCommand[]; fill: NftCommand[]; flush: NftCommand[]; remove: NftCommand[] } {
   const create: NftCommand[] = [];
   const fill: NftCommand[] = [];
-  const flushed: NftCommand[] = [];
-  const removed: NftCommand[] = [];
+  const flush: NftCommand[] = [];
+  const remove: NftCommand[] = [];
   for (const [name, chain] of after.chains) {
     const old = before.chains.get(name);
     if (old === chain || (old !== undefined && chainText(old) === chainText(chain))) continue;
@@ -124,11 +124,10 @@ function diffChains(
   }
   for (const name of before.chains.keys()) {
     if (after.chains.has(name)) continue;
-    // Flushed first, all of them: a chain that another one still jumps to cannot be deleted.
-    flushed.push({ kind: 'flush chain', chain: name });
-    removed.push({ kind: 'delete chain', chain: name });
+    flush.push({ kind: 'flush chain', chain: name });
+    remove.push({ kind: 'delete chain', chain: name });
   }
-  return { create, fill, remove: [...flushed, ...removed] };
+  return { create, fill, flush, remove };
 }
 
 const isCgroupCommand = (command: NftCommand): boolean =>
@@ -156,7 +155,8 @@ function diffRuleset(before: Ruleset, after: Ruleset): NftCommand[][] {
   for (const name of before.maps.keys()) if (!after.maps.has(name)) remove.push({ kind: 'delete map', map: name });
   const apart = update.filter(isCgroupCommand);
   const first = [...create, ...chains.create, ...chains.fill, ...update.filter((command) => !isCgroupCommand(command))];
-  const last = [...chains.remove, ...remove];
+  // Rules hold sets, maps and chains, and maps hold chains: whatever is still held cannot be deleted.
+  const last = [...chains.flush, ...remove, ...chains.remove];
   return (apart.length === 0 ? [[...first, ...last]] : [first, apart, last]).filter((batch) => batch.length > 0);
 }
 

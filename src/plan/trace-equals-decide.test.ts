@@ -35,9 +35,17 @@ const prefix = (text: string) => {
 };
 
 /** Few values, so that rules and packets meet often and prefixes overlap. */
-const ADDRESSES = ['10.0.0.1', '10.1.2.3', '192.168.7.9', '203.0.113.9', '203.0.113.200', '8.8.8.8', '224.0.0.9'].map(
-  address,
-);
+const ADDRESSES = [
+  '192.168.7.77',
+  '198.51.100.7',
+  '10.0.0.1',
+  '10.1.2.3',
+  '192.168.7.9',
+  '203.0.113.9',
+  '203.0.113.200',
+  '8.8.8.8',
+  '224.0.0.9',
+].map(address);
 const ADDRESSES6 = ['fd00::1', '2001:db8::9', '2001:db8:1::9', 'ff02::fb', '2a00::1'].map(address);
 const LOOPBACK = [address('127.0.0.1'), address('127.0.0.53'), address('::1')];
 const PREFIXES = [
@@ -221,7 +229,7 @@ const world: fc.Arbitrary<World> = fc
     },
     facts: {
       uplinks: states,
-      onLink: [prefix('192.168.7.0/24'), prefix('fd00::/64')],
+      onLink: [prefix('192.168.7.0/24'), prefix('fd00::/64'), prefix('198.51.100.0/24')],
       resolvers: RESOLVERS,
       names: new Map(NAMES.map((name, i) => [name, names[i] ?? { known: false }])),
       users: new Map([['alice', 1001]]),

@@ -2,15 +2,15 @@
  * The one meaning of a policy: what happens to a flow of an owner. The kernel's plan, the verdict loop, `explain` and the
  * tests all answer to this function. The deciders are tried in the order in which they are listed.
  */
-import { prefixContains } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
 import { chooseUplink } from './choose-uplink.ts';
 import type { Decision, Reason } from './decision.ts';
-import type { EffectivePolicy, EffectiveRule, PolicySet } from './effective-policy.ts';
+import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
 import type { Owner } from './identity.ts';
-import { impliedRule } from './implied-rule.ts';
+import { type RuleInForce, rulesInForce } from './implied-rule.ts';
+import { isLocalDestination } from './local-networks.ts';
 import { type AppIndex, matchApp } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
 import type { Destination, Verb, Via } from './model.ts';
@@ -47,11 +47,6 @@ function housekeeping(flow: Flow): Decision | undefined {
     (dhcp) => dhcp.source === flow.sourcePort && dhcp.destination === flow.destinationPort,
   );
   return flow.protocol === IPPROTO_UDP && isDhcp ? pass('DHCP') : undefined;
-}
-
-interface RuleInForce {
-  readonly rule: EffectiveRule;
-  readonly index: number | 'implied';
 }
 
 function ruleReason({ rule, index }: RuleInForce, { text: entry, at }: Destination): Reason {
@@ -102,7 +97,7 @@ function perform(
   if (verb === 'deny') return { ...head, verdict: 'reject', cause: 'denied' };
   if (flow.loopback) return { ...head, verdict: 'accept', way: { kind: 'local' } };
   if (via === undefined) return { ...head, verdict: 'accept', way: { kind: 'system' } };
-  if (context.facts.onLink.some((prefix) => prefixContains(prefix, flow.destination))) {
+  if (isLocalDestination(context.facts.onLink, flow.destination)) {
     return { ...head, verdict: 'accept', way: { kind: 'local' } };
   }
   const choice = chooseUplink(via, flow.destination.family, context.policySet.uplinks, context.facts.uplinks);
@@ -112,9 +107,8 @@ function perform(
 
 function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flow): Decision {
   const { app } = policy;
-  const rules: RuleInForce[] = policy.rules.map((rule, index) => ({ rule, index }));
   if (flow.loopback) {
-    const about = rules.filter(({ rule }) => rule.to.some(namesLoopback));
+    const about = rulesInForce(policy, []).filter(({ rule }) => rule.to.some(namesLoopback));
     return (
       firstMatch(context, policy, flow, about) ?? {
         verdict: 'accept',
@@ -132,9 +126,7 @@ function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flo
       reason: { kind: 'blocked-app', because: policy.blocked.because },
     };
   }
-  const implied = impliedRule(policy, context.facts.resolvers);
-  if (implied !== undefined) rules.unshift({ rule: implied, index: 'implied' });
-  const matched = firstMatch(context, policy, flow, rules);
+  const matched = firstMatch(context, policy, flow, rulesInForce(policy, context.facts.resolvers));
   if (matched !== undefined) return matched;
   const stated = policy.otherwise;
   if (stated !== undefined) {

@@ -5,6 +5,8 @@
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { ProcessOwner } from './identity.ts';
 import type { Match } from './model.ts';
+import { matchKey } from './policy-source.ts';
+import { changedApps, findApp } from './sorted-apps.ts';
 
 export interface AppMatch {
   readonly policy: EffectivePolicy;
@@ -23,30 +25,65 @@ function add(index: Map<string, AppMatch>, key: string, policy: EffectivePolicy,
   if (!index.has(key)) index.set(key, { policy, match });
 }
 
+type MutableIndex = { -readonly [K in keyof AppIndex]: AppIndex[K] };
+
 export function indexApps(policySet: PolicySet): AppIndex {
-  const byExecutable = new Map<string, AppMatch>();
-  const byCgroup = new Map<string, AppMatch>();
-  const byUnit = new Map<string, AppMatch>();
-  const byUser = new Map<string, AppMatch>();
+  const index = {
+    byExecutable: new Map<string, AppMatch>(),
+    byCgroup: new Map<string, AppMatch>(),
+    byUnit: new Map<string, AppMatch>(),
+    byUser: new Map<string, AppMatch>(),
+  };
   for (const policy of policySet.apps) {
-    for (const match of policy.match) {
-      switch (match.kind) {
-        case 'exec':
-          add(byExecutable, match.path, policy, match);
-          break;
-        case 'cgroup':
-          add(byCgroup, match.path, policy, match);
-          break;
-        case 'unit':
-          add(byUnit, match.unit, policy, match);
-          break;
-        case 'user':
-          add(byUser, match.user, policy, match);
-          break;
-      }
+    for (const match of policy.match) add(index[MAP_OF[match.kind]], keyOf(match), policy, match);
+  }
+  return index;
+}
+
+export interface IndexedApps {
+  readonly policySet: PolicySet;
+  readonly index: AppIndex;
+}
+
+/** More changed applications than this cost as much as all of them. */
+const MAX_CHANGES = 256;
+
+/**
+ * `indexApps(policySet)` from the index of another policy set: maps in which nothing changed are the same objects, and an
+ * entry that stays keeps its place. For sets as merging makes them: no two applications have the same entry.
+ */
+export function indexAppsAgain(policySet: PolicySet, before: IndexedApps): AppIndex {
+  const changed = changedApps(before.policySet.apps, policySet.apps);
+  if (changed.length > MAX_CHANGES) return indexApps(policySet);
+  const index: MutableIndex = { ...before.index };
+  const own = (match: Match): Map<string, AppMatch> => {
+    const map = MAP_OF[match.kind];
+    if (index[map] === before.index[map]) index[map] = new Map(before.index[map]);
+    return index[map] as Map<string, AppMatch>;
+  };
+  const come = changed.flatMap((app) => findApp(policySet.apps, app) ?? []);
+  const kept = new Set(come.flatMap(({ match }) => match.map(matchKey)));
+  for (const app of changed) {
+    for (const match of findApp(before.policySet.apps, app)?.match ?? []) {
+      if (!kept.has(matchKey(match))) own(match).delete(keyOf(match));
     }
   }
-  return { byExecutable, byCgroup, byUnit, byUser };
+  for (const policy of come) for (const match of policy.match) own(match).set(keyOf(match), { policy, match });
+  return index;
+}
+
+const MAP_OF = { exec: 'byExecutable', cgroup: 'byCgroup', unit: 'byUnit', user: 'byUser' } as const;
+
+function keyOf(match: Match): string {
+  switch (match.kind) {
+    case 'exec':
+    case 'cgroup':
+      return match.path;
+    case 'unit':
+      return match.unit;
+    case 'user':
+      return match.user;
+  }
 }
 
 /** `/a/b/c` -> `/a/b/c`, `/a/b`, `/a`: a process is in all of them. */

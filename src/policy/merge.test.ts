@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LAYERS } from './layers.ts';
-import { type LayerPolicies, mergePolicies } from './merge.ts';
+import { type LayerPolicies, mergeChanges, mergePolicies, type SourceChange } from './merge.ts';
 import type { Layer, Match, Policy, Rule, Verb, Via } from './model.ts';
 
 const at = (file: string, line = 1) => ({ file, line, column: 1 });
@@ -246,6 +246,64 @@ describe('mergePolicies with a previous result', () => {
         expect(new Set(entries).size).toBe(entries.length);
       }),
     );
+  });
+});
+
+describe('mergeChanges', () => {
+  const write = fc.record({
+    layer: fc.constantFrom<Layer>('package', 'administrator', 'locks'),
+    file: fc.constantFrom('/1', '/2', '/3'),
+    app: fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined, freq: 4 }),
+    paths: fc.uniqueArray(fc.constantFrom('/x', '/y', '/z'), { maxLength: 2 }),
+    verb: fc.constantFrom<Verb>('allow', 'deny', 'drop'),
+  });
+
+  it('mergeChanges says the same as merging all layers anew, and leaves only duplicates to that', () => {
+    let taken = 0;
+    fc.assert(
+      fc.property(fc.array(fc.array(write, { minLength: 1, maxLength: 3 }), { maxLength: 8 }), (steps) => {
+        const files = new Map<string, { layer: Layer; policy: Policy }>();
+        const all = () =>
+          LAYERS.map((name) =>
+            layer(name, ...[...files.values()].filter((f) => f.layer === name).map((f) => f.policy)),
+          );
+        let merged = mergePolicies([]);
+        for (const step of steps) {
+          const changes = new Map<string, SourceChange>();
+          for (const { layer: name, file, app, paths, verb } of step) {
+            const path = `/${name}${file}`;
+            if (changes.has(path)) continue;
+            const old = files.get(path);
+            const before = old && { before: { layer: name, kind: 'policy', policy: old.policy } as const };
+            files.delete(path);
+            const match = paths.map((each) => exec(path, each));
+            const now = app && policy(path, app, { match, rules: [rule(path, 3, verb)] });
+            if (now) files.set(path, { layer: name, policy: now });
+            changes.set(path, { ...before, ...(now && { after: { layer: name, kind: 'policy', policy: now } }) });
+          }
+          const fresh = mergePolicies(all());
+          const changed = mergeChanges(merged, [...changes.values()]);
+          if (changed !== undefined) taken += 1;
+          else
+            expect([...merged.diagnostics, ...fresh.diagnostics].map(({ code }) => code)).toContain('duplicate-entry');
+          merged = changed ?? mergePolicies(all(), merged);
+          expect(merged.apps).toEqual(fresh.apps);
+          expect(merged.diagnostics).toEqual(fresh.diagnostics);
+        }
+      }),
+      { numRuns: 300 },
+    );
+    expect(taken).toBeGreaterThan(300);
+  });
+
+  it('mergeChanges keeps the objects of all others, also of those that compete for an entry', () => {
+    const [a, b] = [policy('/p/a', 'a', { match: [exec('/p/a', '/x')] }), policy('/p/b', 'b')];
+    const first = mergePolicies([layer('package', a, b)]);
+    const thief = policy('/p/b', 'b', { match: [exec('/p/b', '/x')] });
+    const source = (of: Policy) => ({ layer: 'package', kind: 'policy', policy: of }) as const;
+    const second = mergeChanges(first, [{ before: source(b), after: source(thief) }]);
+    expect(second?.apps[0]).toBe(first.apps[0]);
+    expect(second?.diagnostics.map(({ code }) => code)).toContain('match-conflict');
   });
 });
 

@@ -1,8 +1,17 @@
 import type { Diagnostic } from './diagnostic.ts';
-import type { PolicySet } from './effective-policy.ts';
+import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Via } from './model.ts';
 import { diagnosticAt } from './policy-source.ts';
 import { didYouMean } from './suggestion.ts';
+
+/** Whether the policy can have any such warning. */
+export function namesUplinks({ via, rules }: EffectivePolicy): boolean {
+  return viaNames(via?.value) || rules.some((rule) => viaNames(rule.via));
+}
+
+function viaNames(via: Via | undefined): boolean {
+  return via !== undefined && [via.require, via.prefer, via.avoid, via.prohibit].some(({ name }) => name !== undefined);
+}
 
 /** Warnings for each `via` that names an uplink which no file describes. */
 export function unknownUplinks({ apps, systemDefault, uplinks }: PolicySet): readonly Diagnostic[] {
