@@ -2,17 +2,19 @@
  * Path A: files -> policy set -> facts -> plan -> changes -> kernel. Whatever happened, a round looks at all of it anew;
  * rounds never overlap, and what happens during one leads to the next.
  */
+import { setImmediate } from 'node:timers/promises';
 import { type ApplyReport, applyPlan } from '../apply/transaction.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Flow } from '../net/flow.ts';
 import { type Compilation, compile } from '../plan/compile.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { NameState } from '../policy/facts.ts';
-import { indexApps } from '../policy/match-app.ts';
+import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
+import { changedApps } from '../policy/sorted-apps.ts';
 import type { AppIds, AssignedIds } from '../store/app-ids.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { type Machine, type MachineSources, observeMachine } from '../watch/machine.ts';
-import { hostNames } from '../watch/named-things.ts';
+import { type NamedHosts, namedHosts } from '../watch/named-things.ts';
 import type { Names } from '../watch/names.ts';
 import { endForbiddenFlows } from './live-flows.ts';
 import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
@@ -46,12 +48,16 @@ export interface Round {
   readonly changedApps: readonly string[];
 }
 
+/** Some milliseconds' worth. */
+const COPIES_AT_ONCE = 32;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
 /** What is in force. */
 export interface InForce {
   readonly policySet: PolicySet;
+  /** Of `policySet`. */
+  readonly index: AppIndex;
   readonly machine: Machine;
   readonly ids: AssignedIds;
   readonly compilation: Compilation;
@@ -71,6 +77,7 @@ export class Enforcement {
   #inForce: InForce | undefined;
   /** The last one computed, in force or not: the next costs only what changed. */
   #wanted: Wanted | undefined;
+  #namedHosts: NamedHosts | undefined;
   #revision = 0;
   #pinned: PolicySet | undefined;
   #isStopped = false;
@@ -81,7 +88,7 @@ export class Enforcement {
 
   constructor(parts: EnforceParts) {
     this.#parts = parts;
-    this.#loaded = parts.files.load();
+    this.#loaded = parts.files.load(undefined, { copies: 'later' });
   }
 
   get inForce(): InForce | undefined {
@@ -136,7 +143,15 @@ export class Enforcement {
   async #runAll(): Promise<void> {
     // The caller's own turn first: what it still asks for belongs to this round.
     await Promise.resolve();
-    while (this.#pending.kinds.size > 0 && !this.#isStopped) {
+    while (!this.#isStopped) {
+      if (this.#pending.kinds.size === 0) {
+        // Nothing but a restart needs the copies: what changes meanwhile comes first.
+        const isBehind = this.#parts.files.keepCopies(COPIES_AT_ONCE);
+        this.#loaded = this.#parts.files.loaded ?? this.#loaded;
+        if (!isBehind) break;
+        await setImmediate();
+        continue;
+      }
       const pending = this.#pending;
       const waiting = this.#waiting;
       this.#pending = NOTHING_PENDING;
@@ -165,14 +180,14 @@ export class Enforcement {
       this.#inForce = { ...wanted, generation: outcome.generation };
       this.#retryMs = FIRST_RETRY_MS;
       this.#parts.publish(wanted.snapshot);
-      const changedApps = changedBetween(before?.policySet, wanted.policySet);
+      const changed = changedBetween(before?.policySet, wanted.policySet);
       return {
         ...head,
         loaded: this.#loaded,
         isNewPlan: before?.compilation !== wanted.compilation,
         outcome,
-        endedFlows: this.#endForbiddenFlows(changedApps, before === undefined),
-        changedApps: changedApps === 'everyone' ? wanted.policySet.apps.map(({ app }) => app) : [...changedApps],
+        endedFlows: this.#endForbiddenFlows(changed, before === undefined),
+        changedApps: changed === 'everyone' ? wanted.policySet.apps.map(({ app }) => app) : [...changed],
       };
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
@@ -183,7 +198,7 @@ export class Enforcement {
   #load({ files }: Pending): void {
     if (files === undefined) return;
     const before = this.#loaded.policySet;
-    this.#loaded = this.#parts.files.load(files === 'everything' ? undefined : { changed: files });
+    this.#loaded = this.#parts.files.load(files === 'everything' ? undefined : { changed: files }, { copies: 'later' });
     // Whoever asks for all files asks for what they say.
     if (files === 'everything' || this.#loaded.policySet !== before) this.#pinned = undefined;
   }
@@ -192,12 +207,13 @@ export class Enforcement {
     const { ids, names, machine: sources, nowMs } = this.#parts;
     const before = this.#wanted;
     const policySet = this.#pinned ?? this.#loaded.policySet;
-    if (before?.policySet !== policySet) names.watch(hostNames(policySet));
+    this.#watchNames(policySet);
     const assigned = ids.assign({
       apps: policySet.apps.map(({ app }) => app),
       uplinks: policySet.uplinks.map(({ name }) => name),
     });
-    const question = { policySet, index: indexApps(policySet), uplinkIds: assigned.uplinks, names: names.states() };
+    const index = before === undefined ? indexApps(policySet) : indexAppsAgain(policySet, before);
+    const question = { policySet, index, uplinkIds: assigned.uplinks, names: names.states() };
     const machine = observeMachine(sources, question, before?.machine);
     const isSame = before?.policySet === policySet && before.machine === machine && before.ids.apps === assigned.apps;
     if (isSame) return { ...before, ids: assigned };
@@ -205,8 +221,16 @@ export class Enforcement {
     const compilation = compile({ policySet, ...machine, appIds, nowMs: nowMs() }, before?.compilation);
     this.#revision += 1;
     const snapshot = { revision: this.#revision, policySet, facts: machine.facts, appIds };
-    this.#wanted = { policySet, machine, ids: assigned, compilation, snapshot };
+    this.#wanted = { policySet, index, machine, ids: assigned, compilation, snapshot };
     return this.#wanted;
+  }
+
+  #watchNames(policySet: PolicySet): void {
+    const before = this.#namedHosts;
+    if (before?.policySet === policySet) return;
+    this.#namedHosts = namedHosts(policySet, before);
+    const { byApp } = this.#namedHosts;
+    if (before?.byApp !== byApp) this.#parts.names.watch([...byApp.values()].flat());
   }
 
   /**
@@ -248,7 +272,7 @@ export class Enforcement {
   #endForbiddenFlows(changedApps: ReadonlySet<string> | 'everyone', isStart: boolean): number {
     const { inForce } = this;
     if (inForce === undefined || (changedApps !== 'everyone' && changedApps.size === 0)) return 0;
-    const { policySet, machine, ids } = inForce;
+    const { policySet, index, machine, ids } = inForce;
     const names: ReadonlyMap<string, NameState> = this.#parts.names.remembered();
     return endForbiddenFlows(this.#parts.kernel.conntrack, {
       appIds: ids.apps,
@@ -257,7 +281,7 @@ export class Enforcement {
       isInbound: isStart ? () => true : this.#parts.isInbound,
       context: {
         policySet,
-        index: indexApps(policySet),
+        index,
         facts: { ...machine.facts, names },
         nowMs: this.#parts.nowMs(),
         unknownNames: 'queue',
@@ -275,8 +299,5 @@ function changedBetween(before: PolicySet | undefined, after: PolicySet): Readon
   const sameUplinks =
     before.uplinks.length === after.uplinks.length && before.uplinks.every((uplink, i) => uplink === after.uplinks[i]);
   if (!sameUplinks) return 'everyone';
-  const old = new Map(before.apps.map((policy) => [policy.app, policy]));
-  const changed = after.apps.filter((policy) => old.get(policy.app) !== policy).map(({ app }) => app);
-  for (const { app } of after.apps) old.delete(app);
-  return new Set([...changed, ...old.keys()]);
+  return new Set(changedApps(before.apps, after.apps));
 }

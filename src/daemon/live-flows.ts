@@ -26,6 +26,7 @@ import { type DecideContext, decide } from '../policy/decide.ts';
 import { decideAsApp } from '../policy/decide-as-app.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
+import { findApp } from '../policy/sorted-apps.ts';
 
 export interface LiveFlowsInput {
   /** Names with all addresses they had lately: a flow is not to end because its address has left the answer since. */
@@ -83,6 +84,23 @@ export function policiesById(
   );
 }
 
+/** `policiesById` for the applications whose flows these are: a few of thousands. */
+function policiesOf(
+  entries: readonly ConntrackEntry[],
+  apps: readonly EffectivePolicy[],
+  appIds: ReadonlyMap<string, number>,
+): ReadonlyMap<number, EffectivePolicy> {
+  const seen = new Set(entries.map(({ mark }) => readMark(mark).appId));
+  const policies = new Map<number, EffectivePolicy>();
+  if (seen.size === 0) return policies;
+  for (const [app, id] of appIds) {
+    if (!seen.has(id)) continue;
+    const policy = findApp(apps, app);
+    if (policy !== undefined) policies.set(id, policy);
+  }
+  return policies;
+}
+
 /** Only the way it has, as if it were up: whether the policy permits it, whatever the network is like. */
 function permitted(
   context: DecideContext,
@@ -113,7 +131,7 @@ function permitted(
 /** Entries that lose their permission. Pure. */
 export function endedFlows(entries: readonly ConntrackEntry[], input: LiveFlowsInput): ConntrackEntry[] {
   const { context, appIds, changedApps } = input;
-  const policies = policiesById(context.policySet.apps, appIds);
+  const policies = policiesOf(entries, context.policySet.apps, appIds);
   return entries.filter((entry) => {
     const marked = readMark(entry.mark);
     if (marked.way === UPLINK_NONE || marked.appId === APP_DAEMON) return false;

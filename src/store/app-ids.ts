@@ -14,6 +14,11 @@ export interface AssignedIds {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+interface Names {
+  readonly apps: readonly string[];
+  readonly uplinks: readonly string[];
+}
+
 const FORMAT = 1;
 
 /** The numbers of applications and uplinks in marks; kept in a file, so that marks stay true when the daemon is restarted. */
@@ -22,6 +27,7 @@ export class AppIds {
   #apps: IdRegister = emptyRegister(APP_FIRST, APP_LAST);
   #uplinks: IdRegister = emptyRegister(UPLINK_FIRST, UPLINK_LAST);
   #isStored = false;
+  #assigned: { readonly names: Names; readonly without: AssignedIds['without'] } | undefined;
   readonly #startDiagnostics: readonly Diagnostic[];
 
   /** Reads the file. One that cannot be used is a warning at the next `assign`, and all numbers are given anew. */
@@ -31,18 +37,27 @@ export class AppIds {
   }
 
   /** The numbers of just these names. They are written to the file before this returns, where that is possible. */
-  assign(names: { readonly apps: readonly string[]; readonly uplinks: readonly string[] }): AssignedIds {
+  assign(names: Names): AssignedIds {
+    const without =
+      this.#assigned !== undefined && sameNames(this.#assigned.names, names)
+        ? this.#assigned.without
+        : this.#assign(names);
+    this.#assigned = { names, without };
+    return {
+      apps: this.#apps.inUse,
+      uplinks: this.#uplinks.inUse,
+      without,
+      diagnostics: [...this.#startDiagnostics, ...this.#store()],
+    };
+  }
+
+  #assign(names: Names): AssignedIds['without'] {
     const apps = assignIds(this.#apps, names.apps);
     const uplinks = assignIds(this.#uplinks, names.uplinks);
     if (apps.register !== this.#apps || uplinks.register !== this.#uplinks) this.#isStored = false;
     this.#apps = apps.register;
     this.#uplinks = uplinks.register;
-    return {
-      apps: this.#apps.inUse,
-      uplinks: this.#uplinks.inUse,
-      without: { apps: apps.without, uplinks: uplinks.without },
-      diagnostics: [...this.#startDiagnostics, ...this.#store()],
-    };
+    return { apps: apps.without, uplinks: uplinks.without };
   }
 
   #restore(): readonly Diagnostic[] {
@@ -85,4 +100,12 @@ export class AppIds {
   #warning(message: string): Diagnostic {
     return diagnosticAt({ file: this.#path, line: 1, column: 1 }, 'warning', 'unreadable-file', message);
   }
+}
+
+function sameNames(a: Names, b: Names): boolean {
+  return sameTexts(a.apps, b.apps) && sameTexts(a.uplinks, b.uplinks);
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, i) => text === b[i]);
 }

@@ -6,20 +6,10 @@ import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic, DiagnosticCode } from '../policy/diagnostic.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
-import type { Match } from '../policy/model.ts';
 import { diagnosticAt } from '../policy/policy-source.ts';
 import type { LastGood } from './last-good.ts';
+import type { ParsedFile } from './parsed-file.ts';
 import { listSourceFiles, MAX_DIRECTORY_FILES, readSourceFile, type SourceFile, type Stamp } from './source-file.ts';
-
-export interface ParsedFile<T> {
-  /** There where the file can be used. */
-  readonly value?: T;
-  /** Who a policy file is about, as far as it can be told. */
-  readonly app?: string;
-  readonly match?: readonly Match[];
-  readonly masked?: true;
-  readonly diagnostics: readonly Diagnostic[];
-}
 
 export interface FileSetOptions<T> {
   readonly directory: string;
@@ -40,6 +30,12 @@ export interface FileEntry<T> {
   readonly parsed: ParsedFile<T>;
 }
 
+/** What a file was and is; absent where there was or is none. */
+export interface EntryChange<T> {
+  readonly before?: FileEntry<T>;
+  readonly after?: FileEntry<T>;
+}
+
 interface Seen {
   /** Of the bytes, or why there are none. */
   readonly content: string;
@@ -53,7 +49,10 @@ export class FileSet<T> {
   readonly #parse: FileSetOptions<T>['parse'];
   readonly #lastGood: LastGood;
   readonly #byName = new Map<string, FileEntry<T>>();
+  readonly #notable = new Map<string, FileEntry<T>>();
   readonly #seen = new Map<string, Seen>();
+  /** Of `entries`, until one changes. */
+  #sorted: readonly FileEntry<T>[] | undefined;
   #directoryDiagnostics: readonly Diagnostic[] = [];
   #copyDiagnostics: readonly Diagnostic[] = [];
   #scanned = false;
@@ -67,13 +66,22 @@ export class FileSet<T> {
 
   /** Sorted by name. */
   entries(): readonly FileEntry<T>[] {
-    const entries = [...this.#byName.values()];
-    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#sorted ??= [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#sorted;
   }
 
-  /** About the directory and the copies; those about a file stand in its entry. */
+  /** Of the entries those that have diagnostics or are masked, in no order: few of thousands. */
+  notable(): readonly FileEntry<T>[] {
+    return [...this.#notable.values()];
+  }
+
+  /** About the directory; those about a file stand in its entry. */
   diagnostics(): readonly Diagnostic[] {
-    return [...this.#directoryDiagnostics, ...this.#copyDiagnostics];
+    return this.#directoryDiagnostics;
+  }
+
+  copyDiagnostics(): readonly Diagnostic[] {
+    return this.#copyDiagnostics;
   }
 
   /** The name in this set that a path stands for. */
@@ -84,8 +92,9 @@ export class FileSet<T> {
     return belongs ? name : undefined;
   }
 
-  /** Looks at every file. */
+  /** Looks at every file. What has become of the copies is for `keepCopies` to find out. */
   scan(): void {
+    this.#sorted = undefined;
     const listing =
       this.#only === undefined
         ? listSourceFiles(this.directory)
@@ -103,13 +112,30 @@ export class FileSet<T> {
         break;
     }
     this.#scanned = true;
-    this.#updateCopies();
   }
 
   /** Reads these files again, whatever their stamps say; names that do not belong to the set are none of its business. */
-  reread(names: Iterable<string>): void {
-    for (const name of names) this.#look(name, undefined);
-    this.#updateCopies();
+  reread(names: Iterable<string>): readonly EntryChange<T>[] {
+    const changes: EntryChange<T>[] = [];
+    for (const name of names) {
+      const before = this.#byName.get(name);
+      this.#look(name, undefined);
+      const after = this.#byName.get(name);
+      if (after === before) continue;
+      changes.push({ ...(before !== undefined && { before }), ...(after !== undefined && { after }) });
+      this.#sorted = before && after && this.#sorted && withReplaced(this.#sorted, before, after);
+    }
+    return changes;
+  }
+
+  /** Writes at most so many of the copies that are due; false where nothing more can be done now. */
+  keepCopies(most: number): boolean {
+    if (!this.#lastGood.isBehind && this.#copyDiagnostics.length === 0) return false;
+    const because = this.#lastGood.flush(most);
+    const message = `the last good versions of the files here cannot be kept for a restart: ${because}`;
+    this.#copyDiagnostics =
+      because === undefined ? [] : [{ ...this.#problem('unreadable-file', message), severity: 'warning' }];
+    return because === undefined && this.#lastGood.isBehind;
   }
 
   #lookAtAll(names: readonly string[]): void {
@@ -156,8 +182,16 @@ export class FileSet<T> {
     }
   }
 
+  #put(entry: FileEntry<T>): void {
+    const { name, parsed } = entry;
+    this.#byName.set(name, entry);
+    if (parsed.masked || parsed.diagnostics.length > 0) this.#notable.set(name, entry);
+    else this.#notable.delete(name);
+  }
+
   #remove(name: string): void {
     this.#byName.delete(name);
+    this.#notable.delete(name);
     this.#seen.delete(name);
     this.#lastGood.forget(name);
   }
@@ -166,15 +200,15 @@ export class FileSet<T> {
     const parsed = file.kind === 'read' ? this.#parse(path, file.bytes) : unreadable(path, file.because);
     const base = { name, path, parsed };
     if (parsed.masked) {
-      this.#byName.set(name, { ...base, isLastGood: false });
+      this.#put({ ...base, isLastGood: false });
       this.#lastGood.forget(name);
     } else if (parsed.value !== undefined && file.kind === 'read') {
-      this.#byName.set(name, { ...base, value: parsed.value, isLastGood: false });
+      this.#put({ ...base, value: parsed.value, isLastGood: false });
       this.#lastGood.keep(name, { path, stamp: file.stamp, bytes: file.bytes });
     } else {
       const value = this.#byName.get(name)?.value ?? this.#readCopy(name, path);
-      if (value === undefined) this.#byName.set(name, { ...base, isLastGood: false });
-      else this.#byName.set(name, { ...base, parsed: withHint(parsed), value, isLastGood: true });
+      if (value === undefined) this.#put({ ...base, isLastGood: false });
+      else this.#put({ ...base, parsed: withHint(parsed), value, isLastGood: true });
     }
   }
 
@@ -182,8 +216,7 @@ export class FileSet<T> {
   #restore(name: string): void {
     const path = join(this.directory, name);
     const value = this.#readCopy(name, path);
-    if (value !== undefined)
-      this.#byName.set(name, { name, path, value, isLastGood: true, parsed: { diagnostics: [] } });
+    if (value !== undefined) this.#put({ name, path, value, isLastGood: true, parsed: { diagnostics: [] } });
   }
 
   #readCopy(name: string, path: string): T | undefined {
@@ -191,17 +224,15 @@ export class FileSet<T> {
     return bytes === undefined ? undefined : this.#parse(path, bytes).value;
   }
 
-  #updateCopies(): void {
-    const because = this.#lastGood.flush();
-    const message = `the last good versions of the files here cannot be kept for a restart: ${because}`;
-    this.#copyDiagnostics =
-      because === undefined ? [] : [{ ...this.#problem('unreadable-file', message), severity: 'warning' }];
-  }
-
   #problem(code: DiagnosticCode, message: string): Diagnostic {
     const file = this.#only === undefined ? this.directory : join(this.directory, this.#only);
     return diagnosticAt({ file, line: 1, column: 1 }, 'error', code, message);
   }
+}
+
+function withReplaced<T>(entries: readonly T[], before: T, after: T): readonly T[] | undefined {
+  const place = entries.indexOf(before);
+  return place === -1 ? undefined : entries.with(place, after);
 }
 
 /** Node puts U+FFFD where a name's bytes are no text; such a name leads to no file. */

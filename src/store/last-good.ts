@@ -17,12 +17,20 @@ export interface ReadFile {
  */
 export class LastGood {
   readonly #directory: string;
+  readonly #isWritten: boolean;
   /** Without bytes: an earlier flush failed, and a whole directory's bytes are not held until one succeeds. */
   readonly #toKeep = new Map<string, Omit<ReadFile, 'bytes'> & { readonly bytes?: Uint8Array }>();
   readonly #toForget = new Set<string>();
 
-  constructor(directory: string) {
+  /** Without `isWritten` copies are only read. */
+  constructor(directory: string, { isWritten = true }: { readonly isWritten?: boolean } = {}) {
     this.#directory = directory;
+    this.#isWritten = isWritten;
+  }
+
+  /** Whether a flush has something to do. */
+  get isBehind(): boolean {
+    return this.#isWritten && this.#toKeep.size + this.#toForget.size > 0;
   }
 
   names(): readonly string[] {
@@ -42,7 +50,7 @@ export class LastGood {
 
   keep(name: string, file: ReadFile): void {
     this.#toForget.delete(name);
-    this.#toKeep.set(name, file);
+    if (this.#isWritten) this.#toKeep.set(name, file);
   }
 
   forget(name: string): void {
@@ -51,16 +59,20 @@ export class LastGood {
   }
 
   /**
-   * Returns what kept it from being done, to be tried again by the next flush. It stops at the first refusal: on a full disk
-   * each further write would cost as much and say the same.
+   * Writes at most so many copies. Returns what kept it from being done, to be tried again by the next flush. It stops at the
+   * first refusal: on a full disk each further write would cost as much and say the same.
    */
-  flush(): string | undefined {
+  flush(most: number): string | undefined {
+    if (!this.#isWritten) return undefined;
+    let left = most;
     try {
       for (const name of this.#toForget) {
+        if (left-- <= 0) return undefined;
         rmSync(join(this.#directory, name), { force: true });
         this.#toForget.delete(name);
       }
       for (const [name, file] of this.#toKeep) {
+        if (left-- <= 0) return undefined;
         this.#write(name, file.bytes ?? readAgain(file));
         this.#toKeep.delete(name);
       }

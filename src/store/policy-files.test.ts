@@ -13,7 +13,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { changedApps } from '../policy/sorted-apps.ts';
 import { type Paths, pathsFor } from './paths.ts';
 import { type LoadedPolicies, PolicyFiles } from './policy-files.ts';
 
@@ -245,6 +247,115 @@ describe('PolicyFiles loading again', () => {
     files.load();
     put(inPackage('a.yaml'), policy('a'));
     expect(apps(files.load({ changed: [dirname(paths.packagePolicies)] }))).toEqual(['a']);
+  });
+});
+
+describe('PolicyFiles told what changed', () => {
+  const texts = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(fc.constantFrom('a', 'b', 'c'), fc.constantFrom('/x', '/y'))
+        .map(([app, exec]) => policy(app, 'deny', exec)),
+    },
+    fc.constantFrom(BROKEN, '', ':::', undefined, 'pointsman: 1\napp: a\nvia: { require: { name: wifi } }\n'),
+  );
+  const place = fc.constantFrom('packagePolicies', 'administratorPolicies', 'locks', 'answers');
+  const write = fc.record({ place, name: fc.constantFrom('a.yaml', 'b.yaml'), text: texts });
+  const step = fc.array(fc.oneof({ weight: 5, arbitrary: write }, fc.constant('uplink' as const)), { maxLength: 3 });
+
+  it('PolicyFiles gives by a hint what it gives by looking at everything', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 6 }), (steps) => {
+        rmSync(root, { recursive: true, force: true });
+        const hinted = new PolicyFiles(paths, { writesLastGood: false });
+        const scanning = new PolicyFiles(paths, { writesLastGood: false });
+        let before = hinted.load().policySet.apps;
+        scanning.load();
+        for (const writes of steps) {
+          const changed = writes.map((each) => {
+            const [path, text] =
+              each === 'uplink'
+                ? [
+                    join(paths.uplinks, 'wifi.yaml'),
+                    existsSync(join(paths.uplinks, 'wifi.yaml')) ? undefined : uplink('wifi'),
+                  ]
+                : [join(paths[each.place], each.name), each.text];
+            if (text === undefined) rmSync(path, { force: true });
+            else put(path, text);
+            return path;
+          });
+          const loaded = hinted.load({ changed });
+          const fresh = scanning.load();
+          expect(loaded.policySet).toEqual(fresh.policySet);
+          expect(loaded.diagnostics).toEqual(fresh.diagnostics);
+          expect(loaded.changedApps).toEqual(changedApps(before, loaded.policySet.apps));
+          before = loaded.policySet.apps;
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('PolicyFiles keeps the objects of uplinks and all other applications', () => {
+    put(join(paths.uplinks, 'wifi.yaml'), uplink('wifi'));
+    for (const app of ['a', 'b', 'c']) put(inPackage(`${app}.yaml`), policy(app));
+    const files = new PolicyFiles(paths);
+    const first = files.load().policySet;
+    const second = files.load({ changed: [put(inPackage('b.yaml'), policy('b', 'deny'))] }).policySet;
+    expect(second.uplinks).toBe(first.uplinks);
+    expect(second.apps.map((policy, i) => policy === first.apps[i])).toEqual([true, false, true]);
+  });
+});
+
+describe('PolicyFiles and copies', () => {
+  const copies = (): string[] => readdirSync(join(paths.lastGoodDir, 'package')).sort();
+
+  it('PolicyFiles makes copies later where it is told to, so many at once as it is told', () => {
+    for (const app of ['a', 'b', 'c']) put(inPackage(`${app}.yaml`), policy(app));
+    const files = new PolicyFiles(paths);
+    files.load(undefined, { copies: 'later' });
+    expect(existsSync(paths.lastGoodDir)).toBe(false);
+    expect(files.keepCopies(2)).toBe(true);
+    expect(copies()).toEqual(['a.yaml', 'b.yaml']);
+    expect(files.keepCopies(2)).toBe(false);
+    expect(copies()).toEqual(['a.yaml', 'b.yaml', 'c.yaml']);
+  });
+
+  it('PolicyFiles copies what was good last, also where the file broke before its copy was made', () => {
+    const file = put(inPackage('a.yaml'), policy('a', 'drop'));
+    const files = new PolicyFiles(paths);
+    files.load(undefined, { copies: 'later' });
+    files.load({ changed: [put(file, BROKEN)] }, { copies: 'later' });
+    files.keepCopies();
+    expect(verbOf(new PolicyFiles(paths).load(), 'a')).toBe('drop');
+  });
+
+  it('PolicyFiles says of what it has loaded that copies could not be made, and takes it back', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    put(paths.lastGoodDir, 'a file where a directory should be');
+    const files = new PolicyFiles(paths);
+    expect(files.load(undefined, { copies: 'later' }).diagnostics).toEqual([]);
+    expect(files.keepCopies()).toBe(false);
+    const told = files.loaded?.diagnostics.map(({ severity, file }) => `${severity} ${file}`);
+    expect(told).toContain(`warning ${paths.packagePolicies}`);
+    rmSync(paths.lastGoodDir);
+    files.keepCopies();
+    expect(files.loaded?.diagnostics).toEqual([]);
+    expect(copies()).toEqual(['a.yaml']);
+  });
+
+  it('PolicyFiles that only read neither make nor remove copies, but use them', () => {
+    const a = put(inPackage('a.yaml'), policy('a', 'drop'));
+    const b = put(inPackage('b.yaml'), policy('b'));
+    new PolicyFiles(paths).load();
+    writeFileSync(a, BROKEN);
+    rmSync(b);
+    put(inPackage('c.yaml'), policy('c'));
+    const loaded = new PolicyFiles(paths, { writesLastGood: false }).load();
+    expect(verbOf(loaded, 'a')).toBe('drop');
+    expect(apps(loaded)).toEqual(['a', 'c']);
+    expect(copies()).toEqual(['a.yaml', 'b.yaml']);
   });
 });
 

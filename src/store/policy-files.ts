@@ -2,16 +2,31 @@
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
-import { type LayerPolicies, type MergedPolicies, mergePolicies } from '../policy/merge.ts';
+import {
+  type LayerPolicies,
+  type MergedPolicies,
+  mergeChanges,
+  mergePolicies,
+  type SourceChange,
+} from '../policy/merge.ts';
 import type { Layer, Policy, SystemDefault, Uplink } from '../policy/model.ts';
-import { parsePolicyFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
-import { type BrokenPolicy, compareDiagnostics, compareText, diagnosticAt } from '../policy/policy-source.ts';
-import { unknownUplinks } from '../policy/unknown-uplinks.ts';
+import { type BrokenPolicy, compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
+import { changedApps, findApp } from '../policy/sorted-apps.ts';
+import { namesUplinks, unknownUplinks } from '../policy/unknown-uplinks.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
-import { type FileEntry, FileSet, type ParsedFile } from './file-set.ts';
+import { type EntryChange, type FileEntry, FileSet } from './file-set.ts';
 import { LastGood } from './last-good.ts';
+import { parseDefault, parsePolicy, parseUplink } from './parsed-file.ts';
 import type { Paths } from './paths.ts';
-import { type Contribution, contributionOf, type LayerEntries, resolveAgain, withoutMasked } from './policy-layer.ts';
+import {
+  type Contribution,
+  contributionKey,
+  contributionOf,
+  type LayerEntries,
+  resolveAgain,
+  sourceOf,
+  withoutMasked,
+} from './policy-layer.ts';
 
 export interface LoadedPolicies {
   /** The same object as long as nothing in it changes; unchanged applications keep their identity. */
@@ -29,6 +44,15 @@ export interface LoadHint {
   readonly changed: Iterable<string>;
 }
 
+export interface PolicyFilesOptions {
+  /** Whether copies are made of files that can be used, for the time when they no longer can. True unless stated. */
+  readonly writesLastGood?: boolean;
+}
+
+interface LayerChange extends EntryChange<Policy> {
+  readonly layer: Layer;
+}
+
 interface PolicyLayer {
   readonly layer: Layer;
   readonly files: FileSet<Policy>;
@@ -42,9 +66,13 @@ export class PolicyFiles {
   #contributions = new Map<object, Contribution>();
   #merged: MergedPolicies | undefined;
   #loaded: LoadedPolicies | undefined;
+  #copyDiagnostics: readonly Diagnostic[] = [];
+  /** The only ones that may name an uplink which is not there. */
+  #appsThatNameUplinks: ReadonlyMap<string, EffectivePolicy> = new Map();
 
-  constructor(paths: Paths) {
-    const lastGood = (name: string): LastGood => new LastGood(join(paths.lastGoodDir, name));
+  constructor(paths: Paths, { writesLastGood = true }: PolicyFilesOptions = {}) {
+    const lastGood = (name: string): LastGood =>
+      new LastGood(join(paths.lastGoodDir, name), { isWritten: writesLastGood });
     const policies = (layer: Layer, directory: string): PolicyLayer => {
       return { layer, files: new FileSet({ directory, parse: parsePolicy, lastGood: lastGood(layer) }) };
     };
@@ -65,31 +93,88 @@ export class PolicyFiles {
   /**
    * Never throws for what files hold or what the file system refuses. Without a hint every file is looked at, and `exec` paths
    * are resolved again: a program may be installed after its policy, so such a load should follow a while after a change.
+   * `copies` of what can be used are made at once, or when `keepCopies` is called: nothing but a restart needs them.
    */
-  load(hint?: LoadHint): LoadedPolicies {
-    const changed = hint === undefined || this.#loaded === undefined ? undefined : this.#bySet(hint.changed);
-    const sets = this.#sets();
-    if (changed === undefined) for (const set of sets) set.scan();
-    else for (const [set, names] of changed) set.reread(names);
-    const layers = withoutMasked(
-      this.#layersStrongestFirst.map(({ layer, files }) => ({ layer, entries: files.entries() })),
+  load(hint?: LoadHint, { copies = 'at once' }: { readonly copies?: 'at once' | 'later' } = {}): LoadedPolicies {
+    const named = hint === undefined || this.#loaded === undefined ? undefined : this.#bySet(hint.changed);
+    const changes = named === undefined ? undefined : this.#reread(named);
+    if (changes === undefined) for (const set of this.#sets()) set.scan();
+    if (copies === 'at once') this.keepCopies();
+    const { counting, masked } = withoutMasked(
+      this.#layersStrongestFirst.map(({ layer, files }) => ({
+        layer,
+        entries: files.entries(),
+        notable: files.notable(),
+      })),
     );
-    const merged = mergePolicies(this.#contribute(layers, changed === undefined), this.#merged);
-    // An uplink is named as its file is: sorted, and each once.
-    const uplinkFiles = this.#uplinks.entries();
-    const uplinks = uplinkFiles.flatMap(({ value }) => (value === undefined ? [] : [value]));
-    const [systemDefault] = this.#systemDefault.entries();
-    const policySet = { apps: merged.apps, uplinks, systemDefault: systemDefault?.value ?? builtinSystemDefault };
-    const diagnostics = [
-      ...sets.flatMap((set) => set.diagnostics()),
-      ...layers.flatMap(({ layer, entries }) => entries.flatMap((entry) => fileDiagnostics(layer, entry))),
-      ...merged.diagnostics,
-      ...[...uplinkFiles, ...this.#systemDefault.entries()].flatMap(({ parsed }) => parsed.diagnostics),
-      ...unknownUplinks(policySet),
-    ];
+    const merged =
+      (changes && this.#mergeChanges(changes, masked)) ??
+      mergePolicies(this.#contribute(counting, changes === undefined), this.#merged);
     this.#merged = merged;
-    this.#loaded = succeed(this.#loaded, policySet, diagnostics.sort(compareDiagnostics));
+    this.#loaded = this.#succeed(merged, counting);
     return this.#loaded;
+  }
+
+  /** As of the last load, with what has become of the copies since. */
+  get loaded(): LoadedPolicies | undefined {
+    return this.#loaded;
+  }
+
+  /** Makes about so many of the copies that are due; false where no more can be made now. */
+  keepCopies(most: number = Number.POSITIVE_INFINITY): boolean {
+    const sets = this.#sets();
+    const isBehind = sets.filter((set) => set.keepCopies(most)).length > 0;
+    const before = this.#copyDiagnostics;
+    this.#copyDiagnostics = sets.flatMap((set) => set.copyDiagnostics());
+    if (this.#loaded !== undefined && !sameElements(before, this.#copyDiagnostics)) {
+      const others = this.#loaded.diagnostics.filter((diagnostic) => !before.includes(diagnostic));
+      const diagnostics = [...others, ...this.#copyDiagnostics].sort(compareDiagnostics);
+      this.#loaded = { ...this.#loaded, diagnostics };
+    }
+    return isBehind;
+  }
+
+  #succeed(merged: MergedPolicies, layers: readonly LayerEntries[]): LoadedPolicies {
+    const before = this.#loaded;
+    // An uplink is named as its file is: sorted, and each once.
+    const uplinks = this.#uplinks.entries().flatMap(({ value }) => (value === undefined ? [] : [value]));
+    const [systemDefault] = this.#systemDefault.entries();
+    const isSameUplinks = before !== undefined && sameElements(before.policySet.uplinks, uplinks);
+    const policySet: PolicySet = {
+      apps: merged.apps,
+      uplinks: isSameUplinks ? before.policySet.uplinks : uplinks,
+      systemDefault: systemDefault?.value ?? builtinSystemDefault,
+    };
+    const changed = changedApps(before?.policySet.apps ?? [], policySet.apps);
+    const diagnostics = this.#diagnose(policySet, changed, merged, layers);
+    const isSame = isSameUplinks && changed.length === 0 && before.policySet.systemDefault === policySet.systemDefault;
+    if (isSame) return { ...before, diagnostics, changedApps: changed };
+    return { policySet, diagnostics, revision: (before?.revision ?? 0) + 1, changedApps: changed };
+  }
+
+  #diagnose(
+    policySet: PolicySet,
+    changed: readonly string[],
+    merged: MergedPolicies,
+    layers: readonly LayerEntries[],
+  ): readonly Diagnostic[] {
+    const naming = new Map(this.#appsThatNameUplinks);
+    for (const app of changed) {
+      const policy = findApp(policySet.apps, app);
+      if (policy !== undefined && namesUplinks(policy)) naming.set(app, policy);
+      else naming.delete(app);
+    }
+    this.#appsThatNameUplinks = naming;
+    const diagnostics = [...this.#sets().flatMap((set) => set.diagnostics()), ...this.#copyDiagnostics];
+    for (const { layer, notable } of layers) {
+      for (const entry of notable) diagnostics.push(...fileDiagnostics(layer, entry));
+    }
+    diagnostics.push(
+      ...merged.diagnostics,
+      ...[...this.#uplinks.entries(), ...this.#systemDefault.entries()].flatMap(({ parsed }) => parsed.diagnostics),
+      ...unknownUplinks({ ...policySet, apps: [...naming.values()] }),
+    );
+    return diagnostics.sort(compareDiagnostics);
   }
 
   #sets(): readonly FileSet<unknown>[] {
@@ -110,6 +195,33 @@ export class PolicyFiles {
     return bySet;
   }
 
+  #reread(named: ReadonlyMap<FileSet<unknown>, ReadonlySet<string>>): readonly LayerChange[] {
+    for (const set of [this.#uplinks, this.#systemDefault]) set.reread(named.get(set) ?? []);
+    return this.#layersStrongestFirst.flatMap(({ layer, files }) =>
+      files.reread(named.get(files) ?? []).map((change) => ({ layer, ...change })),
+    );
+  }
+
+  /** `undefined` where more than the named files has to be looked at. */
+  #mergeChanges(changes: readonly LayerChange[], masked: ReadonlySet<string>): MergedPolicies | undefined {
+    const concernsMask = ({ before, after }: LayerChange): boolean =>
+      [before, after].some((entry) => entry !== undefined && (entry.parsed.masked || masked.has(entry.name)));
+    if (this.#merged === undefined || changes.some(concernsMask)) return undefined;
+    return mergeChanges(
+      this.#merged,
+      changes.map((change) => this.#contributeChange(change)),
+    );
+  }
+
+  #contributeChange({ layer, before, after }: LayerChange): SourceChange {
+    const old = before && this.#contributions.get(contributionKey(before));
+    const now = after && (this.#contributions.get(contributionKey(after)) ?? contributionOf(after));
+    if (before !== undefined) this.#contributions.delete(contributionKey(before));
+    if (after !== undefined && now !== undefined) this.#contributions.set(contributionKey(after), now);
+    const [was, is] = [sourceOf(layer, old), sourceOf(layer, now)];
+    return { ...(was !== undefined && { before: was }), ...(is !== undefined && { after: is }) };
+  }
+
   #contribute(layers: readonly LayerEntries[], everything: boolean): readonly LayerPolicies[] {
     const before = this.#contributions;
     this.#contributions = new Map();
@@ -117,7 +229,7 @@ export class PolicyFiles {
       const policies: Policy[] = [];
       const broken: BrokenPolicy[] = [];
       for (const entry of entries) {
-        const key = entry.value ?? entry;
+        const key = contributionKey(entry);
         const known = before.get(key);
         const contribution = known === undefined ? contributionOf(entry) : everything ? resolveAgain(known) : known;
         this.#contributions.set(key, contribution);
@@ -129,51 +241,10 @@ export class PolicyFiles {
   }
 }
 
-function parsePolicy(file: string, bytes: Uint8Array): ParsedFile<Policy> {
-  const { policy, ...rest } = parsePolicyFile(file, bytes);
-  return policy === undefined ? rest : { ...rest, value: policy };
-}
-
-function parseUplink(file: string, bytes: Uint8Array): ParsedFile<Uplink> {
-  const { uplink, ...rest } = parseUplinkFile(file, bytes);
-  return uplink === undefined ? rest : { ...rest, value: uplink };
-}
-
-function parseDefault(file: string, bytes: Uint8Array): ParsedFile<SystemDefault> {
-  const { systemDefault, ...rest } = parseSystemDefaultFile(file, bytes);
-  return systemDefault === undefined ? rest : { ...rest, value: systemDefault };
-}
-
 function fileDiagnostics(layer: Layer, { path, parsed }: FileEntry<Policy>): readonly Diagnostic[] {
   if (layer !== 'answers' || !parsed.masked) return parsed.diagnostics;
   const message = 'an empty answer hides nothing: answers only narrow';
   return [diagnosticAt({ file: path, line: 1, column: 1 }, 'warning', 'not-yet-enforced', message)];
-}
-
-function succeed(
-  before: LoadedPolicies | undefined,
-  policySet: PolicySet,
-  diagnostics: readonly Diagnostic[],
-): LoadedPolicies {
-  const changedApps =
-    before === undefined ? policySet.apps.map(({ app }) => app) : changedBetween(before.policySet.apps, policySet.apps);
-  const isSame =
-    before !== undefined &&
-    changedApps.length === 0 &&
-    before.policySet.systemDefault === policySet.systemDefault &&
-    sameElements(before.policySet.uplinks, policySet.uplinks);
-  if (isSame) return { ...before, diagnostics, changedApps };
-  return { policySet, diagnostics, revision: (before?.revision ?? 0) + 1, changedApps };
-}
-
-function changedBetween(before: readonly EffectivePolicy[], after: readonly EffectivePolicy[]): readonly string[] {
-  const old = new Map(before.map((policy) => [policy.app, policy]));
-  const changed: string[] = [];
-  for (const policy of after) {
-    if (old.get(policy.app) !== policy) changed.push(policy.app);
-    old.delete(policy.app);
-  }
-  return [...changed, ...old.keys()].sort(compareText);
 }
 
 function sameElements<T>(a: readonly T[], b: readonly T[]): boolean {

@@ -1,6 +1,6 @@
 /** From the files of a layer to what merging takes. */
 import type { Layer, Match, Policy } from '../policy/model.ts';
-import type { BrokenPolicy } from '../policy/policy-source.ts';
+import type { AppSource, BrokenPolicy } from '../policy/policy-source.ts';
 import { resolveExecutables } from './executable-path.ts';
 import type { FileEntry } from './file-set.ts';
 
@@ -20,6 +20,8 @@ export type Contribution =
 export interface LayerEntries {
   readonly layer: Layer;
   readonly entries: readonly FileEntry<Policy>[];
+  /** Of them those that have diagnostics or are masked. */
+  readonly notable: readonly FileEntry<Policy>[];
 }
 
 /** What a file gives to its application. A file that cannot be used and has no last good version blocks it. */
@@ -38,6 +40,23 @@ export function contributionOf({ value, parsed, path }: FileEntry<Policy>): Cont
   return { kind: 'broken', written, policy };
 }
 
+/** What a contribution stays the same for: the policy in force, or the file where there is none. */
+export function contributionKey(entry: FileEntry<Policy>): object {
+  return entry.value ?? entry;
+}
+
+export function sourceOf(layer: Layer, contribution: Contribution | undefined): AppSource | undefined {
+  switch (contribution?.kind) {
+    case 'policy':
+      return { layer, kind: 'policy', policy: contribution.policy };
+    case 'broken':
+      return { layer, kind: 'broken', policy: contribution.policy };
+    case 'none':
+    case undefined:
+      return undefined;
+  }
+}
+
 /** The same object where symbolic links lead where they led before. */
 export function resolveAgain(contribution: Contribution): Contribution {
   if (contribution.kind === 'none') return contribution;
@@ -54,14 +73,22 @@ function samePath(a: Match, b: Match | undefined): boolean {
 }
 
 /**
- * The files that count, given all layers: a file that says nothing hides those of its name in weaker layers.
- * An answer hides nothing: it could only widen.
+ * The files that count, given all layers, and the names of which weaker layers' files do not: a file that says nothing hides
+ * those of its name below. An answer hides nothing: it could only widen.
  */
-export function withoutMasked(layersStrongestFirst: readonly LayerEntries[]): readonly LayerEntries[] {
+export function withoutMasked(layersStrongestFirst: readonly LayerEntries[]): {
+  readonly counting: readonly LayerEntries[];
+  readonly masked: ReadonlySet<string>;
+} {
   const masked = new Set<string>();
-  return layersStrongestFirst.map(({ layer, entries }) => {
-    const counting = masked.size === 0 ? entries : entries.filter(({ name }) => !masked.has(name));
-    if (layer !== 'answers') for (const { name, parsed } of counting) if (parsed.masked) masked.add(name);
-    return { layer, entries: counting };
+  const counting = layersStrongestFirst.map((all) => {
+    const isVisible = ({ name }: FileEntry<Policy>): boolean => !masked.has(name);
+    const visible =
+      masked.size === 0
+        ? all
+        : { layer: all.layer, entries: all.entries.filter(isVisible), notable: all.notable.filter(isVisible) };
+    if (all.layer !== 'answers') for (const { name, parsed } of visible.notable) if (parsed.masked) masked.add(name);
+    return visible;
   });
+  return { counting, masked };
 }

@@ -81,7 +81,8 @@ function readAll(descriptor: number, size: bigint): Uint8Array {
   for (;;) {
     const count = readSync(descriptor, buffer, length, buffer.length - length, null);
     length += count;
-    if (count === 0 || length === MAX_FILE_READ) return buffer.subarray(0, length);
+    const isEnd = count === 0 || (length === Number(size) && size > 0n);
+    if (isEnd || length === MAX_FILE_READ) return buffer.subarray(0, length);
     if (length < buffer.length) continue;
     const larger = new Uint8Array(Math.min(MAX_FILE_READ, buffer.length * 2));
     larger.set(buffer);

@@ -4,17 +4,44 @@ import type { CgroupTree } from '../kernel/cgroup.ts';
 import type { ResolvedCgroup } from '../plan/host.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { AppIndex } from '../policy/match-app.ts';
+import { changedApps, findApp } from '../policy/sorted-apps.ts';
 
 /** passwd(5) files are small; a line has name, password and uid first. */
 const PASSWD_LINE = /^([^:]+):[^:]*:(\d+):/;
 
-function hostNamesOf({ rules }: EffectivePolicy): string[] {
-  return rules.flatMap(({ to }) => to.flatMap(({ target }) => (target.kind === 'name' ? [target.name] : [])));
+function hostNamesOf(policy: EffectivePolicy | undefined): readonly string[] {
+  const names = new Set<string>();
+  for (const { to } of policy?.rules ?? []) {
+    for (const { target } of to) if (target.kind === 'name') names.add(target.name);
+  }
+  return [...names];
 }
 
 /** The host names in rules, each once. */
 export function hostNames(policySet: PolicySet): string[] {
-  return [...new Set(policySet.apps.flatMap(hostNamesOf))];
+  const { byApp } = namedHosts(policySet);
+  return [...new Set([...byApp.values()].flat())];
+}
+
+/** The host names in rules, and who names them. */
+export interface NamedHosts {
+  readonly policySet: PolicySet;
+  /** Only applications that name any. */
+  readonly byApp: ReadonlyMap<string, readonly string[]>;
+}
+
+/** The names of those that changed since `before` are looked for, those of all others taken over; the same map where none changed. */
+export function namedHosts(policySet: PolicySet, before?: NamedHosts): NamedHosts {
+  const byApp = new Map(before?.byApp);
+  let hasChanged = before === undefined;
+  for (const app of changedApps(before?.policySet.apps ?? [], policySet.apps)) {
+    const names = hostNamesOf(findApp(policySet.apps, app));
+    if (sameTexts(names, byApp.get(app) ?? [])) continue;
+    hasChanged = true;
+    if (names.length === 0) byApp.delete(app);
+    else byApp.set(app, names);
+  }
+  return { policySet, byApp: hasChanged ? byApp : (before?.byApp ?? byApp) };
 }
 
 /** uid of each user that the index names and that exists. Numbers stand for themselves. */
@@ -44,6 +71,10 @@ export function namedCgroups(index: AppIndex, tree: CgroupTree | undefined): Res
     }
   }
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, i) => text === b[i]);
 }
 
 function readText(path: string): string {

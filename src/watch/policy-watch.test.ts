@@ -102,6 +102,25 @@ describe('PolicyWatch', () => {
     expect(told.reports).toEqual([new Set([file])]);
   });
 
+  it('PolicyWatch tells of a file that was emptied to be written anew only when something is in it', async () => {
+    start();
+    const file = at('etc/p/policies/a.yaml');
+    writeFileSync(file, '');
+    writeFileSync(at('etc/p/policies/b.yaml'), 'b');
+    await told.until(() => told.reports.length > 0);
+    expect(told.reports).toEqual([new Set([at('etc/p/policies/b.yaml')])]);
+    writeFileSync(file, 'a');
+    await told.until(() => told.hears(file));
+  });
+
+  it('PolicyWatch tells of a file that stays empty', async () => {
+    start();
+    const file = at('etc/p/policies/a.yaml');
+    writeFileSync(file, '');
+    await told.until(() => told.hears(file));
+    expect(told.reports).toEqual([new Set([file])]);
+  });
+
   it('PolicyWatch leaves out what else happens beside a single file it watches', async () => {
     start();
     writeFileSync(at('etc/p/other.yaml'), 'x');

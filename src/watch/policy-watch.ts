@@ -20,8 +20,12 @@ export interface WatchListener {
   readonly onError: (error: Error, directory: string) => void;
 }
 
-/** From the first change to the report: a package manager's or an editor's steps come as one. */
-const COALESCE_MS = 30;
+/** Without a change for so long, what was changed is told: a package manager's or an editor's steps come as one. */
+const QUIET_MS = 5;
+/** From the first change to the report at the latest. */
+const MAX_WAIT_MS = 40;
+/** An empty file means something, but most are about to be written: a shell empties a file before the program runs that fills it. */
+const EMPTY_WAIT_MS = 150;
 const RETRY_MS = 5000;
 /** Somebody who keeps replacing a directory may not keep us at it. */
 const MAX_ARM_ROUNDS = 16;
@@ -41,6 +45,10 @@ export class PolicyWatch implements AsyncDisposable {
   readonly #watched = new Map<string, Watched>();
   #changed = new Set<string>();
   #isEverything = false;
+  /** When the first change that is not told yet was seen. */
+  #sinceMs: number | undefined;
+  /** Files that were empty at the last look, and until when they are left out. */
+  #empty: ReadonlyMap<string, number> = new Map();
   #report: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #isDisposed = false;
@@ -170,13 +178,37 @@ export class PolicyWatch implements AsyncDisposable {
   }
 
   #schedule(): void {
-    this.#report ??= setTimeout(() => {
-      const changed = this.#isEverything ? 'everything' : this.#changed;
-      this.#report = undefined;
-      this.#changed = new Set();
-      this.#isEverything = false;
-      this.#listener.onChange(changed);
-    }, COALESCE_MS);
+    const nowMs = performance.now();
+    this.#sinceMs ??= nowMs;
+    this.#reportIn(Math.min(QUIET_MS, this.#sinceMs + MAX_WAIT_MS - nowMs));
+  }
+
+  #reportIn(delayMs: number): void {
+    clearTimeout(this.#report);
+    this.#report = setTimeout(() => this.#tellListener(), Math.max(0, delayMs));
+  }
+
+  #tellListener(): void {
+    this.#sinceMs = undefined;
+    const early = this.#isEverything ? new Map<string, number>() : this.#emptyFor(performance.now());
+    const changed = [...this.#changed].filter((path) => !early.has(path));
+    const report = this.#isEverything ? 'everything' : new Set(changed);
+    this.#isEverything = false;
+    this.#empty = early;
+    this.#changed = new Set(early.keys());
+    if (early.size > 0) this.#reportIn(Math.min(...early.values()) - performance.now());
+    if (report === 'everything' || report.size > 0) this.#listener.onChange(report);
+  }
+
+  /** Changed files that are empty and may not be for long, each with the time at which that is believed. */
+  #emptyFor(nowMs: number): Map<string, number> {
+    const early = new Map<string, number>();
+    for (const path of this.#changed) {
+      if (lookAt(path)?.size !== 0) continue;
+      const believedMs = this.#empty.get(path) ?? nowMs + EMPTY_WAIT_MS;
+      if (believedMs > nowMs) early.set(path, believedMs);
+    }
+    return early;
   }
 }
 

@@ -1,0 +1,29 @@
+/** What the files of each kind say, in one shape. */
+import type { Diagnostic } from '../policy/diagnostic.ts';
+import type { Match, Policy, SystemDefault, Uplink } from '../policy/model.ts';
+import { parsePolicyFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
+
+export interface ParsedFile<T> {
+  /** There where the file can be used. */
+  readonly value?: T;
+  /** Who a policy file is about, as far as it can be told. */
+  readonly app?: string;
+  readonly match?: readonly Match[];
+  readonly masked?: true;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export function parsePolicy(file: string, bytes: Uint8Array): ParsedFile<Policy> {
+  const { policy, ...rest } = parsePolicyFile(file, bytes);
+  return policy === undefined ? rest : { ...rest, value: policy };
+}
+
+export function parseUplink(file: string, bytes: Uint8Array): ParsedFile<Uplink> {
+  const { uplink, ...rest } = parseUplinkFile(file, bytes);
+  return uplink === undefined ? rest : { ...rest, value: uplink };
+}
+
+export function parseDefault(file: string, bytes: Uint8Array): ParsedFile<SystemDefault> {
+  const { systemDefault, ...rest } = parseSystemDefaultFile(file, bytes);
+  return systemDefault === undefined ? rest : { ...rest, value: systemDefault };
+}
