@@ -1,13 +1,13 @@
 /** Cgroups that policies name and that came into being later: the slow path sees their processes first. */
 import type { CgroupTree } from '../kernel/cgroup.ts';
-import { type AppIndex, cgroupAncestry, indexApps, matchCgroup } from '../policy/match-app.ts';
+import { cgroupAncestry, matchCgroup } from '../policy/match-app.ts';
 import type { InForce } from './enforce.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 export class CgroupLearner {
   readonly #inForce: () => InForce | undefined;
   readonly #onNew: () => void;
-  #known: { readonly inForce: InForce; readonly index: AppIndex; readonly seen: Set<string> } | undefined;
+  #known: { readonly inForce: InForce; readonly seen: Set<string> } | undefined;
 
   constructor(inForce: () => InForce | undefined, onNew: () => void) {
     this.#inForce = inForce;
@@ -19,7 +19,7 @@ export class CgroupLearner {
     const known = this.#refresh();
     if (known === undefined || known.seen.has(owner.cgroup)) return;
     known.seen.add(owner.cgroup);
-    if (matchCgroup(known.index, owner.cgroup) === undefined) return;
+    if (matchCgroup(known.inForce.index, owner.cgroup) === undefined) return;
     const present = new Set(known.inForce.machine.host.cgroups.map(({ path }) => path));
     if (!cgroupAncestry(owner.cgroup).some((path) => present.has(path))) this.#onNew();
   }
@@ -31,11 +31,11 @@ export class CgroupLearner {
     return new Set(host.cgroups.map(({ path }) => `${tree.mountDir}${path.slice(0, path.lastIndexOf('/'))}`));
   }
 
-  #refresh(): { readonly inForce: InForce; readonly index: AppIndex; readonly seen: Set<string> } | undefined {
+  #refresh(): { readonly inForce: InForce; readonly seen: Set<string> } | undefined {
     const inForce = this.#inForce();
     if (inForce === undefined) return undefined;
     if (this.#known?.inForce.snapshot !== inForce.snapshot) {
-      this.#known = { inForce, index: indexApps(inForce.policySet), seen: new Set() };
+      this.#known = { inForce, seen: new Set() };
     }
     return this.#known;
   }

@@ -7,7 +7,6 @@ import { changesBetween, observePlan } from '../apply/observe-plan.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
-import { indexApps } from '../policy/match-app.ts';
 import { answerExplainQuery, UnknownSubject } from '../watch/explain-query.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
 import { planText } from '../watch/plan-report.ts';
@@ -17,7 +16,7 @@ import type { EventStream } from './event-stream.ts';
 import type { Health } from './health.ts';
 import type { PolicyHistory } from './policy-history.ts';
 import { RequestRefused } from './request-refused.ts';
-import type { Control } from './server.ts';
+import type { Control } from './routes.ts';
 
 export interface ControlParts {
   readonly kernel: Kernel;
@@ -106,10 +105,10 @@ async function plan({ kernel, enforcement, nowMs }: ControlParts): Promise<PlanR
 }
 
 async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: number): Promise<Explanation> {
-  const { policySet, machine } = requireInForce(enforcement);
+  const { policySet, index, machine } = requireInForce(enforcement);
   const context = {
     policySet,
-    index: indexApps(policySet),
+    index,
     facts: machine.facts,
     nowMs,
     unknownNames: 'queue' as const,

@@ -218,7 +218,7 @@ export class Enforcement {
     const isSame = before?.policySet === policySet && before.machine === machine && before.ids.apps === assigned.apps;
     if (isSame) return { ...before, ids: assigned };
     const appIds = assigned.apps;
-    const compilation = compile({ policySet, ...machine, appIds, nowMs: nowMs() }, before?.compilation);
+    const compilation = compile({ policySet, index, ...machine, appIds, nowMs: nowMs() }, before?.compilation);
     this.#revision += 1;
     const snapshot = { revision: this.#revision, policySet, facts: machine.facts, appIds };
     this.#wanted = { policySet, index, machine, ids: assigned, compilation, snapshot };

@@ -5,7 +5,6 @@ import { decodePacket } from '../net/packet.ts';
 import type { ConntrackEvent } from '../netlink/conntrack.ts';
 import type { LoggedPacket } from '../netlink/nflog.ts';
 import { APP_DAEMON, MARK_OURS } from '../plan/reserved.ts';
-import { indexApps } from '../policy/match-app.ts';
 import { fromDecision } from './decision-event.ts';
 import type { InForce } from './enforce.ts';
 import { decideMarked, flowOfEntry, policiesById, readMark } from './live-flows.ts';
@@ -70,10 +69,10 @@ export class KernelDecisions implements Disposable {
   #tell(flow: Flow, appId: number, timeMs: number, refusal?: string): void {
     const inForce = this.#options.inForce();
     if (inForce === undefined || appId === APP_DAEMON) return;
-    const { policySet, machine, ids } = inForce;
+    const { policySet, index, machine, ids } = inForce;
     const context = {
       policySet,
-      index: indexApps(policySet),
+      index,
       facts: machine.facts,
       nowMs: timeMs,
       unknownNames: 'no-match' as const,

@@ -5,7 +5,7 @@ import { APP_DAEMON } from '../plan/reserved.ts';
 import { decide } from '../policy/decide.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { Owner } from '../policy/identity.ts';
-import { type AppIndex, indexApps } from '../policy/match-app.ts';
+import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
 import { appIdOf } from './verdict-mark.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
@@ -37,7 +37,8 @@ export class VerdictJudge {
   }
 
   publish(snapshot: VerdictSnapshot): void {
-    if (snapshot.policySet !== this.#snapshot.policySet) this.#index = indexApps(snapshot.policySet);
+    const before = { policySet: this.#snapshot.policySet, index: this.#index };
+    if (snapshot.policySet !== before.policySet) this.#index = indexAppsAgain(snapshot.policySet, before);
     this.#snapshot = snapshot;
   }
 

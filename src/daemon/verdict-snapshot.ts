@@ -4,6 +4,7 @@
  */
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
+import { changedApps, findApp } from '../policy/sorted-apps.ts';
 
 /** `appIds`: numbers 1..0xfdff of applications, for the marks. `revision` grows with each snapshot. */
 export interface VerdictSnapshot {
@@ -38,10 +39,13 @@ export function diffSnapshot(before: VerdictSnapshot, after: VerdictSnapshot): S
 }
 
 function diffApps(before: PolicySet['apps'], after: PolicySet['apps']): SnapshotUpdate['apps'] {
-  const old = new Map(before.map((policy) => [policy.app, policy]));
-  const kept = new Set(after.map((policy) => policy.app));
-  const changed = after.filter((policy) => old.get(policy.app) !== policy);
-  const removed = before.filter((policy) => !kept.has(policy.app)).map((policy) => policy.app);
+  const changed: EffectivePolicy[] = [];
+  const removed: string[] = [];
+  for (const app of changedApps(before, after)) {
+    const policy = findApp(after, app);
+    if (policy === undefined) removed.push(app);
+    else changed.push(policy);
+  }
   return changed.length === 0 && removed.length === 0 ? undefined : { changed, removed };
 }
 

@@ -4,7 +4,7 @@
  */
 import { type Family, prefixRange } from '../net/address.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../net/protocol.ts';
-import type { Facts } from '../policy/facts.ts';
+import { type Facts, NEVER } from '../policy/facts.ts';
 import { groupPrefixes } from '../policy/groups.ts';
 import { destinationProtocols } from '../policy/match-destination.ts';
 import type { Destination } from '../policy/model.ts';
@@ -54,7 +54,7 @@ function targetsOf(entry: Destination, facts: Facts, nowMs: number): Target[] {
     .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
     .map(({ address, expiresAtMs }) => ({
       family: address.family,
-      address: { first: address.value, last: address.value, expiresAtMs },
+      address: { first: address.value, last: address.value, ...(expiresAtMs < NEVER && { expiresAtMs }) },
       entry,
     }));
 }

@@ -1,7 +1,7 @@
 /** Path A's middle: what is in force, and what the machine is, to all kernel objects that should exist. Pure. */
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
-import { indexApps } from '../policy/match-app.ts';
+import { type AppIndex, indexApps } from '../policy/match-app.ts';
 import { type AppPart, compileApp, partKey } from './compile-app.ts';
 import { compileNft } from './compile-nft.ts';
 import { compileRouting } from './compile-routing.ts';
@@ -12,6 +12,8 @@ import { CODE_QUEUE, MARK_APP, MARK_OURS, QUEUE_NUMBER } from './reserved.ts';
 
 export interface CompileInput {
   readonly policySet: PolicySet;
+  /** Of `policySet`, where there is one already. */
+  readonly index?: AppIndex;
   readonly facts: Facts;
   readonly host: Host;
   /** Application name -> number in the marks; stable, so that live flows keep their meaning. */
@@ -65,7 +67,7 @@ export function compile(input: CompileInput, previous?: Compilation): Compilatio
   }
   const nobody: EffectivePolicy = { app: '', match: [], rules: [], files: [] };
   const defaultPart = partOf(nobody);
-  const nft = compileNft({ ...input, index: indexApps(policySet), parts, defaultPart });
+  const nft = compileNft({ ...input, index: input.index ?? indexApps(policySet), parts, defaultPart });
   const plan: Plan = {
     nft,
     ...compileRouting(facts),

@@ -9,7 +9,7 @@ import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from '../policy/decide.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { EffectivePolicy, EffectiveRule, PolicySet } from '../policy/effective-policy.ts';
-import type { Facts, NameState, UplinkState } from '../policy/facts.ts';
+import { type Facts, type NameState, NEVER, type UplinkState } from '../policy/facts.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import { cgroupAncestry, indexApps } from '../policy/match-app.ts';
 import type { Destination, Match, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from '../policy/model.ts';
@@ -188,9 +188,12 @@ const nameState: fc.Arbitrary<NameState> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc
-      .array(fc.tuple(fc.constantFrom(...ADDRESSES, ...ADDRESSES6), fc.constantFrom(-1000, 60_000, 90_000)), {
-        maxLength: 3,
-      })
+      .array(
+        fc.tuple(fc.constantFrom(...ADDRESSES, ...ADDRESSES6), fc.constantFrom(-1000, 60_000, 90_000, NEVER - NOW)),
+        {
+          maxLength: 3,
+        },
+      )
       .map(
         (addresses) =>
           ({ known: true, addresses: addresses.map(([a, ms]) => ({ address: a, expiresAtMs: NOW + ms })) }) as const,

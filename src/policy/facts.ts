@@ -18,6 +18,9 @@ export interface UplinkState {
   readonly gateways: { readonly v4?: Address; readonly v6?: Address };
 }
 
+/** `expiresAtMs` of an address that is kept until a better answer comes: what is denied by name stays denied without DNS. */
+export const NEVER: number = Number.MAX_SAFE_INTEGER;
+
 /** A name's addresses, or that they are not known (yet). */
 export type NameState =
   | { readonly known: true; readonly addresses: readonly { readonly address: Address; readonly expiresAtMs: number }[] }

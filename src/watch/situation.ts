@@ -48,7 +48,7 @@ export async function readSituation({
   names,
   nowMs,
 }: SituationOptions): Promise<Situation> {
-  const loaded = withoutCopyWarnings(new PolicyFiles(paths).load());
+  const loaded = new PolicyFiles(paths, { writesLastGood: false }).load();
   const { policySet } = loaded;
   const index = indexApps(policySet);
   const registers = readRegisters(paths.ids);
@@ -100,14 +100,6 @@ async function queueOf(kernel: SituationOptions['kernel']): Promise<'nft' | 'xta
     if (error instanceof KernelError) return 'nft';
     throw error;
   }
-}
-
-/** Copies of good files are the daemon's to keep. */
-function withoutCopyWarnings(loaded: LoadedPolicies): LoadedPolicies {
-  return {
-    ...loaded,
-    diagnostics: loaded.diagnostics.filter(({ message }) => !message.includes('cannot be kept for a restart')),
-  };
 }
 
 function readRegisters(path: string): { readonly apps: IdRegister; readonly uplinks: IdRegister } {
