@@ -18,7 +18,7 @@ node_modules/.bin/biome ci --error-on-warnings . >&2
 echo "== tsc" >&2
 node_modules/.bin/tsc -b >&2
 echo "== generated files" >&2
-[ ! -e dist/scripts/generate.js ] || npm run --silent generate >&2
+npm run --silent generate >&2 </dev/null
 echo "== unit tests" >&2
 node_modules/.bin/vitest run --project unit </dev/null
 if [ "$(state_of_tree)" != "$before" ]; then

@@ -1,4 +1,7 @@
-/** The whole command line as one tree. Nothing happens before it is given arguments. */
+/**
+ * The whole command line as one tree. Nothing happens before it is given arguments: what reads files, builds the lab or talks
+ * to the kernel is imported by the action that needs it, so that `status` starts at once and the daemon carries none of it.
+ */
 import { Command } from 'commander';
 import { checkCommand } from './commands/check.ts';
 import { completionCommand } from './commands/completion.ts';

@@ -38,30 +38,33 @@ export class EventStream {
   }
 }
 
-/** The stream as newline-delimited JSON, for one client. `undefined` where there are too many watchers. */
-export function ndjson(stream: EventStream, nowMs: () => number): ReadableStream<Uint8Array> | undefined {
-  const encoder = new TextEncoder();
-  let unsubscribe: (() => void) | undefined;
+/** Sends one line, with its end, on its way to a client; `onTaken` is called when it no longer takes memory here. */
+export type WriteLine = (line: string, onTaken: () => void) => void;
+
+/**
+ * The stream as newline-delimited JSON, for one client, until the function that is returned is called.
+ * `undefined` where there are too many watchers.
+ */
+export function streamLines(stream: EventStream, nowMs: () => number, write: WriteLine): (() => void) | undefined {
+  let waiting = 0;
   let lost = 0;
-  const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-    const write = (event: WatchEvent): void => controller.enqueue(encoder.encode(`${JSON.stringify(event)}\n`));
-    unsubscribe = stream.subscribe({
-      onEvent: (event) => {
-        if ((controller.desiredSize ?? 0) <= 0) {
-          lost += 1;
-          return;
-        }
-        if (lost > 0) write(lostLines(lost, nowMs()));
-        lost = 0;
-        write(event);
-      },
+  const send = (event: WatchEvent): void => {
+    waiting += 1;
+    write(`${JSON.stringify(event)}\n`, () => {
+      waiting -= 1;
     });
   };
-  const lines = new ReadableStream<Uint8Array>(
-    { start, cancel: () => unsubscribe?.() },
-    { highWaterMark: MAX_WAITING_LINES, size: () => 1 },
-  );
-  return unsubscribe === undefined ? undefined : lines;
+  return stream.subscribe({
+    onEvent: (event) => {
+      if (waiting >= MAX_WAITING_LINES) {
+        lost += 1;
+        return;
+      }
+      if (lost > 0) send(lostLines(lost, nowMs()));
+      lost = 0;
+      send(event);
+    },
+  });
 }
 
 function lostLines(count: number, timeMs: number): WatchEvent {

@@ -1,9 +1,11 @@
 /** Bodies of requests: JSON from whoever may connect, checked before anything is done with it. */
+import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { ExplainQuery } from '../api/explanation.ts';
 import type { ReloadRequest } from '../api/request.ts';
 import { RequestRefused } from './request-refused.ts';
 
+const MAX_BODY_BYTES = 64 * 1024;
 /** A day: longer than anyone watches whether his change was a good one. */
 const MAX_CONFIRM_MS = 86_400_000;
 
@@ -20,6 +22,31 @@ const explainSchema = z
   .refine(({ app, exe, pid }) => [app, exe, pid].filter((who) => who !== undefined).length === 1, {
     message: 'exactly one of app, exe and pid says who',
   });
+
+/** The body as text. Rejects with RequestRefused as soon as it is too large; the rest stays unread. */
+export function readBody(incoming: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  return new Promise((resolve, reject) => {
+    const take = (chunk: Buffer): void => {
+      length += chunk.length;
+      if (length <= MAX_BODY_BYTES) {
+        chunks.push(chunk);
+        return;
+      }
+      // Not by an iterator: leaving one early ends the connection before the refusal has gone out on it.
+      incoming.off('data', take).pause();
+      reject(new RequestRefused(413, { code: 'bad-request', message: BODY_TOO_LARGE }));
+    };
+    incoming.on('data', take);
+    incoming.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    incoming.once('error', reject);
+    incoming.once('close', () => reject(new RequestRefused(400, { code: 'bad-request', message: BODY_BROKEN_OFF })));
+  });
+}
+
+const BODY_TOO_LARGE = `a request has at most ${MAX_BODY_BYTES} bytes`;
+const BODY_BROKEN_OFF = 'the body is not complete';
 
 export function readReloadRequest(body: string): ReloadRequest {
   const { confirmMs } = read(reloadSchema, body === '' ? '{}' : body);

@@ -1,13 +1,15 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { request } from 'node:http';
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { WatchEvent } from '../api/event.ts';
 import { accessGroupId, mayConnect } from './access.ts';
-import { EventStream, MAX_WAITING_LINES, MAX_WATCHERS, ndjson } from './event-stream.ts';
+import { EventStream, MAX_WAITING_LINES, MAX_WATCHERS, streamLines } from './event-stream.ts';
 import { RequestRefused } from './request-refused.ts';
-import { type Control, ControlServer, routes } from './server.ts';
+import { answerTo, type Control } from './routes.ts';
+import { ControlServer } from './server.ts';
 
 let directory: string;
 const asked: unknown[] = [];
@@ -54,14 +56,15 @@ interface Answer {
 async function ask(
   method: string,
   path: string,
-  { body, permitted = true }: { body?: string; permitted?: boolean } = {},
+  { body = '', permitted = true }: { body?: string; permitted?: boolean } = {},
 ): Promise<Answer> {
-  const answer = await routes(control()).request(path, { method, ...(body !== undefined && { body }) }, { permitted });
-  return { status: answer.status, body: await answer.json() };
+  const answer = await answerTo(control(), { permitted, method, path, body: async () => body });
+  if (answer.kind !== 'json') throw new Error(`${method} ${path} answers with ${answer.kind}`);
+  return answer;
 }
 
-describe('routes', () => {
-  it('routes tells nobody anything who is not permitted', async () => {
+describe('answerTo', () => {
+  it('answerTo tells nobody anything who is not permitted', async () => {
     const refusals = [
       await ask('GET', '/v1/status', { permitted: false }),
       await ask('POST', '/nothing', { permitted: false }),
@@ -74,12 +77,17 @@ describe('routes', () => {
     expect(asked).toEqual([]);
   });
 
-  it('routes answers refusals, mistakes and unknown routes as ApiError', async () => {
+  it('answerTo answers refusals, mistakes and unknown routes as ApiError', async () => {
     expect(await ask('GET', '/v1/status')).toEqual({
+      kind: 'json',
       status: 503,
       body: { code: 'busy', message: 'the daemon is starting' },
     });
-    expect(await ask('GET', '/v1/plan')).toEqual({ status: 500, body: { code: 'internal', message: 'our mistake' } });
+    expect(await ask('GET', '/v1/plan')).toEqual({
+      kind: 'json',
+      status: 500,
+      body: { code: 'internal', message: 'our mistake' },
+    });
     expect(await ask('GET', '/v1/nothing')).toMatchObject({ status: 404, body: { code: 'not-found' } });
     expect(await ask('POST', '/v1/confirm')).toMatchObject({ status: 409 });
   });
@@ -90,28 +98,50 @@ describe('routes', () => {
     ['two at once', '{"app":"a","exe":"/b","host":"a","protocol":"tcp"}'],
     ['an unknown key', '{"app":"a","host":"a","protocol":"tcp","more":1}'],
     ['a port out of range', '{"app":"a","host":"a","port":65536,"protocol":"tcp"}'],
-  ])('routes refuses an explain query with %s', async (_, body) => {
+  ])('answerTo refuses an explain query with %s', async (_, body) => {
     expect(await ask('POST', '/v1/explain', { body })).toMatchObject({ status: 400, body: { code: 'bad-request' } });
     expect(asked).toEqual([]);
   });
 
-  it('routes hands over what a good body says, and takes an empty one for a reload without conditions', async () => {
+  it('answerTo hands over what a good body says, and takes an empty one for a reload without conditions', async () => {
     await ask('POST', '/v1/explain', { body: '{"app":"a","host":"b.example","port":1,"protocol":"udp"}' });
     await ask('POST', '/v1/reload', { body: '' });
     await ask('POST', '/v1/reload', { body: '{"confirmMs":30000}' });
     expect(asked).toEqual([{ app: 'a', host: 'b.example', port: 1, protocol: 'udp' }, {}, { confirmMs: 30_000 }]);
   });
 
-  it('routes refuses a body that is too large', async () => {
-    const body = JSON.stringify({ app: 'a'.repeat(70_000) });
-    const answer = await routes(control()).request(
-      '/v1/explain',
-      { method: 'POST', body, headers: { 'content-length': `${body.length}` } },
-      { permitted: true },
-    );
-    expect(answer.status).toBe(413);
+  it('answerTo streams events only to who is permitted', async () => {
+    const request = { method: 'GET', path: '/v1/watch', body: async () => '' };
+    expect(await answerTo(control(), { ...request, permitted: true })).toEqual({ kind: 'events' });
+    expect(await answerTo(control(), { ...request, permitted: false })).toMatchObject({ status: 403 });
   });
 });
+
+async function listening(events?: EventStream): Promise<AsyncDisposable & { readonly socketPath: string }> {
+  const socketPath = join(directory, 'run/pointsman.sock');
+  const server = await ControlServer.listen(control(events), { socketPath, groupId: undefined });
+  return { socketPath, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+interface Heard {
+  readonly status: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+function send(socketPath: string, options: RequestOptions, body?: string): Promise<Heard> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, ...options }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text }));
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
 
 describe('ControlServer', () => {
   it('ControlServer lets root in by the socket, which only its group may use, and removes it at the end', async () => {
@@ -126,6 +156,50 @@ describe('ControlServer', () => {
     expect(status).toBe(process.getuid?.() === 0 ? 200 : 403);
     await server[Symbol.asyncDispose]();
     expect(() => statSync(socketPath)).toThrow('ENOENT');
+  });
+
+  it.runIf(process.getuid?.() === 0)('ControlServer says what it speaks, and goes on after a request', async () => {
+    await using server = await listening();
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (const path of ['/v1/health?verbose', '/v1/nothing']) {
+      const answer = await send(server.socketPath, { path, agent });
+      expect(answer.headers).toMatchObject({ 'pointsman-api': '1', 'content-type': 'application/json' });
+      expect(answer.headers.connection).toBe('keep-alive');
+    }
+    const body = '{"confirmMs":5}';
+    const reloaded = await send(server.socketPath, { path: '/v1/reload', method: 'POST', agent }, body);
+    expect(reloaded.status).toBe(200);
+    expect(asked).toEqual([{ confirmMs: 5 }]);
+    agent.destroy();
+  });
+
+  it.runIf(process.getuid?.() === 0)('ControlServer refuses a body that is too large, announced or not', async () => {
+    await using server = await listening();
+    const body = JSON.stringify({ app: 'a'.repeat(70_000) });
+    for (const headers of [{ 'content-length': body.length }, { 'transfer-encoding': 'chunked' }]) {
+      const answer = await send(server.socketPath, { path: '/v1/explain', method: 'POST', headers }, body);
+      expect(answer).toMatchObject({ status: 413, headers: { connection: 'close' } });
+      expect(JSON.parse(answer.text)).toMatchObject({ code: 'bad-request' });
+    }
+    expect(asked).toEqual([]);
+  });
+
+  it.runIf(process.getuid?.() === 0)('ControlServer streams events until the watcher goes away', async () => {
+    let tellGone = (): void => undefined;
+    const gone = new Promise<void>((resolve) => {
+      tellGone = resolve;
+    });
+    const events = new EventStream((isWatched) => isWatched || tellGone());
+    await using server = await listening(events);
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      request({ socketPath: server.socketPath, path: '/v1/watch' }, resolve).on('error', reject).end();
+    });
+    expect(answer.headers['content-type']).toBe('application/x-ndjson');
+    events.publish({ kind: 'warning', timeMs: 1, code: 'x', message: 'hello', over: false });
+    const [line] = (await once(answer, 'data')) as [Buffer];
+    expect(JSON.parse(line.toString())).toMatchObject({ message: 'hello' });
+    answer.destroy();
+    await gone;
   });
 
   it('ControlServer names a path that is too long for a socket', async () => {
@@ -165,19 +239,33 @@ describe('EventStream', () => {
     const stream = new EventStream(() => undefined);
     const places = Array.from({ length: MAX_WATCHERS + 1 }, () => stream.subscribe({ onEvent: () => undefined }));
     expect(places.filter((place) => place === undefined)).toHaveLength(1);
-    expect(ndjson(stream, () => 0)).toBeUndefined();
+    expect(
+      streamLines(
+        stream,
+        () => 0,
+        () => undefined,
+      ),
+    ).toBeUndefined();
   });
 
-  it('EventStream keeps a bounded number of lines for a slow watcher, and tells it how many it lost', async () => {
+  it('streamLines keeps a bounded number of lines for a slow watcher, and tells it how many it lost', () => {
     const stream = new EventStream(() => undefined);
-    const reader = ndjson(stream, () => 0)?.getReader();
+    const written: { readonly line: string; readonly onTaken: () => void }[] = [];
+    const stop = streamLines(
+      stream,
+      () => 0,
+      (line, onTaken) => written.push({ line, onTaken }),
+    );
     for (let i = 0; i < MAX_WAITING_LINES + 10; i += 1) stream.publish(event(i));
-    const read = async () => JSON.parse(new TextDecoder().decode((await reader?.read())?.value)) as WatchEvent;
-    for (let i = 0; i < MAX_WAITING_LINES; i += 1) expect((await read()).timeMs).toBe(i);
+    expect(written).toHaveLength(MAX_WAITING_LINES);
+    for (const { onTaken } of written.splice(0)) onTaken();
     stream.publish(event(9999));
-    expect(await read()).toMatchObject({ code: 'watch-lost-lines', message: expect.stringContaining('10 lines') });
-    expect((await read()).timeMs).toBe(9999);
-    await reader?.cancel();
+    const read = written.map(({ line }) => JSON.parse(line) as WatchEvent);
+    expect(read).toMatchObject([
+      { code: 'watch-lost-lines', message: expect.stringContaining('10 lines') },
+      { timeMs: 9999 },
+    ]);
+    stop?.();
     expect(stream.isWatched).toBe(false);
   });
 });

@@ -1,20 +1,17 @@
-/** HTTP on the unix socket. Routes only: what they answer is the control's business. */
+/**
+ * HTTP on the unix socket. Node's own server and nothing of the web's Request and Response: they alone bring several megabytes
+ * of code into the daemon.
+ */
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { getRequestListener, type HttpBindings } from '@hono/node-server';
-import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
-import type { ExplainQuery, Explanation } from '../api/explanation.ts';
-import { API_VERSION, type ApiError, type PlanReport, type ReloadReport, type ReloadRequest } from '../api/request.ts';
-import type { Status } from '../api/status.ts';
+import { API_VERSION } from '../api/request.ts';
 import { isPermitted } from './access.ts';
-import { type EventStream, ndjson } from './event-stream.ts';
-import { readExplainQuery, readReloadRequest } from './request-body.ts';
-import { RequestRefused } from './request-refused.ts';
+import { streamLines } from './event-stream.ts';
+import { readBody } from './request-body.ts';
+import { answerTo, type Control, TOO_MANY_WATCHERS } from './routes.ts';
 
-const MAX_BODY_BYTES = 64 * 1024;
 const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** sun_path of unix(7), without its final zero byte. */
@@ -22,71 +19,11 @@ const MAX_SOCKET_PATH_BYTES = 107;
 const SOCKET_MODE = 0o660;
 const RUN_DIR_MODE = 0o755;
 
-/** What the routes are about. A rejected promise becomes an ApiError: RequestRefused as it says, others as `internal`. */
-export interface Control {
-  readonly status: () => Promise<Status>;
-  readonly plan: () => Promise<PlanReport>;
-  readonly explain: (query: ExplainQuery) => Promise<Explanation>;
-  readonly reload: (request: ReloadRequest) => Promise<ReloadReport>;
-  /** False where nothing waits to be confirmed. */
-  readonly confirm: () => boolean;
-  readonly stop: () => void;
-  readonly events: EventStream;
-  readonly nowMs: () => number;
-}
-
 export interface ServerOptions {
   readonly socketPath: string;
   /** Members may connect. */
   readonly groupId: number | undefined;
 }
-
-type Env = { readonly Bindings: HttpBindings & { readonly permitted: boolean } };
-
-/** Pure routing: testable without a socket. */
-export function routes(control: Control): Hono<Env> {
-  const app = new Hono<Env>();
-  app.use(async (c, next) => {
-    // Before everything else: who is not let in learns nothing, not even which routes there are.
-    if (!c.env.permitted) return c.json(NOT_PERMITTED, 403);
-    await next();
-    c.header('pointsman-api', String(API_VERSION));
-  });
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (c) => c.json(BODY_TOO_LARGE, 413) }));
-  app.get('/v1/health', (c) => c.json({ version: API_VERSION }));
-  app.get('/v1/status', async (c) => c.json(await control.status()));
-  app.get('/v1/plan', async (c) => c.json(await control.plan()));
-  app.get('/v1/watch', () => {
-    const lines = ndjson(control.events, control.nowMs);
-    if (lines === undefined) throw new RequestRefused(503, { code: 'busy', message: 'too many are watching already' });
-    return new Response(lines, { headers: { 'content-type': 'application/x-ndjson' } });
-  });
-  app.post('/v1/explain', async (c) => c.json(await control.explain(readExplainQuery(await c.req.text()))));
-  app.post('/v1/reload', async (c) => c.json(await control.reload(readReloadRequest(await c.req.text()))));
-  app.post('/v1/confirm', (c) => {
-    if (!control.confirm())
-      throw new RequestRefused(409, { code: 'bad-request', message: 'nothing waits to be confirmed' });
-    return c.json({ confirmed: true });
-  });
-  app.post('/v1/stop', (c) => {
-    control.stop();
-    return c.json({ stopping: true });
-  });
-  app.notFound((c) =>
-    c.json({ code: 'not-found', message: `there is no ${c.req.method} ${c.req.path}` } satisfies ApiError, 404),
-  );
-  app.onError((error, c) => {
-    if (error instanceof RequestRefused) return c.json(error.answer, error.status);
-    return c.json({ code: 'internal', message: error.message } satisfies ApiError, 500);
-  });
-  return app;
-}
-
-const NOT_PERMITTED: ApiError = {
-  code: 'not-permitted',
-  message: 'only root and members of the group pointsman may talk to the daemon',
-};
-const BODY_TOO_LARGE: ApiError = { code: 'bad-request', message: `a request has at most ${MAX_BODY_BYTES} bytes` };
 
 /** The listening server; disposing of it ends all connections and removes the socket. */
 export class ControlServer implements AsyncDisposable {
@@ -103,15 +40,10 @@ export class ControlServer implements AsyncDisposable {
     if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
       throw new Error(`the path of the control socket is longer than ${MAX_SOCKET_PATH_BYTES} bytes: ${socketPath}`);
     }
-    const app = routes(control);
     const permitted = new WeakSet<Socket>();
-    const listener = getRequestListener((request, env) => {
-      const { incoming, outgoing } = env as HttpBindings;
-      return app.fetch(request, { incoming, outgoing, permitted: permitted.has(incoming.socket) });
-    });
     const server = createServer(
       { requestTimeout: REQUEST_TIMEOUT_MS },
-      (incoming, outgoing) => void listener(incoming, outgoing),
+      (incoming, outgoing) => void serve(control, permitted.has(incoming.socket), incoming, outgoing),
     );
     server.maxConnections = MAX_CONNECTIONS;
     server.on('connection', (socket: Socket) => {
@@ -132,6 +64,47 @@ export class ControlServer implements AsyncDisposable {
     await closed;
     rmSync(this.#socketPath, { force: true });
   }
+}
+
+/** Answers one request. Never rejects: a client that goes away has no answer, and harms nobody. */
+async function serve(
+  control: Control,
+  permitted: boolean,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const { method = '', url = '' } = incoming;
+  const path = url.split('?', 1)[0] ?? '';
+  const answer = await answerTo(control, { permitted, method, path, body: () => readBody(incoming) });
+  if (permitted) outgoing.setHeader('pointsman-api', API_VERSION);
+  switch (answer.kind) {
+    case 'json':
+      sendJson(incoming, outgoing, answer.status, answer.body);
+      break;
+    case 'events':
+      sendEvents(control, incoming, outgoing);
+      break;
+  }
+}
+
+function sendJson(incoming: IncomingMessage, outgoing: ServerResponse, status: number, body: object): void {
+  // What was not read of the request would be taken for the next one.
+  if (!incoming.complete) outgoing.setHeader('connection', 'close');
+  const text = JSON.stringify(body);
+  outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  outgoing.end(text);
+}
+
+function sendEvents({ events, nowMs }: Control, incoming: IncomingMessage, outgoing: ServerResponse): void {
+  const stop = streamLines(events, nowMs, (line, onTaken) => outgoing.write(line, onTaken));
+  if (stop === undefined) {
+    sendJson(incoming, outgoing, 503, TOO_MANY_WATCHERS);
+    return;
+  }
+  outgoing.once('close', stop);
+  outgoing.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  // A watcher is told that it watches, even where nothing happens for hours.
+  outgoing.flushHeaders();
 }
 
 function listening(server: Server, socketPath: string): Promise<void> {

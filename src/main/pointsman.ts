@@ -27,7 +27,12 @@ const exitCode = await runProgram(process.argv.slice(2), {
   version,
   terminal: openTerminal(process.stdout, process.stderr, process.env),
   // The daemon and what it stands on cost each other command a tenth of a second.
-  runDaemon: async (options) => (await import('../daemon/run.ts')).runDaemon(options),
+  runDaemon: async (options) => {
+    (await import('./bound-memory.ts')).boundMemory();
+    // A plain copy: each look at the real one asks the C library, and the YAML parser looks at every token.
+    process.env = { ...process.env };
+    return (await import('../daemon/run.ts')).runDaemon(options);
+  },
   selfCommand: [process.execPath, fileURLToPath(import.meta.url)],
   commandName: process.env.POINTSMAN_COMMAND ?? 'pointsman',
   interrupted,

@@ -1,4 +1,4 @@
-/** What the event thread and the main thread say to each other: plain data, cloned on its way. */
+/** What happens in the kernel without our doing, as plain data. */
 import type { ConntrackEvent } from '../netlink/conntrack.ts';
 import type { LoggedPacket } from '../netlink/nflog.ts';
 import type { Generation } from '../netlink/nftables.ts';
@@ -14,23 +14,3 @@ export type KernelEvent =
   | { readonly kind: 'resynchronise'; readonly source: EventSource };
 
 export type EventSource = 'network' | 'ruleset' | 'flows' | 'log';
-
-export type ToEventThread = { readonly kind: 'watch flows'; readonly on: boolean } | { readonly kind: 'stop' };
-
-export type FromEventThread =
-  | KernelEvent
-  | { readonly kind: 'ready' }
-  /** The answer to `watch flows`. */
-  | { readonly kind: 'watching flows'; readonly on: boolean }
-  /** A KernelError in parts. With `fatal` the thread has ended. */
-  | {
-      readonly kind: 'refused';
-      readonly operation: string;
-      readonly errno: number;
-      readonly object: string;
-      readonly fatal: boolean;
-    };
-
-export interface EventThreadStart {
-  readonly wakeFd: number;
-}

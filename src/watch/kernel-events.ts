@@ -1,59 +1,58 @@
-/** The main thread's end of the event thread: what happens in the kernel without our doing. */
-import { Worker } from 'node:worker_threads';
-import { kernelErrorFromErrno } from '../kernel/errno.ts';
+/**
+ * What happens in the kernel without our doing. The wait for it takes a thread of libuv's pool and not a worker thread: that
+ * would be an isolate of its own, about 9 MB, for a few events an hour.
+ */
 import { EventFd } from '../kernel/event-fd.ts';
-import type { KernelError } from '../kernel/kernel-error.ts';
-import type { EventThreadStart, FromEventThread, KernelEvent, ToEventThread } from './kernel-event.ts';
+import { pollInPool } from '../kernel/poll.ts';
+import { EventSockets } from './event-sockets.ts';
+import type { KernelEvent } from './kernel-event.ts';
 import { RulesetWatch } from './ruleset-watch.ts';
 
-/** A thread that does not end by itself in this time is broken off. */
-const STOP_TIMEOUT_MS = 2_000;
+/** A thread in a system call cannot be ended: this is how long a process that exits in a hurry waits for it. */
+const POLL_LIMIT_MS = 500;
 
 export interface KernelEventsOptions {
   /** `Nft.generation()` now: what is later is news. */
   readonly generation: number;
   readonly onEvent: (event: KernelEvent) => void;
-  /** The thread has ended without being told to: nothing is heard any more. */
+  /** Nothing is heard any more, without having been told so. */
   readonly onExit: (error: Error) => void;
-  /** Only where this file does not run from beside the thread's. */
-  readonly threadUrl?: URL;
+}
+
+/** Done between two waits, when nobody looks at the sockets. */
+interface Task {
+  readonly run: () => void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 export class KernelEvents implements AsyncDisposable {
   readonly #options: KernelEventsOptions;
+  readonly #sockets = EventSockets.open();
   readonly #wake = EventFd.open();
-  readonly #worker: Worker;
-  readonly #exited: Promise<void>;
   readonly #ruleset: RulesetWatch;
-  #answers: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
-  #failure: Error | undefined;
+  readonly #ended: Promise<void>;
+  #tasks: Task[] = [];
   #state: 'running' | 'closing' | 'ended' = 'running';
 
   private constructor(options: KernelEventsOptions) {
     this.#options = options;
     this.#ruleset = new RulesetWatch(options.generation, (by) => options.onEvent({ kind: 'ruleset changed', by }));
-    const workerData: EventThreadStart = { wakeFd: this.#wake.fd };
-    this.#worker = new Worker(options.threadUrl ?? new URL('./kernel-events-thread.js', import.meta.url), {
-      workerData,
-    });
-    this.#worker.on('message', (message: FromEventThread) => this.#hear(message));
-    this.#worker.on('error', (error) => {
-      this.#failure ??= error instanceof Error ? error : new Error(String(error));
-    });
-    this.#exited = new Promise((done) => this.#worker.once('exit', (code) => done(this.#end(code))));
+    this.#ended = this.#run();
   }
 
   /** Resolves when events are heard. Rejects with KernelError. */
   static async start(options: KernelEventsOptions): Promise<KernelEvents> {
-    const events = new KernelEvents(options);
-    await events.#answer();
-    return events;
+    return new KernelEvents(options);
   }
 
   /** Subscribes to new and ended flows and to logged packets, or ends that. Rejects with KernelError: EBUSY. */
-  async watchFlows(want: { readonly on: boolean }): Promise<void> {
-    this.#say({ kind: 'watch flows', on: want.on });
-    await this.#answer();
+  watchFlows(want: { readonly on: boolean }): Promise<void> {
+    if (this.#state !== 'running') return Promise.reject(new Error('listening to the kernel has ended'));
+    return new Promise((resolve, reject) => {
+      this.#tasks.push({ run: () => this.#sockets.watchFlows(want.on), resolve, reject });
+      this.#wake.signal();
+    });
   }
 
   /**
@@ -70,61 +69,48 @@ export class KernelEvents implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state === 'ended') return;
-    this.#state = 'closing';
-    this.#say({ kind: 'stop' });
-    const timer = setTimeout(() => void this.#worker.terminate(), STOP_TIMEOUT_MS);
-    await this.#exited;
-    clearTimeout(timer);
+    if (this.#state === 'running') {
+      this.#state = 'closing';
+      this.#wake.signal();
+    }
+    await this.#ended;
   }
 
-  /** The thread answers in order. */
-  #answer(): Promise<void> {
-    if (this.#state === 'ended') return Promise.reject(this.#failure ?? new Error('the event thread has ended'));
-    return new Promise((resolve, reject) => this.#answers.push({ resolve, reject }));
+  async #run(): Promise<void> {
+    let failure: Error | undefined;
+    try {
+      while (this.#state === 'running') await this.#turn();
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+    }
+    this.#state = 'ended';
+    this.#sockets[Symbol.dispose]();
+    this.#wake[Symbol.dispose]();
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    for (const { reject } of tasks) reject(failure ?? new Error('listening to the kernel has ended'));
+    // Whoever waits for an answer has been told.
+    if (failure !== undefined && tasks.length === 0) this.#options.onExit(failure);
   }
 
-  #say(message: ToEventThread): void {
-    if (this.#state === 'ended') return;
-    this.#worker.postMessage(message);
-    this.#wake.signal();
-  }
-
-  #hear(message: FromEventThread): void {
-    switch (message.kind) {
-      case 'ready':
-      case 'watching flows':
-        this.#answers.shift()?.resolve();
-        break;
-      case 'refused':
-        this.#refuse(kernelErrorFromErrno(message.operation, message.errno, message.object), message.fatal);
-        break;
-      case 'ruleset changed':
-        this.#ruleset.hear(message.by);
-        break;
-      case 'network changed':
-      case 'flows':
-      case 'logged':
-      case 'resynchronise':
-        if (this.#state === 'running') this.#options.onEvent(message);
-        break;
+  async #turn(): Promise<void> {
+    const { fds, timeoutMs = POLL_LIMIT_MS } = this.#sockets;
+    const ready = await pollInPool([this.#wake.fd, ...fds], timeoutMs);
+    if (this.#state !== 'running') return;
+    if (ready.includes(this.#wake.fd)) this.#wake.drain();
+    for (const event of this.#sockets.drain(ready)) this.#hear(event);
+    for (const { run, resolve, reject } of this.#tasks.splice(0)) {
+      try {
+        run();
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
     }
   }
 
-  #refuse(error: KernelError, fatal: boolean): void {
-    if (fatal) this.#failure = error;
-    else this.#answers.shift()?.reject(error);
-  }
-
-  #end(code: number): void {
-    const wasRunning = this.#state === 'running';
-    this.#state = 'ended';
-    this.#wake[Symbol.dispose]();
-    const error = this.#failure ?? new Error(`the event thread ended with code ${code}`);
-    const answers = this.#answers;
-    this.#answers = [];
-    for (const { reject } of answers) reject(error);
-    // Whoever waits for an answer has been told.
-    if (wasRunning && answers.length === 0) this.#options.onExit(error);
+  #hear(event: KernelEvent): void {
+    if (event.kind === 'ruleset changed') this.#ruleset.hear(event.by);
+    else this.#options.onEvent(event);
   }
 }

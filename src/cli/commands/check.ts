@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { renderDiagnostics } from '../../policy/caret.ts';
 import { pathsFor } from '../../store/paths.ts';
-import { type CheckReport, checkInstalled, checkPaths } from '../check-files.ts';
+import type { CheckReport } from '../check-files.ts';
 import { addExamples, type CliContext, globalOptions, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
@@ -11,8 +11,9 @@ export function checkCommand(context: CliContext): Command {
     .description('find all mistakes in policy, uplink and default files; needs no daemon and no privileges')
     .argument('[path...]', 'files and directories (default: all that the daemon reads)')
     .addOption(jsonOption())
-    .action((paths: readonly string[], { json }: JsonOption) => {
+    .action(async (paths: readonly string[], { json }: JsonOption) => {
       const terminal = terminalOf(context, command);
+      const { checkInstalled, checkPaths } = await import('../check-files.ts');
       const report = paths.length === 0 ? checkInstalled(pathsFor(globalOptions(command).root)) : checkPaths(paths);
       if (json) writeJson(terminal, report);
       else terminal.out(renderCheck(report, terminal.outColour));

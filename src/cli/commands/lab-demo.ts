@@ -1,10 +1,7 @@
 import { Command } from 'commander';
 import type { Explanation } from '../../api/explanation.ts';
-import { type Explain, type ExplainAnswer, runDemo } from '../../lab/demo.ts';
-import { renderDemo } from '../../lab/demo-table.ts';
+import type { Explain, ExplainAnswer } from '../../lab/demo.ts';
 import { labFiles } from '../../lab/lab-state.ts';
-import { labStatus } from '../../lab/lab-status.ts';
-import { labUp } from '../../lab/lab-up.ts';
 import { CliError } from '../cli-error.ts';
 import { type DaemonClient, openClient } from '../client.ts';
 import { parseConnectTarget } from '../connect-target.ts';
@@ -21,6 +18,12 @@ export function labDemoCommand(context: CliContext): Command {
       const terminal = terminalOf(context, command);
       const place = labPlaceOf(command);
       const onProgress = (line: string): void => terminal.err(`${line}\n`);
+      const [{ labStatus }, { labUp }, { runDemo }, { renderDemo }] = await Promise.all([
+        import('../../lab/lab-status.ts'),
+        import('../../lab/lab-up.ts'),
+        import('../../lab/demo.ts'),
+        import('../../lab/demo-table.ts'),
+      ]);
       if ((await labStatus(place)).state !== 'up') {
         await labUp({ ...place, pointsmanCommand: context.selfCommand, onProgress });
       }

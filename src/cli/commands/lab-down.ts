@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { labDown } from '../../lab/lab-down.ts';
 import { addExamples, type CliContext, terminalOf } from '../context.ts';
 import { labPlaceOf } from '../lab-place.ts';
 import { withProgress } from '../progress.ts';
@@ -8,6 +7,7 @@ export function labDownCommand(context: CliContext): Command {
   const command = new Command('down')
     .description('remove the lab: its programs, namespaces and files; does nothing where there is none')
     .action(async () => {
+      const { labDown } = await import('../../lab/lab-down.ts');
       const terminal = terminalOf(context, command);
       await withProgress(terminal, 'ending what runs in the lab', labDown(labPlaceOf(command)));
       terminal.out('The lab is gone.\n');

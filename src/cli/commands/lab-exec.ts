@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { labExec } from '../../lab/lab-exec.ts';
 import { addExamples, type CliContext } from '../context.ts';
 import { labPlaceOf } from '../lab-place.ts';
 
@@ -9,6 +8,7 @@ export function labExecCommand(context: CliContext): Command {
     .argument('<command...>', 'program and arguments, after --')
     .option('--cgroup <name>', 'run it in a cgroup of its own, for policies that match one')
     .action(async (words: readonly string[], { cgroup }: { readonly cgroup?: string }) => {
+      const { labExec } = await import('../../lab/lab-exec.ts');
       const program = { ...labPlaceOf(command), command: words, ...(cgroup === undefined ? {} : { cgroup }) };
       context.exit(await labExec(program));
     });

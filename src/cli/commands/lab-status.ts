@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type LabStatus, labStatus } from '../../lab/lab-status.ts';
+import type { LabStatus } from '../../lab/lab-status.ts';
 import { addExamples, type CliContext, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { labPlaceOf } from '../lab-place.ts';
@@ -12,6 +12,7 @@ export function labStatusCommand(context: CliContext): Command {
     .description('whether the lab is up, and what is in it')
     .addOption(jsonOption())
     .action(async ({ json }: JsonOption) => {
+      const { labStatus } = await import('../../lab/lab-status.ts');
       const terminal = terminalOf(context, command);
       const status = await labStatus(labPlaceOf(command));
       if (json) writeJson(terminal, status);

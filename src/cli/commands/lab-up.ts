@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { labFiles } from '../../lab/lab-state.ts';
-import { labUp } from '../../lab/lab-up.ts';
 import { addExamples, type CliContext, terminalOf } from '../context.ts';
 import { labPlaceOf } from '../lab-place.ts';
 
@@ -15,6 +14,7 @@ export function labUpCommand(context: CliContext): Command {
     .option('--policies <dir>', 'policy files to use instead of the examples (a copy is made)')
     .option('--uplinks <dir>', 'uplink files to use instead of the examples (a copy is made)')
     .action(async ({ policies, uplinks }: LabUpCommandOptions) => {
+      const { labUp } = await import('../../lab/lab-up.ts');
       const terminal = terminalOf(context, command);
       const place = labPlaceOf(command);
       const { notes } = await labUp({

@@ -1,0 +1,86 @@
+/** What may be asked of the daemon: a table of method and path. What the answers say is the control's business. */
+import type { ExplainQuery, Explanation } from '../api/explanation.ts';
+import { API_VERSION, type ApiError, type PlanReport, type ReloadReport, type ReloadRequest } from '../api/request.ts';
+import type { Status } from '../api/status.ts';
+import type { EventStream } from './event-stream.ts';
+import { readExplainQuery, readReloadRequest } from './request-body.ts';
+import { RequestRefused } from './request-refused.ts';
+
+/** What the routes are about. A rejected promise becomes an ApiError: RequestRefused as it says, others as `internal`. */
+export interface Control {
+  readonly status: () => Promise<Status>;
+  readonly plan: () => Promise<PlanReport>;
+  readonly explain: (query: ExplainQuery) => Promise<Explanation>;
+  readonly reload: (request: ReloadRequest) => Promise<ReloadReport>;
+  /** False where nothing waits to be confirmed. */
+  readonly confirm: () => boolean;
+  readonly stop: () => void;
+  readonly events: EventStream;
+  readonly nowMs: () => number;
+}
+
+export interface ControlRequest {
+  /** Whether the kernel says that the caller may ask at all. */
+  readonly permitted: boolean;
+  readonly method: string;
+  readonly path: string;
+  /** Read only where a route wants it. Rejects with RequestRefused. */
+  readonly body: () => Promise<string>;
+}
+
+export type ControlAnswer =
+  | { readonly kind: 'json'; readonly status: number; readonly body: object }
+  /** Every event from now on, as newline-delimited JSON. */
+  | { readonly kind: 'events' };
+
+type Route = (control: Control, body: ControlRequest['body']) => object | Promise<object>;
+
+/** `GET /v1/watch` is the one route that answers without end. */
+const WATCH_ROUTE = 'GET /v1/watch';
+
+const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ['GET /v1/health', () => ({ version: API_VERSION })],
+  ['GET /v1/status', ({ status }) => status()],
+  ['GET /v1/plan', ({ plan }) => plan()],
+  ['POST /v1/explain', async ({ explain }, body) => explain(readExplainQuery(await body()))],
+  ['POST /v1/reload', async ({ reload }, body) => reload(readReloadRequest(await body()))],
+  ['POST /v1/confirm', ({ confirm }) => confirmed(confirm())],
+  ['POST /v1/stop', ({ stop }) => stopping(stop)],
+]);
+
+/** Never rejects. Testable without a socket. */
+export async function answerTo(control: Control, request: ControlRequest): Promise<ControlAnswer> {
+  // Before everything else: who is not let in learns nothing, not even which routes there are.
+  if (!request.permitted) return { kind: 'json', status: 403, body: NOT_PERMITTED };
+  const name = `${request.method} ${request.path}`;
+  if (name === WATCH_ROUTE) return { kind: 'events' };
+  const route = ROUTES.get(name);
+  if (route === undefined) return refusal(404, { code: 'not-found', message: `there is no ${name}` });
+  try {
+    return { kind: 'json', status: 200, body: await route(control, request.body) };
+  } catch (error) {
+    if (error instanceof RequestRefused) return refusal(error.status, error.answer);
+    return refusal(500, { code: 'internal', message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+export const TOO_MANY_WATCHERS: ApiError = { code: 'busy', message: 'too many are watching already' };
+
+const NOT_PERMITTED: ApiError = {
+  code: 'not-permitted',
+  message: 'only root and members of the group pointsman may talk to the daemon',
+};
+
+function refusal(status: number, body: ApiError): ControlAnswer {
+  return { kind: 'json', status, body };
+}
+
+function confirmed(wasWaiting: boolean): object {
+  if (wasWaiting) return { confirmed: true };
+  throw new RequestRefused(409, { code: 'bad-request', message: 'nothing waits to be confirmed' });
+}
+
+function stopping(stop: () => void): object {
+  stop();
+  return { stopping: true };
+}

@@ -1,0 +1,131 @@
+/** The multicast sockets that the kernel's events come from, and what arrives on them as values. */
+import { NetlinkSocket } from '../kernel/netlink-socket.ts';
+import { decodeGeneration, encodeGenerationGet, type Generation, NFTABLES_GENERATION } from '../netlink/nftables.ts';
+import {
+  NETLINK_NETFILTER,
+  NETLINK_ROUTE,
+  NFNLGRP_NFTABLES,
+  RTNLGRP_IPV4_IFADDR,
+  RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV4_RULE,
+  RTNLGRP_IPV6_IFADDR,
+  RTNLGRP_IPV6_ROUTE,
+  RTNLGRP_IPV6_RULE,
+  RTNLGRP_LINK,
+} from '../netlink/uapi.ts';
+import { decodeEach, drainEvents } from './event-source.ts';
+import { FlowEvents } from './flow-events.ts';
+import type { KernelEvent } from './kernel-event.ts';
+import { isNetworkChange } from './network-change.ts';
+
+const NETWORK_GROUPS = [
+  RTNLGRP_LINK,
+  RTNLGRP_IPV4_IFADDR,
+  RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV4_RULE,
+  RTNLGRP_IPV6_IFADDR,
+  RTNLGRP_IPV6_ROUTE,
+  RTNLGRP_IPV6_RULE,
+];
+/** A routing daemon's full table, or a whole ruleset, arrives at once. */
+const RECEIVE_QUEUE_BYTES = 4 * 1024 * 1024;
+/** A device that comes up brings a dozen events: they are told as one. */
+const COALESCE_MS = 20;
+
+export class EventSockets implements Disposable {
+  readonly #network: NetlinkSocket;
+  readonly #ruleset: NetlinkSocket;
+  /** Apart from the events: an answer must not be looked for among them. */
+  readonly #requests: NetlinkSocket;
+  #flows: FlowEvents | undefined;
+  #networkDueMs: number | undefined;
+
+  private constructor([network, ruleset, requests]: readonly [NetlinkSocket, NetlinkSocket, NetlinkSocket]) {
+    this.#network = network;
+    this.#ruleset = ruleset;
+    this.#requests = requests;
+  }
+
+  /** Throws KernelError. */
+  static open(): EventSockets {
+    const opened: NetlinkSocket[] = [];
+    const open = (protocol: number, groups?: readonly number[]): NetlinkSocket => {
+      const socket = NetlinkSocket.open(protocol, groups === undefined ? {} : { groups });
+      opened.push(socket);
+      if (groups !== undefined) socket.setReceiveBuffer(RECEIVE_QUEUE_BYTES);
+      return socket;
+    };
+    try {
+      return new EventSockets([
+        open(NETLINK_ROUTE, NETWORK_GROUPS),
+        open(NETLINK_NETFILTER, [NFNLGRP_NFTABLES]),
+        open(NETLINK_NETFILTER),
+      ]);
+    } catch (error) {
+      for (const socket of opened) socket[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Those to wait for. */
+  get fds(): readonly number[] {
+    return [this.#network.fd, this.#ruleset.fd, ...(this.#flows?.fds ?? [])];
+  }
+
+  /** `drain` has something to say by then, whatever arrives; `undefined` where it waits for the sockets alone. */
+  get timeoutMs(): number | undefined {
+    if (this.#networkDueMs === undefined) return undefined;
+    return Math.max(0, Math.ceil(this.#networkDueMs - performance.now()));
+  }
+
+  /** Throws KernelError: EBUSY where another process has the log group. Nobody may be waiting for `fds` meanwhile. */
+  watchFlows(on: boolean): void {
+    if (on) this.#flows ??= FlowEvents.open();
+    else {
+      this.#flows?.close();
+      this.#flows = undefined;
+    }
+  }
+
+  /** What has arrived on the sockets that are ready, and what is due. Throws KernelError. */
+  drain(ready: readonly number[]): KernelEvent[] {
+    return [
+      ...(ready.includes(this.#network.fd) ? this.#hearNetwork() : []),
+      ...(ready.includes(this.#ruleset.fd) ? this.#hearRuleset() : []),
+      ...(this.#flows?.drain(ready) ?? []),
+      ...this.#dueNetwork(),
+    ];
+  }
+
+  [Symbol.dispose](): void {
+    this.#flows?.close();
+    for (const socket of [this.#network, this.#ruleset, this.#requests]) socket[Symbol.dispose]();
+  }
+
+  #hearNetwork(): KernelEvent[] {
+    const { messages, overrun } = drainEvents(this.#network, 'network events');
+    if (messages.some(isNetworkChange)) this.#networkDueMs ??= performance.now() + COALESCE_MS;
+    return overrun ? [{ kind: 'resynchronise', source: 'network' }] : [];
+  }
+
+  #dueNetwork(): KernelEvent[] {
+    if (this.#networkDueMs === undefined || performance.now() < this.#networkDueMs) return [];
+    this.#networkDueMs = undefined;
+    return [{ kind: 'network changed' }];
+  }
+
+  /** The last of several generations says it for all. What was lost is asked for: the counter cannot be missed. */
+  #hearRuleset(): KernelEvent[] {
+    const { messages, overrun } = drainEvents(this.#ruleset, 'nftables events');
+    const { values, unreadable } = decodeEach(messages, [NFTABLES_GENERATION], decodeGeneration);
+    const by = overrun || unreadable ? this.#currentGeneration() : values.at(-1);
+    return by === undefined ? [] : [{ kind: 'ruleset changed', by }];
+  }
+
+  #currentGeneration(): Generation | undefined {
+    const subject = { operation: 'get generation', object: 'nftables' };
+    const [answer] = this.#requests.request(encodeGenerationGet(), subject);
+    // It carries the name of whoever asked: that is us.
+    return answer && { generation: decodeGeneration(answer).generation };
+  }
+}
