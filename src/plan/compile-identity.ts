@@ -5,7 +5,7 @@
  */
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
-import type { AppIndex, AppMatch } from '../policy/match-app.ts';
+import { type AppIndex, type AppMatch, matchExactCgroup, unitOfCgroup } from '../policy/match-app.ts';
 import type { AppPart } from './compile-app.ts';
 import type { Host } from './host.ts';
 import { rule, vmap } from './nft/expressions.ts';
@@ -28,12 +28,10 @@ interface Keyed {
   readonly found: ReadonlyMap<bigint, AppMatch>;
 }
 
-const lastComponent = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
-
 /** Cgroups and units that policies name and that do not exist now: they may come into being at any moment. */
 function unresolved({ host, index }: IdentityInput): { readonly paths: readonly string[]; readonly anyUnit: boolean } {
   const paths = new Set(host.cgroups.map(({ path }) => path));
-  const units = new Set(host.cgroups.map(({ path }) => lastComponent(path)));
+  const units = new Set(host.cgroups.map(({ path }) => unitOfCgroup(path)));
   return {
     paths: [...index.byCgroup.keys()].filter((path) => !paths.has(path)),
     anyUnit: [...index.byUnit.keys()].some((unit) => !units.has(unit)),
@@ -48,7 +46,7 @@ function cgroupKeys(input: IdentityInput): Keyed[] {
   const { paths, anyUnit } = unresolved(input);
   const levels = new Map<number, Map<bigint, AppMatch>>();
   for (const { path, id, level } of host.cgroups) {
-    const found = index.byCgroup.get(path) ?? index.byUnit.get(lastComponent(path));
+    const found = matchExactCgroup(index, path);
     const mayHideDeeper = paths.some((other) => other.startsWith(`${path}/`)) || (anyUnit && !isLeafUnit(path));
     if (found === undefined || mayHideDeeper) continue;
     const keys = levels.get(level) ?? new Map<bigint, AppMatch>();

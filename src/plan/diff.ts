@@ -19,8 +19,8 @@ export interface Observed {
   readonly xtablesQueue?: XtablesQueue;
 }
 
-const queueText = (queue: XtablesQueue | undefined): string => (queue === undefined ? '' : renderXtablesQueue(queue));
-const routeText = (route: PlannedRoute): string => renderPlannedRoute(route);
+const queueText = (queue: XtablesQueue | undefined): string =>
+  queue === undefined ? '' : renderXtablesQueue(queue).join();
 
 function missing<T>(wanted: readonly T[], present: readonly T[], key: (item: T) => string): T[] {
   const keys = new Set(present.map(key));
@@ -191,7 +191,9 @@ function nftChanges(before: Ruleset | undefined, after: Ruleset): Change[] {
 export function diff(observed: Observed, wanted: Plan): Change[] {
   const queueChanged = queueText(observed.xtablesQueue) !== queueText(wanted.xtablesQueue);
   return [
-    ...missing(wanted.routes, observed.routes, routeText).map((route): Change => ({ kind: 'add route', route })),
+    ...missing(wanted.routes, observed.routes, renderPlannedRoute).map(
+      (route): Change => ({ kind: 'add route', route }),
+    ),
     ...missing(wanted.rules, observed.rules, renderPlannedRule).map((r): Change => ({ kind: 'add rule', rule: r })),
     ...(queueChanged && wanted.xtablesQueue !== undefined
       ? [{ kind: 'add xtables queue', queue: wanted.xtablesQueue } as const]
@@ -201,6 +203,8 @@ export function diff(observed: Observed, wanted: Plan): Change[] {
       ? [{ kind: 'delete xtables queue', queue: observed.xtablesQueue } as const]
       : []),
     ...missing(observed.rules, wanted.rules, renderPlannedRule).map((r): Change => ({ kind: 'delete rule', rule: r })),
-    ...missing(observed.routes, wanted.routes, routeText).map((route): Change => ({ kind: 'delete route', route })),
+    ...missing(observed.routes, wanted.routes, renderPlannedRoute).map(
+      (route): Change => ({ kind: 'delete route', route }),
+    ),
   ];
 }

@@ -1,12 +1,12 @@
 /**
- * Rules, routes and the xtables queue in the words of iproute2 and iptables: what a person would type to get the same.
- * The text is complete, so it also serves as the identity by which plans are compared.
+ * Rules, routes and the xtables queue as the commands of iproute2 and iptables that would make them. The text is complete, so
+ * it also serves as the identity by which plans are compared.
  */
 import { formatAddress, formatPrefix } from '../net/address.ts';
 import { formatMark } from '../net/mark.ts';
 import type { PlannedRoute, PlannedRule, XtablesQueue } from './plan.ts';
+import { ROUTE_PROTOCOL } from './reserved.ts';
 
-/** `-4 pref 17711 fwmark 0x81000000/0xff000000 lookup 17701`, to be read behind `ip rule add`. */
 export function renderPlannedRule({
   family,
   priority,
@@ -16,32 +16,31 @@ export function renderPlannedRule({
   action,
 }: PlannedRule): string {
   return [
-    `-${family} pref ${priority}`,
-    ...(from === undefined ? [] : [`from ${formatPrefix(from)}`]),
+    `ip -${family} rule add pref ${priority} from ${from === undefined ? 'all' : formatPrefix(from)}`,
     ...(fwmark === undefined ? [] : [`fwmark ${formatMark(fwmark.mark)}/${formatMark(fwmark.mask)}`]),
     action.kind === 'table' ? `lookup ${action.table}` : 'unreachable',
     ...(suppressPrefixLength === undefined ? [] : [`suppress_prefixlength ${suppressPrefixLength}`]),
+    `protocol ${ROUTE_PROTOCOL}`,
   ].join(' ');
 }
 
-/** `deviceName` turns a kernel index into a name; without one the index is shown as `if2`. */
-export function renderPlannedRoute(route: PlannedRoute, deviceName?: (index: number) => string | undefined): string {
-  const { family, table, destination, metric, target } = route;
+/** Devices are shown by index, as `if2`, which ip(8) takes for a name. */
+export function renderPlannedRoute({ family, table, destination, metric, target }: PlannedRoute): string {
   const to = destination.length === 0 ? 'default' : formatPrefix(destination);
-  const where = `table ${table} metric ${metric}`;
-  if (target.kind === 'throw') return `-${family} throw ${to} ${where}`;
-  const device = deviceName?.(target.deviceIndex) ?? `if${target.deviceIndex}`;
+  const tail = `table ${table} metric ${metric} protocol ${ROUTE_PROTOCOL}`;
+  if (target.kind === 'throw') return `ip -${family} route add throw ${to} ${tail}`;
   return [
-    `-${family} ${to}`,
+    `ip -${family} route add ${to}`,
     ...(target.gateway === undefined ? [] : [`via ${formatAddress(target.gateway)}`]),
-    `dev ${device}`,
+    `dev if${target.deviceIndex}`,
     ...(target.source === undefined ? [] : [`src ${formatAddress(target.source)}`]),
-    where,
+    tail,
   ].join(' ');
 }
 
-/** To be read behind `iptables` and `ip6tables`. */
-export function renderXtablesQueue({ number, bypass, mark, mask }: XtablesQueue): string {
+/** One command for each family. */
+export function renderXtablesQueue({ number, bypass, mark, mask }: XtablesQueue): readonly string[] {
   const match = `-m mark --mark ${formatMark(mark)}/${formatMark(mask)}`;
-  return `-t mangle -A OUTPUT ${match} -j NFQUEUE --queue-num ${number}${bypass ? ' --queue-bypass' : ''}`;
+  const rule = `-t mangle -A OUTPUT ${match} -j NFQUEUE --queue-num ${number}${bypass ? ' --queue-bypass' : ''}`;
+  return [`iptables ${rule}`, `ip6tables ${rule}`];
 }

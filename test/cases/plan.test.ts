@@ -116,9 +116,9 @@ describe('compile()', () => {
       const { plan } = compile({ ...input, appIds, nowMs: NOW });
       await expect(renderRuleset(plan.nft, NOW)).toMatchFileSnapshot(join(dir, 'want.nft'));
       const routing = [
-        ...plan.rules.map((rule) => `ip rule add ${renderPlannedRule(rule)}`),
-        ...plan.routes.map((route) => `ip route add ${renderPlannedRoute(route)}`),
-        ...(plan.xtablesQueue === undefined ? [] : [`iptables ${renderXtablesQueue(plan.xtablesQueue)}`]),
+        ...plan.rules.map(renderPlannedRule),
+        ...plan.routes.map(renderPlannedRoute),
+        ...(plan.xtablesQueue === undefined ? [] : renderXtablesQueue(plan.xtablesQueue)),
       ];
       await expect(`${routing.join('\n')}\n`).toMatchFileSnapshot(join(dir, 'want.routing'));
     });
