@@ -4,6 +4,9 @@ import { cgroupAncestry, matchCgroup } from '../policy/match-app.ts';
 import type { InForce } from './enforce.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
+/** Cgroups that were looked at; when there are more, all are looked at anew. */
+export const MAX_SEEN_CGROUPS = 4096;
+
 export class CgroupLearner {
   readonly #inForce: () => InForce | undefined;
   readonly #onNew: () => void;
@@ -18,6 +21,7 @@ export class CgroupLearner {
     if (owner.kind !== 'process' || owner.cgroup === undefined) return;
     const known = this.#refresh();
     if (known === undefined || known.seen.has(owner.cgroup)) return;
+    if (known.seen.size >= MAX_SEEN_CGROUPS) known.seen.clear();
     known.seen.add(owner.cgroup);
     if (matchCgroup(known.inForce.index, owner.cgroup) === undefined) return;
     const present = new Set(known.inForce.machine.host.cgroups.map(({ path }) => path));

@@ -1,4 +1,5 @@
 /** The running daemon: its parts, who tells whom, and the order in which they start and end. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { removeEverything } from '../apply/cleanup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Generation } from '../netlink/nftables.ts';
@@ -22,7 +23,6 @@ import { Enforcement, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
 import { Health } from './health.ts';
-import { InboundFlows } from './inbound-flows.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
@@ -34,6 +34,7 @@ import { startVerdicts } from './start-verdicts.ts';
 import type { VerdictKeeper } from './verdict-keeper.ts';
 import type { VerdictStats } from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
+import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
 export interface DaemonParts {
   readonly kernel: Kernel;
@@ -50,6 +51,8 @@ export interface DaemonParts {
 
 /** Conditions that nothing tells of are looked at so often. */
 const SLOW_LOOK_MS = 15_000;
+/** A thread that is slower than this is in trouble of its own, and is reported. */
+const PUBLISHED_WITHIN_MS = 2000;
 /** The DNS servers are part of the facts. */
 const RESOLV_CONF = '/etc/resolv.conf';
 
@@ -63,7 +66,6 @@ export class Daemon implements AsyncDisposable {
   readonly #pace = new RepairPace();
   readonly #confirmWindow = new ConfirmWindow();
   readonly #history = new PolicyHistory();
-  readonly #inbound = new InboundFlows();
   readonly #kernelDecisions: KernelDecisions;
   readonly #cgroupWatch: CgroupWatch;
   readonly #cgroupLearner: CgroupLearner;
@@ -119,12 +121,11 @@ export class Daemon implements AsyncDisposable {
       ids,
       names: this.#names,
       nowMs,
-      publish: (snapshot) => this.#verdicts?.publish(snapshot),
+      publish: (snapshot) => this.#publish(snapshot),
       ownChange: {
         begin: () => this.#kernelEvents?.beginChange(),
         end: (generation) => this.#kernelEvents?.endChange(generation),
       },
-      isInbound: (flow) => this.#inbound.has(flow),
       onRound: (round) => this.#afterRound(round),
     });
     const inForce = () => this.#enforcement.inForce;
@@ -276,9 +277,16 @@ export class Daemon implements AsyncDisposable {
     }, this.#pace.delayMs(nowMs()));
   }
 
+  /** Before a new snapshot is in use, flows are still decided by the old one. */
+  async #publish(snapshot: VerdictSnapshot): Promise<void> {
+    this.#verdicts?.publish(snapshot);
+    const late = delay(PUBLISHED_WITHIN_MS, undefined, { ref: false });
+    await Promise.race([this.#verdicts?.published(snapshot.revision), late]);
+  }
+
   #hearVerdicts({ events }: EventBatch): void {
+    this.#enforcement.hearVerdicts(events);
     for (const event of events) {
-      this.#inbound.note(event);
       this.#cgroupLearner.note(event);
       if (!this.#events.isWatched) continue;
       this.#kernelDecisions.note(event);
@@ -290,6 +298,7 @@ export class Daemon implements AsyncDisposable {
     const { nowMs, log } = this.#parts;
     if (isRepair(round)) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
+    this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     const { inForce } = this.#enforcement;
     if (inForce !== undefined) this.#history.note(inForce.policySet, nowMs());
     this.#cgroupWatch.watch(this.#cgroupLearner.directories(this.#parts.machine.cgroups));

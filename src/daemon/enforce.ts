@@ -5,19 +5,24 @@
 import { setImmediate } from 'node:timers/promises';
 import { type ApplyReport, applyPlan } from '../apply/transaction.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { Flow } from '../net/flow.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
 import { type Compilation, compile } from '../plan/compile.ts';
+import type { DecideContext } from '../policy/decide.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { NameState } from '../policy/facts.ts';
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
-import { changedApps } from '../policy/sorted-apps.ts';
 import type { AppIds, AssignedIds } from '../store/app-ids.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { type Machine, type MachineSources, observeMachine } from '../watch/machine.ts';
-import { type NamedHosts, namedHosts } from '../watch/named-things.ts';
+import { type NamedHosts, namedHosts, refusedHosts } from '../watch/named-things.ts';
 import type { Names } from '../watch/names.ts';
-import { endForbiddenFlows } from './live-flows.ts';
+import { AskedFlows } from './asked-flows.ts';
+import { type ChangedPolicies, changedPolicies, isNothing, joinChanges, NOTHING_CHANGED } from './changed-policies.ts';
+import type { Warning } from './health.ts';
+import { endFlow, sweepFlows } from './live-flows.ts';
 import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
+import { RefusedUplinks } from './refused-uplinks.ts';
+import type { VerdictEvent } from './verdict-loop.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
 export interface EnforceParts {
@@ -26,11 +31,11 @@ export interface EnforceParts {
   readonly files: PolicyFiles;
   readonly ids: AppIds;
   readonly names: Names;
-  readonly publish: (snapshot: VerdictSnapshot) => void;
+  /** Resolves when flows are decided by it, or after a bounded time. */
+  readonly publish: (snapshot: VerdictSnapshot) => Promise<void>;
   /** Around each change of the kernel, so that it is not taken for somebody else's. */
   readonly ownChange: { readonly begin: () => void; readonly end: (generation: number) => void };
   readonly onRound: (round: Round) => void;
-  readonly isInbound: (flow: Flow) => boolean;
   readonly nowMs: () => number;
 }
 
@@ -50,6 +55,8 @@ export interface Round {
 
 /** Some milliseconds' worth. */
 const COPIES_AT_ONCE = 32;
+/** Flows that were decided while the policy changed are in conntrack by then. */
+const SWEEP_AGAIN_MS = 1000;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
@@ -58,6 +65,7 @@ export interface InForce {
   readonly policySet: PolicySet;
   /** Of `policySet`. */
   readonly index: AppIndex;
+  /** As it counts: uplinks whose routes the kernel refuses are down. */
   readonly machine: Machine;
   readonly ids: AssignedIds;
   readonly compilation: Compilation;
@@ -77,17 +85,26 @@ export class Enforcement {
   #inForce: InForce | undefined;
   /** The last one computed, in force or not: the next costs only what changed. */
   #wanted: Wanted | undefined;
+  /** As it is. */
+  #machine: Machine | undefined;
   #namedHosts: NamedHosts | undefined;
+  #refusedHosts: NamedHosts | undefined;
   #revision = 0;
   #pinned: PolicySet | undefined;
   #isStopped = false;
   #retry: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
+  readonly #refusedUplinks = new RefusedUplinks();
+  readonly #asked: AskedFlows;
+  /** Since the last but one look at live flows. */
+  #changed: ChangedPolicies = NOTHING_CHANGED;
+  #sweep: NodeJS.Timeout | undefined;
   /** What the kernel did not take in the last round. */
   #refused: { readonly compilation: Compilation; readonly outcome: ApplyReport } | undefined;
 
   constructor(parts: EnforceParts) {
     this.#parts = parts;
+    this.#asked = new AskedFlows(parts.kernel.conntrack, parts.nowMs);
     this.#loaded = parts.files.load(undefined, { copies: 'later' });
   }
 
@@ -102,6 +119,23 @@ export class Enforcement {
   /** The snapshot that the verdict thread starts with, before anything is in force. Throws KernelError. */
   firstSnapshot(): VerdictSnapshot {
     return this.#want().snapshot;
+  }
+
+  get refusedUplinks(): Warning | undefined {
+    return this.#refusedUplinks.warning(this.#inForce?.policySet.uplinks ?? []);
+  }
+
+  /** What the verdict thread decided. */
+  hearVerdicts(events: readonly VerdictEvent[]): void {
+    try {
+      this.#asked.hear(events, () => {
+        const { inForce } = this;
+        return inForce && { decide: this.#decideContext(inForce), appIds: inForce.ids.apps };
+      });
+    } catch (error) {
+      // Ignoring it: such a flow goes where its policy permits it, though with an address that is of no use there.
+      if (!(error instanceof KernelError)) throw error;
+    }
   }
 
   request(trigger: Trigger): void {
@@ -138,6 +172,8 @@ export class Enforcement {
     this.#isStopped = true;
     clearTimeout(this.#retry);
     await this.#running;
+    clearTimeout(this.#sweep);
+    this.#asked.forget();
   }
 
   async #runAll(): Promise<void> {
@@ -168,26 +204,30 @@ export class Enforcement {
     const head = { pending, because: describePending(pending) };
     try {
       this.#load(pending);
-      const wanted = this.#want();
-      const refused = this.#refused?.compilation === wanted.compilation ? this.#refused.outcome : undefined;
+      if (pending.files === 'everything') this.#refusedUplinks.clear();
+      const first = this.#want();
+      const refused = this.#refused?.compilation === first.compilation ? this.#refused.outcome : undefined;
       // Routes that were put back are news of the network as well: they must not lead to the next try at once.
       if (refused !== undefined && isOnlyOfTheNetwork(pending))
         return { ...head, ...this.#unchanged(), outcome: refused };
-      if (refused === undefined) this.#publishBefore(wanted);
-      const outcome = await this.#apply(wanted);
+      // Numbers from before mean nothing any more, and must not meet rules that take them for new ones.
+      const hasLostIds = before === undefined && this.#parts.ids.wereLost;
+      if (hasLostIds) this.#asked.askAll();
+      const { wanted, outcome } = await this.#applyWhatCanBe(first, refused === undefined);
       this.#refused = outcome.ok ? undefined : { compilation: wanted.compilation, outcome };
       if (!outcome.ok) return { ...head, ...this.#unchanged(), outcome };
       this.#inForce = { ...wanted, generation: outcome.generation };
       this.#retryMs = FIRST_RETRY_MS;
-      this.#parts.publish(wanted.snapshot);
-      const changed = changedBetween(before?.policySet, wanted.policySet);
+      await this.#parts.publish(wanted.snapshot);
+      if (hasLostIds) this.#asked.askAll();
+      const changed = changedPolicies(before?.policySet, wanted.policySet);
       return {
         ...head,
         loaded: this.#loaded,
         isNewPlan: before?.compilation !== wanted.compilation,
         outcome,
-        endedFlows: this.#endForbiddenFlows(changed, before === undefined),
-        changedApps: changed === 'everyone' ? wanted.policySet.apps.map(({ app }) => app) : [...changed],
+        endedFlows: this.#lookAtFlows(this.#inForce, changed, pending),
+        changedApps: changed.apps === 'everyone' ? wanted.policySet.apps.map(({ app }) => app) : [...changed.apps],
       };
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
@@ -214,7 +254,8 @@ export class Enforcement {
     });
     const index = before === undefined ? indexApps(policySet) : indexAppsAgain(policySet, before);
     const question = { policySet, index, uplinkIds: assigned.uplinks, names: names.states() };
-    const machine = observeMachine(sources, question, before?.machine);
+    this.#machine = observeMachine(sources, question, this.#machine);
+    const machine = this.#refusedUplinks.without(this.#machine);
     const isSame = before?.policySet === policySet && before.machine === machine && before.ids.apps === assigned.apps;
     if (isSame) return { ...before, ids: assigned };
     const appIds = assigned.apps;
@@ -226,11 +267,13 @@ export class Enforcement {
   }
 
   #watchNames(policySet: PolicySet): void {
-    const before = this.#namedHosts;
+    const [before, refusedBefore] = [this.#namedHosts, this.#refusedHosts];
     if (before?.policySet === policySet) return;
     this.#namedHosts = namedHosts(policySet, before);
-    const { byApp } = this.#namedHosts;
-    if (before?.byApp !== byApp) this.#parts.names.watch([...byApp.values()].flat());
+    this.#refusedHosts = refusedHosts(policySet, refusedBefore);
+    const [byApp, refused] = [this.#namedHosts.byApp, this.#refusedHosts.byApp];
+    if (before?.byApp === byApp && refusedBefore?.byApp === refused) return;
+    this.#parts.names.watch([...byApp.values()].flat(), { never: new Set([...refused.values()].flat()) });
   }
 
   /**
@@ -243,7 +286,19 @@ export class Enforcement {
     const known = new Set(before.snapshot.facts.uplinks.map(({ id }) => id));
     const uplinks = snapshot.facts.uplinks.filter(({ id }) => known.has(id));
     const isAllKnown = uplinks.length === snapshot.facts.uplinks.length;
-    this.#parts.publish(isAllKnown ? snapshot : { ...snapshot, facts: { ...snapshot.facts, uplinks } });
+    void this.#parts.publish(isAllKnown ? snapshot : { ...snapshot, facts: { ...snapshot.facts, uplinks } });
+  }
+
+  /** An uplink whose route the kernel refuses must not keep all others from being enforced. */
+  async #applyWhatCanBe(
+    first: Wanted,
+    isNew: boolean,
+  ): Promise<{ readonly wanted: Wanted; readonly outcome: ApplyReport }> {
+    for (let wanted = first; ; wanted = this.#want()) {
+      if (isNew || wanted !== first) this.#publishBefore(wanted);
+      const outcome = await this.#apply(wanted);
+      if (!this.#refusedUplinks.note(outcome, wanted.machine.facts)) return { wanted, outcome };
+    }
   }
 
   async #apply(wanted: Wanted): Promise<ApplyReport> {
@@ -259,7 +314,7 @@ export class Enforcement {
     });
     ownChange.end(report.ok ? report.generation : kernel.nft.generation());
     if (report.ok || before === undefined) return report;
-    this.#parts.publish(before.snapshot);
+    void this.#parts.publish(before.snapshot);
     // Whatever is there now is not what was believed: the next round reads it.
     this.#inForce = { ...before, generation: -1 };
     return report;
@@ -269,35 +324,39 @@ export class Enforcement {
     return { loaded: this.#loaded, isNewPlan: false, endedFlows: 0, changedApps: [] };
   }
 
-  #endForbiddenFlows(changedApps: ReadonlySet<string> | 'everyone', isStart: boolean): number {
-    const { inForce } = this;
-    if (inForce === undefined || (changedApps !== 'everyone' && changedApps.size === 0)) return 0;
-    const { policySet, index, machine, ids } = inForce;
-    const names: ReadonlyMap<string, NameState> = this.#parts.names.remembered();
-    return endForbiddenFlows(this.#parts.kernel.conntrack, {
-      appIds: ids.apps,
-      changedApps,
-      // A predecessor's marks do not tell which of them came in.
-      isInbound: isStart ? () => true : this.#parts.isInbound,
-      context: {
-        policySet,
-        index,
-        facts: { ...machine.facts, names },
-        nowMs: this.#parts.nowMs(),
-        unknownNames: 'queue',
-      },
+  /** Returns how many lost their permission. Flows that are being decided meanwhile are seen by the second look. */
+  #lookAtFlows(inForce: InForce, changed: ChangedPolicies, { kinds }: Pending): number {
+    const since = kinds.has('flows') ? joinChanges(this.#changed, changed) : changed;
+    if (kinds.has('flows')) this.#changed = NOTHING_CHANGED;
+    if (!isNothing(changed)) {
+      this.#changed = joinChanges(this.#changed, changed);
+      clearTimeout(this.#sweep);
+      this.#sweep = setTimeout(() => this.request({ kind: 'flows' }), SWEEP_AGAIN_MS);
+    }
+    if (isNothing(since)) return 0;
+    const { conntrack } = this.#parts.kernel;
+    const context = this.#decideContext(inForce);
+    const { ended, asked } = sweepFlows(conntrack.ownEntries(), {
+      context,
+      appIds: inForce.ids.apps,
+      changed: since,
     });
+    for (const entry of ended) endFlow(conntrack, entry);
+    this.#asked.ask(asked);
+    return ended.length;
+  }
+
+  /** With all addresses that names had lately: a flow is not to end because its address has left the answer since. */
+  #decideContext({ policySet, index, machine }: InForce): DecideContext {
+    const names: ReadonlyMap<string, NameState> = this.#parts.names.remembered();
+    return {
+      policySet,
+      index,
+      facts: { ...machine.facts, names },
+      nowMs: this.#parts.nowMs(),
+      unknownNames: 'queue',
+    };
   }
 }
 
 const isOnlyOfTheNetwork = ({ kinds }: Pending): boolean => kinds.size === 1 && kinds.has('network');
-
-/** At start nothing is known of what a predecessor decided by: everything counts as changed. */
-function changedBetween(before: PolicySet | undefined, after: PolicySet): ReadonlySet<string> | 'everyone' {
-  if (before === after) return new Set();
-  if (before === undefined || before.systemDefault !== after.systemDefault) return 'everyone';
-  const sameUplinks =
-    before.uplinks.length === after.uplinks.length && before.uplinks.every((uplink, i) => uplink === after.uplinks[i]);
-  if (!sameUplinks) return 'everyone';
-  return new Set(changedApps(before.apps, after.apps));
-}

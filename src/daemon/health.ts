@@ -10,6 +10,7 @@ export const HEALTH_CODES = [
   'names-not-resolved',
   'numbers-exhausted',
   'uplink-missing',
+  'uplink-refused',
   'rolled-back',
   'foreign-mark',
   'panic-closed',

@@ -7,7 +7,7 @@ import type { LoggedPacket } from '../netlink/nflog.ts';
 import { APP_DAEMON, MARK_OURS } from '../plan/reserved.ts';
 import { fromDecision } from './decision-event.ts';
 import type { InForce } from './enforce.ts';
-import { decideMarked, flowOfEntry, policiesById, readMark } from './live-flows.ts';
+import { decideMarked, flowOfEntry, policiesOf, readMark } from './live-flows.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 /** The verdict thread tells of a flow a little later than conntrack does. */
@@ -77,7 +77,7 @@ export class KernelDecisions implements Disposable {
       nowMs: timeMs,
       unknownNames: 'no-match' as const,
     };
-    const decision = decideMarked(context, policiesById(policySet.apps, ids.apps).get(appId), appId, flow);
+    const decision = decideMarked(context, policiesOf([appId], policySet.apps, ids.apps).get(appId), appId, flow);
     const event = fromDecision('kernel', timeMs, flow, decision);
     // What the kernel did is what happened, should the policy have changed in between.
     this.#options.publish(refusal === undefined ? event : { ...event, ...outcomeOf(refusal) });

@@ -2,13 +2,22 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import { IPPROTO_TCP } from '../net/protocol.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
-import { APP_NONE, UPLINK_LOCAL, UPLINK_NONE, UPLINK_SYSTEM, wayMark } from '../plan/reserved.ts';
+import {
+  APP_INBOUND,
+  APP_NONE,
+  APP_UNKNOWN,
+  UPLINK_LOCAL,
+  UPLINK_NONE,
+  UPLINK_SYSTEM,
+  wayMark,
+} from '../plan/reserved.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import { indexApps } from '../policy/match-app.ts';
 import type { Destination, Uplink, Verb, Via } from '../policy/model.ts';
-import { endedFlows, type LiveFlowsInput, readMark } from './live-flows.ts';
+import type { ChangedPolicies } from './changed-policies.ts';
+import { type LiveFlowsInput, readMark, sweepFlows } from './live-flows.ts';
 
 const at = { file: '/etc/pointsman/policies/a.yaml', line: 1, column: 1 };
 const WIFI = 1;
@@ -69,8 +78,9 @@ interface World {
   readonly default?: Verb;
   readonly cellularUp?: boolean;
   readonly names?: DecideContext['facts']['names'];
-  readonly changed?: LiveFlowsInput['changedApps'];
-  readonly isInbound?: boolean;
+  readonly changed?: ChangedPolicies['apps'];
+  readonly rematched?: readonly string[];
+  readonly isStart?: boolean;
 }
 
 function input(world: World): LiveFlowsInput {
@@ -89,8 +99,11 @@ function input(world: World): LiveFlowsInput {
       ['mail', MAIL],
       ['chat', CHAT],
     ]),
-    changedApps: world.changed ?? 'everyone',
-    isInbound: () => world.isInbound ?? false,
+    changed: {
+      apps: world.changed ?? 'everyone',
+      rematched: new Set(world.rematched),
+      isStart: world.isStart ?? false,
+    },
     context: {
       policySet,
       index: indexApps(policySet),
@@ -101,40 +114,41 @@ function input(world: World): LiveFlowsInput {
   };
 }
 
-const isEnded = (flow: ConntrackEntry, world: World): boolean => endedFlows([flow], input(world)).length === 1;
+const isEnded = (flow: ConntrackEntry, world: World): boolean => sweepFlows([flow], input(world)).ended.length === 1;
+const isAsked = (flow: ConntrackEntry, world: World): boolean => sweepFlows([flow], input(world)).asked.length === 1;
 
-describe('endedFlows', () => {
-  it('endedFlows ends what the policy now denies or drops, and keeps what it allows', () => {
+describe('sweepFlows', () => {
+  it('sweepFlows ends what the policy now denies or drops, and keeps what it allows', () => {
     const flow = entry(MAIL, UPLINK_SYSTEM);
     expect(isEnded(flow, { apps: [policy('mail', 'deny')] })).toBe(true);
     expect(isEnded(flow, { apps: [policy('mail', 'drop')] })).toBe(true);
     expect(isEnded(flow, { apps: [policy('mail', 'allow')] })).toBe(false);
   });
 
-  it('endedFlows leaves flows of applications alone whose policy did not change', () => {
+  it('sweepFlows leaves flows of applications alone whose policy did not change', () => {
     const world = { apps: [policy('mail', 'deny'), policy('chat', 'deny')], changed: new Set(['chat']) };
     expect(isEnded(entry(MAIL, UPLINK_SYSTEM), world)).toBe(false);
     expect(isEnded(entry(CHAT, UPLINK_SYSTEM), world)).toBe(true);
   });
 
-  it('endedFlows ends flows by an uplink that the policy no longer permits', () => {
+  it('sweepFlows ends flows by an uplink that the policy no longer permits', () => {
     const apps = [policy('mail', 'allow', requiring('cellular'))];
     expect(isEnded(entry(MAIL, WIFI), { apps })).toBe(true);
     expect(isEnded(entry(MAIL, UPLINK_SYSTEM), { apps })).toBe(true);
     expect(isEnded(entry(MAIL, CELLULAR), { apps })).toBe(false);
   });
 
-  it('endedFlows keeps flows whose uplink is down: that is the network, not the policy', () => {
+  it('sweepFlows keeps flows whose uplink is down: that is the network, not the policy', () => {
     const apps = [policy('mail', 'allow', requiring('cellular'))];
     expect(isEnded(entry(MAIL, CELLULAR), { apps, cellularUp: false })).toBe(false);
   });
 
-  it('endedFlows keeps a flow by a permitted uplink although another one would be chosen now', () => {
+  it('sweepFlows keeps a flow by a permitted uplink although another one would be chosen now', () => {
     const wish: Via = { ...requiring('wifi'), require: {}, prefer: { type: ['wifi'] } };
     expect(isEnded(entry(MAIL, CELLULAR), { apps: [policy('mail', 'allow', wish)] })).toBe(false);
   });
 
-  it('endedFlows tells a remembered address of a name from others, and waits for names it does not know', () => {
+  it('sweepFlows tells a remembered address of a name from others, and waits for names it does not know', () => {
     const name: Destination = { text: 'imap.example.org', target: { kind: 'name', name: 'imap.example.org' }, at };
     const apps = [policy('mail', 'allow', undefined, name)];
     const expiresAtMs = Number.POSITIVE_INFINITY;
@@ -146,14 +160,34 @@ describe('endedFlows', () => {
     expect(isEnded(entry(MAIL, UPLINK_SYSTEM), { apps })).toBe(false);
   });
 
-  it('endedFlows holds flows without a policy, or of one that has gone, to the default, but not those that came in', () => {
+  it('sweepFlows holds flows without a policy, or of one that has gone, to the default', () => {
     const flow = entry(APP_NONE, UPLINK_SYSTEM);
     expect(isEnded(flow, { apps: [], default: 'deny' })).toBe(true);
-    expect(isEnded(flow, { apps: [], default: 'deny', isInbound: true })).toBe(false);
     expect(isEnded(entry(99, UPLINK_SYSTEM), { apps: [], default: 'deny', changed: new Set(['gone']) })).toBe(true);
   });
 
-  it('endedFlows passes over flows that have ended already, and loopback', () => {
+  it('sweepFlows asks again about flows without an owner, and those of others, once a policy gets other programs', () => {
+    const world = { apps: [policy('mail', 'deny')], changed: new Set(['mail']), rematched: ['mail'] };
+    for (const way of [UPLINK_SYSTEM, UPLINK_LOCAL]) {
+      for (const appId of [APP_NONE, APP_UNKNOWN, MAIL, 99]) expect(isAsked(entry(appId, way), world)).toBe(true);
+      expect(isAsked(entry(CHAT, way), { ...world, apps: [...world.apps, policy('chat', 'allow')] })).toBe(false);
+    }
+    expect(isAsked(entry(APP_NONE, UPLINK_SYSTEM), { apps: world.apps, isStart: true })).toBe(true);
+    expect(isAsked(entry(MAIL, UPLINK_SYSTEM), { apps: world.apps, isStart: true })).toBe(false);
+    expect(isAsked(entry(APP_NONE, UPLINK_SYSTEM), { apps: world.apps, changed: new Set(['mail']) })).toBe(false);
+  });
+
+  it('sweepFlows judges a flow by an uplink by the application that it has, whoever else may own it now', () => {
+    const world = { apps: [policy('mail', 'deny')], rematched: ['mail'] };
+    expect(sweepFlows([entry(MAIL, WIFI)], input(world))).toMatchObject({ ended: [{}], asked: [] });
+  });
+
+  it('sweepFlows leaves what came in alone, whatever changes', () => {
+    const world = { apps: [], default: 'deny' as const, rematched: ['gone'], isStart: true };
+    expect(sweepFlows([entry(APP_INBOUND, UPLINK_SYSTEM)], input(world))).toEqual({ ended: [], asked: [] });
+  });
+
+  it('sweepFlows passes over flows that have ended already, and loopback', () => {
     expect(isEnded(entry(MAIL, UPLINK_NONE), { apps: [policy('mail', 'deny')] })).toBe(false);
     expect(isEnded(entry(MAIL, UPLINK_LOCAL, '127.0.0.1'), { apps: [policy('mail', 'deny')] })).toBe(false);
   });

@@ -10,7 +10,9 @@ import type { Flow } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import {
   APP_DAEMON,
+  APP_INBOUND,
   APP_KERNEL,
+  APP_LAST,
   APP_NONE,
   APP_UNKNOWN,
   MARK_APP,
@@ -19,7 +21,9 @@ import {
   MARK_WAY,
   UPLINK_FIRST,
   UPLINK_LAST,
+  UPLINK_LOCAL,
   UPLINK_NONE,
+  UPLINK_SYSTEM,
   wayMark,
 } from '../plan/reserved.ts';
 import { type DecideContext, decide } from '../policy/decide.ts';
@@ -27,15 +31,13 @@ import { decideAsApp } from '../policy/decide-as-app.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
 import { findApp } from '../policy/sorted-apps.ts';
+import type { ChangedPolicies } from './changed-policies.ts';
 
 export interface LiveFlowsInput {
   /** Names with all addresses they had lately: a flow is not to end because its address has left the answer since. */
   readonly context: DecideContext;
   readonly appIds: ReadonlyMap<string, number>;
-  /** Whose policy changed; flows of others are left alone. `everyone`: uplinks or the default changed. */
-  readonly changedApps: ReadonlySet<string> | 'everyone';
-  /** Flows of programs without a policy that are left alone whatever the default says: they came in from outside. */
-  readonly isInbound: (flow: Flow) => boolean;
+  readonly changed: ChangedPolicies;
 }
 
 /** What a mark says. */
@@ -61,6 +63,7 @@ export function decideMarked(
   appId: number,
   flow: Flow,
 ): Decision {
+  if (appId === APP_INBOUND) return { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'inbound' } };
   if (policy !== undefined) return decideAsApp(context, policy, flow);
   if (appId === APP_UNKNOWN)
     return decide(context, { kind: 'unknown', because: 'its owner was not found when it began' }, flow);
@@ -71,26 +74,13 @@ export function decideMarked(
   );
 }
 
-/** `id -> policy` for the applications there are. */
-export function policiesById(
+/** `id -> policy` for the applications with these numbers: a few of thousands. */
+export function policiesOf(
+  ids: Iterable<number>,
   apps: readonly EffectivePolicy[],
   appIds: ReadonlyMap<string, number>,
 ): ReadonlyMap<number, EffectivePolicy> {
-  return new Map(
-    apps.flatMap((policy) => {
-      const id = appIds.get(policy.app);
-      return id === undefined ? [] : [[id, policy] as const];
-    }),
-  );
-}
-
-/** `policiesById` for the applications whose flows these are: a few of thousands. */
-function policiesOf(
-  entries: readonly ConntrackEntry[],
-  apps: readonly EffectivePolicy[],
-  appIds: ReadonlyMap<string, number>,
-): ReadonlyMap<number, EffectivePolicy> {
-  const seen = new Set(entries.map(({ mark }) => readMark(mark).appId));
+  const seen = new Set(ids);
   const policies = new Map<number, EffectivePolicy>();
   if (seen.size === 0) return policies;
   for (const [app, id] of appIds) {
@@ -102,7 +92,7 @@ function policiesOf(
 }
 
 /** Only the way it has, as if it were up: whether the policy permits it, whatever the network is like. */
-function permitted(
+export function isPermitted(
   context: DecideContext,
   policy: EffectivePolicy | undefined,
   { appId, way }: MarkedFlow,
@@ -128,32 +118,58 @@ function permitted(
   return decision.way.kind !== 'uplink' || decision.way.id === way;
 }
 
-/** Entries that lose their permission. Pure. */
-export function endedFlows(entries: readonly ConntrackEntry[], input: LiveFlowsInput): ConntrackEntry[] {
-  const { context, appIds, changedApps } = input;
-  const policies = policiesOf(entries, context.policySet.apps, appIds);
-  return entries.filter((entry) => {
-    const marked = readMark(entry.mark);
-    if (marked.way === UPLINK_NONE || marked.appId === APP_DAEMON) return false;
-    const flow = flowOfEntry(entry);
-    if (marked.appId === APP_NONE && input.isInbound(flow)) return false;
-    const policy = policies.get(marked.appId);
-    // Without a policy: one that has gone, or none ever; both follow the default.
-    if (changedApps !== 'everyone' && policy !== undefined && !changedApps.has(policy.app)) return false;
-    return !permitted(context, policy, marked, flow);
-  });
+/** What is to become of live flows. */
+export interface Swept {
+  /** They lose their permission. */
+  readonly ended: readonly ConntrackEntry[];
+  /** Whose they are is no longer certain: the next packet tells. */
+  readonly asked: readonly ConntrackEntry[];
 }
 
-/** Returns how many flows were ended. Throws KernelError. */
-export function endForbiddenFlows(conntrack: Conntrack, input: LiveFlowsInput): number {
-  const ended = endedFlows(conntrack.ownEntries(), input);
-  for (const entry of ended) {
-    try {
-      conntrack.updateMark(entry, wayMark(UPLINK_NONE), MARK_WAY);
-    } catch (error) {
-      // Ignoring those that ended by themselves meanwhile.
-      if (!(error instanceof KernelError && error.isNotFound)) throw error;
-    }
+/**
+ * An owner that the mark does not name, or that may be another one now. By an uplink a flow has an application, which goes on
+ * answering for it: to decide such a flow anew would take it to another uplink in mid-connection.
+ */
+function isInQuestion(
+  { appId, way }: MarkedFlow,
+  policy: EffectivePolicy | undefined,
+  { rematched, isStart }: ChangedPolicies,
+): boolean {
+  if (way !== UPLINK_SYSTEM && way !== UPLINK_LOCAL) return false;
+  if (!isStart && rematched.size === 0) return false;
+  if (appId === APP_NONE || appId === APP_UNKNOWN) return true;
+  return appId <= APP_LAST && (policy === undefined || rematched.has(policy.app));
+}
+
+/** Pure. */
+export function sweepFlows(entries: readonly ConntrackEntry[], input: LiveFlowsInput): Swept {
+  const { context, appIds, changed } = input;
+  const ids = entries.map(({ mark }) => readMark(mark).appId);
+  const policies = policiesOf(ids, context.policySet.apps, appIds);
+  const ended: ConntrackEntry[] = [];
+  const asked: ConntrackEntry[] = [];
+  for (const entry of entries) {
+    const marked = readMark(entry.mark);
+    if (marked.way === UPLINK_NONE || marked.appId === APP_DAEMON || marked.appId === APP_INBOUND) continue;
+    const policy = policies.get(marked.appId);
+    if (isInQuestion(marked, policy, changed)) asked.push(entry);
+    // Without a policy: one that has gone, or none ever; both follow the default.
+    else if (changed.apps !== 'everyone' && policy !== undefined && !changed.apps.has(policy.app)) continue;
+    else if (!isPermitted(context, policy, marked, flowOfEntry(entry))) ended.push(entry);
   }
-  return ended.length;
+  return { ended, asked };
+}
+
+/** `mark = mark & ~mask | value`, where the flow has not ended by itself meanwhile. Throws KernelError. */
+export function remark(conntrack: Conntrack, entry: ConntrackEntry, value: number, mask: number): void {
+  try {
+    conntrack.updateMark(entry, value, mask);
+  } catch (error) {
+    if (!(error instanceof KernelError && error.isNotFound)) throw error;
+  }
+}
+
+/** The kernel refuses its further packets. Throws KernelError. */
+export function endFlow(conntrack: Conntrack, entry: ConntrackEntry): void {
+  remark(conntrack, entry, wayMark(UPLINK_NONE), MARK_WAY);
 }

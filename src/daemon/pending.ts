@@ -7,6 +7,8 @@ export type Trigger =
   | { readonly kind: 'network' }
   | { readonly kind: 'names' }
   | { readonly kind: 'cgroups' }
+  /** Live flows are to be looked at once more. */
+  | { readonly kind: 'flows' }
   /** Somebody else changed nftables. */
   | { readonly kind: 'foreign'; readonly by?: string }
   | { readonly kind: 'start' }
@@ -35,6 +37,7 @@ export function join(pending: Pending, trigger: Trigger): Pending {
     case 'network':
     case 'names':
     case 'cgroups':
+    case 'flows':
     case 'start':
     case 'retry':
     case 'roll back':
@@ -47,6 +50,7 @@ const WORDS: Record<Trigger['kind'], string> = {
   network: 'the network changed',
   names: 'addresses of names changed',
   cgroups: 'cgroups changed',
+  flows: 'another look at live flows',
   foreign: 'somebody else changed nftables',
   start: 'start',
   retry: 'another try',

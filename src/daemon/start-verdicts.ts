@@ -4,13 +4,12 @@ import { startErrorOf } from './preconditions.ts';
 import { START_EXIT, StartError } from './start-error.ts';
 import { VerdictKeeper, type VerdictKeeperOptions } from './verdict-keeper.ts';
 
-export type StartVerdictsOptions = Omit<VerdictKeeperOptions, 'queueNumber' | 'failOpen'>;
+export type StartVerdictsOptions = Omit<VerdictKeeperOptions, 'queueNumber'>;
 
 /** Rejects with StartError. */
 export async function startVerdicts(options: StartVerdictsOptions): Promise<VerdictKeeper> {
-  const failOpen = options.snapshot.policySet.systemDefault.whenAway === 'open';
   try {
-    return await VerdictKeeper.start({ ...options, queueNumber: QUEUE_NUMBER, failOpen });
+    return await VerdictKeeper.start({ ...options, queueNumber: QUEUE_NUMBER });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EBUSY') {
       const message = `another program answers queue ${QUEUE_NUMBER} in this network namespace`;

@@ -11,14 +11,17 @@ const STOP_TIMEOUT_MS = 2000;
 
 export interface VerdictChannelOptions {
   readonly queueNumber: number;
-  /** See KernelQueueOptions. */
-  readonly failOpen: boolean;
   readonly snapshot: VerdictSnapshot;
   readonly onEvents: (batch: EventBatch) => void;
   /** Flows wait for this name's addresses: publish a snapshot that knows them, or that it has none. */
   readonly onResolveName: (name: string) => void;
   /** The thread has ended without being told to. Packets are not answered until another is started. */
   readonly onExit: (error: Error) => void;
+}
+
+interface PublishedRequest {
+  readonly revision: number;
+  readonly resolve: () => void;
 }
 
 interface StatsRequest {
@@ -34,7 +37,9 @@ export class VerdictChannel {
   readonly #port: MessagePort;
   readonly #exited: Promise<void>;
   readonly #statsRequests = new Map<number, StatsRequest>();
+  readonly #publishedRequests = new Set<PublishedRequest>();
   #published: VerdictSnapshot;
+  #revisionInUse = -1;
   #nextId = 0;
   #failure: Error | undefined;
   #state: 'starting' | 'running' | 'closing' | 'ended' = 'starting';
@@ -45,13 +50,12 @@ export class VerdictChannel {
     this.#published = options.snapshot;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const { queueNumber, failOpen, snapshot } = options;
+    const { queueNumber, snapshot } = options;
     const workerData: VerdictThreadStart = {
       port: port2,
       wakeFd: this.#wake.fd,
       read: this.#read.buffer as SharedArrayBuffer,
       queueNumber,
-      failOpen,
       snapshot,
     };
     this.#worker = new Worker(new URL('./verdict-thread.js', import.meta.url), { workerData, transferList: [port2] });
@@ -76,6 +80,15 @@ export class VerdictChannel {
     const update = diffSnapshot(this.#published, snapshot);
     this.#published = snapshot;
     this.#say({ kind: 'update', update });
+  }
+
+  /**
+   * Resolves when no packet is answered by a snapshot before this revision any more: the thread has it or a later one in
+   * use, or has ended.
+   */
+  published(revision: number): Promise<void> {
+    if (this.#state === 'ended' || this.#revisionInUse >= revision) return Promise.resolve();
+    return new Promise((resolve) => this.#publishedRequests.add({ revision, resolve }));
   }
 
   /** Rejects where the thread ends meanwhile. */
@@ -110,6 +123,10 @@ export class VerdictChannel {
         if (this.#state === 'starting') this.#state = 'running';
         this.#onStarted?.();
         break;
+      case 'published':
+        this.#revisionInUse = message.revision;
+        this.#settlePublished(message.revision);
+        break;
       case 'refused':
         this.#failure = kernelErrorFromErrno(message.operation, message.errno, message.object);
         break;
@@ -127,6 +144,14 @@ export class VerdictChannel {
     }
   }
 
+  #settlePublished(upTo: number): void {
+    for (const request of this.#publishedRequests) {
+      if (request.revision > upTo) continue;
+      this.#publishedRequests.delete(request);
+      request.resolve();
+    }
+  }
+
   #end(code: number): void {
     // The last words may still lie in the port, the reason of a refusal among them.
     for (let last = receiveMessageOnPort(this.#port); last !== undefined; last = receiveMessageOnPort(this.#port)) {
@@ -140,6 +165,7 @@ export class VerdictChannel {
     const error = this.#failure ?? new Error(`the verdict thread ended with code ${code}`);
     for (const { reject } of this.#statsRequests.values()) reject(error);
     this.#statsRequests.clear();
+    this.#settlePublished(Number.POSITIVE_INFINITY);
     if (wasStarting) this.#onStarted?.(error);
     else if (!wasClosing) this.#options.onExit(error);
   }

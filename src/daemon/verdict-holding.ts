@@ -6,6 +6,10 @@ import type { Owner } from '../policy/identity.ts';
 export const MAX_HELD_FLOWS = 1024;
 /** Packets of one flow: its retransmissions, or the first datagrams of a burst. */
 export const MAX_HELD_PACKETS_PER_FLOW = 8;
+/** Packets of all flows: the queue in the kernel has room for as many again, for flows that need not wait. */
+export const MAX_HELD_PACKETS = 2048;
+/** Of one application: its flows to a name that nobody answers for must leave room for others'. */
+export const MAX_HELD_PACKETS_PER_APP = 512;
 /** From the first packet on. A resolver that needs longer has failed; programs try for longer than this. */
 export const HOLD_MS = 3000;
 
@@ -17,6 +21,8 @@ export interface HeldPacket {
 
 /** `deadlineMs`: on the clock of the caller. `packets` in the order of arrival, never empty. */
 export interface HeldFlow {
+  /** The application it counts for; '' for none. It stays where a new policy gives the flow to another. */
+  readonly app: string;
   readonly flow: Flow;
   readonly owner: Owner;
   readonly deadlineMs: number;
@@ -28,6 +34,8 @@ export class HeldFlows {
   readonly #flows = new Map<string, HeldFlow>();
   /** Number of flows that wait for a name. */
   readonly #names = new Map<string, number>();
+  /** Packets that an application holds. */
+  readonly #apps = new Map<string, number>();
   readonly #limit: number;
   #packets = 0;
 
@@ -53,17 +61,17 @@ export class HeldFlows {
   fold(key: string, packet: HeldPacket): 'folded' | 'full' | 'absent' {
     const held = this.#flows.get(key);
     if (held === undefined) return 'absent';
-    if (held.packets.length >= MAX_HELD_PACKETS_PER_FLOW) return 'full';
+    if (held.packets.length >= MAX_HELD_PACKETS_PER_FLOW || !this.#hasRoom(held.app)) return 'full';
     held.packets.push(packet);
-    this.#packets++;
+    this.#countPackets(held.app, 1);
     return 'folded';
   }
 
   /** False where there is no room. */
   hold(key: string, held: HeldFlow): boolean {
-    if (this.#flows.size >= this.#limit) return false;
+    if (this.#flows.size >= this.#limit || !this.#hasRoom(held.app)) return false;
     this.#flows.set(key, held);
-    this.#packets += held.packets.length;
+    this.#countPackets(held.app, held.packets.length);
     this.#count(held.waitsFor, 1);
     return true;
   }
@@ -83,7 +91,7 @@ export class HeldFlows {
     const held = this.#flows.get(key);
     if (held === undefined) return undefined;
     this.#flows.delete(key);
-    this.#packets -= held.packets.length;
+    this.#countPackets(held.app, -held.packets.length);
     this.#count(held.waitsFor, -1);
     return held;
   }
@@ -91,6 +99,17 @@ export class HeldFlows {
   /** Oldest first; entries may be released while walking. */
   entries(): IterableIterator<[string, HeldFlow]> {
     return this.#flows.entries();
+  }
+
+  #hasRoom(app: string): boolean {
+    return this.#packets < MAX_HELD_PACKETS && (this.#apps.get(app) ?? 0) < MAX_HELD_PACKETS_PER_APP;
+  }
+
+  #countPackets(app: string, difference: number): void {
+    this.#packets += difference;
+    const count = (this.#apps.get(app) ?? 0) + difference;
+    if (count === 0) this.#apps.delete(app);
+    else this.#apps.set(app, count);
   }
 
   #count(name: string, difference: 1 | -1): void {

@@ -14,6 +14,8 @@ export interface VerdictJudgeParts {
   /** Epoch milliseconds: names expire by them. */
   readonly clockMs: () => number;
   readonly ownPid: number;
+  /** Told which executables policies name, before any decision by them. */
+  readonly learnExecutables?: (paths: Iterable<string>) => void;
 }
 
 export class VerdictJudge {
@@ -26,6 +28,7 @@ export class VerdictJudge {
     this.#parts = parts;
     this.#snapshot = snapshot;
     this.#index = indexApps(snapshot.policySet);
+    parts.learnExecutables?.(this.#index.byExecutable.keys());
   }
 
   get failures(): number {
@@ -44,10 +47,11 @@ export class VerdictJudge {
 
   identify(flow: Flow, hint: IdentityHint): Owner {
     try {
-      return this.#parts.identify(flow, hint);
+      return this.#parts.identify(flow, { ...hint, namesExecutable: (path) => this.#index.byExecutable.has(path) });
     } catch (error) {
       this.#failures++;
-      return { kind: 'unknown', because: `looking for it failed: ${textOf(error)}` };
+      const known = typeof hint.uid === 'number' ? { uid: hint.uid } : {};
+      return { kind: 'unknown', because: `looking for it failed: ${textOf(error)}`, ...known };
     }
   }
 

@@ -17,6 +17,7 @@ export class VerdictKeeper implements AsyncDisposable {
   #snapshot: VerdictSnapshot;
   #delayMs = FIRST_DELAY_MS;
   #timer: NodeJS.Timeout | undefined;
+  #restarting: Promise<void> | undefined;
   #isClosed = false;
 
   private constructor(options: VerdictKeeperOptions) {
@@ -35,6 +36,13 @@ export class VerdictKeeper implements AsyncDisposable {
     if (snapshot === this.#snapshot) return;
     this.#snapshot = snapshot;
     this.#channel?.publish(snapshot);
+  }
+
+  /** Resolves when no packet is answered by a snapshot before this revision any more. */
+  async published(revision: number): Promise<void> {
+    // A thread that is just being started has the snapshot of that moment, and the latest a moment later.
+    await this.#restarting;
+    await this.#channel?.published(revision);
   }
 
   async stats(): Promise<VerdictStats | undefined> {
@@ -64,7 +72,9 @@ export class VerdictKeeper implements AsyncDisposable {
     this.#channel = undefined;
     if (this.#isClosed) return;
     this.#options.onTrouble(error);
-    this.#timer = setTimeout(() => void this.#restart(), this.#delayMs);
+    this.#timer = setTimeout(() => {
+      this.#restarting = this.#restart();
+    }, this.#delayMs);
     this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS);
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { IdentityHint } from '../identify/identify-flow.ts';
 import { parseAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { encodePacket } from '../net/packet.ts';
@@ -13,8 +14,8 @@ import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { Owner } from '../policy/identity.ts';
 import type { Destination, Verb } from '../policy/model.ts';
-import { HOLD_MS, MAX_HELD_PACKETS_PER_FLOW } from './verdict-holding.ts';
-import { type VerdictEvent, VerdictLoop, type VerdictQueue } from './verdict-loop.ts';
+import { HOLD_MS, MAX_HELD_PACKETS_PER_APP, MAX_HELD_PACKETS_PER_FLOW } from './verdict-holding.ts';
+import { MAX_TURN_MS, type VerdictEvent, VerdictLoop, type VerdictQueue } from './verdict-loop.ts';
 import type { PacketVerdict } from './verdict-mark.ts';
 import { RECENT_MS } from './verdict-recent.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
@@ -125,7 +126,12 @@ const known = (text: string, nowMs: number): Facts['names'] => {
   return new Map([['imap.example.org', { known: true, addresses: [{ address, expiresAtMs: nowMs + 60_000 }] }]]);
 };
 
-function bed(options: SnapshotOptions & { maxHeldFlows?: number; owner?: () => Owner } = {}) {
+function bed(
+  options: SnapshotOptions & {
+    maxHeldFlows?: number;
+    owner?: (hint: IdentityHint, clock: { ms: number }) => Owner;
+  } = {},
+) {
   const queue = new MemoryQueue();
   const clock = { ms: 1_000_000 };
   const events: VerdictEvent[] = [];
@@ -133,7 +139,7 @@ function bed(options: SnapshotOptions & { maxHeldFlows?: number; owner?: () => O
   const loop = new VerdictLoop(
     {
       queue,
-      identify: () => (options.owner ?? (() => MAIL))(),
+      identify: (_, hint) => (options.owner ?? (() => MAIL))(hint, clock),
       report: (event) => events.push(event),
       requestName: (name) => names.push(name),
       clockMs: () => clock.ms,
@@ -261,6 +267,55 @@ describe('VerdictLoop', () => {
     expect(loop.counts.noRoom).toBe(1);
   });
 
+  it('VerdictLoop holds no more packets of one application than its bound, and of other applications still', () => {
+    const { queue, loop } = bed();
+    for (let sent = 0; sent <= MAX_HELD_PACKETS_PER_APP; sent++) queue.enqueue(packetTo('203.0.113.5', 993, sent + 1));
+    for (let turns = 0; turns < 10; turns++) loop.turn();
+    expect(queue.waiting).toHaveLength(MAX_HELD_PACKETS_PER_APP);
+    expect(loop.counts).toMatchObject({ noRoom: 1, heldPackets: MAX_HELD_PACKETS_PER_APP });
+    loop.publish(snapshot({ revision: 2, names: new Map([['imap.example.org', { known: true, addresses: [] }]]) }));
+    expect(loop.counts.heldPackets).toBe(0);
+  });
+
+  it('VerdictLoop ends its turn when owners take long to find, so that snapshots are not kept waiting', () => {
+    const { queue, loop } = bed({
+      owner: (_, clock) => {
+        clock.ms += MAX_TURN_MS / 2;
+        return MAIL;
+      },
+    });
+    for (let sent = 0; sent < 5; sent++) queue.enqueue(packetTo('203.0.113.5', 80, sent + 1));
+    const answered = [1, 2, 3].map(() => {
+      loop.turn();
+      return queue.released.size;
+    });
+    expect(answered).toEqual([2, 4, 5]);
+  });
+
+  it('VerdictLoop tells the search which executables policies name, those of a new snapshot too', () => {
+    const named: boolean[] = [];
+    const { queue, loop } = bed({
+      owner: ({ namesExecutable }) => {
+        named.push(namesExecutable?.('/usr/bin/mail') === true, namesExecutable?.('/usr/bin/other') === true);
+        return MAIL;
+      },
+    });
+    queue.enqueue(packetTo('203.0.113.5', 80));
+    loop.turn();
+    const after = snapshot({ revision: 2 });
+    loop.publish({ ...after, policySet: { ...after.policySet, apps: [] } });
+    queue.enqueue(packetTo('203.0.113.5', 80));
+    loop.turn();
+    expect(named).toEqual([true, false, false, false]);
+  });
+
+  it('VerdictLoop marks flows of an unproven executable as of an unknown owner', () => {
+    const { queue, loop, events } = bed({ owner: () => ({ ...MAIL, executableUnproven: true }) as Owner });
+    queue.enqueue(packetTo('203.0.113.5', 80));
+    loop.turn();
+    expect(events).toMatchObject([{ appId: APP_UNKNOWN, decision: { verdict: 'reject' } }]);
+  });
+
   it('VerdictLoop drops bytes that are no packet and goes on', () => {
     const { queue, loop } = bed();
     const bad = queue.enqueue(new Uint8Array([0x45, 0]));
@@ -290,7 +345,10 @@ describe('VerdictLoop', () => {
     queue.enqueue(packetTo('203.0.113.5', 80));
     loop.turn();
     expect(queue.waiting).toEqual([]);
-    expect(events[0]).toMatchObject({ appId: APP_UNKNOWN, owner: { because: 'looking for it failed: table gone' } });
+    expect(events[0]).toMatchObject({
+      appId: APP_UNKNOWN,
+      owner: { because: 'looking for it failed: table gone', uid: 1000 },
+    });
   });
 
   it('VerdictLoop reports a burst once, and knows its owner when the program has ended meanwhile', () => {

@@ -25,6 +25,8 @@ import { NO_VERDICTS, type VerdictCounts } from './verdict-stats.ts';
 
 /** Datagrams taken in one turn, so that snapshots and deadlines are not kept waiting by a flood. */
 export const MAX_DATAGRAMS_PER_TURN = 64;
+/** The same for datagrams that take long to answer; the first is always taken. */
+export const MAX_TURN_MS = 2;
 /** One packet's message with its copied bytes; the kernel never joins several in one datagram beyond this. */
 const RECEIVE_BUFFER_BYTES = 65_536;
 /** The loopback device has this index in every network namespace (LOOPBACK_IFINDEX, net/net_namespace.h). */
@@ -104,9 +106,11 @@ export class VerdictLoop {
     }
   }
 
-  /** Answers what lies in the queue, at most MAX_DATAGRAMS_PER_TURN, and flows that have waited long enough. */
+  /** Answers what lies in the queue, within MAX_DATAGRAMS_PER_TURN and MAX_TURN_MS, and flows that have waited long enough. */
   turn(): void {
+    const endMs = this.#parts.monotonicMs() + MAX_TURN_MS;
     for (let taken = 0; taken < MAX_DATAGRAMS_PER_TURN; taken++) {
+      if (taken > 0 && this.#parts.monotonicMs() >= endMs) break;
       const received = this.#parts.queue.receive(this.#buffer);
       if (received === -EAGAIN || received === -EINTR) break;
       if (received === -ENOBUFS) this.#counts.overruns++;
@@ -154,7 +158,7 @@ export class VerdictLoop {
     const owner = this.#identify(key, flow, packet);
     const decision = this.#judge.decide(owner, flow, 'queue');
     if (decision.verdict !== 'queue') this.#conclude({ key, flow, owner, packets: [received] }, decision);
-    else this.#hold(key, flow, owner, awaitedName(decision), received);
+    else this.#hold({ key, flow, owner, packets: [received] }, decision);
   }
 
   #fold(key: string, received: HeldPacket): boolean {
@@ -174,10 +178,14 @@ export class VerdictLoop {
     return owner.kind === 'unknown' ? (this.#recent.ownerOf(key, this.#parts.monotonicMs()) ?? owner) : owner;
   }
 
-  #hold(key: string, flow: Flow, owner: Owner, name: string, received: HeldPacket): void {
+  #hold({ key, flow, owner, packets }: DecidedFlow, decision: Decision): void {
+    const [received] = packets;
+    if (received === undefined) return;
+    const name = awaitedName(decision);
     const isAsked = this.#held.waitingFor(name) > 0;
     const deadlineMs = received.receivedUs / 1000 + HOLD_MS;
-    if (this.#held.hold(key, { flow, owner, deadlineMs, packets: [received], waitsFor: name })) {
+    const app = decision.app ?? '';
+    if (this.#held.hold(key, { app, flow, owner, deadlineMs, packets: [received], waitsFor: name })) {
       if (!isAsked) this.#parts.requestName(name);
       return;
     }

@@ -27,12 +27,14 @@ export interface PacketVerdict {
 export function appIdOf(owner: Owner, decision: Decision, appIds: ReadonlyMap<string, number>): number {
   if (decision.reason.kind === 'inbound') return APP_INBOUND;
   if (decision.app !== undefined) return appIds.get(decision.app) ?? APP_NONE;
+  if (decision.reason.kind === 'unknown-owner') return APP_UNKNOWN;
   switch (owner.kind) {
     case 'unknown':
       return APP_UNKNOWN;
     case 'kernel':
       return APP_KERNEL;
     case 'process':
+    case 'one of':
       return APP_NONE;
   }
 }

@@ -10,7 +10,6 @@ export interface VerdictThreadStart {
   readonly wakeFd: number;
   readonly read: SharedArrayBuffer;
   readonly queueNumber: number;
-  readonly failOpen: boolean;
   readonly snapshot: VerdictSnapshot;
 }
 
@@ -30,4 +29,6 @@ export type FromVerdictThread =
   | { readonly kind: 'refused'; readonly operation: string; readonly errno: number; readonly object: string }
   | ({ readonly kind: 'events' } & EventBatch)
   | { readonly kind: 'resolve'; readonly name: string }
+  /** From here on every answer is by this snapshot or a later one. */
+  | { readonly kind: 'published'; readonly revision: number }
   | { readonly kind: 'stats'; readonly id: number; readonly stats: VerdictStats };

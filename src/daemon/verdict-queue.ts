@@ -14,13 +14,16 @@ import {
   VerdictMessage,
 } from '../netlink/nfqueue.ts';
 import { NETLINK_NETFILTER, NETLINK_NO_ENOBUFS, SOL_NETLINK } from '../netlink/uapi.ts';
+import { MAX_HELD_PACKETS } from './verdict-holding.ts';
 import type { VerdictQueue } from './verdict-loop.ts';
 import type { PacketVerdict } from './verdict-mark.ts';
 
 /** IPv6 with every extension header that is read, and the ports. */
 const COPY_RANGE_BYTES = 256;
-/** Packets that wait in the kernel, held ones included. */
-export const QUEUE_MAX_PACKETS = 4096;
+/** Packets that wait in the kernel: as many as may be held, and as many again that are to be answered at once. */
+export const QUEUE_MAX_PACKETS: number = 2 * MAX_HELD_PACKETS;
+/** `whenAway` asks the kernel to let pass what it has no room for. */
+const FLAGS_MASK = NFQA_CFG_F_UID_GID | NFQA_CFG_F_GSO | NFQA_CFG_F_FAIL_OPEN;
 /** For that many messages; the kernel accounts about 1 KiB each. */
 const RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024;
 
@@ -32,11 +35,14 @@ export interface KernelQueueOptions {
 
 export class KernelQueue implements VerdictQueue {
   readonly #socket: NetlinkSocket;
+  readonly #number: number;
   readonly #message: VerdictMessage;
-  /** Packets that came while the queue was being set up. */
+  /** Packets that came while the queue was being set up, or its flags were sent. */
   readonly #early: Uint8Array[] = [];
+  #failOpen = false;
 
   private constructor(number: number) {
+    this.#number = number;
     this.#message = new VerdictMessage(number);
     this.#socket = NetlinkSocket.open(NETLINK_NETFILTER, {
       onUnsolicited: (message) => {
@@ -49,7 +55,7 @@ export class KernelQueue implements VerdictQueue {
   static open({ number, failOpen }: KernelQueueOptions): KernelQueue {
     const queue = new KernelQueue(number);
     try {
-      queue.#setUp(number, failOpen);
+      queue.#setUp(failOpen);
       return queue;
     } catch (error) {
       queue[Symbol.dispose]();
@@ -57,16 +63,14 @@ export class KernelQueue implements VerdictQueue {
     }
   }
 
-  #setUp(number: number, failOpen: boolean): void {
+  #setUp(failOpen: boolean): void {
+    const number = this.#number;
     // Without it one lost message would end every later receive call until it is read: packets lost to us are dropped anyway.
     this.#socket.setOption(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1);
     this.#socket.setReceiveBuffer(RECEIVE_BUFFER_BYTES);
-    const flags = NFQA_CFG_F_UID_GID | NFQA_CFG_F_GSO | (failOpen ? NFQA_CFG_F_FAIL_OPEN : 0);
-    const mask = NFQA_CFG_F_UID_GID | NFQA_CFG_F_GSO | NFQA_CFG_F_FAIL_OPEN;
-    const ask = (request: NetlinkRequest, operation: string): unknown =>
-      this.#socket.request(request, { operation, object: `${number}` });
+    const ask = (request: NetlinkRequest, operation: string): void => this.#ask(request, operation);
     ask(encodeQueueBind(number), 'bind queue');
-    ask(encodeQueueFlags(number, { flags, mask }), 'set flags of queue');
+    this.#sendFlags(failOpen);
     ask(encodeQueueMaxLength(number, QUEUE_MAX_PACKETS), 'set length of queue');
     // Last: packets are copied from here on.
     ask(
@@ -75,7 +79,27 @@ export class KernelQueue implements VerdictQueue {
     );
   }
 
-  /** Can be read when packets wait, except those that came early: the first turn takes them. */
+  #ask(request: NetlinkRequest, operation: string): void {
+    this.#socket.request(request, { operation, object: `${this.#number}` });
+  }
+
+  #sendFlags(failOpen: boolean): void {
+    const flags = NFQA_CFG_F_UID_GID | NFQA_CFG_F_GSO | (failOpen ? NFQA_CFG_F_FAIL_OPEN : 0);
+    this.#ask(encodeQueueFlags(this.#number, { flags, mask: FLAGS_MASK }), 'set flags of queue');
+    this.#failOpen = failOpen;
+  }
+
+  /** See KernelQueueOptions. Throws KernelError. */
+  setFailOpen(failOpen: boolean): void {
+    if (failOpen !== this.#failOpen) this.#sendFlags(failOpen);
+  }
+
+  /** Packets came early: `receive` gives them without the descriptor being readable. */
+  get hasEarly(): boolean {
+    return this.#early.length > 0;
+  }
+
+  /** Can be read when packets wait, except those that came early. */
   get fd(): number {
     return this.#socket.fd;
   }

@@ -11,7 +11,10 @@ import { VerdictLoop } from './verdict-loop.ts';
 import type { FromVerdictThread, ToVerdictThread, VerdictThreadStart } from './verdict-message.ts';
 import { KernelQueue } from './verdict-queue.ts';
 import { VerdictReporter } from './verdict-reporter.ts';
-import { applyUpdate } from './verdict-snapshot.ts';
+import { applyUpdate, type VerdictSnapshot } from './verdict-snapshot.ts';
+
+/** `process.exit` waits for the thread to come out of poll(2), and so long at most. */
+const MAX_POLL_MS = 500;
 
 runOrRefuse(workerData as VerdictThreadStart);
 
@@ -33,7 +36,7 @@ function say(start: VerdictThreadStart, message: FromVerdictThread): void {
 
 function run(start: VerdictThreadStart): void {
   using sources = openIdentitySources();
-  using queue = KernelQueue.open({ number: start.queueNumber, failOpen: start.failOpen });
+  using queue = KernelQueue.open({ number: start.queueNumber, failOpen: isFailOpen(start.snapshot) });
   const wake = EventFd.borrow(start.wakeFd);
   const monotonicMs = (): number => performance.now();
   const reporter = new VerdictReporter((batch) => say(start, { kind: 'events', ...batch }), new Int32Array(start.read));
@@ -47,6 +50,7 @@ function run(start: VerdictThreadStart): void {
       clockMs: Date.now,
       monotonicMs,
       ownPid: process.pid,
+      learnExecutables: (paths) => sources.executables.learn(paths),
     },
     snapshot,
   );
@@ -57,6 +61,8 @@ function run(start: VerdictThreadStart): void {
       case 'update':
         snapshot = applyUpdate(snapshot, message.update);
         loop.publish(snapshot);
+        queue.setFailOpen(isFailOpen(snapshot));
+        say(start, { kind: 'published', revision: snapshot.revision });
         return true;
       case 'stats':
         reporter.flush();
@@ -74,13 +80,15 @@ function run(start: VerdictThreadStart): void {
     return true;
   };
 
+  say(start, { kind: 'published', revision: snapshot.revision });
   say(start, { kind: 'ready' });
   const descriptors = [queue.fd, wake.fd];
   // Once before the first wait: packets that came while the queue was set up make no descriptor readable.
   loop.turn();
   for (;;) {
     const nowMs = monotonicMs();
-    const ready = poll(descriptors, soonest(loop.timeoutMs, reporter.timeoutMs(nowMs)));
+    const timeoutMs = queue.hasEarly ? 0 : soonest(loop.timeoutMs, reporter.timeoutMs(nowMs));
+    const ready = poll(descriptors, timeoutMs);
     if (ready.includes(wake.fd) && !obeyAll()) break;
     loop.turn();
     reporter.flushIfDue(monotonicMs());
@@ -88,8 +96,11 @@ function run(start: VerdictThreadStart): void {
   reporter.flush();
 }
 
-/** Whole milliseconds for poll(2), never earlier than asked for; -1, no limit, where both are absent. */
-function soonest(a: number | undefined, b: number | undefined): number {
-  const timeoutMs = Math.min(a ?? Number.POSITIVE_INFINITY, b ?? Number.POSITIVE_INFINITY);
-  return timeoutMs === Number.POSITIVE_INFINITY ? -1 : Math.ceil(timeoutMs);
+/** Whole milliseconds for poll(2), never earlier than asked for. */
+function soonest(a: number = MAX_POLL_MS, b: number = MAX_POLL_MS): number {
+  return Math.min(Math.ceil(Math.min(a, b)), MAX_POLL_MS);
+}
+
+function isFailOpen({ policySet }: VerdictSnapshot): boolean {
+  return policySet.systemDefault.whenAway === 'open';
 }

@@ -6,8 +6,9 @@ import { type CgroupTree, openCgroupTree } from '../kernel/cgroup.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_TCP, protocolName } from '../net/protocol.ts';
-import type { Owner, ProcessOwner } from '../policy/identity.ts';
-import { ProcessOfSocket } from './process-of-socket.ts';
+import type { Owner, SingleOwner, UnknownOwner } from '../policy/identity.ts';
+import { ExecutableFiles } from './executable-files.ts';
+import { ProcessOfSocket, type SocketProcess } from './process-of-socket.ts';
 import { ProcessReader } from './process-reader.ts';
 import { SocketDiag, type SocketTables } from './socket-diag.ts';
 import { findSocket, type SocketHint, type SocketOwner } from './socket-owner.ts';
@@ -19,6 +20,8 @@ import { findSocket, type SocketHint, type SocketOwner } from './socket-owner.ts
 export interface IdentityHint {
   readonly uid?: number | 'none';
   readonly deviceIndex?: number;
+  /** Executables that policies name: only for them it is found out who really runs that file. Absent: all. */
+  readonly namesExecutable?: (path: string) => boolean;
 }
 
 /** Where identity is read, with its memory: one for each thread. */
@@ -27,6 +30,7 @@ export interface IdentitySources {
   readonly tables: SocketTables;
   readonly holders: ProcessOfSocket;
   readonly reader: ProcessReader;
+  readonly executables: ExecutableFiles;
 }
 
 export interface OpenIdentitySources extends IdentitySources {
@@ -40,11 +44,19 @@ export function openIdentitySources(): OpenIdentitySources {
 }
 
 export function identitySources(proc: Proc, tables: SocketTables, cgroups: CgroupTree | undefined): IdentitySources {
-  return { proc, tables, holders: new ProcessOfSocket(proc), reader: new ProcessReader(proc, cgroups) };
+  return {
+    proc,
+    tables,
+    holders: new ProcessOfSocket(proc),
+    reader: new ProcessReader(proc, cgroups),
+    executables: new ExecutableFiles(proc),
+  };
 }
 
 const PROCESS_ENDED = 'its process has ended';
 const HOLDER_HIDDEN = 'its socket belongs to a process that is not visible here, as in another pid namespace';
+const TOO_MANY_OPEN = 'too many descriptors are open to find the one with its socket';
+const EXECUTABLE_HIDDEN = 'the executable of its process cannot be read';
 
 /** Never throws for a process or socket that goes away meanwhile. */
 export function identifyFlow(sources: IdentitySources, flow: Flow, hint: IdentityHint = {}): Owner {
@@ -53,16 +65,13 @@ export function identifyFlow(sources: IdentitySources, flow: Flow, hint: Identit
   if (hint.uid === 'none' && flow.protocol !== IPPROTO_TCP) return kernel;
   const socketHint = toSocketHint(hint);
   const search = findSocket(sources, flow, socketHint);
-  if (search.kind === 'none') return hint.uid === 'none' ? kernel : unknown(search.because);
-  const owners = search.sockets.map((socket) => ownerOfSocket(sources, socket));
-  const processes = owners.filter((owner) => owner.kind === 'process');
-  const [first] = processes;
-  if (first === undefined && hint.uid === 'none') return kernel;
-  if (first === undefined) return explainMissing(sources, flow, socketHint, owners[0] ?? unknown('no socket'));
-  const isAmbiguous = processes.some((other) => !isSameProgram(first, other));
-  return isAmbiguous
-    ? unknown('sockets of several programs may have sent it, and the packet does not tell which')
-    : first;
+  if (search.kind === 'none') return hint.uid === 'none' ? kernel : unknown(search.because, socketHint);
+  const owners = search.sockets.flatMap((socket) => ownersOfSocket(sources, socket, hint));
+  if (hint.uid === 'none' && owners.every(({ kind }) => kind === 'unknown')) return kernel;
+  const [first, ...others] = distinct(owners);
+  if (first === undefined) return unknown('no socket', socketHint);
+  if (others.length > 0) return { kind: 'one of', candidates: [first, ...others].map(withoutCommandLine) };
+  return first.kind === 'unknown' ? explainMissing(sources, flow, socketHint, first) : first;
 }
 
 function toSocketHint(hint: IdentityHint): SocketHint {
@@ -72,39 +81,73 @@ function toSocketHint(hint: IdentityHint): SocketHint {
   };
 }
 
-function unknown(because: string): Owner {
-  return { kind: 'unknown', because };
+/** What is known all the same: the user, and the cgroup in which the socket was made. */
+function unknown(because: string, { uid, cgroup }: { readonly uid?: number; readonly cgroup?: string }): UnknownOwner {
+  return {
+    kind: 'unknown',
+    because,
+    ...(uid !== undefined && { uid }),
+    ...(cgroup !== undefined && { cgroup }),
+  };
 }
 
-function isSameProgram(a: ProcessOwner, b: ProcessOwner): boolean {
-  return (
-    a.pid === b.pid ||
-    (a.executable !== undefined && a.executable === b.executable && a.uid === b.uid && a.cgroup === b.cgroup)
-  );
+/** Owners of which policy cannot think differently count once. */
+function distinct(owners: readonly SingleOwner[]): SingleOwner[] {
+  const kept: SingleOwner[] = [];
+  for (const owner of owners) if (!kept.some((other) => isSame(owner, other))) kept.push(owner);
+  return kept;
 }
 
-function ownerOfSocket({ holders, reader }: IdentitySources, socket: SocketOwner): Owner {
-  const holder = holders.find(socket.inode, socket.uid);
-  if (holder.kind === 'not found') {
-    return unknown(holder.gaveUp ? 'too many descriptors are open to find the one with its socket' : HOLDER_HIDDEN);
-  }
-  const facts = reader.read(holder);
-  if (facts === undefined) return unknown(PROCESS_ENDED);
-  const cgroup = reader.cgroup(holder.pid, socket.cgroupId);
+function isSame(a: SingleOwner, b: SingleOwner): boolean {
+  if (a.kind === 'unknown' && b.kind === 'unknown') return a.uid === b.uid && a.cgroup === b.cgroup;
+  if (a.kind !== 'process' || b.kind !== 'process') return false;
+  const isSameProgram = a.executable === b.executable && a.executableUnproven === b.executableUnproven;
+  return isSameProgram && a.uid === b.uid && a.cgroup === b.cgroup && a.accepted === b.accepted;
+}
+
+function withoutCommandLine(owner: SingleOwner): SingleOwner {
+  if (owner.kind !== 'process') return owner;
+  const { commandLine: _, ...rest } = owner;
+  return rest;
+}
+
+function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: IdentityHint): SingleOwner[] {
+  const { holders, reader } = sources;
+  const search = holders.find(socket.inode, socket.uid, hint.namesExecutable);
+  if (search.kind === 'found') return search.processes.map((process) => ownerOf(sources, process, socket, hint));
+  const cgroup = reader.cgroupOfSocket(socket.cgroupId);
+  const known = { uid: socket.uid, ...(cgroup !== undefined && { cgroup }) };
+  return [unknown(search.gaveUp ? TOO_MANY_OPEN : HOLDER_HIDDEN, known)];
+}
+
+function ownerOf(
+  { reader, executables }: IdentitySources,
+  process: SocketProcess,
+  { uid, cgroupId, accepted }: SocketOwner,
+  { namesExecutable = () => true }: IdentityHint,
+): SingleOwner {
+  const { pid } = process;
+  const facts = reader.read(process);
+  const cgroup = facts === undefined ? reader.cgroupOfSocket(cgroupId) : reader.cgroup(pid, cgroupId);
+  const known = { uid, ...(cgroup !== undefined && { cgroup }) };
+  if (facts === undefined) return unknown(PROCESS_ENDED, known);
   const { executable, commandLine } = facts;
+  // Who holds a socket is no kernel thread, so it has one: unless nobody may see it, or it is ending.
+  if (executable === undefined) return unknown(EXECUTABLE_HIDDEN, known);
+  const isProven = namesExecutable(executable) && executables.isProven(pid, executable);
   return {
     kind: 'process',
-    pid: holder.pid,
-    uid: socket.uid,
-    ...(executable !== undefined && { executable }),
-    ...(cgroup !== undefined && { cgroup }),
+    pid,
+    ...known,
+    executable,
+    ...(!isProven && { executableUnproven: true }),
     ...(commandLine !== undefined && { commandLine }),
-    ...(socket.accepted && { accepted: true }),
+    ...(accepted && { accepted: true }),
   };
 }
 
 /** A socket that nobody was seen to hold: either it went away during the search, or its holder cannot be seen. */
-function explainMissing(sources: IdentitySources, flow: Flow, hint: SocketHint, owner: Owner): Owner {
-  if (owner.kind !== 'unknown' || owner.because !== HOLDER_HIDDEN) return owner;
-  return findSocket(sources, flow, hint).kind === 'none' ? unknown(PROCESS_ENDED) : owner;
+function explainMissing(sources: IdentitySources, flow: Flow, hint: SocketHint, owner: UnknownOwner): Owner {
+  if (owner.because !== HOLDER_HIDDEN) return owner;
+  return findSocket(sources, flow, hint).kind === 'none' ? unknown(PROCESS_ENDED, owner) : owner;
 }

@@ -2,20 +2,35 @@
  * Which process a socket belongs to: proc(5) `fd` links, since the kernel keeps no way back from a socket to its holders.
  *
  * Of several holders the creator owns the socket: `fork` gives a child the same descriptor under the same number, so the
- * search climbs from the holder it finds to the parent for as long as the parent has that socket under that number.
- * It stops below pid 1 and listed brokers, which open sockets for others. A holder that got the socket by a message
- * (SCM_RIGHTS) owns it only where its maker has closed it.
+ * search climbs from the holder it finds to the parent for as long as the parent runs the same program and has that socket
+ * under that number. It stops below pid 1 and listed brokers, which open sockets for others.
+ *
+ * Another program that holds the socket may be the one that sends: then there are several answers. Processes of the same
+ * user are asked for it wherever a process could have inherited the socket, that is, where it held it when it was seen
+ * first. What it opened later it can only have been given by a message (SCM_RIGHTS), and a holder of that kind is found
+ * only where nobody else is.
  */
 import { basename } from 'node:path';
+import { isSameFile } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
 import { BoundedMap } from './bounded-map.ts';
+import {
+  DescriptorSearch,
+  type Holding,
+  MAX_DESCRIPTORS_PER_PROCESS,
+  MAX_DESCRIPTORS_PER_SEARCH,
+} from './descriptor-search.ts';
 
-/** Sockets whose process is remembered. */
+/** Sockets whose processes are remembered. */
 export const MAX_SOCKETS_REMEMBERED = 4096;
 /** Processes that are looked at before any others. */
 export const MAX_RECENT_PROCESSES = 64;
-/** Descriptors read in one search, about 3 us each: a program with a million of them must not stop everybody's packets. */
-export const MAX_DESCRIPTORS_PER_SEARCH = 50_000;
+/** Programs whose first sockets are remembered. */
+export const MAX_PROGRAMS_SEEN = 256;
+/** Descriptors read to find further holders. */
+export const MAX_DESCRIPTORS_FOR_OTHERS = 8000;
+/** Programs that share a socket; further ones are not asked about. */
+export const MAX_HOLDERS = 8;
 const MAX_ANCESTORS = 32;
 const BROKERS: readonly string[] = ['systemd', 'inetd', 'xinetd'];
 
@@ -25,13 +40,14 @@ export interface SocketProcess {
 }
 
 export type SocketProcessSearch =
-  | ({ readonly kind: 'found' } & SocketProcess)
+  /** Several where they run different programs. */
+  | { readonly kind: 'found'; readonly processes: readonly [SocketProcess, ...SocketProcess[]] }
   /** `gaveUp`: the bound was reached before every process had been looked at. */
   | { readonly kind: 'not found'; readonly gaveUp: boolean };
 
-interface Holding {
-  readonly pid: number;
-  readonly descriptor: number;
+export interface ProcessOfSocketOptions {
+  readonly maxDescriptors?: number;
+  readonly maxPerProcess?: number;
 }
 
 interface RecentProcess {
@@ -40,110 +56,136 @@ interface RecentProcess {
   readonly lastDescriptor: number;
 }
 
+/** `sockets`: what it held when it was seen first. */
+interface SeenProgram {
+  readonly startTimeTicks: number;
+  readonly executable: string | undefined;
+  readonly sockets: ReadonlySet<number>;
+}
+
 /** Remembers answers, so one for each thread that asks. */
 export class ProcessOfSocket {
   readonly #proc: Proc;
-  readonly #sockets = new BoundedMap<number, SocketProcess>(MAX_SOCKETS_REMEMBERED);
+  readonly #sockets = new BoundedMap<number, readonly [SocketProcess, ...SocketProcess[]]>(MAX_SOCKETS_REMEMBERED);
   readonly #recent = new BoundedMap<number, RecentProcess>(MAX_RECENT_PROCESSES);
+  readonly #seen = new BoundedMap<number, SeenProgram>(MAX_PROGRAMS_SEEN);
   readonly #maxDescriptors: number;
-  #budget = 0;
+  readonly #maxPerProcess: number;
 
-  constructor(proc: Proc, options: { readonly maxDescriptors?: number } = {}) {
+  constructor(proc: Proc, options: ProcessOfSocketOptions = {}) {
     this.#proc = proc;
     this.#maxDescriptors = options.maxDescriptors ?? MAX_DESCRIPTORS_PER_SEARCH;
+    this.#maxPerProcess = options.maxPerProcess ?? MAX_DESCRIPTORS_PER_PROCESS;
   }
 
-  /** `uid` only orders the search: it is the socket's, and a process may have changed its own since. */
-  find(inode: number, uid: number): SocketProcessSearch {
+  /**
+   * `uid` is the socket's; a process may have changed its own since. `matters`: whether it makes a difference that a
+   * process runs this executable, so that being mistaken for it would pay.
+   */
+  find(inode: number, uid: number, matters: (executable: string) => boolean = () => true): SocketProcessSearch {
     const known = this.#remembered(inode);
-    if (known !== undefined) return { kind: 'found', ...known };
-    this.#budget = this.#maxDescriptors;
-    const holding = this.#inRecent(inode) ?? this.#inAll(inode, uid);
-    if (holding === undefined) return { kind: 'not found', gaveUp: this.#budget <= 0 };
-    const creator = this.#creator(inode, holding);
-    if (creator === undefined) return { kind: 'not found', gaveUp: false };
-    const { pid, startTimeTicks } = creator;
-    const { descriptor } = holding;
-    this.#sockets.set(inode, { pid, startTimeTicks });
-    this.#recent.set(pid, { startTimeTicks, lastDescriptor: descriptor });
-    return { kind: 'found', pid, startTimeTicks };
+    if (known !== undefined) return { kind: 'found', processes: known };
+    const search = this.#search(inode, this.#maxDescriptors);
+    const holding = this.#atLastDescriptor(inode) ?? search.first(uid, this.#livingRecent());
+    if (holding === undefined) return { kind: 'not found', gaveUp: search.gaveUp };
+    const line = this.#line(inode, holding);
+    const [first] = line;
+    if (first === undefined) return { kind: 'not found', gaveUp: false };
+    const others = this.#mayBeInherited(inode, first, matters) ? this.#otherHolders(inode, uid, line) : line.slice(1);
+    const processes = [first, ...others] as const;
+    this.#sockets.set(inode, processes);
+    this.#recent.set(first.pid, { startTimeTicks: first.startTimeTicks, lastDescriptor: holding.descriptor });
+    return { kind: 'found', processes };
   }
 
-  #remembered(inode: number): SocketProcess | undefined {
+  #search(inode: number, maxDescriptors: number): DescriptorSearch {
+    return new DescriptorSearch(this.#proc, inode, { maxDescriptors, maxPerProcess: this.#maxPerProcess });
+  }
+
+  #remembered(inode: number): readonly [SocketProcess, ...SocketProcess[]] | undefined {
     const known = this.#sockets.get(inode);
-    if (known === undefined) return undefined;
-    // The creator may have ended while a child keeps the socket open.
-    if (this.#proc.stat(known.pid)?.startTimeTicks === known.startTimeTicks) return known;
+    // One of them may have ended while another keeps the socket open.
+    if (known?.every((process) => this.#isLiving(process))) return known;
     this.#sockets.delete(inode);
     return undefined;
   }
 
-  #inRecent(inode: number): Holding | undefined {
-    const living = this.#recent.recent();
-    // One link each before all links of any: most programs open the next socket where the last one was.
-    for (const [pid, { lastDescriptor }] of living) {
+  #isLiving({ pid, startTimeTicks }: SocketProcess): boolean {
+    return this.#proc.stat(pid)?.startTimeTicks === startTimeTicks;
+  }
+
+  /** One link each, whosever they are, before all links of any: most programs open the next socket where the last one was. */
+  #atLastDescriptor(inode: number): Holding | undefined {
+    for (const [pid, { lastDescriptor }] of this.#recent.recent()) {
       if (this.#proc.probeSocketInode(pid, lastDescriptor) === inode) return { pid, descriptor: lastDescriptor };
     }
-    for (const [pid, { startTimeTicks }] of living) {
-      if (this.#proc.stat(pid)?.startTimeTicks !== startTimeTicks) {
-        this.#recent.delete(pid);
-        continue;
-      }
-      const found = this.#inProcess(inode, pid);
-      if (found !== undefined) return found;
-    }
     return undefined;
   }
 
-  /** Processes of the socket's uid, newest first, then all others. */
-  #inAll(inode: number, uid: number): Holding | undefined {
-    const others: number[] = [];
-    for (const pid of this.#newestFirst()) {
-      if (this.#proc.directoryUid(pid) !== uid) {
-        others.push(pid);
-        continue;
-      }
-      const found = this.#inProcess(inode, pid);
-      if (found !== undefined) return found;
-    }
-    for (const pid of others) {
-      const found = this.#inProcess(inode, pid);
-      if (found !== undefined) return found;
-    }
-    return undefined;
+  #livingRecent(): number[] {
+    return this.#recent.recent().flatMap(([pid, { startTimeTicks }]) => {
+      if (this.#isLiving({ pid, startTimeTicks })) return [pid];
+      this.#recent.delete(pid);
+      return [];
+    });
   }
 
-  /** Pids grow until they wrap around, so the order is a good guess and costs nothing. */
-  #newestFirst(): number[] {
-    return this.#proc.pids().sort((a, b) => b - a);
-  }
-
-  #inProcess(inode: number, pid: number): Holding | undefined {
-    for (const descriptor of this.#proc.descriptors(pid) ?? []) {
-      if (this.#budget-- <= 0) return undefined;
-      if (this.#proc.socketInode(pid, descriptor) === inode) return { pid, descriptor };
-    }
-    return undefined;
-  }
-
-  /** `undefined` where the holder has ended. */
-  #creator(inode: number, { pid, descriptor }: Holding): SocketProcess | undefined {
+  /**
+   * The eldest ancestor of the same program with this socket under this number, then other programs above it that have it
+   * there, too. Empty where the holder has ended. A parent whose executable cannot be read is not a better answer.
+   */
+  #line(inode: number, { pid, descriptor }: Holding): SocketProcess[] {
     const stat = this.#proc.stat(pid);
-    if (stat === undefined) return undefined;
-    let creator = { pid, startTimeTicks: stat.startTimeTicks };
+    if (stat === undefined) return [];
+    const line: SocketProcess[] = [{ pid, startTimeTicks: stat.startTimeTicks }];
     let { parentPid } = stat;
     for (let climbed = 0; climbed < MAX_ANCESTORS && parentPid > 1; climbed++) {
-      if (this.#proc.probeSocketInode(parentPid, descriptor) !== inode || this.#isBroker(parentPid)) break;
+      if (this.#proc.probeSocketInode(parentPid, descriptor) !== inode || !this.#mayOwn(parentPid)) break;
       const parent = this.#proc.stat(parentPid);
       if (parent === undefined) break;
-      creator = { pid: parentPid, startTimeTicks: parent.startTimeTicks };
+      const eldest = { pid: parentPid, startTimeTicks: parent.startTimeTicks };
+      const child = line.at(-1);
+      if (child !== undefined && this.#isSameProgram(child.pid, parentPid)) line[line.length - 1] = eldest;
+      else if (line.length < MAX_HOLDERS) line.push(eldest);
       parentPid = parent.parentPid;
     }
-    return creator;
+    return line;
   }
 
-  #isBroker(pid: number): boolean {
+  #mayOwn(pid: number): boolean {
     const executable = this.#proc.executable(pid);
-    return executable !== undefined && BROKERS.includes(basename(executable));
+    return pid > 1 && executable !== undefined && !BROKERS.includes(basename(executable));
+  }
+
+  /** The same file, not only a path of the same name. */
+  #isSameProgram(a: number, b: number): boolean {
+    if (this.#proc.executable(a) !== this.#proc.executable(b)) return false;
+    const [fileOfA, fileOfB] = [this.#proc.executableFile(a), this.#proc.executableFile(b)];
+    return fileOfA !== undefined && fileOfB !== undefined && isSameFile(fileOfA, fileOfB);
+  }
+
+  #mayBeInherited(inode: number, process: SocketProcess, matters: (executable: string) => boolean): boolean {
+    const { pid, startTimeTicks } = process;
+    const executable = this.#proc.executable(pid);
+    if (executable === undefined || !matters(executable)) return false;
+    const seen = this.#seen.get(pid);
+    if (seen?.startTimeTicks === startTimeTicks && seen.executable === executable) return seen.sockets.has(inode);
+    const descriptors = this.#proc.descriptors(pid, this.#maxPerProcess) ?? [];
+    const sockets = descriptors.flatMap((descriptor) => this.#proc.socketInode(pid, descriptor) ?? []);
+    this.#seen.set(pid, { startTimeTicks, executable, sockets: new Set(sockets) });
+    return true;
+  }
+
+  /** Besides the first of `line`, one for each program. */
+  #otherHolders(inode: number, uid: number, line: readonly SocketProcess[]): SocketProcess[] {
+    const found = [...line];
+    for (const holding of this.#search(inode, MAX_DESCRIPTORS_FOR_OTHERS).holders(uid)) {
+      if (found.length >= MAX_HOLDERS) break;
+      if (!this.#mayOwn(holding.pid)) continue;
+      for (const process of this.#line(inode, holding)) {
+        if (!found.some(({ pid }) => pid === process.pid || this.#isSameProgram(pid, process.pid))) found.push(process);
+      }
+    }
+    return found.slice(1);
   }
 }

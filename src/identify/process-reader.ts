@@ -7,6 +7,8 @@ import type { SocketProcess } from './process-of-socket.ts';
 /** Programs and cgroups whose facts are remembered. */
 export const MAX_PROCESSES_REMEMBERED = 1024;
 export const MAX_CGROUPS_REMEMBERED = 1024;
+/** A cgroup that was not found is looked for again after this: a walk takes milliseconds, and anybody can ask for one. */
+export const MISSED_CGROUP_MS = 1000;
 
 /** Absent is what could not be read: kernel threads have no executable, and /proc may hide other users' processes. */
 export interface ProcessFacts {
@@ -24,11 +26,14 @@ export class ProcessReader {
   readonly #cgroups: CgroupTree | undefined;
   readonly #processes = new BoundedMap<number, Remembered>(MAX_PROCESSES_REMEMBERED);
   /** An id is never given to another cgroup, and a cgroup cannot be renamed: entries stay true. */
-  readonly #cgroupPaths = new BoundedMap<bigint, { readonly path?: string }>(MAX_CGROUPS_REMEMBERED);
+  readonly #cgroupPaths = new BoundedMap<bigint, string>(MAX_CGROUPS_REMEMBERED);
+  readonly #missedCgroups = new BoundedMap<bigint, number>(MAX_CGROUPS_REMEMBERED);
+  readonly #monotonicMs: () => number;
 
-  constructor(proc: Proc, cgroups: CgroupTree | undefined) {
+  constructor(proc: Proc, cgroups: CgroupTree | undefined, monotonicMs: () => number = () => performance.now()) {
     this.#proc = proc;
     this.#cgroups = cgroups;
+    this.#monotonicMs = monotonicMs;
   }
 
   /** `undefined` where this process has ended. */
@@ -52,13 +57,29 @@ export class ProcessReader {
 
   /** The socket's cgroup, in which it was made, before the process's, which may have moved since. */
   cgroup(pid: number, socketCgroupId: bigint | undefined): string | undefined {
-    if (socketCgroupId === undefined || this.#cgroups === undefined) return this.#proc.cgroup(pid);
-    const known = this.#cgroupPaths.get(socketCgroupId);
-    if (known !== undefined) return known.path;
+    const known = socketCgroupId === undefined ? undefined : this.#cgroupPaths.get(socketCgroupId);
+    if (known !== undefined) return known;
     const current = this.#proc.cgroup(pid);
-    const isCurrent = current !== undefined && this.#cgroups.idOfPath(current) === socketCgroupId;
-    const path = isCurrent ? current : this.#cgroups.pathOfId(socketCgroupId);
-    this.#cgroupPaths.set(socketCgroupId, path === undefined ? {} : { path });
+    if (socketCgroupId === undefined || this.#cgroups === undefined) return current;
+    if (current !== undefined && this.#cgroups.idOfPath(current) === socketCgroupId) {
+      this.#cgroupPaths.set(socketCgroupId, current);
+      return current;
+    }
+    // One that is gone, or was not found: where the process is now says more than nothing.
+    return this.cgroupOfSocket(socketCgroupId) ?? current;
+  }
+
+  /** Where no process is known. */
+  cgroupOfSocket(socketCgroupId: bigint | undefined): string | undefined {
+    if (socketCgroupId === undefined || this.#cgroups === undefined) return undefined;
+    const known = this.#cgroupPaths.get(socketCgroupId);
+    if (known !== undefined) return known;
+    const nowMs = this.#monotonicMs();
+    const missedAtMs = this.#missedCgroups.get(socketCgroupId);
+    if (missedAtMs !== undefined && nowMs - missedAtMs < MISSED_CGROUP_MS) return undefined;
+    const path = this.#cgroups.pathOfId(socketCgroupId);
+    if (path === undefined) this.#missedCgroups.set(socketCgroupId, nowMs);
+    else this.#cgroupPaths.set(socketCgroupId, path);
     return path;
   }
 }

@@ -3,7 +3,18 @@
  * exception: between any two reads it may end. Callers that need to know that two reads saw the same process compare
  * `startTimeTicks`.
  */
-import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  opendirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  statSync,
+} from 'node:fs';
+import { type FileIdentity, fileIdentity } from './file-identity.ts';
 
 /** A command line is shown to people and compared with policies; beyond this it is cut. */
 export const COMMAND_LINE_LIMIT_BYTES = 4096;
@@ -12,6 +23,8 @@ const SMALL_FILE_LIMIT_BYTES = 8192;
 const DELETED_SUFFIX = ' (deleted)';
 const SOCKET_LINK_PREFIX = 'socket:[';
 const DECIMAL = /^\d+$/;
+/** Entries of a directory that are read by one system call. */
+const DIRECTORY_BATCH = 256;
 
 /** `startTimeTicks`: clock ticks since boot (field 22); with the pid it names a process for good. */
 export interface ProcessStat {
@@ -26,6 +39,10 @@ export interface Proc {
   stat(pid: number): ProcessStat | undefined;
   /** Where `exe` points, without the " (deleted)" of a replaced file. Kernel threads have none. */
   executable(pid: number): string | undefined;
+  /** The file that it runs, whatever mounts the process has and whether or not the file still has a name. */
+  executableFile(pid: number): FileIdentity | undefined;
+  /** Whether its file was removed or replaced since it was started. */
+  isExecutableDeleted(pid: number): boolean;
   /** Effective uid. */
   uid(pid: number): number | undefined;
   /** Owner of the directory: the effective uid, or 0 for a process that is not dumpable. Cheaper than `uid`. */
@@ -34,8 +51,13 @@ export interface Proc {
   cgroup(pid: number): string | undefined;
   /** Arguments; empty for kernel threads. Cut after COMMAND_LINE_LIMIT_BYTES. */
   commandLine(pid: number): string[] | undefined;
-  /** Numbers of the open descriptors, highest first: a new socket is more often there. */
-  descriptors(pid: number): number[] | undefined;
+  /**
+   * Numbers of the open descriptors, highest first: a new socket is more often there. Of more than `limit` the lowest ones;
+   * listing a million takes a second. A thread's id stands for the thread's own descriptors.
+   */
+  descriptors(pid: number, limit?: number): number[] | undefined;
+  /** Ids of its threads, the first one's among them, in no particular order. */
+  threads(pid: number, limit?: number): number[] | undefined;
   /** The inode behind a descriptor if that is a socket. */
   socketInode(pid: number, descriptor: number): number | undefined;
   /** The same, where the descriptor is probably not open: half as fast if it is, four times as fast if it is not. */
@@ -52,16 +74,20 @@ export function openProc(root = '/proc'): Proc {
   const start = (pid: number, file: string): string | undefined => readStart(`${root}/${pid}/${file}`, buffer);
   const socketInode = (pid: number, descriptor: number): number | undefined =>
     parseSocketLink(readLink(`${root}/${pid}/fd/${descriptor}`));
-  const descriptors = (pid: number): number[] | undefined => numericNames(`${root}/${pid}/fd`)?.sort((a, b) => b - a);
+  const descriptors = (pid: number, limit?: number): number[] | undefined =>
+    numericNames(`${root}/${pid}/fd`, limit)?.sort((a, b) => b - a);
   return {
     pids: () => numericNames(root) ?? [],
     stat: (pid) => parseStat(start(pid, 'stat')),
     executable: (pid) => withoutDeleted(readLink(`${root}/${pid}/exe`)),
+    executableFile: (pid) => fileIdentity(`${root}/${pid}/exe`),
+    isExecutableDeleted: (pid) => readLink(`${root}/${pid}/exe`)?.endsWith(DELETED_SUFFIX) === true,
     uid: (pid) => parseEffectiveUid(start(pid, 'status')),
     directoryUid: (pid) => gone(() => statSync(`${root}/${pid}`, { throwIfNoEntry: false })?.uid),
     cgroup: (pid) => parseCgroup(start(pid, 'cgroup')),
     commandLine: (pid) => parseCommandLine(start(pid, 'cmdline')),
     descriptors,
+    threads: (pid, limit) => numericNames(`${root}/${pid}/task`, limit),
     socketInode,
     // An exception costs more than all else here.
     probeSocketInode: (pid, descriptor) =>
@@ -102,10 +128,22 @@ function readLink(path: string): string | undefined {
   return gone(() => readlinkSync(path));
 }
 
-function numericNames(dir: string): number[] | undefined {
-  return gone(() => readdirSync(dir))
+function numericNames(dir: string, limit?: number): number[] | undefined {
+  return gone(() => (limit === undefined ? readdirSync(dir) : firstNames(dir, limit)))
     ?.filter((name) => DECIMAL.test(name))
     .map(Number);
+}
+
+function firstNames(dir: string, limit: number): string[] {
+  const names: string[] = [];
+  const handle = opendirSync(dir, { bufferSize: DIRECTORY_BATCH });
+  try {
+    for (let entry = handle.readSync(); entry !== null && names.length < limit; entry = handle.readSync())
+      names.push(entry.name);
+  } finally {
+    handle.closeSync();
+  }
+  return names;
 }
 
 function withoutDeleted(link: string | undefined): string | undefined {

@@ -8,12 +8,13 @@ import { chooseUplink } from './choose-uplink.ts';
 import type { Decision, Reason } from './decision.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
-import type { Owner } from './identity.ts';
+import type { Owner, ProcessOwner, SingleOwner } from './identity.ts';
 import { type RuleInForce, rulesInForce } from './implied-rule.ts';
 import { isLocalDestination } from './local-networks.ts';
-import { type AppIndex, matchApp } from './match-app.ts';
+import { type AppIndex, claimsExecutable, matchApp, type Traits } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
 import type { Destination, Verb, Via } from './model.ts';
+import { strictest } from './strictest.ts';
 
 export interface DecideContext {
   readonly policySet: PolicySet;
@@ -151,26 +152,42 @@ function decideByDefault(context: DecideContext, flow: Flow): Decision {
   return perform(context, otherwise.do, via, flow, { kind: 'system-default', at: otherwise.at });
 }
 
-function decideForUnknown(context: DecideContext, because: string, flow: Flow): Decision {
+/** Its executable is not known, but policies for its cgroup and its user hold for whatever program it is. */
+function decideForUnknown(context: DecideContext, traits: Traits, because: string, flow: Flow): Decision {
+  const found = matchApp(context.index, traits, context.facts.users);
+  if (found !== undefined) return decideForApp(context, found.policy, flow);
   if (flow.loopback) return { verdict: 'accept', way: { kind: 'local' }, reason: { kind: 'loopback' } };
   const { unknown, via } = context.policySet.systemDefault;
   return perform(context, unknown.do, via, flow, { kind: 'unknown-owner', because, at: unknown.at });
+}
+
+function decideForProcess(context: DecideContext, owner: ProcessOwner, flow: Flow): Decision {
+  // Found in mid-stream, a connection that came in looks as if it went out: a session that installs us must survive it.
+  if (owner.accepted) return { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'inbound' } };
+  if (claimsExecutable(context.index, owner)) {
+    const because = `its executable is not the file ${owner.executable} of this machine`;
+    return decideForUnknown(context, owner, because, flow);
+  }
+  const found = matchApp(context.index, owner, context.facts.users);
+  return found === undefined ? decideByDefault(context, flow) : decideForApp(context, found.policy, flow);
+}
+
+function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): Decision {
+  switch (owner.kind) {
+    case 'unknown':
+      return decideForUnknown(context, owner, owner.because, flow);
+    case 'kernel':
+      return decideByDefault(context, flow);
+    case 'process':
+      return decideForProcess(context, owner, flow);
+  }
 }
 
 /** Total: every owner and flow gets a decision. Pure. */
 export function decide(context: DecideContext, owner: Owner, flow: Flow): Decision {
   const pass = housekeeping(flow);
   if (pass !== undefined) return pass;
-  switch (owner.kind) {
-    case 'unknown':
-      return decideForUnknown(context, owner.because, flow);
-    case 'kernel':
-      return decideByDefault(context, flow);
-    case 'process': {
-      // Found in mid-stream, a connection that came in looks as if it went out: a session that installs us must survive it.
-      if (owner.accepted) return { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'inbound' } };
-      const found = matchApp(context.index, owner, context.facts.users);
-      return found === undefined ? decideByDefault(context, flow) : decideForApp(context, found.policy, flow);
-    }
-  }
+  if (owner.kind !== 'one of') return decideForOne(context, owner, flow);
+  const decisions = owner.candidates.map((candidate) => decideForOne(context, candidate, flow));
+  return strictest(decisions) ?? decideForUnknown(context, {}, 'it has no candidates', flow);
 }

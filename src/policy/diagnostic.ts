@@ -18,6 +18,7 @@ export interface Diagnostic {
 export const DIAGNOSTIC_CODES = [
   'file-too-large',
   'unreadable-file',
+  'writable-by-others',
   'bad-encoding',
   'control-character',
   'yaml-syntax',

@@ -6,7 +6,7 @@ import { decideAsApp } from './decide-as-app.ts';
 import type { Decision } from './decision.ts';
 import { describeMatch, describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
-import type { Owner } from './identity.ts';
+import type { SingleOwner } from './identity.ts';
 import { matchApp } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
 
@@ -68,7 +68,7 @@ export interface ExplainQuery {
 /** Who sends: an application by its name, or an owner whose application is looked up. */
 export type Subject =
   | { readonly kind: 'app'; readonly policy: EffectivePolicy }
-  | { readonly kind: 'owner'; readonly owner: Owner; readonly called: string };
+  | { readonly kind: 'owner'; readonly owner: SingleOwner; readonly called: string };
 
 export interface ExplainInput {
   readonly subject: Subject;

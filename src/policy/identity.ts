@@ -1,16 +1,34 @@
 /** Who sends: what the slow path found out, or why it could not. */
 export type Owner =
-  | ProcessOwner
-  | { readonly kind: 'kernel'; readonly sender: string }
-  | { readonly kind: 'unknown'; readonly because: string };
+  | SingleOwner
+  /**
+   * Several programs may have sent it, and nothing tells which: each is decided, and the strictest decision holds.
+   * Never empty.
+   */
+  | { readonly kind: 'one of'; readonly candidates: readonly SingleOwner[] };
+
+export type SingleOwner = ProcessOwner | UnknownOwner | { readonly kind: 'kernel'; readonly sender: string };
+
+/** What the kernel told of it all the same is kept: policies for its user and its cgroup hold. */
+export interface UnknownOwner {
+  readonly kind: 'unknown';
+  readonly because: string;
+  readonly uid?: number;
+  readonly cgroup?: string;
+}
 
 export interface ProcessOwner {
   readonly kind: 'process';
   readonly pid: number;
   /** Effective uid of the socket's creator. */
   readonly uid: number;
-  /** `/proc/PID/exe`, without a trailing " (deleted)". Absent where it cannot be read. */
+  /** `/proc/PID/exe`, without a trailing " (deleted)". Absent where nobody looked. */
   readonly executable?: string;
+  /**
+   * `executable` is only what the process's own mounts call it: it was not compared with the file of that name here, or is
+   * another. No `exec` entry holds for it, and where one names that path the owner counts as unknown.
+   */
+  readonly executableUnproven?: true;
   /** Path of the socket's cgroup below the cgroup2 root, starting with `/`. */
   readonly cgroup?: string;
   /** The socket came out of a listener's accept(): somebody else opened the connection. */

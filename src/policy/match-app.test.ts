@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
-import { indexApps, indexAppsAgain } from './match-app.ts';
+import { indexApps, indexAppsAgain, matchCgroup, unitOfCgroup } from './match-app.ts';
 import type { Match } from './model.ts';
 import { matchKey } from './policy-source.ts';
 import { builtinSystemDefault } from './validate-system-default.ts';
@@ -59,5 +59,32 @@ describe('indexAppsAgain', () => {
     expect([...again.byUser.keys()]).toEqual(['1', '2']);
     expect(again.byUser.get('1')?.policy).toBe(after.apps[0]);
     expect(index.byUser.get('1')?.policy).toBe(before.apps[0]);
+  });
+});
+
+describe('unitOfCgroup', () => {
+  it('unitOfCgroup names units of the system manager, which puts them into slices only', () => {
+    expect(unitOfCgroup('/system.slice/ssh.service')).toBe('ssh.service');
+    expect(unitOfCgroup('/user.slice/user-1000.slice/session-3.scope')).toBe('session-3.scope');
+    expect(unitOfCgroup('/user.slice/user-1000.slice/user@1000.service')).toBe('user@1000.service');
+    expect(unitOfCgroup('/init.scope')).toBe('init.scope');
+  });
+
+  it.each([
+    '/user.slice/user-1000.slice/user@1000.service/app.slice/ssh.service',
+    '/user.slice/user-1000.slice/user@1000.service/ssh.service',
+    '/machine.slice/web.service/payload/system.slice/ssh.service',
+    '/docker/ssh.service',
+    '/',
+  ])('unitOfCgroup does not take a name from %s', (path) => {
+    expect(unitOfCgroup(path)).toBeUndefined();
+  });
+});
+
+describe('matchCgroup', () => {
+  it('matchCgroup does not let a user make a cgroup of a unit’s name', () => {
+    const index = indexApps(setOf([policyOf('p', [{ kind: 'unit', unit: 'ssh.service', at }])]));
+    expect(matchCgroup(index, '/system.slice/ssh.service/child')?.policy.app).toBe('p');
+    expect(matchCgroup(index, '/user.slice/user-1000.slice/user@1000.service/ssh.service')).toBeUndefined();
   });
 });

@@ -3,7 +3,6 @@
  * cgroups that contain the process the deepest one wins. One index, built once for a policy set.
  */
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
-import type { ProcessOwner } from './identity.ts';
 import type { Match } from './model.ts';
 import { matchKey } from './policy-source.ts';
 import { changedApps, findApp } from './sorted-apps.ts';
@@ -92,10 +91,27 @@ export function cgroupAncestry(path: string): string[] {
   return parts.map((_, i) => `/${parts.slice(0, parts.length - i).join('/')}`);
 }
 
-/** A path wins over a unit's name on the same cgroup: it says more. */
+/**
+ * The unit of the system manager that this cgroup is; `undefined` where it is none. The manager puts units into slices
+ * only: below a service or scope (`user@1000.service`, a container) names are whatever its user chose.
+ */
+export function unitOfCgroup(path: string): string | undefined {
+  const parts = path.split('/').filter((part) => part !== '');
+  const unit = parts.pop();
+  return parts.every((part) => part.endsWith('.slice')) ? unit : undefined;
+}
+
+/** What holds for one cgroup, whatever is above it. A path wins over a unit's name: it says more. */
+export function matchExactCgroup(index: AppIndex, path: string): AppMatch | undefined {
+  const found = index.byCgroup.get(path);
+  if (found !== undefined || index.byUnit.size === 0) return found;
+  const unit = unitOfCgroup(path);
+  return unit === undefined ? undefined : index.byUnit.get(unit);
+}
+
 export function matchCgroup(index: AppIndex, path: string): AppMatch | undefined {
   for (const ancestor of cgroupAncestry(path)) {
-    const found = index.byCgroup.get(ancestor) ?? index.byUnit.get(ancestor.slice(ancestor.lastIndexOf('/') + 1));
+    const found = matchExactCgroup(index, ancestor);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -109,14 +125,24 @@ export function matchUser(index: AppIndex, uid: number, users: ReadonlyMap<strin
   return undefined;
 }
 
-export function matchApp(
-  index: AppIndex,
-  owner: ProcessOwner,
-  users: ReadonlyMap<string, number>,
-): AppMatch | undefined {
+/** What is known of an owner: absent parts match nothing. */
+export interface Traits {
+  readonly executable?: string;
+  readonly executableUnproven?: true;
+  readonly cgroup?: string;
+  readonly uid?: number;
+}
+
+export function matchApp(index: AppIndex, owner: Traits, users: ReadonlyMap<string, number>): AppMatch | undefined {
+  const { executable, executableUnproven, cgroup, uid } = owner;
   return (
-    (owner.executable === undefined ? undefined : index.byExecutable.get(owner.executable)) ??
-    (owner.cgroup === undefined ? undefined : matchCgroup(index, owner.cgroup)) ??
-    matchUser(index, owner.uid, users)
+    (executable === undefined || executableUnproven ? undefined : index.byExecutable.get(executable)) ??
+    (cgroup === undefined ? undefined : matchCgroup(index, cgroup)) ??
+    (uid === undefined ? undefined : matchUser(index, uid, users))
   );
+}
+
+/** Whether it claims an executable that a policy names, and could not prove it. */
+export function claimsExecutable(index: AppIndex, { executable, executableUnproven }: Traits): boolean {
+  return executableUnproven === true && executable !== undefined && index.byExecutable.has(executable);
 }

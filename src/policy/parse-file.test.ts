@@ -168,7 +168,13 @@ accept: []
 });
 
 /** Found by other stages, which no longer have the text. */
-type CodeOfOthers = 'unreadable-file' | 'match-conflict' | 'no-match' | 'unknown-uplink' | 'name-mismatch';
+type CodeOfOthers =
+  | 'unreadable-file'
+  | 'writable-by-others'
+  | 'match-conflict'
+  | 'no-match'
+  | 'unknown-uplink'
+  | 'name-mismatch';
 
 const EXAMPLES: Readonly<Record<Exclude<DiagnosticCode, CodeOfOthers>, string>> = {
   'file-too-large': '#'.repeat(MAX_FILE_BYTES + 1),

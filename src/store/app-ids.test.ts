@@ -85,4 +85,12 @@ describe('AppIds', () => {
     ids.assign({ apps: ['a'], uplinks: [] });
     expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ apps: { inUse: [['a', 1]] } });
   });
+
+  it('AppIds tells whether numbers from before are known', () => {
+    expect(new AppIds(path).wereLost).toBe(true);
+    new AppIds(path).assign({ apps: ['a'], uplinks: [] });
+    expect(new AppIds(path).wereLost).toBe(false);
+    writeFileSync(path, '{');
+    expect(new AppIds(path).wereLost).toBe(true);
+  });
 });

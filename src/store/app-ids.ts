@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { APP_FIRST, APP_LAST, UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import { diagnosticAt } from '../policy/policy-source.ts';
@@ -27,6 +27,7 @@ export class AppIds {
   #apps: IdRegister = emptyRegister(APP_FIRST, APP_LAST);
   #uplinks: IdRegister = emptyRegister(UPLINK_FIRST, UPLINK_LAST);
   #isStored = false;
+  #wereLost = true;
   #assigned: { readonly names: Names; readonly without: AssignedIds['without'] } | undefined;
   readonly #startDiagnostics: readonly Diagnostic[];
 
@@ -34,6 +35,11 @@ export class AppIds {
   constructor(path: string) {
     this.#path = path;
     this.#startDiagnostics = this.#restore();
+  }
+
+  /** There was no file, or none that could be used: marks from before say nothing. */
+  get wereLost(): boolean {
+    return this.#wereLost;
   }
 
   /** The numbers of just these names. They are written to the file before this returns, where that is possible. */
@@ -72,6 +78,7 @@ export class AppIds {
       this.#apps = restoredApps;
       this.#uplinks = restoredUplinks;
       this.#isStored = true;
+      this.#wereLost = false;
       return [];
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return [];
@@ -87,9 +94,19 @@ export class AppIds {
       this.#isStored = true;
       return [];
     } catch (error) {
+      this.#removeStale();
       return [
         this.#warning(`the numbers of applications and uplinks cannot be kept for a restart: ${errorText(error)}`),
       ];
+    }
+  }
+
+  /** No numbers are better than old ones: a successor then takes no mark for another application's. */
+  #removeStale(): void {
+    try {
+      rmSync(this.#path, { force: true });
+    } catch {
+      // Ignoring it: there is a warning already.
     }
   }
 

@@ -9,7 +9,14 @@ import { isPolicyFileName } from '../policy/layers.ts';
 import { diagnosticAt } from '../policy/policy-source.ts';
 import type { LastGood } from './last-good.ts';
 import type { ParsedFile } from './parsed-file.ts';
-import { listSourceFiles, MAX_DIRECTORY_FILES, readSourceFile, type SourceFile, type Stamp } from './source-file.ts';
+import {
+  type Listing,
+  listSourceFiles,
+  MAX_DIRECTORY_FILES,
+  readSourceFile,
+  type SourceFile,
+  type Stamp,
+} from './source-file.ts';
 
 export interface FileSetOptions<T> {
   readonly directory: string;
@@ -98,7 +105,7 @@ export class FileSet<T> {
     const listing =
       this.#only === undefined
         ? listSourceFiles(this.directory)
-        : { kind: 'listed' as const, names: [this.#only], excess: 0 };
+        : ({ kind: 'listed', names: [this.#only], excess: 0 } satisfies Listing);
     switch (listing.kind) {
       case 'refused':
         this.#directoryDiagnostics = [
@@ -145,18 +152,14 @@ export class FileSet<T> {
     for (const name of names) this.#look(name, this.#seen.get(name)?.stamp);
   }
 
-  #listingProblems({
-    names,
-    excess,
-  }: {
-    readonly names: readonly string[];
-    readonly excess: number;
-  }): readonly Diagnostic[] {
-    const problems = names
+  #listingProblems({ names, excess, writableBy }: Extract<Listing, { kind: 'listed' }>): readonly Diagnostic[] {
+    const unsafe = writableBy === undefined ? [] : [writableByOthers(this.directory, writableBy)];
+    const unreadable = names
       .filter((name) => !isReadableName(name))
       .map((name) =>
         this.#problem('unreadable-file', `the name ${JSON.stringify(name)} is not UTF-8 text: the file is ignored`),
       );
+    const problems = [...unsafe, ...unreadable];
     if (excess === 0) return problems;
     const message = `more than ${MAX_DIRECTORY_FILES} files: the last ${excess} by name are ignored`;
     return [...problems, this.#problem('too-long', message)];
@@ -197,7 +200,8 @@ export class FileSet<T> {
   }
 
   #renew(name: string, path: string, file: Extract<SourceFile, { kind: 'read' | 'refused' }>): void {
-    const parsed = file.kind === 'read' ? this.#parse(path, file.bytes) : unreadable(path, file.because);
+    const parsed =
+      file.kind === 'read' ? withOthers(this.#parse(path, file.bytes), path, file) : unreadable(path, file.because);
     const base = { name, path, parsed };
     if (parsed.masked) {
       this.#put({ ...base, isLastGood: false });
@@ -242,7 +246,23 @@ function isReadableName(name: string): boolean {
 
 function seenOf(file: Extract<SourceFile, { kind: 'read' | 'refused' }>): Seen {
   if (file.kind === 'refused') return { content: file.because };
-  return { content: createHash('sha256').update(file.bytes).digest('base64'), stamp: file.stamp };
+  const { bytes, stamp, writableBy = '' } = file;
+  return { content: `${createHash('sha256').update(bytes).digest('base64')} ${writableBy}`, stamp };
+}
+
+function withOthers<T>(
+  parsed: ParsedFile<T>,
+  path: string,
+  { writableBy }: { readonly writableBy?: string },
+): ParsedFile<T> {
+  if (writableBy === undefined) return parsed;
+  return { ...parsed, diagnostics: [...parsed.diagnostics, writableByOthers(path, writableBy)] };
+}
+
+function writableByOthers(path: string, by: string): Diagnostic {
+  const message = `${by} can change it, and so what applications may do`;
+  const hint = 'chown root:root, chmod go-w';
+  return { ...diagnosticAt({ file: path, line: 1, column: 1 }, 'warning', 'writable-by-others', message), hint };
 }
 
 function unreadable(path: string, because: string): ParsedFile<never> {

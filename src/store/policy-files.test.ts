@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -466,5 +467,22 @@ describe('PolicyFiles and broken files', () => {
     put(inPackage('a.yaml'), '');
     execFileSync('truncate', ['--size=8G', inPackage('a.yaml')]);
     expect(said(new PolicyFiles(paths).load())).toEqual(['error file-too-large /usr/share/pointsman/policies/a.yaml']);
+  });
+
+  it('PolicyFiles warns of files and directories that others can change, as soon as they can, and uses them all the same', () => {
+    const file = put(inPackage('a.yaml'), policy('a'));
+    const files = new PolicyFiles(paths);
+    expect(files.load().diagnostics).toEqual([]);
+    chmodSync(file, 0o646);
+    chmodSync(dirname(file), 0o757);
+    const loaded = files.load();
+    expect(apps(loaded)).toEqual(['a']);
+    expect(said(loaded)).toEqual([
+      'warning writable-by-others /usr/share/pointsman/policies',
+      'warning writable-by-others /usr/share/pointsman/policies/a.yaml',
+    ]);
+    chmodSync(file, 0o644);
+    chmodSync(dirname(file), 0o755);
+    expect(files.load().diagnostics).toEqual([]);
   });
 });

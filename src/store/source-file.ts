@@ -30,7 +30,7 @@ export interface Stamp {
 }
 
 export type SourceFile =
-  | { readonly kind: 'read'; readonly bytes: Uint8Array; readonly stamp: Stamp }
+  | { readonly kind: 'read'; readonly bytes: Uint8Array; readonly stamp: Stamp; readonly writableBy?: string }
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'absent' }
   | { readonly kind: 'refused'; readonly because: string };
@@ -60,8 +60,10 @@ function readRegular(path: string): SourceFile {
     if (!stats.isFile()) return { kind: 'refused', because: notAFile(stats) };
     const settled = BigInt(Date.now()) * NS_PER_MS - stats.ctimeNs > SETTLED_AFTER_NS;
     const { dev: device, ino: inode, size, mtimeNs, ctimeNs } = stats;
+    const writableBy = othersWhoWrite(stats);
     return {
       kind: 'read',
+      ...(writableBy !== undefined && { writableBy }),
       bytes: readAll(descriptor, size),
       stamp: { device, inode, size, mtimeNs, ctimeNs, settled },
     };
@@ -91,15 +93,22 @@ function readAll(descriptor: number, size: bigint): Uint8Array {
 }
 
 export type Listing =
-  | { readonly kind: 'listed'; readonly names: readonly string[]; readonly excess: number }
+  | {
+      readonly kind: 'listed';
+      readonly names: readonly string[];
+      readonly excess: number;
+      readonly writableBy?: string;
+    }
   | { readonly kind: 'refused'; readonly because: string };
 
 /** Names of policy files, sorted. A directory that is not there holds none. */
 export function listSourceFiles(directory: string): Listing {
   try {
     const names = readdirSync(directory).filter(isPolicyFileName).sort();
+    const writableBy = othersWhoWrite(statSync(directory, { bigint: true }));
     return {
       kind: 'listed',
+      ...(writableBy !== undefined && { writableBy }),
       names: names.slice(0, MAX_DIRECTORY_FILES),
       excess: Math.max(0, names.length - MAX_DIRECTORY_FILES),
     };
@@ -107,6 +116,16 @@ export function listSourceFiles(directory: string): Listing {
     if (errorCode(error) === 'ENOENT') return { kind: 'listed', names: [], excess: 0 };
     return { kind: 'refused', because: errorText(error) };
   }
+}
+
+const S_IWGRP = 0o020n;
+const S_IWOTH = 0o002n;
+
+/** Who may change it besides root, or besides whoever we run as, in words. */
+function othersWhoWrite({ mode, uid, gid }: BigIntStats): string | undefined {
+  if ((mode & S_IWOTH) !== 0n) return 'everybody';
+  if ((mode & S_IWGRP) !== 0n && gid !== 0n) return `group ${gid}`;
+  return uid !== 0n && process.getuid?.() === 0 ? `user ${uid}` : undefined;
 }
 
 function sameStamp(stats: BigIntStats, stamp: Stamp): boolean {

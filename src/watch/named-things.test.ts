@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
-import { hostNames, namedHosts } from './named-things.ts';
+import { hostNames, namedHosts, refusedHosts } from './named-things.ts';
 
 const at = { file: 'a.yaml', line: 1, column: 1 };
 
@@ -30,5 +30,17 @@ describe('namedHosts', () => {
   it('namedHosts keeps the map where other rules name the same hosts', () => {
     const first = namedHosts(setOf(policy('a', 'x'), policy('b')));
     expect(namedHosts(setOf(policy('a', 'x', 'x'), policy('b'), policy('c')), first).byApp).toBe(first.byApp);
+  });
+});
+
+describe('refusedHosts', () => {
+  it('refusedHosts gives the names in rules that deny or drop, and notices a rule that turns to denying', () => {
+    const allowing = policy('a', 'x', 'y');
+    const [first] = allowing.rules;
+    if (first === undefined) throw new Error('the policy has no rules');
+    const denying: EffectivePolicy = { ...allowing, rules: [{ ...first, do: 'deny' }, ...allowing.rules.slice(1)] };
+    const before = refusedHosts(setOf(allowing));
+    expect(Object.fromEntries(before.byApp)).toEqual({});
+    expect(Object.fromEntries(refusedHosts(setOf(denying), before).byApp)).toEqual({ a: ['x'] });
   });
 });

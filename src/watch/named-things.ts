@@ -2,16 +2,22 @@
 import { readFileSync } from 'node:fs';
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import type { ResolvedCgroup } from '../plan/host.ts';
-import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
-import type { AppIndex } from '../policy/match-app.ts';
+import type { EffectivePolicy, EffectiveRule, PolicySet } from '../policy/effective-policy.ts';
+import { type AppIndex, unitOfCgroup } from '../policy/match-app.ts';
 import { changedApps, findApp } from '../policy/sorted-apps.ts';
 
 /** passwd(5) files are small; a line has name, password and uid first. */
 const PASSWD_LINE = /^([^:]+):[^:]*:(\d+):/;
 
-function hostNamesOf(policy: EffectivePolicy | undefined): readonly string[] {
+type Choice = (rule: EffectiveRule) => boolean;
+
+const isRefusal: Choice = ({ do: verb }) => verb !== 'allow';
+
+function hostNamesOf(policy: EffectivePolicy | undefined, isMeant: Choice): readonly string[] {
   const names = new Set<string>();
-  for (const { to } of policy?.rules ?? []) {
+  for (const rule of policy?.rules ?? []) {
+    if (!isMeant(rule)) continue;
+    const { to } = rule;
     for (const { target } of to) if (target.kind === 'name') names.add(target.name);
   }
   return [...names];
@@ -32,10 +38,19 @@ export interface NamedHosts {
 
 /** The names of those that changed since `before` are looked for, those of all others taken over; the same map where none changed. */
 export function namedHosts(policySet: PolicySet, before?: NamedHosts): NamedHosts {
+  return namedBy(policySet, () => true, before);
+}
+
+/** The same for the names in rules that deny or drop. */
+export function refusedHosts(policySet: PolicySet, before?: NamedHosts): NamedHosts {
+  return namedBy(policySet, isRefusal, before);
+}
+
+function namedBy(policySet: PolicySet, isMeant: Choice, before?: NamedHosts): NamedHosts {
   const byApp = new Map(before?.byApp);
   let hasChanged = before === undefined;
   for (const app of changedApps(before?.policySet.apps ?? [], policySet.apps)) {
-    const names = hostNamesOf(findApp(policySet.apps, app));
+    const names = hostNamesOf(findApp(policySet.apps, app), isMeant);
     if (sameTexts(names, byApp.get(app) ?? [])) continue;
     hasChanged = true;
     if (names.length === 0) byApp.delete(app);
@@ -67,7 +82,8 @@ export function namedCgroups(index: AppIndex, tree: CgroupTree | undefined): Res
   // A unit may be anywhere in the tree, so only its names cost a walk.
   if (index.byUnit.size > 0) {
     for (const cgroup of tree.walk()) {
-      if (index.byUnit.has(cgroup.path.slice(cgroup.path.lastIndexOf('/') + 1))) found.set(cgroup.path, cgroup);
+      const unit = unitOfCgroup(cgroup.path);
+      if (unit !== undefined && index.byUnit.has(unit)) found.set(cgroup.path, cgroup);
     }
   }
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));

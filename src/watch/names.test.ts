@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseAddress } from '../net/address.ts';
-import type { NameState } from '../policy/facts.ts';
+import { type NameState, NEVER } from '../policy/facts.ts';
 import type { NameAnswer } from './name-lookup.ts';
 import { ABSENCE_MS, MAX_LOOKUPS_AT_ONCE, MIN_LIFETIME_MS, MIN_REFRESH_MS, Names } from './names.ts';
 
@@ -146,6 +146,29 @@ describe('Names', () => {
     }
     expect(most).toBe(MAX_LOOKUPS_AT_ONCE);
     expect(wanted.map((name) => values(names.states().get(name)))).toEqual(wanted.map(() => [1]));
+    names[Symbol.dispose]();
+  });
+
+  it('Names keeps every address of a name that never expires, through outages and when the name has gone', async () => {
+    const { names, records } = zone({ 'a.example': answer(60, '203.0.113.1'), 'b.example': answer(60, '203.0.113.3') });
+    names.watch(['a.example', 'b.example'], { never: new Set(['a.example']) });
+    await settle();
+    const expiries = (name: string) => {
+      const state = names.states().get(name);
+      return state?.known === true ? state.addresses.map(({ expiresAtMs }) => expiresAtMs) : [];
+    };
+    expect(expiries('a.example')).toEqual([NEVER]);
+    records['a.example'] = answer(60, '203.0.113.2');
+    await vi.advanceTimersByTimeAsync(61_000);
+    for (const outage of [{ kind: 'failed', because: 'no answer' }, { kind: 'none' }] as const) {
+      records['a.example'] = outage;
+      records['b.example'] = outage;
+      await vi.advanceTimersByTimeAsync(MIN_LIFETIME_MS * 2);
+      expect(values(names.states().get('a.example'))).toEqual([1, 2]);
+      expect(values(names.states().get('b.example'))).not.toEqual([3]);
+    }
+    names.watch(['a.example', 'b.example']);
+    expect(expiries('a.example')).toEqual([0, 0].map(() => Date.now() + MIN_LIFETIME_MS));
     names[Symbol.dispose]();
   });
 

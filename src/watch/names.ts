@@ -3,7 +3,7 @@
  * that, because programs go on using an address they once got.
  */
 import { type Address, equalAddress } from '../net/address.ts';
-import type { NameState } from '../policy/facts.ts';
+import { type NameState, NEVER } from '../policy/facts.ts';
 import { type LookUp, MAX_ADDRESSES_PER_ANSWER, type NameAnswer } from './name-lookup.ts';
 
 /** Names beyond this are not resolved ahead, only when a flow waits for one of them. */
@@ -28,6 +28,8 @@ interface Entry {
   dueMs: number;
   failures: number;
   isAsking: boolean;
+  /** False: what is refused stays refused, whatever becomes of the name. */
+  expires: boolean;
   /** While "there is no such name" holds. */
   absentUntilMs?: number;
   because?: string;
@@ -58,8 +60,8 @@ export class Names implements Disposable {
     this.#options = options;
   }
 
-  /** The names to keep resolved, from now on. */
-  watch(names: Iterable<string>): void {
+  /** The names to keep resolved, from now on. Of those in `never`, an address that was ever part of an answer holds for good. */
+  watch(names: Iterable<string>, { never = new Set() }: { readonly never?: ReadonlySet<string> } = {}): void {
     const wanted = [...new Set(names)];
     this.#excess = wanted.slice(MAX_NAMES);
     const kept = new Set(wanted.slice(0, MAX_NAMES));
@@ -72,9 +74,17 @@ export class Names implements Disposable {
     }
     for (const name of kept) {
       if (this.#entries.has(name)) continue;
-      this.#entries.set(name, { state: UNKNOWN, seen: new Map(), dueMs: 0, failures: 0, isAsking: false });
+      this.#entries.set(name, {
+        state: UNKNOWN,
+        seen: new Map(),
+        dueMs: 0,
+        failures: 0,
+        isAsking: false,
+        expires: true,
+      });
       hasChanged = true;
     }
+    for (const [name, entry] of this.#entries) if (this.#setExpires(entry, !never.has(name))) hasChanged = true;
     if (hasChanged) this.#publish();
     this.#advance();
   }
@@ -175,7 +185,7 @@ export class Names implements Disposable {
       entry.failures = 0;
       const ttlMs = Math.min(...answer.addresses.map(({ ttlSeconds }) => ttlSeconds * 1000));
       entry.dueMs = nowMs + Math.min(Math.max(ttlMs, MIN_REFRESH_MS), MAX_REFRESH_MS);
-      entry.state = withAnswer(before, answer.addresses, nowMs);
+      entry.state = withAnswer(before, answer.addresses, nowMs, entry.expires);
       remember(entry, answer.addresses, nowMs);
     } else {
       entry.failures += 1;
@@ -206,6 +216,16 @@ export class Names implements Disposable {
     if (hasChanged) this.#publish();
   }
 
+  /** Whether the state is another one. */
+  #setExpires(entry: Entry, expires: boolean): boolean {
+    if (entry.expires === expires) return false;
+    entry.expires = expires;
+    if (!entry.state.known || entry.state.addresses.length === 0) return false;
+    const expiresAtMs = expires ? this.#options.nowMs() + MIN_LIFETIME_MS : NEVER;
+    entry.state = { known: true, addresses: entry.state.addresses.map((one) => ({ ...one, expiresAtMs })) };
+    return true;
+  }
+
   #publish(): void {
     this.#states = new Map([...this.#entries].map(([name, { state }]) => [name, state]));
     this.#options.onChange();
@@ -226,6 +246,7 @@ function withAnswer(
   before: NameState,
   answered: readonly { readonly address: Address; readonly ttlSeconds: number }[],
   nowMs: number,
+  expires: boolean,
 ): NameState {
   const old: Addresses = before.known ? before.addresses.filter(({ expiresAtMs }) => expiresAtMs > nowMs) : [];
   const kept = [...old];
@@ -235,7 +256,7 @@ function withAnswer(
     const place = kept.findIndex((entry) => equalAddress(entry.address, address));
     const known = kept[place];
     if (known !== undefined && known.expiresAtMs - nowMs > lifetimeMs / 2) continue;
-    const renewed = { address, expiresAtMs: nowMs + lifetimeMs };
+    const renewed = { address, expiresAtMs: expires ? nowMs + lifetimeMs : NEVER };
     if (known === undefined) kept.push(renewed);
     else kept[place] = renewed;
     hasChanged = true;

@@ -102,7 +102,7 @@ exec "${real}" "$@"
     expect(await curl()).toBe(OK);
   });
 
-  it('netlink refuses a route: the last good state stays in force, and status names the route', async () => {
+  it('netlink refuses a route: its uplink counts as down, status names it with the file, and all else comes into force', async () => {
     await start();
     // The broadcast address of the link: a next hop that the kernel does not take.
     device.write(
@@ -111,11 +111,11 @@ exec "${real}" "$@"
     );
     writePolicy('allow');
     const status = await device.untilStatus('the refusal', ({ warnings }) => warnings.length > 0);
-    expect(status.warnings).toMatchObject([{ code: 'apply-failed' }]);
-    expect(status.warnings[0]?.message).toMatch(/add route: .*\[EINVAL\]/);
-    expect(status.state).toBe('degraded');
-    expect(await curl()).toBe(REFUSED);
-    expect(await device.must('device', ['ip', 'rule'])).not.toContain('17703');
+    expect(status.warnings).toMatchObject([{ code: 'uplink-refused' }]);
+    expect(status.warnings[0]?.message).toMatch(/wired by gateway 192\.168\.77\.255 .*wired\.yaml.*\[EINVAL\]/);
+    expect(status.state).toBe('enforcing');
+    expect(status.uplinks).toContainEqual(expect.objectContaining({ name: 'wired', up: false }));
+    expect(await curl()).toBe(OK);
     device.remove(`${UPLINKS}/wired.yaml`);
     await device.untilStatus('the file to be gone', ({ warnings }) => warnings.length === 0);
     expect(await curl()).toBe(OK);

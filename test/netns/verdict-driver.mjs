@@ -1,5 +1,5 @@
 // Runs the verdict thread in the network namespace it is started in; speaks JSON lines. First argument: the queue.
-// In: {"op":"publish","name":ADDRESS|null} {"op":"stats"} {"op":"stop"}. Out: ready, event, resolve, stats, refused, exit.
+// In: {"op":"publish","name":ADDRESS|null,"whenAway":"open"|"closed"} {"op":"stats"} {"op":"stop"}. Out: ready, published, event, resolve, stats, refused, exit.
 import { createInterface } from 'node:readline';
 import { VerdictChannel } from '../../dist/daemon/verdict-channel.js';
 import { parseAddress } from '../../dist/net/address.js';
@@ -31,17 +31,22 @@ const say = (message) =>
   process.stdout.write(`${JSON.stringify(message, (_, value) => (typeof value === 'bigint' ? `${value}` : value))}\n`);
 
 let revision = 0;
-function snapshot(name) {
+function snapshot(name, whenAway = 'closed') {
   const addresses = typeof name !== 'string' ? [] : [{ address: parseAddress(name), expiresAtMs: Date.now() + 60_000 }];
   const names = name === undefined ? new Map() : new Map([['named', { known: true, addresses }]]);
   const facts = { uplinks: [], onLink: [], resolvers: [], names, users: new Map() };
-  return { revision: ++revision, policySet, facts, appIds: new Map([['org.perl.Test', 7]]) };
+  const systemDefault = { ...policySet.systemDefault, whenAway };
+  return {
+    revision: ++revision,
+    policySet: { ...policySet, systemDefault },
+    facts,
+    appIds: new Map([['org.perl.Test', 7]]),
+  };
 }
 
 try {
   const channel = await VerdictChannel.start({
     queueNumber: Number(process.argv[2]),
-    failOpen: false,
     snapshot: snapshot(undefined),
     onEvents: ({ events }) => {
       for (const event of events) say({ kind: 'event', event });
@@ -52,7 +57,11 @@ try {
   say({ kind: 'ready' });
   for await (const line of createInterface({ input: process.stdin })) {
     const request = JSON.parse(line);
-    if (request.op === 'publish') channel.publish(snapshot(request.name));
+    if (request.op === 'publish') {
+      channel.publish(snapshot(request.name, request.whenAway));
+      await channel.published(revision);
+      say({ kind: 'published', revision });
+    }
     if (request.op === 'stats') say({ kind: 'stats', stats: await channel.stats() });
     if (request.op === 'stop') break;
   }

@@ -1,6 +1,9 @@
 /** The verdict thread on the kernel's own queue: real packets of real programs between two namespaces. Needs root and `dist`. */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -40,11 +43,15 @@ function loadRules(remembers: boolean): void {
   inside(DEVICE, ['nft', '-f', '-'], ruleset(remembers));
 }
 
-/** Column 8 of the queue's line: the id of the last packet that was queued. */
-function packetsQueued(): number {
+function queueColumn(column: number): number {
   const table = inside(DEVICE, ['cat', '/proc/net/netfilter/nfnetlink_queue']);
-  return Number(table.trim().split(/\s+/)[7]);
+  return Number(table.trim().split(/\s+/)[column - 1]);
 }
+
+/** The id of the last packet that was queued. */
+const packetsQueued = (): number => queueColumn(8);
+/** Packets for which the queue had no room. */
+const packetsDropped = (): number => queueColumn(6);
 
 interface Message {
   readonly kind: string;
@@ -110,6 +117,24 @@ const PERL = ['/usr/bin/perl', '-MSocket=:all', '-MErrno', '-e'];
 const DATAGRAMS = `
 $| = 1; socket(S, AF_INET, SOCK_DGRAM, 0); my $to = pack_sockaddr_in($ARGV[1], inet_aton($ARGV[0]));
 while (my $count = <STDIN>) { send(S, "x", 0, $to) for 1 .. $count; print "sent\\n" }`;
+const SEND_AND_END = `
+socket(S, AF_INET, SOCK_DGRAM, 0); send(S, "x", 0, pack_sockaddr_in($ARGV[1], inet_aton($ARGV[0])))`;
+/** More than the queue takes; the sender's own memory is bounded for each socket. */
+const FLOOD = `
+my $to = pack_sockaddr_in($ARGV[1], inet_aton($ARGV[0]));
+for (1 .. 60) { socket(my $s, AF_INET, SOCK_DGRAM, 0); push @all, $s; send($s, "x", MSG_DONTWAIT, $to) for 1 .. 100 }`;
+/** A thread that leaves the others' descriptors (CLONE_FILES, 0x400) opens a socket, sends, and stays. */
+const OWN_DESCRIPTORS = `
+import ctypes, socket, sys, threading, time
+def run():
+    assert ctypes.CDLL(None).unshare(0x400) == 0
+    own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    own.sendto(b"x", (sys.argv[1], int(sys.argv[2])))
+    time.sleep(1)
+    own.close()
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()`;
 const LISTEN = `
 $| = 1; socket(S, AF_INET6, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
 bind(S, pack_sockaddr_in6($ARGV[0], IN6ADDR_ANY)) or die $!; listen(S, 100); print "ready\\n"; while (accept(C, S)) { close C }`;
@@ -237,6 +262,7 @@ describe('the verdict thread', () => {
     expect(await driver.next('resolve')).toMatchObject({ name: 'named' });
     expect(await perlAside(CONNECT, SERVER_V4, 80)).toBe('connected');
     driver.tell({ op: 'publish', name: SERVER_V4 });
+    expect(await driver.next('published')).toMatchObject({ revision: 2 });
     expect(await held).toBe('connected');
     driver.tell({ op: 'stats' });
     expect((await driver.next('stats')).stats).toMatchObject({
@@ -247,6 +273,61 @@ describe('the verdict thread', () => {
       unsent: 0,
       eventsLost: 0,
     });
+  });
+
+  it('the verdict thread does not believe an executable that another file was mounted over', async () => {
+    loadRules(true);
+    const driver = await startDriver();
+    const mounted = 'mount --bind "$1" /usr/bin/perl && shift && exec /usr/bin/perl "$@"';
+    // Another file with the interpreter in it, which calls itself /usr/bin/perl in its own mounts.
+    const copy = join(mkdtempSync(join(tmpdir(), 'pmv-')), 'perl');
+    cpSync('/usr/bin/perl', copy);
+    const forger = ['unshare', '-Urm', 'sh', '-c', mounted, 'sh', copy, ...PERL.slice(1), CONNECT, SERVER_V4, '80'];
+    expect(inside(DEVICE, forger)).toBe('refused');
+    rmSync(dirname(copy), { recursive: true });
+    expect(await driver.next('event')).toMatchObject({
+      event: {
+        owner: { kind: 'process', executable: '/usr/bin/perl', executableUnproven: true },
+        decision: { verdict: 'reject', reason: { kind: 'unknown-owner' } },
+      },
+    });
+    expect(perl(CONNECT, SERVER_V4, 80)).toBe('connected');
+  });
+
+  it('the verdict thread knows the user of a datagram whose socket is closed at once', async () => {
+    loadRules(true);
+    const driver = await startDriver();
+    // Stopped, so that nobody looks before the program is gone.
+    driver.process.kill('SIGSTOP');
+    perl(SEND_AND_END, SERVER_V4, 80);
+    driver.process.kill('SIGCONT');
+    expect(await driver.next('event')).toMatchObject({
+      event: { owner: { kind: 'unknown', uid: process.geteuid?.() }, decision: { reason: { kind: 'unknown-owner' } } },
+    });
+  });
+
+  it('the verdict thread finds a socket that only a thread with its own descriptors has', async () => {
+    loadRules(true);
+    const driver = await startDriver();
+    inside(DEVICE, ['/usr/bin/python3', '-c', OWN_DESCRIPTORS, SERVER_V4, '80']);
+    expect(await driver.next('event')).toMatchObject({ event: { owner: { kind: 'process' } } });
+  });
+
+  it('the verdict thread has packets pass that the queue has no room for as soon as the default says so', async () => {
+    loadRules(false);
+    const driver = await startDriver();
+    const droppedInFlood = (): number => {
+      const before = packetsDropped();
+      // Nobody answers meanwhile.
+      driver.process.kill('SIGSTOP');
+      perl(FLOOD, SERVER_V4, 80);
+      driver.process.kill('SIGCONT');
+      return packetsDropped() - before;
+    };
+    expect(droppedInFlood()).toBeGreaterThan(0);
+    driver.tell({ op: 'publish', name: null, whenAway: 'open' });
+    await driver.next('published');
+    expect(droppedInFlood()).toBe(0);
   });
 
   it('the verdict thread decides as not matching when the name does not come in time', async () => {

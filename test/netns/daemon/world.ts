@@ -124,10 +124,10 @@ export class Root {
   }
 
   /** `body` is what follows `match`. */
-  policy(app: string, body: string): void {
+  policy(app: string, body: string, program = this.program(app)): void {
     this.write(
       `etc/pointsman/policies/${app}.yaml`,
-      `pointsman: 1\napp: ${app}\nmatch: [{ exec: ${this.program(app)} }]\n${body}`,
+      `pointsman: 1\napp: ${app}\nmatch: [{ exec: ${program} }]\n${body}`,
     );
   }
 

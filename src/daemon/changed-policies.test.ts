@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
+import { changedPolicies, isNothing, joinChanges, NOTHING_CHANGED } from './changed-policies.ts';
+
+const at = { file: '/etc/pointsman/policies/a.yaml', line: 1, column: 1 };
+
+const policy = (app: string, path: string): EffectivePolicy => ({
+  app,
+  match: [{ kind: 'exec', path, at }],
+  rules: [],
+  files: [],
+});
+
+const systemDefault: PolicySet['systemDefault'] = {
+  otherwise: { do: 'allow', at },
+  unknown: { do: 'allow', at },
+  whenAway: 'closed',
+};
+
+const setOf = (...apps: readonly EffectivePolicy[]): PolicySet => ({ apps, systemDefault, uplinks: [] });
+
+describe('changedPolicies', () => {
+  it('changedPolicies tells changed rules from changed programs', () => {
+    const [mail, chat] = [policy('mail', '/bin/mail'), policy('chat', '/bin/chat')];
+    const sameProgram = { ...mail, rules: [] };
+    expect(changedPolicies(setOf(chat, mail), setOf(chat, sameProgram))).toMatchObject({
+      apps: new Set(['mail']),
+      rematched: new Set(),
+    });
+    const otherProgram = policy('mail', '/bin/other');
+    expect(changedPolicies(setOf(mail), setOf(otherProgram)).rematched).toEqual(new Set(['mail']));
+    expect(changedPolicies(setOf(mail), setOf(chat, mail)).rematched).toEqual(new Set(['chat']));
+    expect(changedPolicies(setOf(chat, mail), setOf(mail)).rematched).toEqual(new Set(['chat']));
+  });
+
+  it('changedPolicies counts everyone at the start and where the default changed', () => {
+    const before = setOf(policy('mail', '/bin/mail'));
+    expect(changedPolicies(undefined, before)).toEqual({ apps: 'everyone', rematched: new Set(), isStart: true });
+    const after = { ...before, systemDefault: { ...systemDefault } };
+    expect(changedPolicies(before, after)).toEqual({ apps: 'everyone', rematched: new Set(), isStart: false });
+    expect(isNothing(changedPolicies(before, before))).toBe(true);
+  });
+});
+
+describe('joinChanges', () => {
+  it('joinChanges keeps what either says', () => {
+    const one = { apps: new Set(['a']), rematched: new Set(['a']), isStart: false };
+    const start = { apps: 'everyone' as const, rematched: new Set<string>(), isStart: true };
+    expect(joinChanges(one, start)).toEqual({ apps: 'everyone', rematched: new Set(['a']), isStart: true });
+    expect(joinChanges(NOTHING_CHANGED, one)).toEqual(one);
+  });
+});

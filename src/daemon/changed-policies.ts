@@ -1,0 +1,59 @@
+/** What of a policy set is another than before, as far as live flows are concerned. */
+import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
+import type { Match } from '../policy/model.ts';
+import { changedApps, findApp } from '../policy/sorted-apps.ts';
+
+export interface ChangedPolicies {
+  /** Whose policy changed; flows of others are left alone. `everyone`: uplinks or the default changed. */
+  readonly apps: ReadonlySet<string> | 'everyone';
+  /** Of them those that are new, or whose programs are others now, or nobody's any more. */
+  readonly rematched: ReadonlySet<string>;
+  /** Nothing is known of what a predecessor decided by. */
+  readonly isStart: boolean;
+}
+
+export const NOTHING_CHANGED: ChangedPolicies = { apps: new Set(), rematched: new Set(), isStart: false };
+
+export function changedPolicies(before: PolicySet | undefined, after: PolicySet): ChangedPolicies {
+  if (before === after) return NOTHING_CHANGED;
+  if (before === undefined) return { apps: 'everyone', rematched: new Set(), isStart: true };
+  const apps = changedApps(before.apps, after.apps);
+  const rematched = apps.filter((app) => !matchesSame(findApp(before.apps, app), findApp(after.apps, app)));
+  const isForEveryone = before.systemDefault !== after.systemDefault || !sameUplinks(before, after);
+  return { apps: isForEveryone ? 'everyone' : new Set(apps), rematched: new Set(rematched), isStart: false };
+}
+
+export function joinChanges(a: ChangedPolicies, b: ChangedPolicies): ChangedPolicies {
+  return {
+    apps: a.apps === 'everyone' || b.apps === 'everyone' ? 'everyone' : new Set([...a.apps, ...b.apps]),
+    rematched: new Set([...a.rematched, ...b.rematched]),
+    isStart: a.isStart || b.isStart,
+  };
+}
+
+export function isNothing({ apps }: ChangedPolicies): boolean {
+  return apps !== 'everyone' && apps.size === 0;
+}
+
+function matchesSame(before: EffectivePolicy | undefined, after: EffectivePolicy | undefined): boolean {
+  if (before === undefined || after === undefined || before.match.length !== after.match.length) return false;
+  return before.match.every((match, i) => matchText(match) === matchText(after.match[i]));
+}
+
+function matchText(match: Match | undefined): string {
+  switch (match?.kind) {
+    case 'exec':
+    case 'cgroup':
+      return `${match.kind} ${match.path}`;
+    case 'unit':
+      return `unit ${match.unit}`;
+    case 'user':
+      return `user ${match.user}`;
+    case undefined:
+      return '';
+  }
+}
+
+function sameUplinks({ uplinks: before }: PolicySet, { uplinks: after }: PolicySet): boolean {
+  return before.length === after.length && before.every((uplink, i) => uplink === after[i]);
+}

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../net/address.ts';
+import type { Flow } from '../net/flow.ts';
+import { IPPROTO_TCP } from '../net/protocol.ts';
+import { type DecideContext, decide } from './decide.ts';
+import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
+import type { Owner, SingleOwner } from './identity.ts';
+import { indexApps } from './match-app.ts';
+import type { Match, Verb } from './model.ts';
+
+const at = { file: 'a.yaml', line: 1, column: 1 };
+const app = (name: string, match: Match, verb: Verb): EffectivePolicy => ({
+  app: name,
+  match: [match],
+  rules: [],
+  otherwise: { value: { do: verb, at }, layer: 'administrator' },
+  files: [],
+});
+const POLICY_SET: PolicySet = {
+  apps: [
+    app('mail', { kind: 'exec', path: '/usr/bin/mail', at }, 'allow'),
+    app('guest', { kind: 'user', user: '1001', at }, 'drop'),
+    app('backup', { kind: 'unit', unit: 'backup.service', at }, 'allow'),
+  ],
+  systemDefault: { otherwise: { do: 'allow', at }, unknown: { do: 'deny', at }, whenAway: 'closed' },
+  uplinks: [],
+};
+const CONTEXT: DecideContext = {
+  policySet: POLICY_SET,
+  index: indexApps(POLICY_SET),
+  facts: { uplinks: [], onLink: [], resolvers: [], names: new Map(), users: new Map() },
+  nowMs: 0,
+  unknownNames: 'queue',
+};
+
+function flow(): Flow {
+  const [source, destination] = [parseAddress('192.0.2.1'), parseAddress('198.51.100.1')];
+  if (source === undefined || destination === undefined) throw new Error();
+  return { protocol: IPPROTO_TCP, source, destination, sourcePort: 1, destinationPort: 2, loopback: false };
+}
+
+const decided = (owner: Owner) => {
+  const { verdict, app: name, reason } = decide(CONTEXT, owner, flow());
+  return { verdict, app: name, reason: reason.kind };
+};
+const UNKNOWN = { kind: 'unknown', because: 'it is gone' } as const;
+const MAIL: SingleOwner = { kind: 'process', pid: 1, uid: 1000, executable: '/usr/bin/mail' };
+const OTHER: SingleOwner = { kind: 'process', pid: 2, uid: 1000, executable: '/usr/bin/other' };
+
+describe('decide on owners that are not known for sure', () => {
+  it('decide holds an unknown program to the policies of its user and its cgroup', () => {
+    expect(decided({ ...UNKNOWN, uid: 1001 })).toEqual({ verdict: 'drop', app: 'guest', reason: 'otherwise' });
+    expect(decided({ ...UNKNOWN, uid: 1001, cgroup: '/system.slice/backup.service' })).toMatchObject({ app: 'backup' });
+    expect(decided({ ...UNKNOWN, uid: 1000, cgroup: '/x' })).toMatchObject({
+      verdict: 'reject',
+      reason: 'unknown-owner',
+    });
+    expect(decided(UNKNOWN)).toMatchObject({ verdict: 'reject', reason: 'unknown-owner' });
+  });
+
+  it('decide does not believe an executable that was not proven', () => {
+    expect(decided(MAIL)).toMatchObject({ verdict: 'accept', app: 'mail' });
+    const forged = { ...MAIL, executableUnproven: true } as const;
+    expect(decided(forged)).toMatchObject({ verdict: 'reject', app: undefined, reason: 'unknown-owner' });
+    expect(decided({ ...forged, uid: 1001 })).toMatchObject({ verdict: 'drop', app: 'guest' });
+  });
+
+  it('decide takes a program that no policy names as it is, proven or not', () => {
+    expect(decided({ ...OTHER, executableUnproven: true })).toMatchObject({
+      verdict: 'accept',
+      reason: 'system-default',
+    });
+  });
+
+  it('decide takes the strictest of what the candidates would get', () => {
+    const oneOf = (...candidates: readonly SingleOwner[]): Owner => ({ kind: 'one of', candidates });
+    expect(decided(oneOf(MAIL, OTHER))).toMatchObject({ verdict: 'accept' });
+    expect(decided(oneOf(MAIL, UNKNOWN))).toMatchObject({ verdict: 'reject', reason: 'unknown-owner' });
+    expect(decided(oneOf(MAIL, { ...OTHER, uid: 1001 }, UNKNOWN))).toMatchObject({ verdict: 'drop', app: 'guest' });
+  });
+});

@@ -1,0 +1,97 @@
+/** Programs that hide from the real daemon who they are: the oracle is what leaves the device, and what the other end sees. */
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  buildNetwork,
+  DaemonProcess,
+  eventually,
+  FIRST,
+  inDevice,
+  once,
+  Root,
+  removeNetwork,
+  SERVER4,
+  startServer,
+} from './daemon/world.ts';
+
+const GUEST = '4242';
+const OTHER_USER = '4243';
+const PORT = 83;
+const CLIENT = join(import.meta.dirname, 'daemon/client.py');
+const SEND_AND_END = `
+use Socket; socket(S, AF_INET, SOCK_DGRAM, 0);
+send(S, "x", 0, pack_sockaddr_in($ARGV[1], inet_aton($ARGV[0]))) or die $!`;
+
+let root: Root;
+let server: ChildProcess;
+let daemon: DaemonProcess;
+
+/** Datagrams to PORT that left the device since it was built. */
+function left(): number {
+  const [, packets] = /counter packets (\d+)/.exec(inDevice('nft', 'list', 'table', 'inet', 'witness')) ?? [];
+  return Number(packets);
+}
+
+function setDefault(text: string): Promise<unknown> {
+  root.write('etc/pointsman/default.yaml', `pointsman: 1\n${text}`);
+  return daemon.reload();
+}
+
+const sendAndEnd = (uid: string): string =>
+  inDevice('setpriv', '--reuid', uid, '--clear-groups', 'perl', '-e', SEND_AND_END, SERVER4, `${PORT}`);
+
+beforeAll(async () => {
+  execFileSync(
+    process.execPath,
+    [join(import.meta.dirname, '../../node_modules/typescript/bin/tsc'), '-b', 'src/main'],
+    { cwd: join(import.meta.dirname, '../..') },
+  );
+  buildNetwork();
+  inDevice(
+    'nft',
+    `add table inet witness; add chain inet witness c { type filter hook postrouting priority 500; }; add rule inet witness c udp dport ${PORT} counter`,
+  );
+  server = await startServer();
+  root = new Root();
+  root.policy('mail', 'otherwise: allow\n');
+  root.write(
+    'etc/pointsman/policies/guest.yaml',
+    `pointsman: 1\napp: guest\nmatch: [{ user: ${GUEST} }]\notherwise: drop\n`,
+  );
+  daemon = await DaemonProcess.start(root);
+});
+
+afterAll(async () => {
+  await daemon?.signal('SIGKILL');
+  server?.kill('SIGKILL');
+  removeNetwork();
+  root?.remove();
+});
+
+describe('the daemon', () => {
+  it('the daemon holds a user to his policy whose program ended before anybody could look', async () => {
+    const before = left();
+    // It looks only when the programs and their sockets are gone.
+    void daemon.signal('SIGSTOP');
+    sendAndEnd(GUEST);
+    sendAndEnd(OTHER_USER);
+    void daemon.signal('SIGCONT');
+    // Answers come in the order of the questions: when the second has left, the first has been decided.
+    await eventually(
+      async () => left() - before,
+      (count) => count > 0,
+    );
+    expect(left() - before).toBe(1);
+  });
+
+  it('the daemon does not take a program for the one whose file it mounted itself over', async () => {
+    await setDefault('otherwise: deny\n');
+    const mail = root.program('mail');
+    const forge = 'mount --bind "$1" "$2" && shift && exec "$@"';
+    const forged = ['-Urm', 'sh', '-c', forge, 'sh', root.program('other'), mail, CLIENT, 'tcp', SERVER4, `${PORT}`];
+    expect(await once(root, 'mail', 'tcp', SERVER4, PORT)).toBe(FIRST.v4);
+    expect(inDevice('unshare', ...forged).trim()).toBe('ECONNREFUSED');
+    expect(await once(root, 'mail', 'tcp', SERVER4, PORT)).toBe(FIRST.v4);
+  });
+});
