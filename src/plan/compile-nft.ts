@@ -12,7 +12,7 @@ import type { SystemDefault, Verb, Via } from '../policy/model.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import { compileChoice, LOCAL4, LOCAL6 } from './compile-choice.ts';
 import { compileIdentity, type IdentityInput, kernelTells } from './compile-identity.ts';
-import { compileUplinks } from './compile-uplinks.ts';
+import { type CompiledUplinks, compileUplinks } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, drop, goto, is, isNot, rule, setBits, vmap } from './nft/expressions.ts';
 import type { Chain, Expression, Hook, MapElement, NftMap, NftSet, Rule, Ruleset } from './nft/ruleset.ts';
@@ -286,6 +286,23 @@ function reachableParts(input: NftInput): AppPart[] {
   return [...(kernelTells(input) ? used.add(input.defaultPart) : used)];
 }
 
+function uplinkHooks(uplinks: CompiledUplinks): Chain[] {
+  return [
+    {
+      name: 'source',
+      comment: 'a source address that fits the uplink, for flows that were re-routed after it was chosen',
+      hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE),
+      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.masquerade.name))],
+    },
+    {
+      name: 'guard',
+      comment: 'the last word: a flow marked for an uplink leaves by its device or not at all',
+      hook: hook('filter', 'postrouting', PRIORITY_GUARD),
+      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name))],
+    },
+  ];
+}
+
 export function compileNft(input: NftInput): Ruleset {
   const { policySet, facts, host } = input;
   const parts = reachableParts(input);
@@ -310,18 +327,8 @@ export function compileNft(input: NftInput): Ruleset {
     ...identify.chains,
     ...verdict.chains,
     outputChain,
-    {
-      name: 'source',
-      comment: 'a source address that fits the uplink, for flows that were re-routed after it was chosen',
-      hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE),
-      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.masquerade.name))],
-    },
-    {
-      name: 'guard',
-      comment: 'the last word: a flow marked for an uplink leaves by its device or not at all',
-      hook: hook('filter', 'postrouting', PRIORITY_GUARD),
-      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name))],
-    },
+    // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
+    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks)),
   ];
   return {
     table: TABLE,

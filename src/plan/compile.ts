@@ -45,6 +45,10 @@ function reusableFrom(previous: Compilation | undefined, { policySet }: CompileI
   return previous.names.size > MAX_STALE_NAMES * (chains.size + sets.size) ? undefined : previous;
 }
 
+/** Routing rules cost every lookup of the machine: without uplinks and without a `via` there are none. */
+const usesWays = (facts: Facts, parts: readonly AppPart[]): boolean =>
+  facts.uplinks.length > 0 || parts.some(({ choices }) => choices.size > 0);
+
 export function compile(input: CompileInput, previous?: Compilation): Compilation {
   const { policySet, facts, host, nowMs } = input;
   const reusable = reusableFrom(previous, input);
@@ -70,7 +74,7 @@ export function compile(input: CompileInput, previous?: Compilation): Compilatio
   const nft = compileNft({ ...input, index: input.index ?? indexApps(policySet), parts, defaultPart });
   const plan: Plan = {
     nft,
-    ...compileRouting(facts),
+    ...(usesWays(facts, [...parts.values(), defaultPart]) ? compileRouting(facts) : { rules: [], routes: [] }),
     ...(host.queue === 'xtables'
       ? {
           xtablesQueue: {
