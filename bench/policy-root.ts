@@ -23,24 +23,28 @@ export interface PolicyRootOptions {
   readonly apps: number;
   /** A program that one more policy names: no flow's owner can be told by the kernel alone then. */
   readonly executable?: string;
+  /** No uplink files, and no policy with a `via`: a machine on which Pointsman only allows and denies. */
+  readonly withoutWays?: true;
 }
 
 /** `rootDir` is what `pointsman up --root` gets. */
-export async function writePolicyRoot(rootDir: string, { apps, executable }: PolicyRootOptions): Promise<void> {
+export async function writePolicyRoot(rootDir: string, options: PolicyRootOptions): Promise<void> {
+  const { apps, executable } = options;
+  const hasWays = options.withoutWays !== true;
   const uplinksDir = join(rootDir, 'etc/pointsman/uplinks');
   await mkdir(uplinksDir, { recursive: true });
   await mkdir(join(rootDir, 'etc/pointsman/policies'), { recursive: true });
-  for (const { name, type } of UPLINKS) {
+  for (const { name, type } of hasWays ? UPLINKS : []) {
     await writeFile(
       join(uplinksDir, `${name}.yaml`),
       `pointsman: 1\nuplink: ${name}\ndevice: ${name}\ntype: ${type}\n`,
     );
   }
-  const policies = loadPolicies(executable);
+  const policies = loadPolicies(executable, hasWays);
   for (const [app, text] of policies) await writeFile(policyPath(rootDir, app), text);
   for (let i = 0; i < apps - policies.size; i += 1) {
     const app = `org.example.App${i}`;
-    await writeFile(policyPath(rootDir, app), policy(app, `user: ${FIRST_FILLER_USER + i}`, shape(i)));
+    await writeFile(policyPath(rootDir, app), policy(app, `user: ${FIRST_FILLER_USER + i}`, shape(i, hasWays)));
   }
 }
 
@@ -55,13 +59,20 @@ function policyPath(rootDir: string, app: string): string {
   return join(rootDir, 'etc/pointsman/policies', `${app}.yaml`);
 }
 
-function loadPolicies(executable: string | undefined): ReadonlyMap<string, string> {
+function loadPolicies(executable: string | undefined, hasWays: boolean): ReadonlyMap<string, string> {
   const [main, second] = UPLINKS;
   const via = (type: string): string => `via: { require: { type: ${type} }, else: block }`;
   return new Map([
     ['org.example.Plain', policy('org.example.Plain', `user: ${LOAD_USER.plain}`, loadRules())],
-    ['org.example.Via', policy('org.example.Via', `user: ${LOAD_USER.via}`, loadRules(via(main.type)))],
-    ['org.example.Other', policy('org.example.Other', `user: ${LOAD_USER.viaOther}`, loadRules(via(second.type)))],
+    ...(hasWays
+      ? ([
+          ['org.example.Via', policy('org.example.Via', `user: ${LOAD_USER.via}`, loadRules(via(main.type)))],
+          [
+            'org.example.Other',
+            policy('org.example.Other', `user: ${LOAD_USER.viaOther}`, loadRules(via(second.type))),
+          ],
+        ] as const)
+      : []),
     [CHANGING_APP, changingPolicy('deny')],
     ...(executable === undefined
       ? []
@@ -92,10 +103,10 @@ function loadRules(via?: string): string[] {
 }
 
 /** What people write: some servers of one's own, the local network or not, the web or not, an uplink or any. */
-function shape(app: number): string[] {
+function shape(app: number, hasWays: boolean): string[] {
   const i = app % RULE_SHAPES;
   const servers = [`192.0.2.${i}:993`, `198.51.100.${i}:465`, `"[2001:db8:${i}::1]:443"`].slice(0, 1 + (i % 3));
-  const via = i % 5 === 0 ? ['    via: { avoid: { metered: true }, else: any }'] : [];
+  const via = hasWays && i % 5 === 0 ? ['    via: { avoid: { metered: true }, else: any }'] : [];
   return [
     'rules:',
     `  - to: [${servers.map((server) => (server.startsWith('"') ? server : `"${server}"`)).join(', ')}]`,

@@ -7,6 +7,7 @@ import type { ThroughputResult } from './measure-throughput.ts';
 export const STATE = {
   none: 'no rules',
   conntrack: 'conntrack alone',
+  kernelOnly: 'kernel-decided, no uplinks in use',
   kernel: 'kernel-decided',
   via: 'kernel-decided, via the uplink of the route',
   viaOther: 'kernel-decided, via another uplink',
@@ -58,7 +59,7 @@ const MEMORY_APPS = 1000;
 export function targetsOf({ connect, throughput, cold, change, manyApps }: BenchResults): Target[] {
   const found = (name: string): ConnectResult | undefined => connect.find((result) => result.name === name);
   const [few, many] = [found(STATE.kernel), found(STATE.many)];
-  const connectTargets = [STATE.kernel, STATE.via, STATE.viaOther].flatMap((name) => {
+  const connectTargets = [STATE.kernelOnly, STATE.kernel, STATE.via, STATE.viaOther].flatMap((name) => {
     const ratio = found(name)?.p50Ratio;
     return ratio === undefined
       ? []

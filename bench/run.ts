@@ -82,11 +82,13 @@ async function compare(
   const conntrack = await conntrackAlone(world);
   const acceptAll = await acceptAllQueue(world, programs.acceptAll);
   await using few = await startOn(bed, 'few', { apps: 10 });
+  await using plainly = await startOn(bed, 'plain', { apps: 10, withoutWays: true });
   await using many = await startOn(bed, 'many', { apps: manyApps });
   await using slow = await startOn(bed, 'slow', { apps: 10, executable: programs.connect });
   const { plain, via, viaOther } = LOAD_USER;
   const streams: readonly ConnectState[] = [
     { name: STATE.conntrack, client: conntrack, uid: plain },
+    { name: STATE.kernelOnly, client: plainly.client, uid: plain },
     { name: STATE.kernel, client: few.client, uid: plain },
     { name: STATE.via, client: few.client, uid: via },
     { name: STATE.viaOther, client: few.client, uid: viaOther },

@@ -7,15 +7,7 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import { type Address, equalAddress } from '../net/address.ts';
 import { type Flow, flowKey } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
-import {
-  APP_DAEMON,
-  APP_INBOUND,
-  MARK_APP,
-  MARK_UPLINK_SHIFT,
-  MARK_WAY,
-  UPLINK_NONE,
-  wayMark,
-} from '../plan/reserved.ts';
+import { APP_DAEMON, APP_INBOUND, MARK_APP, MARK_ASK_AGAIN, MARK_WAY, UPLINK_NONE, wayMark } from '../plan/reserved.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import { endFlow, flowOfEntry, isPermitted, policiesOf, readMark, remark } from './live-flows.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
@@ -23,8 +15,6 @@ import type { VerdictEvent } from './verdict-loop.ts';
 /** Flows that have not sent anything since they were asked about; of more than these, what they turn to is not looked at. */
 export const MAX_ASKED_FLOWS = 16_384;
 const OUR_BITS = (MARK_WAY | MARK_APP) >>> 0;
-/** Not decided, and not to be decided by the kernel alone: it asks about connections with these bits (`askForeign`). */
-export const MARK_ASK_AGAIN: number = (UPLINK_NONE << MARK_UPLINK_SHIFT) >>> 0;
 
 export interface AskedFlowsContext {
   readonly decide: DecideContext;

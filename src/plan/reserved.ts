@@ -87,3 +87,9 @@ export const ROUTE_PROTOCOL = 177;
 
 /** Mark bits of a decided flow on its way: uplink value 0..127. */
 export const wayMark = (uplink: number): number => (MARK_OURS | (uplink << MARK_UPLINK_SHIFT)) >>> 0;
+
+/**
+ * Conntrack mark of a flow whose owner has come into question: not decided, and not to be decided by the kernel alone, which
+ * asks user space about undecided connections with any of these bits.
+ */
+export const MARK_ASK_AGAIN: number = (UPLINK_NONE << MARK_UPLINK_SHIFT) >>> 0;
