@@ -10,7 +10,6 @@ export function boundMemory(): void {
   // The young generation stays as it starts, with 1 MiB a half instead of up to 16: of this thread, and of those to come.
   v8.setFlagsFromString('--semi-space-growth-factor=1');
   v8.setFlagsFromString('--max-semi-space-size=1');
-  // The old generation grows in smaller steps, and so holds less that is garbage.
-  v8.setFlagsFromString('--optimize-for-size');
+  // Not --optimize-for-size: it saves 5 MB of 115 and doubles the time until a changed file holds.
   limitMallocArenas(1);
 }
