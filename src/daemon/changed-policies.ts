@@ -1,6 +1,6 @@
 /** What of a policy set is another than before, as far as live flows are concerned. */
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
-import type { Match } from '../policy/model.ts';
+import { matchKey } from '../policy/policy-source.ts';
 import { changedApps, findApp } from '../policy/sorted-apps.ts';
 
 export interface ChangedPolicies {
@@ -37,21 +37,8 @@ export function isNothing({ apps }: ChangedPolicies): boolean {
 
 function matchesSame(before: EffectivePolicy | undefined, after: EffectivePolicy | undefined): boolean {
   if (before === undefined || after === undefined || before.match.length !== after.match.length) return false;
-  return before.match.every((match, i) => matchText(match) === matchText(after.match[i]));
-}
-
-function matchText(match: Match | undefined): string {
-  switch (match?.kind) {
-    case 'exec':
-    case 'cgroup':
-      return `${match.kind} ${match.path}`;
-    case 'unit':
-      return `unit ${match.unit}`;
-    case 'user':
-      return `user ${match.user}`;
-    case undefined:
-      return '';
-  }
+  const keys = after.match.map(matchKey);
+  return before.match.every((match, i) => matchKey(match) === keys[i]);
 }
 
 function sameUplinks({ uplinks: before }: PolicySet, { uplinks: after }: PolicySet): boolean {

@@ -1,6 +1,6 @@
 /** Decisions in people's words: the same in `watch`, `explain` and the lab. */
 import type { Decision, Reason, Way } from './decision.ts';
-import type { Layer, Match, SourceLocation, Via } from './model.ts';
+import type { Layer, SourceLocation, Via } from './model.ts';
 
 /** "wifi", "system", "local": what `watch` shows in its column. */
 export function wayName(way: Way): string {
@@ -80,19 +80,6 @@ export function describeReason(
   const refused = decision.cause === 'no-uplink' && decision.choice !== undefined;
   const uplink = refused ? `, no uplink meets via at line ${decision.choice.via.line}` : '';
   return `${words(decision.reason)}${uplink}${at === undefined ? '' : `, ${describeLocation(at)}`}`;
-}
-
-/** `exec /usr/bin/ssh`. */
-export function describeMatch(match: Match): string {
-  switch (match.kind) {
-    case 'exec':
-    case 'cgroup':
-      return `${match.kind} ${match.path}`;
-    case 'unit':
-      return `unit ${match.unit}`;
-    case 'user':
-      return `user ${match.user}`;
-  }
 }
 
 /** `via require encrypted: true, avoid metered: true, else block`. */

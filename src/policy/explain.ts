@@ -4,11 +4,12 @@ import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from './decide.ts';
 import { decideAsApp } from './decide-as-app.ts';
 import type { Decision } from './decision.ts';
-import { describeMatch, describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
+import { describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { SingleOwner } from './identity.ts';
 import { matchApp } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
+import { matchKey } from './policy-source.ts';
 
 export interface ExplainedRule {
   readonly index: number;
@@ -98,14 +99,14 @@ function policyOf(context: DecideContext, subject: Subject): EffectivePolicy | u
 function identityOf(context: DecideContext, subject: Subject): string {
   if (subject.kind === 'app') {
     const { match } = subject.policy;
-    return match.length === 0 ? 'no program is matched to it' : `matched by ${match.map(describeMatch).join(', ')}`;
+    return match.length === 0 ? 'no program is matched to it' : `matched by ${match.map(matchKey).join(', ')}`;
   }
   const { owner, called } = subject;
   if (owner.kind === 'unknown') return `${called}: unknown, because ${owner.because}`;
   if (owner.kind === 'kernel') return `${called}: sent by the kernel itself`;
   const found = matchApp(context.index, owner, context.facts.users);
   if (found === undefined) return `${called}: no policy names it, so the system default holds`;
-  return `${called}: matched by ${describeMatch(found.match)}, ${found.match.at.file}:${found.match.at.line}`;
+  return `${called}: matched by ${matchKey(found.match)}, ${found.match.at.file}:${found.match.at.line}`;
 }
 
 function entryOutcome(context: DecideContext, rule: EffectiveRule, flow: Flow): ExplainedRule['outcome'] {

@@ -17,7 +17,7 @@ export type AppSource = { readonly layer: Layer } & (
   | { readonly kind: 'broken'; readonly policy: BrokenPolicy }
 );
 
-/** `exec /usr/bin/ssh`: equal for entries that name the same thing. */
+/** `exec /usr/bin/ssh`: for people, and equal for entries that name the same thing. */
 export function matchKey(match: Match): string {
   switch (match.kind) {
     case 'exec':

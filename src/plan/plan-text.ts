@@ -1,9 +1,9 @@
 /** A plan as the lines that ip(8), iptables(8) and nft(8) would show: for people and for `plan --json`. */
-import type { Change } from '../plan/change.ts';
-import type { NftCommand } from '../plan/nft/command.ts';
-import { renderRuleset } from '../plan/nft/render.ts';
-import type { Plan } from '../plan/plan.ts';
-import { renderPlannedRoute, renderPlannedRule, renderXtablesQueue } from '../plan/render-routing.ts';
+import type { Change } from './change.ts';
+import type { NftCommand } from './nft/command.ts';
+import { renderRuleset } from './nft/render.ts';
+import type { Plan } from './plan.ts';
+import { renderPlannedRoute, renderPlannedRule, renderXtablesQueue } from './render-routing.ts';
 
 export interface PlanText {
   readonly revision: number;
