@@ -1,0 +1,140 @@
+/** The maps that the programs share with the daemon; the records in them are in `records.ts`. */
+import {
+  CONFIG_BYTES,
+  COUNTER_BYTES,
+  CREATOR_RECORD_BYTES,
+  EXECUTABLE_KEY_BYTES,
+  EXECUTABLE_RECORD_BYTES,
+  HELLO_RECORD_BYTES,
+  TASK_RECORD_BYTES,
+  WAYS_RECORD_BYTES,
+} from './records.ts';
+
+/** `enum bpf_map_type` (linux/bpf.h). */
+export const BPF_MAP_TYPE_HASH = 1;
+export const BPF_MAP_TYPE_ARRAY = 2;
+export const BPF_MAP_TYPE_LRU_HASH = 9;
+
+/** What BPF_MAP_CREATE is given. `name`: 15 bytes at most (BPF_OBJ_NAME_LEN with its NUL). */
+export interface MapDescription {
+  readonly name: string;
+  readonly type: typeof BPF_MAP_TYPE_HASH | typeof BPF_MAP_TYPE_ARRAY | typeof BPF_MAP_TYPE_LRU_HASH;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly maxEntries: number;
+}
+
+export type MapName =
+  | 'executables'
+  | 'ways'
+  | 'tasks'
+  | 'cgroups'
+  | 'creators'
+  | 'config'
+  | 'learners'
+  | 'learned'
+  | 'hello'
+  | 'counters';
+
+/** One descriptor for each map. */
+export type MapDescriptors = Readonly<Record<MapName, number>>;
+
+const U32_BYTES = 4;
+const U64_BYTES = 8;
+
+export const MAX_EXECUTABLES = 65_536;
+/** As many as there are program numbers: 15 bits of the mark. */
+export const MAX_PROGRAMS = 32_768;
+export const MAX_TASKS = 65_536;
+export const MAX_CGROUPS = 65_536;
+export const MAX_CREATORS = 131_072;
+/** Threads of the daemon that may ask for keys at the same time. */
+export const MAX_LEARNERS = 16;
+
+/** Indexes of `counters`. */
+export const COUNTER_MARKED = 0;
+/** Sockets whose program is not known. */
+export const COUNTER_UNMARKED = 1;
+/** Sockets that had somebody else's mark when they were made. */
+export const COUNTER_FOREIGN = 2;
+export const COUNTERS = 3;
+
+export const MAPS: Readonly<Record<MapName, MapDescription>> = {
+  /** Executable -> its number. */
+  executables: {
+    name: 'pm_executables',
+    type: BPF_MAP_TYPE_HASH,
+    keyBytes: EXECUTABLE_KEY_BYTES,
+    valueBytes: EXECUTABLE_RECORD_BYTES,
+    maxEntries: MAX_EXECUTABLES,
+  },
+  /** Program number -> way bits of the mark. */
+  ways: {
+    name: 'pm_ways',
+    type: BPF_MAP_TYPE_ARRAY,
+    keyBytes: U32_BYTES,
+    valueBytes: WAYS_RECORD_BYTES,
+    maxEntries: MAX_PROGRAMS,
+  },
+  /** Process id -> what is known of the process beyond its executable. */
+  tasks: {
+    name: 'pm_tasks',
+    type: BPF_MAP_TYPE_LRU_HASH,
+    keyBytes: U32_BYTES,
+    valueBytes: TASK_RECORD_BYTES,
+    maxEntries: MAX_TASKS,
+  },
+  /** Id of a cgroup -> the epoch in which it was looked at (u32). */
+  cgroups: {
+    name: 'pm_cgroups',
+    type: BPF_MAP_TYPE_LRU_HASH,
+    keyBytes: U64_BYTES,
+    valueBytes: U32_BYTES,
+    maxEntries: MAX_CGROUPS,
+  },
+  /** Socket cookie -> who made it. */
+  creators: {
+    name: 'pm_creators',
+    type: BPF_MAP_TYPE_LRU_HASH,
+    keyBytes: U64_BYTES,
+    valueBytes: CREATOR_RECORD_BYTES,
+    maxEntries: MAX_CREATORS,
+  },
+  config: {
+    name: 'pm_config',
+    type: BPF_MAP_TYPE_ARRAY,
+    keyBytes: U32_BYTES,
+    valueBytes: CONFIG_BYTES,
+    maxEntries: 1,
+  },
+  /** Pointer of a task (u64, from `hello`) -> the descriptor (u32) whose file's key it wants. */
+  learners: {
+    name: 'pm_learners',
+    type: BPF_MAP_TYPE_HASH,
+    keyBytes: U64_BYTES,
+    valueBytes: U32_BYTES,
+    maxEntries: MAX_LEARNERS,
+  },
+  /** Pointer of a task -> the key; nothing where the descriptor was not open. */
+  learned: {
+    name: 'pm_learned',
+    type: BPF_MAP_TYPE_HASH,
+    keyBytes: U64_BYTES,
+    valueBytes: EXECUTABLE_KEY_BYTES,
+    maxEntries: MAX_LEARNERS,
+  },
+  hello: {
+    name: 'pm_hello',
+    type: BPF_MAP_TYPE_ARRAY,
+    keyBytes: U32_BYTES,
+    valueBytes: HELLO_RECORD_BYTES,
+    maxEntries: 1,
+  },
+  counters: {
+    name: 'pm_counters',
+    type: BPF_MAP_TYPE_ARRAY,
+    keyBytes: U32_BYTES,
+    valueBytes: COUNTER_BYTES,
+    maxEntries: COUNTERS,
+  },
+};

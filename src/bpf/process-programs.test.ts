@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest';
+import { DESCRIPTORS } from '../../test/bpf/interpreter.ts';
+import { CURL, KERNELS, layoutOf, MarkingWorld, PYTHON } from '../../test/bpf/marking-world.ts';
+import { execProgram } from './exec-program.ts';
+import { exitProgram } from './exit-program.ts';
+import { forkProgram } from './fork-program.ts';
+import { encodeU32 } from './records.ts';
+
+const PARENT = { executable: PYTHON, pids: [100], startTicks: 1000 };
+const CHILD = { executable: PYTHON, pids: [200], startTicks: 2000 };
+const SCRIPT = { number: 9, script: true, startTicks: PARENT.startTicks };
+const RELATIVE = { number: 11, script: false, childrenNumber: 11, startTicks: PARENT.startTicks };
+
+describe.each(KERNELS)('programs on processes, %s', (name) => {
+  const layout = layoutOf(name);
+  const fork = forkProgram(layout, DESCRIPTORS);
+  const exec = execProgram(layout, DESCRIPTORS);
+  const exit = exitProgram(layout, DESCRIPTORS);
+
+  it.each([SCRIPT, RELATIVE, { ...SCRIPT, childrenNumber: 11 }, { ...SCRIPT, script: false }])(
+    'forkProgram() gives a child what its parent has: %o',
+    (record) => {
+      const world = new MarkingWorld(layout);
+      world.setTask(100, record);
+      world.trace(fork, world.kernel.addProcess(PARENT), world.kernel.addProcess(CHILD));
+      expect(world.taskOf(200)).toEqual({ ...record, startTicks: CHILD.startTicks });
+      expect(world.taskOf(100)).toEqual(record);
+    },
+  );
+
+  it('forkProgram() follows the thread that forks to its process', () => {
+    const world = new MarkingWorld(layout);
+    world.setTask(100, SCRIPT);
+    const thread = world.kernel.addThread(world.kernel.addProcess(PARENT), [101]);
+    world.trace(fork, thread, world.kernel.addProcess(CHILD));
+    expect(world.taskOf(200)?.number).toBe(9);
+  });
+
+  it('forkProgram() gives nothing to a thread, nor what another process had', () => {
+    const world = new MarkingWorld(layout);
+    world.setTask(100, { ...SCRIPT, startTicks: 999 });
+    const parent = world.kernel.addProcess(PARENT);
+    world.trace(fork, parent, world.kernel.addProcess(CHILD));
+    world.setTask(100, SCRIPT);
+    world.trace(fork, parent, world.kernel.addThread(parent, [200]));
+    expect(world.maps.size('tasks')).toBe(1);
+  });
+
+  it('forkProgram() knows a child in a pid namespace of its own, and none that the daemon cannot see', () => {
+    const world = new MarkingWorld(layout, { pidLevel: 1 });
+    const parent = world.kernel.addProcess({ ...PARENT, pids: [900, 100] });
+    world.setTask(100, SCRIPT);
+    world.trace(fork, parent, world.kernel.addProcess({ ...CHILD, pids: [901, 200, 1] }));
+    expect(world.taskOf(200)?.number).toBe(9);
+    world.trace(fork, parent, world.kernel.addProcess({ ...CHILD, pids: [902] }));
+    expect(world.maps.size('tasks')).toBe(2);
+  });
+
+  it.each([
+    ['nothing', undefined, undefined],
+    ['a script', SCRIPT, undefined],
+    ['a process bound by itself', { ...SCRIPT, script: false }, undefined],
+    ['a script with children', { ...SCRIPT, childrenNumber: 11 }, RELATIVE],
+    ['a child', { ...RELATIVE, number: 12 }, { ...RELATIVE, number: 12 }],
+    ['what another process was', { ...RELATIVE, startTicks: 1 }, { ...RELATIVE, startTicks: 1 }],
+  ])('execProgram() leaves of %s what outlives an exec', (_what, before, after) => {
+    const world = new MarkingWorld(layout);
+    world.setExecutable(PYTHON, { number: 5 });
+    if (before !== undefined) world.setTask(100, before);
+    world.trace(exec, world.kernel.addProcess(PARENT));
+    expect(world.taskOf(100)).toEqual(after);
+  });
+
+  it.each([undefined, SCRIPT, { ...RELATIVE, number: 12, childrenNumber: 12 }])(
+    'execProgram() begins a family with an executable whose children count as its own, after %o',
+    (before) => {
+      const world = new MarkingWorld(layout);
+      world.setExecutable(PYTHON, { number: 5, childrenNumber: 11 });
+      if (before !== undefined) world.setTask(100, before);
+      world.trace(exec, world.kernel.addProcess(PARENT));
+      expect(world.taskOf(100)).toEqual(RELATIVE);
+      world.trace(exec, world.kernel.addProcess({ ...CHILD, executable: CURL }));
+      expect(world.taskOf(200)).toBeUndefined();
+    },
+  );
+
+  it('execProgram() writes nothing of a process that the daemon cannot see', () => {
+    const world = new MarkingWorld(layout, { pidLevel: 1 });
+    world.setExecutable(PYTHON, { number: 5, childrenNumber: 11 });
+    world.trace(exec, world.kernel.addProcess(PARENT));
+    expect(world.maps.size('tasks')).toBe(0);
+  });
+
+  it('exitProgram() forgets a process with its last thread', () => {
+    const world = new MarkingWorld(layout);
+    world.setTask(100, SCRIPT);
+    world.setTask(200, SCRIPT);
+    world.trace(exit, world.kernel.addProcess({ ...PARENT, liveThreads: 1 }));
+    expect(world.taskOf(100)).toEqual(SCRIPT);
+    const leader = world.kernel.addProcess({ ...PARENT, liveThreads: 0 });
+    world.trace(exit, world.kernel.addThread(leader, [101]));
+    expect(world.taskOf(100)).toBeUndefined();
+    expect(world.taskOf(200)).toEqual(SCRIPT);
+  });
+
+  it.each([
+    ['forkProgram()', fork],
+    ['exitProgram()', exit],
+    ['execProgram()', exec],
+  ])('%s does nothing before the daemon has said which pid namespace is its own', (_name, program) => {
+    const world = new MarkingWorld(layout);
+    world.setTask(100, SCRIPT);
+    world.maps.set('config', encodeU32(0), new Uint8Array(32));
+    const dead = { liveThreads: 0 };
+    world.trace(
+      program,
+      world.kernel.addProcess({ ...PARENT, ...dead }),
+      world.kernel.addProcess({ ...CHILD, ...dead }),
+    );
+    expect(world.taskOf(100)).toEqual(SCRIPT);
+    expect(world.maps.size('tasks')).toBe(1);
+  });
+});

@@ -1,0 +1,373 @@
+/**
+ * What the maps hold, to bytes and back: C structures in the byte order of the machine, which is little-endian (as for all
+ * of this project). Offsets that the programs use too are exported as `*_FIELDS`. Decoders throw RecordError for bytes of
+ * another length; encoders RangeError for a number that does not fit.
+ */
+import { RecordError } from './errors.ts';
+
+declare const executableKey: unique symbol;
+
+/**
+ * The kernel's own name of a file that runs: 32 bytes as 64 hexadecimal digits. A file that is replaced, or written to, has
+ * another; hard links and symbolic links have the same.
+ *
+ *     u64 inode, u32 device (kernel dev_t), u32 generation, u64 change time in seconds, u32 its nanoseconds, u32 0
+ */
+export type ExecutableKey = string & { readonly [executableKey]: true };
+
+export const EXECUTABLE_KEY_BYTES = 32;
+export const EXECUTABLE_KEY_FIELDS = {
+  inode: 0,
+  device: 8,
+  generation: 12,
+  changeSeconds: 16,
+  changeNanoseconds: 24,
+} as const;
+
+/** Of a thread that has no executable: the kernel's own. */
+export const NO_EXECUTABLE: ExecutableKey = '0'.repeat(2 * EXECUTABLE_KEY_BYTES) as ExecutableKey;
+
+export function decodeExecutableKey(bytes: Uint8Array): ExecutableKey {
+  checkLength('executable key', bytes, EXECUTABLE_KEY_BYTES);
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('') as ExecutableKey;
+}
+
+export function encodeExecutableKey(key: ExecutableKey): Uint8Array {
+  const bytes = new Uint8Array(EXECUTABLE_KEY_BYTES);
+  for (let index = 0; index < bytes.length; index++)
+    bytes[index] = Number.parseInt(key.slice(2 * index, 2 * index + 2), 16);
+  return bytes;
+}
+
+/** `undefined` for text that is no key: any but 64 lower-case hexadecimal digits. */
+export function parseExecutableKey(text: string): ExecutableKey | undefined {
+  return /^[0-9a-f]{64}$/.test(text) ? (text as ExecutableKey) : undefined;
+}
+
+/** The parts of a key, for people and for tests. */
+export interface ExecutableFile {
+  readonly inode: bigint;
+  /** Kernel dev_t: major << 20 | minor. */
+  readonly device: number;
+  readonly generation: number;
+  readonly changeSeconds: bigint;
+  readonly changeNanoseconds: number;
+}
+
+export function describeExecutableKey(key: ExecutableKey): ExecutableFile {
+  const view = viewOf(encodeExecutableKey(key));
+  const at = EXECUTABLE_KEY_FIELDS;
+  return {
+    inode: view.getBigUint64(at.inode, true),
+    device: view.getUint32(at.device, true),
+    generation: view.getUint32(at.generation, true),
+    changeSeconds: view.getBigInt64(at.changeSeconds, true),
+    changeNanoseconds: view.getUint32(at.changeNanoseconds, true),
+  };
+}
+
+/** Value of `executables`. With `childrenNumber`, that is the number of the processes it starts. */
+export interface ExecutableRecord {
+  readonly number: number;
+  readonly childrenNumber?: number;
+}
+
+export const EXECUTABLE_RECORD_BYTES = 16;
+export const EXECUTABLE_RECORD_FIELDS = { number: 0, flags: 4, childrenNumber: 8 } as const;
+export const EXECUTABLE_CHILDREN = 1;
+
+export function encodeExecutableRecord(record: ExecutableRecord): Uint8Array {
+  const bytes = new Uint8Array(EXECUTABLE_RECORD_BYTES);
+  const at = EXECUTABLE_RECORD_FIELDS;
+  setU32(bytes, at.number, record.number);
+  setU32(bytes, at.flags, record.childrenNumber === undefined ? 0 : EXECUTABLE_CHILDREN);
+  setU32(bytes, at.childrenNumber, record.childrenNumber ?? 0);
+  return bytes;
+}
+
+export function decodeExecutableRecord(bytes: Uint8Array): ExecutableRecord {
+  checkLength('executable record', bytes, EXECUTABLE_RECORD_BYTES);
+  const view = viewOf(bytes);
+  const at = EXECUTABLE_RECORD_FIELDS;
+  const children = (view.getUint32(at.flags, true) & EXECUTABLE_CHILDREN) !== 0;
+  return {
+    number: view.getUint32(at.number, true),
+    ...(children && { childrenNumber: view.getUint32(at.childrenNumber, true) }),
+  };
+}
+
+/** Value of `ways`: the way bits of the mark, in their place, by family of the socket. */
+export interface WaysRecord {
+  readonly v4: number;
+  readonly v6: number;
+}
+
+export const WAYS_RECORD_BYTES = 8;
+export const WAYS_RECORD_FIELDS = { v4: 0, v6: 4 } as const;
+
+export function encodeWaysRecord(record: WaysRecord): Uint8Array {
+  const bytes = new Uint8Array(WAYS_RECORD_BYTES);
+  setU32(bytes, WAYS_RECORD_FIELDS.v4, record.v4);
+  setU32(bytes, WAYS_RECORD_FIELDS.v6, record.v6);
+  return bytes;
+}
+
+export function decodeWaysRecord(bytes: Uint8Array): WaysRecord {
+  checkLength('ways record', bytes, WAYS_RECORD_BYTES);
+  const view = viewOf(bytes);
+  return { v4: view.getUint32(WAYS_RECORD_FIELDS.v4, true), v6: view.getUint32(WAYS_RECORD_FIELDS.v6, true) };
+}
+
+/**
+ * Value of `tasks`. `script`: the process runs a script with this number, whatever its executable is; otherwise the number
+ * is for executables that have none of their own. With `childrenNumber`, a fork keeps the entry, and an exec has this number.
+ * `startTicks`: when the process started, in 1/100 s after boot, as in /proc/PID/stat.
+ */
+export interface TaskRecord {
+  readonly number: number;
+  readonly script: boolean;
+  readonly startTicks: number;
+  readonly childrenNumber?: number;
+}
+
+export const TASK_RECORD_BYTES = 24;
+export const TASK_RECORD_FIELDS = { number: 0, flags: 4, startTicks: 8, childrenNumber: 16 } as const;
+export const TASK_SCRIPT = 1;
+export const TASK_CHILDREN = 2;
+
+export function encodeTaskRecord(record: TaskRecord): Uint8Array {
+  const bytes = new Uint8Array(TASK_RECORD_BYTES);
+  const at = TASK_RECORD_FIELDS;
+  const children = record.childrenNumber === undefined ? 0 : TASK_CHILDREN;
+  setU32(bytes, at.number, record.number);
+  setU32(bytes, at.flags, (record.script ? TASK_SCRIPT : 0) | children);
+  setU64(bytes, at.startTicks, BigInt(record.startTicks));
+  setU32(bytes, at.childrenNumber, record.childrenNumber ?? 0);
+  return bytes;
+}
+
+export function decodeTaskRecord(bytes: Uint8Array): TaskRecord {
+  checkLength('task record', bytes, TASK_RECORD_BYTES);
+  const view = viewOf(bytes);
+  const at = TASK_RECORD_FIELDS;
+  const flags = view.getUint32(at.flags, true);
+  return {
+    number: view.getUint32(at.number, true),
+    script: (flags & TASK_SCRIPT) !== 0,
+    startTicks: Number(view.getBigUint64(at.startTicks, true)),
+    ...((flags & TASK_CHILDREN) !== 0 && { childrenNumber: view.getUint32(at.childrenNumber, true) }),
+  };
+}
+
+/**
+ * Value of `creators`. `pid` is 0 where the daemon cannot see the process: it has no number in the daemon's pid namespace.
+ * `number` is what the mark says, or would have said had it not been somebody else's; 0 where nothing was known.
+ */
+export interface CreatorRecord {
+  readonly executable: ExecutableKey;
+  readonly startTicks: number;
+  readonly cgroupId: bigint;
+  readonly pid: number;
+  readonly number: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** The thread's name: 15 bytes at most, one character for each (Latin-1), as it may be any bytes. */
+  readonly command: string;
+}
+
+export const COMMAND_BYTES = 16;
+export const CREATOR_RECORD_BYTES = 80;
+export const CREATOR_RECORD_FIELDS = {
+  executable: 0,
+  startTicks: 32,
+  cgroupId: 40,
+  pid: 48,
+  number: 52,
+  uid: 56,
+  gid: 60,
+  command: 64,
+} as const;
+
+export function encodeCreatorRecord(record: CreatorRecord): Uint8Array {
+  const bytes = new Uint8Array(CREATOR_RECORD_BYTES);
+  const at = CREATOR_RECORD_FIELDS;
+  bytes.set(encodeExecutableKey(record.executable), at.executable);
+  setU64(bytes, at.startTicks, BigInt(record.startTicks));
+  setU64(bytes, at.cgroupId, record.cgroupId);
+  setU32(bytes, at.pid, record.pid);
+  setU32(bytes, at.number, record.number);
+  setU32(bytes, at.uid, record.uid);
+  setU32(bytes, at.gid, record.gid);
+  setCommand(bytes, at.command, record.command);
+  return bytes;
+}
+
+export function decodeCreatorRecord(bytes: Uint8Array): CreatorRecord {
+  checkLength('creator record', bytes, CREATOR_RECORD_BYTES);
+  const view = viewOf(bytes);
+  const at = CREATOR_RECORD_FIELDS;
+  return {
+    executable: decodeExecutableKey(bytes.subarray(at.executable, at.executable + EXECUTABLE_KEY_BYTES)),
+    startTicks: Number(view.getBigUint64(at.startTicks, true)),
+    cgroupId: view.getBigUint64(at.cgroupId, true),
+    pid: view.getUint32(at.pid, true),
+    number: view.getUint32(at.number, true),
+    uid: view.getUint32(at.uid, true),
+    gid: view.getUint32(at.gid, true),
+    command: decodeCommand(bytes.subarray(at.command, at.command + COMMAND_BYTES)),
+  };
+}
+
+function setCommand(bytes: Uint8Array, offset: number, command: string): void {
+  if (command.length >= COMMAND_BYTES) throw new RangeError(`${JSON.stringify(command)} is longer than a name can be`);
+  for (let index = 0; index < command.length; index++) {
+    const byte = command.charCodeAt(index);
+    if (byte === 0 || byte > 0xff) throw new RangeError(`${JSON.stringify(command)} is not bytes`);
+    bytes[offset + index] = byte;
+  }
+}
+
+function decodeCommand(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return String.fromCharCode(...(end < 0 ? bytes : bytes.subarray(0, end)));
+}
+
+/** Value of `config`. All zero, as the map is made, it lets the programs do nothing at all. */
+export interface Config {
+  /** SO_NETNS_COOKIE of the namespace that is looked after; never 0. */
+  readonly netnsCookie: bigint;
+  /** From `hello`: the daemon's pid namespace as the kernel's pointer, and its depth. */
+  readonly pidNamespace: bigint;
+  readonly pidLevel: number;
+  /** Entries of `cgroups` with another epoch do not count. Never 0. */
+  readonly cgroupEpoch: number;
+  /** Whether `hello` is answered. */
+  readonly hello: boolean;
+}
+
+export const CONFIG_BYTES = 32;
+export const CONFIG_FIELDS = { netnsCookie: 0, pidNamespace: 8, pidLevel: 16, cgroupEpoch: 20, hello: 24 } as const;
+
+export function encodeConfig(config: Config): Uint8Array {
+  const bytes = new Uint8Array(CONFIG_BYTES);
+  const at = CONFIG_FIELDS;
+  setU64(bytes, at.netnsCookie, config.netnsCookie);
+  setU64(bytes, at.pidNamespace, config.pidNamespace);
+  setU32(bytes, at.pidLevel, config.pidLevel);
+  setU32(bytes, at.cgroupEpoch, config.cgroupEpoch);
+  setU32(bytes, at.hello, config.hello ? 1 : 0);
+  return bytes;
+}
+
+export function decodeConfig(bytes: Uint8Array): Config {
+  checkLength('config', bytes, CONFIG_BYTES);
+  const view = viewOf(bytes);
+  const at = CONFIG_FIELDS;
+  return {
+    netnsCookie: view.getBigUint64(at.netnsCookie, true),
+    pidNamespace: view.getBigUint64(at.pidNamespace, true),
+    pidLevel: view.getUint32(at.pidLevel, true),
+    cgroupEpoch: view.getUint32(at.cgroupEpoch, true),
+    hello: view.getUint32(at.hello, true) !== 0,
+  };
+}
+
+/** The socket that asks for a hello, with `config.hello`: SOCK_RAW of a protocol that is kept for experiments (RFC 3692). */
+export const HELLO_SOCKET_TYPE = 3;
+export const HELLO_PROTOCOL = 253;
+
+/** Value of `hello`: who made the last such socket, with its numbers in the innermost pid namespace it is in. */
+export interface HelloRecord {
+  /** The kernel's pointer of the thread: its key in `learners` and `learned`. */
+  readonly task: bigint;
+  readonly pidNamespace: bigint;
+  readonly pidLevel: number;
+  readonly cgroupId: bigint;
+  /** Of the process, as in /proc/PID/stat. */
+  readonly startTicks: number;
+  readonly threadId: number;
+  readonly pid: number;
+}
+
+export const HELLO_RECORD_BYTES = 48;
+export const HELLO_RECORD_FIELDS = {
+  task: 0,
+  pidNamespace: 8,
+  cgroupId: 16,
+  startTicks: 24,
+  pidLevel: 32,
+  threadId: 36,
+  pid: 40,
+} as const;
+
+export function encodeHelloRecord(record: HelloRecord): Uint8Array {
+  const bytes = new Uint8Array(HELLO_RECORD_BYTES);
+  const at = HELLO_RECORD_FIELDS;
+  setU64(bytes, at.task, record.task);
+  setU64(bytes, at.pidNamespace, record.pidNamespace);
+  setU64(bytes, at.cgroupId, record.cgroupId);
+  setU64(bytes, at.startTicks, BigInt(record.startTicks));
+  setU32(bytes, at.pidLevel, record.pidLevel);
+  setU32(bytes, at.threadId, record.threadId);
+  setU32(bytes, at.pid, record.pid);
+  return bytes;
+}
+
+export function decodeHelloRecord(bytes: Uint8Array): HelloRecord {
+  checkLength('hello record', bytes, HELLO_RECORD_BYTES);
+  const view = viewOf(bytes);
+  const at = HELLO_RECORD_FIELDS;
+  return {
+    task: view.getBigUint64(at.task, true),
+    pidNamespace: view.getBigUint64(at.pidNamespace, true),
+    pidLevel: view.getUint32(at.pidLevel, true),
+    cgroupId: view.getBigUint64(at.cgroupId, true),
+    startTicks: Number(view.getBigUint64(at.startTicks, true)),
+    threadId: view.getUint32(at.threadId, true),
+    pid: view.getUint32(at.pid, true),
+  };
+}
+
+/** Value of `counters`: u64. */
+export const COUNTER_BYTES = 8;
+
+/** Keys and plain values: descriptors, ids, epochs, indexes. */
+export function encodeU32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  setU32(bytes, 0, value);
+  return bytes;
+}
+
+export function decodeU32(bytes: Uint8Array): number {
+  checkLength('u32', bytes, 4);
+  return viewOf(bytes).getUint32(0, true);
+}
+
+export function encodeU64(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  setU64(bytes, 0, value);
+  return bytes;
+}
+
+export function decodeU64(bytes: Uint8Array): bigint {
+  checkLength('u64', bytes, 8);
+  return viewOf(bytes).getBigUint64(0, true);
+}
+
+function checkLength(what: string, bytes: Uint8Array, wanted: number): void {
+  if (bytes.length !== wanted) throw new RecordError(`${what}: ${bytes.length} bytes, not ${wanted}`);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function setU32(bytes: Uint8Array, offset: number, value: number): void {
+  if (!Number.isInteger(value) || value < 0 || value > 0xffffffff) throw new RangeError(`${value} is not an u32`);
+  viewOf(bytes).setUint32(offset, value, true);
+}
+
+function setU64(bytes: Uint8Array, offset: number, value: bigint): void {
+  if (value < 0n || value > 0xffffffffffffffffn) throw new RangeError(`${value} is not an u64`);
+  viewOf(bytes).setBigUint64(offset, value, true);
+}

@@ -1,0 +1,231 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DESCRIPTORS } from '../../test/bpf/interpreter.ts';
+import {
+  CGROUP,
+  CURL,
+  EPOCH,
+  GID,
+  KERNELS,
+  keyOf,
+  layoutOf,
+  MarkingWorld,
+  type MarkingWorldOptions,
+  PYTHON,
+  UID,
+} from '../../test/bpf/marking-world.ts';
+import {
+  decodeExecutableKey,
+  decodeHelloRecord,
+  encodeU32,
+  encodeU64,
+  encodeWaysRecord,
+  HELLO_PROTOCOL,
+  HELLO_SOCKET_TYPE,
+  NO_EXECUTABLE,
+} from './records.ts';
+import { socketProgram } from './socket-program.ts';
+
+const AF_UNIX = 1;
+const AF_INET6 = 10;
+const PID = 4242;
+const START_TICKS = 31_415;
+const PROCESS = { executable: PYTHON, pids: [PID], startTicks: START_TICKS };
+const NONE = 0x7f03;
+
+describe.each(KERNELS)('socketProgram() for %s', (name) => {
+  const layout = layoutOf(name);
+  const program = socketProgram(layout, DESCRIPTORS);
+
+  /** A world with one process, and a socket that it makes. */
+  function openWorld(options?: MarkingWorldOptions) {
+    const world = new MarkingWorld(layout, options);
+    const task = world.kernel.addProcess(PROCESS);
+    const mark = (socket?: Parameters<MarkingWorld['makeSocket']>[2]) => world.makeSocket(program, task, socket);
+    return { world, task, mark };
+  }
+
+  it('socketProgram() leaves a socket unmarked whose program is not known, and writes down who made it', () => {
+    const { world, mark } = openWorld();
+    expect(mark()).toBe(0);
+    expect(world.creator()).toEqual({
+      executable: keyOf(PYTHON),
+      startTicks: START_TICKS,
+      cgroupId: CGROUP,
+      pid: PID,
+      number: 0,
+      uid: UID,
+      gid: GID,
+      command: 'command',
+    });
+    expect(world.counts()).toEqual([0, 1, 0]);
+  });
+
+  it('socketProgram() marks the sockets of an executable that has a number, and no others', () => {
+    const { world, mark } = openWorld();
+    world.setExecutable(PYTHON, { number: 5 });
+    expect(mark()).toBe(0x80008005);
+    expect(world.creator()?.number).toBe(5);
+    expect(world.makeSocket(program, world.kernel.addProcess({ ...PROCESS, executable: CURL }))).toBe(0);
+    expect(world.counts()).toEqual([1, 1, 0]);
+  });
+
+  it.each([
+    ['inode', { inode: 7n }],
+    ['device', { device: 1 }],
+    ['generation', { generation: 4 }],
+    ['second of its change', { changeSeconds: 1n }],
+    ['nanosecond of its change', { changeNanoseconds: 5 }],
+  ])('socketProgram() takes a file with another %s for another', (_what, difference) => {
+    const { world, mark } = openWorld();
+    world.setExecutable({ ...PYTHON, ...difference }, { number: 5 });
+    expect(mark()).toBe(0);
+  });
+
+  it('socketProgram() puts the way of the socket’s family into the mark, and nothing but way bits', () => {
+    const { world, mark } = openWorld();
+    world.setExecutable(PYTHON, { number: 5 });
+    world.maps.set('ways', encodeU32(5), encodeWaysRecord({ v4: 0x03000000, v6: 0xffffffff }));
+    expect(mark()).toBe(0x83008005);
+    expect(mark({ family: AF_INET6 })).toBe(0xff008005);
+    expect(mark({ family: AF_UNIX })).toBe(0x80008005);
+  });
+
+  it.each([
+    [0x00420000, 0x80428005, [1, 0, 0]],
+    [0x00000001, 0x00000001, [0, 0, 1]],
+    [0x01000000, 0x01000000, [0, 0, 1]],
+    [0x80000000, 0x80000000, [0, 0, 1]],
+  ])('socketProgram() leaves alone what is not ours in the mark 0x%s', (before, after, counts) => {
+    const { world, mark } = openWorld();
+    world.setExecutable(PYTHON, { number: 5 });
+    expect(mark({ mark: before })).toBe(after);
+    expect(world.counts()).toEqual(counts);
+  });
+
+  it('socketProgram() does nothing in another network namespace, or before the daemon has said which is its own', () => {
+    const { world, task, mark } = openWorld();
+    world.setExecutable(PYTHON, { number: 5 });
+    expect(mark({ netnsCookie: 78n })).toBe(0);
+    world.maps.set('config', encodeU32(0), new Uint8Array(32));
+    expect(world.makeSocket(program, task)).toBe(0);
+    expect(world.creator()).toBeUndefined();
+    expect(world.counts()).toEqual([0, 0, 0]);
+  });
+
+  it('socketProgram() does not believe the entry of a process that had the number before', () => {
+    const { world, mark } = openWorld();
+    world.setTask(PID, { number: 9, script: true, startTicks: START_TICKS - 1 });
+    expect(mark()).toBe(0);
+    world.setTask(PID, { number: 9, script: true, startTicks: START_TICKS });
+    expect(mark()).toBe(0x80008009);
+  });
+
+  it('socketProgram() takes a thread for its process', () => {
+    const { world, task } = openWorld();
+    world.setTask(PID, { number: 9, script: true, startTicks: START_TICKS });
+    expect(world.makeSocket(program, world.kernel.addThread(task, [PID + 1]))).toBe(0x80008009);
+    expect(world.creator()).toMatchObject({ pid: PID, startTicks: START_TICKS, executable: keyOf(PYTHON) });
+  });
+
+  it('socketProgram() knows a thread of the kernel by having no executable', () => {
+    const { world } = openWorld();
+    const thread = world.kernel.addProcess({ ...PROCESS, executable: undefined });
+    expect(world.makeSocket(program, thread)).toBe(0);
+    expect(world.creator()?.executable).toBe(NO_EXECUTABLE);
+  });
+
+  it('socketProgram() numbers processes as the daemon does, in its own pid namespace', () => {
+    const { world } = openWorld({ pidLevel: 1 });
+    const pidOf = (pids: readonly number[]) => {
+      world.makeSocket(program, world.kernel.addProcess({ ...PROCESS, pids }));
+      return world.creator()?.pid;
+    };
+    expect(pidOf([300, 20])).toBe(20);
+    expect(pidOf([300, 20, 1])).toBe(20);
+    expect(pidOf([300])).toBe(0);
+    // Its number is nobody's here, so the entry of another is not taken for its own.
+    world.setTask(0, { number: 9, script: true, startTicks: START_TICKS });
+    expect(world.makeSocket(program, world.kernel.addProcess({ ...PROCESS, pids: [300] }))).toBe(0);
+  });
+
+  it('socketProgram() does not take a pid namespace of the same depth for the daemon’s', () => {
+    const { world, mark } = openWorld();
+    const config = world.maps.get('config', encodeU32(0)) as Uint8Array;
+    config.set(encodeU64(0xffff_ffff_1234_0000n), 8);
+    expect(mark()).toBe(0);
+    expect(world.creator()?.pid).toBe(0);
+  });
+
+  it('socketProgram() says the number that the rules say, whatever is known', () => {
+    const number = fc.constantFrom(0, 1, 5, 0x7eff, 0x7f00, NONE, 0x7fff);
+    const facts = { number, script: fc.boolean(), isThis: fc.boolean(), childrenNumber: fc.constant(3) };
+    const task = fc.option(fc.record(facts, { requiredKeys: ['number', 'script', 'isThis'] }), { nil: undefined });
+    const executable = fc.option(fc.record({ number }), { nil: undefined });
+    const epoch = fc.constantFrom(undefined, EPOCH, EPOCH + 1);
+    const seen = new Set<number>();
+    fc.assert(
+      fc.property(task, executable, epoch, (t, e, cgroupEpoch) => {
+        const { world, mark } = openWorld();
+        if (t !== undefined) world.setTask(PID, { ...t, startTicks: START_TICKS + (t.isThis ? 0 : 1) });
+        if (e !== undefined) world.setExecutable(PYTHON, e);
+        if (cgroupEpoch !== undefined) world.setCgroupEpoch(cgroupEpoch);
+        const own = t?.isThis ? t : undefined;
+        const named = e !== undefined && e.number < 0x7f00;
+        const none = e !== undefined && cgroupEpoch === EPOCH ? e.number : 0;
+        const want = own?.script ? own.number : named ? e.number : own !== undefined ? own.number : none;
+        seen.add(want);
+        expect(mark()).toBe(want === 0 ? 0 : 0x80008000 + want);
+        expect(world.creator()?.number).toBe(want);
+      }),
+      { numRuns: 300 },
+    );
+    expect(seen.size).toBe(7);
+  });
+
+  it('socketProgram() tells the daemon’s thread who it is, while that is wanted, and marks its socket too', () => {
+    const ask = (hello: boolean, socket: { type?: number; protocol?: number } = {}) => {
+      const world = new MarkingWorld(layout, { hello, pidLevel: 9 });
+      const leader = world.kernel.addProcess({ ...PROCESS, pids: [300, 20] });
+      const thread = world.kernel.addThread(leader, [301, 21]);
+      world.setExecutable(PYTHON, { number: 0x7eff });
+      expect(world.makeSocket(program, thread, { type: HELLO_SOCKET_TYPE, protocol: HELLO_PROTOCOL, ...socket })).toBe(
+        0x8000feff,
+      );
+      const record = world.maps.get('hello', encodeU32(0));
+      return { thread, world, hello: record && decodeHelloRecord(record) };
+    };
+    const { hello, thread, world } = ask(true);
+    expect(hello).toEqual({
+      task: thread,
+      pidNamespace: world.kernel.pidNamespace(1),
+      pidLevel: 1,
+      cgroupId: CGROUP,
+      startTicks: START_TICKS,
+      threadId: 21,
+      pid: 20,
+    });
+    for (const other of [ask(false), ask(true, { type: 2 }), ask(true, { protocol: 254 })])
+      expect(other.hello?.task).toBe(0n);
+  });
+
+  it('socketProgram() learns the key of a file that the asking thread has open, for that thread alone', () => {
+    const world = new MarkingWorld(layout);
+    const openFiles = [PYTHON, undefined, CURL];
+    const task = world.kernel.addProcess({ ...PROCESS, openFiles });
+    world.setExecutable(PYTHON, { number: 5 });
+    const learn = (fd: number) => {
+      world.maps.set('learners', encodeU64(task), encodeU32(fd));
+      expect(world.makeSocket(program, task)).toBe(0);
+      const key = world.maps.get('learned', encodeU64(task));
+      world.maps.delete('learned', encodeU64(task));
+      return key && decodeExecutableKey(key);
+    };
+    expect(learn(0)).toBe(keyOf(PYTHON));
+    expect(learn(2)).toBe(keyOf(CURL));
+    for (const notOpen of [1, 3, 0xffffffff]) expect(learn(notOpen)).toBeUndefined();
+    const other = world.kernel.addProcess({ ...PROCESS, openFiles });
+    expect(world.makeSocket(program, other)).toBe(0x80008005);
+    expect(world.maps.get('learned', encodeU64(other))).toBeUndefined();
+  });
+});

@@ -1,0 +1,280 @@
+/**
+ * cgroup/sock_create: each new socket gets the number of the program that makes it, in its mark, and its creator is written
+ * down. It never refuses a socket.
+ */
+import { assemble } from './assembler.ts';
+import {
+  add,
+  and32,
+  atomicAdd,
+  branch,
+  call,
+  exit,
+  goto,
+  type Instruction,
+  label,
+  load,
+  move,
+  multiply,
+  or32,
+  store,
+} from './instruction.ts';
+import type { KernelLayout } from './kernel-layout.ts';
+import { follow, lookup, read, stackAddress, update } from './kernel-memory.ts';
+import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_UNMARKED, type MapDescriptors } from './maps.ts';
+import { MARK_FOREIGN, MARK_NUMBER, MARK_OURS, MARK_SOCKET, MARK_UPLINK, PROGRAM_NONE_FIRST } from './mark.ts';
+import { clearKey, readExecutableOfTask, readKeyOfFile } from './read-executable.ts';
+import { findTask, numbersAtLevel, readProcess, readStartTicks } from './read-process.ts';
+import {
+  COMMAND_BYTES,
+  CONFIG_FIELDS,
+  CREATOR_RECORD_BYTES,
+  CREATOR_RECORD_FIELDS,
+  EXECUTABLE_RECORD_FIELDS,
+  HELLO_PROTOCOL,
+  HELLO_RECORD_BYTES,
+  HELLO_RECORD_FIELDS,
+  HELLO_SOCKET_TYPE,
+  TASK_RECORD_FIELDS,
+  TASK_SCRIPT,
+  WAYS_RECORD_FIELDS,
+} from './records.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  BPF_FUNC_get_current_cgroup_id,
+  BPF_FUNC_get_current_comm,
+  BPF_FUNC_get_current_task,
+  BPF_FUNC_get_current_uid_gid,
+  BPF_FUNC_get_netns_cookie,
+  BPF_FUNC_get_socket_cookie,
+  BPF_SOCK_FAMILY,
+  BPF_SOCK_MARK,
+  BPF_SOCK_PROTOCOL,
+  BPF_SOCK_TYPE,
+} from './uapi.ts';
+
+/** The stack, from its end. */
+const SCRATCH = -8;
+const TASK = -16;
+const COOKIE = -24;
+/** Keys of 32 bits. */
+const INDEX = -28;
+const NUMBER = -32;
+const CREATOR = NUMBER - CREATOR_RECORD_BYTES;
+const HELLO = CREATOR - HELLO_RECORD_BYTES;
+
+const EXECUTABLE = CREATOR + CREATOR_RECORD_FIELDS.executable;
+const START_TICKS = CREATOR + CREATOR_RECORD_FIELDS.startTicks;
+const CGROUP = CREATOR + CREATOR_RECORD_FIELDS.cgroupId;
+const PID = CREATOR + CREATOR_RECORD_FIELDS.pid;
+
+/** What a program of this type may return: let the socket be made. */
+const ALLOW = 1;
+
+/*
+ * r6: the socket (struct bpf_sock). r8: value of `config`. r7: the current task, later the process's entry in `tasks` or 0.
+ * r9: pointers on the way, later the number.
+ */
+
+/** Instructions for BPF_PROG_TYPE_CGROUP_SOCK with BPF_CGROUP_INET_SOCK_CREATE, license GPL. */
+export function socketProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Array {
+  return assemble([
+    move('r6', 'r1'),
+    ...onlyOwnNamespace(maps),
+    call(BPF_FUNC_get_current_task),
+    move('r7', 'r0'),
+    store('u64', 'r10', TASK, 'r7'),
+    ...answerHello(layout, maps),
+    ...lookup(maps.learners, TASK),
+    branch('r0', 'not equal', 0, 'learn'),
+    ...readCreator(layout),
+    ...findTaskRecord(maps),
+    ...findNumber(maps),
+    ...keepCreator(maps),
+    ...setMark(maps),
+    label('done'),
+    move('r0', ALLOW),
+    exit(),
+    ...learn(layout, maps),
+  ]);
+}
+
+/** r8 = config. Sockets of other network namespaces are nobody's business here. */
+function onlyOwnNamespace(maps: MapDescriptors): readonly Instruction[] {
+  return [
+    store('u32', 'r10', INDEX, 0),
+    ...lookup(maps.config, INDEX),
+    branch('r0', 'equal', 0, 'done'),
+    move('r8', 'r0'),
+    move('r1', 'r6'),
+    call(BPF_FUNC_get_netns_cookie),
+    load('u64', 'r1', 'r8', CONFIG_FIELDS.netnsCookie),
+    branch('r0', 'not equal', 'r1', 'done'),
+  ];
+}
+
+/** The daemon learns how the kernel names its thread; then the socket is one like others. */
+function answerHello(layout: KernelLayout, maps: MapDescriptors): readonly Instruction[] {
+  const at = HELLO_RECORD_FIELDS;
+  const level = HELLO + at.pidLevel;
+  const numbersOf = [load('u32', 'r2', 'r10', level), ...numbersAtLevel(layout, 'r9', 'r2')];
+  return [
+    load('u32', 'r1', 'r8', CONFIG_FIELDS.hello),
+    branch('r1', 'equal', 0, 'no hello'),
+    load('u32', 'r1', 'r6', BPF_SOCK_TYPE),
+    branch('r1', 'not equal', HELLO_SOCKET_TYPE, 'no hello'),
+    load('u32', 'r1', 'r6', BPF_SOCK_PROTOCOL),
+    branch('r1', 'not equal', HELLO_PROTOCOL, 'no hello'),
+    store('u64', 'r10', HELLO + at.task, 'r7'),
+    call(BPF_FUNC_get_current_cgroup_id),
+    store('u64', 'r10', HELLO + at.cgroupId, 'r0'),
+    store('u64', 'r10', HELLO + at.pid, 0),
+    // The thread's own number, in the innermost namespace that it has one in.
+    ...follow('r9', 'r7', layout.task_struct.thread_pid, SCRATCH),
+    ...read(level, 4, 'r9', layout.pid.level),
+    ...numbersOf,
+    ...read(HELLO + at.pidNamespace, 8, 'r9', layout.upid.ns),
+    ...read(HELLO + at.threadId, 4, 'r9', layout.upid.nr),
+    ...follow('r9', 'r7', layout.task_struct.group_leader, SCRATCH),
+    ...readStartTicks(layout, 'r9', HELLO + at.startTicks),
+    ...follow('r9', 'r9', layout.task_struct.thread_pid, SCRATCH),
+    ...numbersOf,
+    ...read(HELLO + at.pid, 4, 'r9', layout.upid.nr),
+    ...update(maps.hello, INDEX, HELLO),
+    label('no hello'),
+  ];
+}
+
+/** All of the record but the number. */
+function readCreator(layout: KernelLayout): readonly Instruction[] {
+  const shared = { layout, cursor: 'r9', scratchSlot: SCRATCH, prefix: 'creator' } as const;
+  return [
+    ...clearKey(EXECUTABLE),
+    ...readExecutableOfTask('r7', { ...shared, keySlot: EXECUTABLE }),
+    ...readProcess('r7', { ...shared, config: 'r8', pidSlot: PID, startTicksSlot: START_TICKS }),
+    call(BPF_FUNC_get_current_cgroup_id),
+    store('u64', 'r10', CGROUP, 'r0'),
+    // Both at once: gid << 32 | uid.
+    call(BPF_FUNC_get_current_uid_gid),
+    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.uid, 'r0'),
+    ...stackAddress('r1', CREATOR + CREATOR_RECORD_FIELDS.command),
+    move('r2', COMMAND_BYTES),
+    call(BPF_FUNC_get_current_comm),
+  ];
+}
+
+/** r7 = the entry of this process, or 0. */
+function findTaskRecord(maps: MapDescriptors): readonly Instruction[] {
+  return [
+    move('r7', 0),
+    ...findTask(maps.tasks, { pidSlot: PID, startTicksSlot: START_TICKS, otherwise: 'task known' }),
+    move('r7', 'r0'),
+    label('task known'),
+  ];
+}
+
+/** r9 = number of the program, or 0: a script before its interpreter, a name before an origin, and "none" last. */
+function findNumber(maps: MapDescriptors): readonly Instruction[] {
+  return [
+    move('r9', 0),
+    branch('r7', 'equal', 0, 'by executable'),
+    load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
+    and32('r1', TASK_SCRIPT),
+    branch('r1', 'not equal', 0, 'by task'),
+
+    label('by executable'),
+    ...lookup(maps.executables, EXECUTABLE),
+    branch('r0', 'equal', 0, 'not by executable'),
+    load('u32', 'r9', 'r0', EXECUTABLE_RECORD_FIELDS.number),
+    branch('r9', 'below', PROGRAM_NONE_FIRST, 'number known'),
+    branch('r7', 'not equal', 0, 'by task'),
+    // It has no name; that it belongs to nobody can only be said where that is known of its cgroup, too.
+    ...lookup(maps.cgroups, CGROUP),
+    branch('r0', 'equal', 0, 'nothing known'),
+    load('u32', 'r1', 'r0', 0),
+    load('u32', 'r2', 'r8', CONFIG_FIELDS.cgroupEpoch),
+    branch('r1', 'equal', 'r2', 'number known'),
+    label('nothing known'),
+    move('r9', 0),
+    goto('number known'),
+
+    label('not by executable'),
+    branch('r7', 'equal', 0, 'number known'),
+    label('by task'),
+    load('u32', 'r9', 'r7', TASK_RECORD_FIELDS.number),
+    label('number known'),
+    and32('r9', MARK_NUMBER),
+  ];
+}
+
+function keepCreator(maps: MapDescriptors): readonly Instruction[] {
+  return [
+    store('u32', 'r10', CREATOR + CREATOR_RECORD_FIELDS.number, 'r9'),
+    move('r1', 'r6'),
+    call(BPF_FUNC_get_socket_cookie),
+    store('u64', 'r10', COOKIE, 'r0'),
+    ...update(maps.creators, COOKIE, CREATOR),
+  ];
+}
+
+function setMark(maps: MapDescriptors): readonly Instruction[] {
+  return [
+    store('u32', 'r10', INDEX, COUNTER_UNMARKED),
+    branch('r9', 'equal', 0, 'count'),
+    // Somebody else has marked it, in bits that are not free for all.
+    store('u32', 'r10', INDEX, COUNTER_FOREIGN),
+    load('u32', 'r1', 'r6', BPF_SOCK_MARK),
+    and32('r1', ~MARK_FOREIGN),
+    branch('r1', 'not equal', 0, 'count'),
+    store('u32', 'r10', INDEX, COUNTER_MARKED),
+    store('u32', 'r10', NUMBER, 'r9'),
+    ...lookup(maps.ways, NUMBER),
+    branch('r0', 'equal', 0, 'no way'),
+    load('u32', 'r1', 'r6', BPF_SOCK_FAMILY),
+    load('u32', 'r2', 'r0', WAYS_RECORD_FIELDS.v4),
+    branch('r1', 'equal', AF_INET, 'way'),
+    load('u32', 'r2', 'r0', WAYS_RECORD_FIELDS.v6),
+    branch('r1', 'equal', AF_INET6, 'way'),
+    label('no way'),
+    move('r2', 0),
+    label('way'),
+    and32('r2', MARK_UPLINK),
+    or32('r9', 'r2'),
+    or32('r9', MARK_OURS | MARK_SOCKET),
+    load('u32', 'r1', 'r6', BPF_SOCK_MARK),
+    or32('r1', 'r9'),
+    store('u32', 'r6', BPF_SOCK_MARK, 'r1'),
+    label('count'),
+    ...lookup(maps.counters, INDEX),
+    branch('r0', 'equal', 0, 'done'),
+    move('r1', 1),
+    atomicAdd('r0', 0, 'r1'),
+  ];
+}
+
+/** At label `learn`: r0 points to the descriptor whose file's key the current thread, r7, wants. */
+function learn(layout: KernelLayout, maps: MapDescriptors): readonly Instruction[] {
+  const { files_struct, fdtable } = layout;
+  const shared = { layout, cursor: 'r9', scratchSlot: SCRATCH, keySlot: EXECUTABLE, prefix: 'learn' } as const;
+  return [
+    label('learn'),
+    load('u32', 'r6', 'r0', 0),
+    ...follow('r9', 'r7', layout.task_struct.files, SCRATCH),
+    ...follow('r9', 'r9', files_struct.fdt, SCRATCH),
+    ...read(SCRATCH, 4, 'r9', fdtable.max_fds),
+    load('u32', 'r1', 'r10', SCRATCH),
+    branch('r6', 'at least', 'r1', 'done'),
+    ...follow('r9', 'r9', fdtable.fd, SCRATCH),
+    multiply('r6', POINTER_BYTES),
+    add('r9', 'r6'),
+    ...follow('r9', 'r9', 0, SCRATCH),
+    branch('r9', 'equal', 0, 'done'),
+    ...clearKey(EXECUTABLE),
+    ...readKeyOfFile(shared),
+    ...update(maps.learned, TASK, EXECUTABLE),
+    goto('done'),
+  ];
+}
+
+const POINTER_BYTES = 8;
