@@ -11,6 +11,7 @@ export default defineConfig({
           include: [
             'bench/**/*.test.ts',
             'src/**/*.test.ts',
+            'test/attribution/score/**/*.test.ts',
             'test/cases/**/*.test.ts',
             'test/gates/**/*.test.ts',
             'test/packaging/**/*.test.ts',
@@ -23,7 +24,7 @@ export default defineConfig({
       {
         test: {
           name: 'netns',
-          include: ['test/netns/**/*.test.ts'],
+          include: ['test/attribution/*.test.ts', 'test/netns/**/*.test.ts'],
           exclude,
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -33,7 +34,7 @@ export default defineConfig({
       {
         test: {
           name: 'vm',
-          include: ['test/vm/**/*.test.ts'],
+          include: ['test/attribution/guest/**/*.test.ts', 'test/vm/**/*.test.ts'],
           exclude,
           testTimeout: 900_000,
           hookTimeout: 900_000,

@@ -3,7 +3,7 @@ import type { BenchWorld, Client } from './bench-world.ts';
 import { runProgram } from './programs.ts';
 
 /** As in the daemon's own rules: see docs/kernel-objects.md. */
-const QUEUE_NUMBER = 17_700;
+export const QUEUE_NUMBER = 17_700;
 const QUEUE_MARK = '0x8000ff00';
 /** Just before mangle, where the xtables rule stands. */
 const QUEUE_PRIORITY = -151;

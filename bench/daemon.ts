@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { QUEUE_NUMBER } from './baselines.ts';
 import { type Client, CONNECT_PORT, SERVER_ADDRESS } from './bench-world.ts';
 import { LOAD_USER } from './policy-root.ts';
 import { type BackgroundProgram, startProgram } from './programs.ts';
@@ -16,10 +17,25 @@ const POLL_MS = 50;
 export interface BenchDaemon extends AsyncDisposable {
   readonly rootDir: string;
   readonly client: Client;
+  /** Number of its packet queue. */
+  readonly queue: number;
+  readonly identity: Identity;
   /** From starting the program until a policy's deny was seen by a connection. */
   readonly untilEnforcingMs: number;
   /** VmRSS and VmHWM, proc(5). */
   memory(): Promise<{ readonly residentBytes: number; readonly peakBytes: number }>;
+}
+
+/** How programs are told: the part of the answer to `GET /v1/status` that matters here. */
+export interface Identity {
+  readonly executables: Tier;
+  readonly scripts: Tier;
+}
+
+export interface Tier {
+  readonly inKernel: boolean;
+  /** Why not. */
+  readonly because?: string;
 }
 
 export interface DaemonOptions {
@@ -27,20 +43,26 @@ export interface DaemonOptions {
   /** Filled by `writePolicyRoot`; its policy for `LOAD_USER.changing` must deny. */
   readonly rootDir: string;
   readonly probe: string;
+  /** What the daemon is to do without: with `bpf` no socket is marked, so all but users and cgroups take the slow path. */
+  readonly without?: 'bpf';
 }
 
 /** Resolves when the daemon enforces. Rejects with the daemon's own words where it does not come to that. */
-export async function startDaemon({ client, rootDir, probe }: DaemonOptions): Promise<BenchDaemon> {
+export async function startDaemon({ client, rootDir, probe, without }: DaemonOptions): Promise<BenchDaemon> {
   const refused = await startProbe(client, probe, { until: 'refused', timeoutMs: START_TIMEOUT_MS });
   const startedNs = process.hrtime.bigint();
-  const daemon = startProgram(client.inside([process.execPath, POINTSMAN, '--root', rootDir, 'up']));
+  const environment = without === undefined ? [] : ['env', `POINTSMAN_WITHOUT=${without}`];
+  const command = [...environment, process.execPath, POINTSMAN, '--root', rootDir, 'up'];
+  const daemon = startProgram(client.inside(command));
   try {
     const seenNs = await Promise.race([refused.seenNs, daemon.ended.then(() => undefined)]);
     if (seenNs === undefined) throw new Error('it has ended');
-    await untilEnforcing(rootDir);
+    const { identity } = await untilEnforcing(rootDir);
     return {
       rootDir,
       client,
+      queue: QUEUE_NUMBER,
+      identity,
       untilEnforcingMs: Number(seenNs - startedNs) / 1e6,
       memory: () => memoryOf(daemon.pid),
       [Symbol.asyncDispose]: () => daemon.stop(),
@@ -78,13 +100,15 @@ export async function startProbe(
 interface Status {
   readonly state: string;
   readonly warnings: readonly { readonly message: string }[];
+  readonly identity: Identity;
 }
 
-async function untilEnforcing(rootDir: string): Promise<void> {
+async function untilEnforcing(rootDir: string): Promise<Status> {
   const deadlineMs = Date.now() + START_TIMEOUT_MS;
   for (;;) {
-    const { state, warnings } = await status(rootDir).catch(notYetThere);
-    if (state === 'enforcing') return;
+    const now = await status(rootDir).catch(notYetThere);
+    if (now?.state === 'enforcing') return now;
+    const { state, warnings } = now ?? { state: 'starting', warnings: [] };
     if (state !== 'starting' || Date.now() > deadlineMs) {
       throw new Error(`it is ${state}: ${warnings.map(({ message }) => message).join('; ')}`);
     }
@@ -93,8 +117,8 @@ async function untilEnforcing(rootDir: string): Promise<void> {
 }
 
 /** Rules may be in force a moment before anyone can ask. */
-function notYetThere(error: NodeJS.ErrnoException): Status {
-  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return { state: 'starting', warnings: [] };
+function notYetThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return undefined;
   throw error;
 }
 

@@ -14,6 +14,12 @@ export interface LoadPrograms extends AsyncDisposable {
   readonly stream: string;
   readonly acceptClose: string;
   readonly acceptAll: string;
+  readonly connectOnce: string;
+  readonly firstConnect: string;
+  readonly sustainedConnect: string;
+  readonly udpFlood: string;
+  readonly socketCost: string;
+  readonly scriptStart: string;
 }
 
 /** Into a directory of their own, which goes when they are disposed of. Throws where they cannot be compiled. */
@@ -35,6 +41,12 @@ export async function compileLoadPrograms(): Promise<LoadPrograms> {
       stream: await compile('stream'),
       acceptClose: await compile('accept-close'),
       acceptAll: await compile('accept-all', queueFlags),
+      connectOnce: await compile('connect-once', ['-static']),
+      firstConnect: await compile('first-connect'),
+      sustainedConnect: await compile('sustained-connect'),
+      udpFlood: await compile('udp-flood'),
+      socketCost: await compile('socket-cost'),
+      scriptStart: await compile('script-start'),
       [Symbol.asyncDispose]: remove,
     };
   } catch (error) {

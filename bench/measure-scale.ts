@@ -1,6 +1,6 @@
 /** What thousands of policies cost: until they are in force from cold, until one changed file is, and in memory. */
 import type { BenchWorld, Client } from './bench-world.ts';
-import { type BenchDaemon, startDaemon, startProbe } from './daemon.ts';
+import { type BenchDaemon, type DaemonOptions, startDaemon, startProbe } from './daemon.ts';
 import type { LoadPrograms } from './load-programs.ts';
 import { connectOnce } from './measure-connect.ts';
 import { LOAD_USER, type PolicyRootOptions, writeChangingPolicy, writePolicyRoot } from './policy-root.ts';
@@ -35,17 +35,25 @@ export async function startOn(
   { world, programs }: Bed,
   name: string,
   policies: PolicyRootOptions,
+  settings: DaemonSettings = {},
 ): Promise<BenchDaemon> {
   const client = await world.addClient(name);
-  return startIn(client, programs, policies);
+  return startIn(client, programs, policies, settings);
 }
 
-async function startIn(client: Client, { probe }: LoadPrograms, policies: PolicyRootOptions): Promise<BenchDaemon> {
+export type DaemonSettings = Pick<DaemonOptions, 'without'>;
+
+export async function startIn(
+  client: Client,
+  { probe }: Pick<LoadPrograms, 'probe'>,
+  policies: PolicyRootOptions,
+  settings: DaemonSettings = {},
+): Promise<BenchDaemon> {
   const rootDir = await makeScratchDir('root');
   const remove = (): Promise<void> => removeScratchDir(rootDir);
   try {
     await writePolicyRoot(rootDir, policies);
-    const daemon = await startDaemon({ client, rootDir, probe });
+    const daemon = await startDaemon({ client, rootDir, probe, ...settings });
     return {
       ...daemon,
       [Symbol.asyncDispose]: async () => {

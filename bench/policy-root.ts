@@ -21,15 +21,19 @@ const FIRST_FILLER_USER = 20_000;
 export interface PolicyRootOptions {
   /** Applications in all; those of LOAD_USER are among them. */
   readonly apps: number;
-  /** A program that one more policy names: no flow's owner can be told by the kernel alone then. */
+  /** A program that one more policy names, with the rules of the load. */
   readonly executable?: string;
+  /** Executables of the other applications, in their order; those for which there is none are told by user. */
+  readonly executables?: readonly string[];
+  /** A script that one more policy names. */
+  readonly script?: string;
   /** No uplink files, and no policy with a `via`: a machine on which Pointsman only allows and denies. */
   readonly withoutWays?: true;
 }
 
 /** `rootDir` is what `pointsman up --root` gets. */
 export async function writePolicyRoot(rootDir: string, options: PolicyRootOptions): Promise<void> {
-  const { apps, executable } = options;
+  const { apps, executables = [] } = options;
   const hasWays = options.withoutWays !== true;
   const uplinksDir = join(rootDir, 'etc/pointsman/uplinks');
   await mkdir(uplinksDir, { recursive: true });
@@ -40,11 +44,13 @@ export async function writePolicyRoot(rootDir: string, options: PolicyRootOption
       `pointsman: 1\nuplink: ${name}\ndevice: ${name}\ntype: ${type}\n`,
     );
   }
-  const policies = loadPolicies(executable, hasWays);
+  const policies = loadPolicies(options, hasWays);
   for (const [app, text] of policies) await writeFile(policyPath(rootDir, app), text);
   for (let i = 0; i < apps - policies.size; i += 1) {
     const app = `org.example.App${i}`;
-    await writeFile(policyPath(rootDir, app), policy(app, `user: ${FIRST_FILLER_USER + i}`, shape(i, hasWays)));
+    const executable = executables[i];
+    const match = executable === undefined ? `user: ${FIRST_FILLER_USER + i}` : `exec: ${executable}`;
+    await writeFile(policyPath(rootDir, app), policy(app, match, shape(i, hasWays)));
   }
 }
 
@@ -59,7 +65,7 @@ function policyPath(rootDir: string, app: string): string {
   return join(rootDir, 'etc/pointsman/policies', `${app}.yaml`);
 }
 
-function loadPolicies(executable: string | undefined, hasWays: boolean): ReadonlyMap<string, string> {
+function loadPolicies({ executable, script }: PolicyRootOptions, hasWays: boolean): ReadonlyMap<string, string> {
   const [main, second] = UPLINKS;
   const via = (type: string): string => `via: { require: { type: ${type} }, else: block }`;
   return new Map([
@@ -77,6 +83,9 @@ function loadPolicies(executable: string | undefined, hasWays: boolean): Readonl
     ...(executable === undefined
       ? []
       : [['org.example.Program', policy('org.example.Program', `exec: ${executable}`, loadRules())] as const]),
+    ...(script === undefined
+      ? []
+      : [['org.example.Script', policy('org.example.Script', `script: ${script}`, loadRules())] as const]),
   ]);
 }
 

@@ -1,22 +1,8 @@
 /** Results as tables: for the terminal, and as the page that is kept. */
-import {
-  type BenchResults,
-  gigabits,
-  megabytes,
-  microseconds,
-  milliseconds,
-  STATE,
-  type Target,
-  targetsOf,
-  times,
-} from './results.ts';
-
-interface Table {
-  readonly title: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-  readonly note?: string;
-}
+import { IDENTITY_METHOD, identityTables } from './identity-report.ts';
+import { type BenchResults, STATE, targetsOf } from './results.ts';
+import type { Table } from './table.ts';
+import { gigabits, megabytes, microseconds, milliseconds, type Target, times } from './target.ts';
 
 export function reportText(results: BenchResults): string {
   const tables = tablesOf(results).map(({ title, head, rows }) => `${title}\n\n${aligned([head, ...rows])}\n`);
@@ -54,10 +40,13 @@ const METHOD: readonly string[] = [
   'empties its backlog once a millisecond and never sleeps in `accept`, since waking a sleeping processor would be in some',
   'connects and not in others; without network and without wake-ups a whole connect takes microseconds, which makes each ratio',
   'the strictest that there is. `no rules` has no connection tracking; `conntrack alone` is one rule on `ct state`, and the baseline.',
-  'The daemon is the real one. Applications are told by user where the kernel decides, by executable in the slow path; rules are',
+  'The daemon is the real one. Applications are told by user where the kernel decides, unless a state says otherwise; by executable',
+  'in the slow path, with a daemon that does without marks on sockets (`POINTSMAN_WITHOUT=bpf`). Rules are',
   'of 50 shapes, each of 2 to 4 rules with addresses, networks and groups (no names: there is no DNS here). From cold: from',
   'starting the program (Node, reading, checking, compiling, applying; files in the page cache, no state of an earlier run) until',
   'a connection is refused by a policy. One changed file: from before it is written until a new connection is treated otherwise.',
+  '',
+  ...IDENTITY_METHOD,
 ];
 
 function environmentLines({ environment, quick, rounds, connections }: BenchResults): string[] {
@@ -73,6 +62,7 @@ function tablesOf(results: BenchResults): Table[] {
   return [
     targetTable(targetsOf(results)),
     connectTable(results),
+    ...identityTables(results.identity),
     throughputTable(results),
     coldTable(results),
     changeTable(results),
@@ -82,7 +72,12 @@ function tablesOf(results: BenchResults): Table[] {
 const targetTable = (targets: readonly Target[]): Table => ({
   title: 'Targets',
   head: ['what', 'target', 'found', ''],
-  rows: targets.map(({ what, target, found, met }) => [what, target, found, met ? 'met' : 'MISSED']),
+  rows: targets.map(({ what, target, found, met }) => [
+    what,
+    target,
+    found,
+    met === undefined ? '' : met ? 'met' : 'MISSED',
+  ]),
 });
 
 function connectTable({ connect, manyApps }: BenchResults): Table {

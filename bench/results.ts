@@ -1,7 +1,9 @@
 /** What a run found out, as plain data, and what had to be reached. */
+import { type IdentityResults, identityTargets } from './identity-results.ts';
 import type { ConnectResult } from './measure-connect.ts';
 import type { ChangeResult, ColdResult } from './measure-scale.ts';
 import type { ThroughputResult } from './measure-throughput.ts';
+import { atLeast, atMost, megabytes, milliseconds, type Target, times } from './target.ts';
 
 /** The states of the kernel that are compared. */
 export const STATE = {
@@ -12,6 +14,7 @@ export const STATE = {
   via: 'kernel-decided, via the uplink of the route',
   viaOther: 'kernel-decided, via another uplink',
   many: 'kernel-decided, many applications',
+  known: 'known executable, told by the mark of its socket',
   slowPath: 'slow path',
   acceptAll: 'C accept-all queue loop',
 } as const;
@@ -38,16 +41,11 @@ export interface BenchResults {
   readonly throughput: readonly ThroughputResult[];
   readonly cold: readonly ColdResult[];
   readonly change: ChangeResult;
-}
-
-export interface Target {
-  readonly what: string;
-  readonly target: string;
-  readonly found: string;
-  readonly met: boolean;
+  readonly identity: IdentityResults;
 }
 
 const MOST_CONNECT_RATIO = 1.15;
+const MOST_KNOWN_RATIO = 1.1;
 const LEAST_THROUGHPUT_RATIO = 0.97;
 const MOST_MANY_RATIO = 1.1;
 const MOST_COLD_MS = 5000;
@@ -56,7 +54,7 @@ const MOST_RESIDENT_BYTES = 100e6;
 const MEMORY_APPS = 1000;
 
 /** The project's promises, as far as this run can tell. */
-export function targetsOf({ connect, throughput, cold, change, manyApps }: BenchResults): Target[] {
+export function targetsOf({ connect, throughput, cold, change, identity, manyApps }: BenchResults): Target[] {
   const found = (name: string): ConnectResult | undefined => connect.find((result) => result.name === name);
   const [few, many] = [found(STATE.kernel), found(STATE.many)];
   const connectTargets = [STATE.kernelOnly, STATE.kernel, STATE.via, STATE.viaOther].flatMap((name) => {
@@ -65,6 +63,11 @@ export function targetsOf({ connect, throughput, cold, change, manyApps }: Bench
       ? []
       : [atMost(`connect p50, ${name}, to ${STATE.conntrack}`, ratio, MOST_CONNECT_RATIO, times)];
   });
+  const known = found(STATE.known)?.p50Ratio;
+  const knownTarget =
+    known === undefined
+      ? []
+      : [atMost(`connect p50, ${STATE.known}, to ${STATE.conntrack}`, known, MOST_KNOWN_RATIO, times)];
   const manyTarget =
     few === undefined || many === undefined
       ? []
@@ -101,27 +104,7 @@ export function targetsOf({ connect, throughput, cold, change, manyApps }: Bench
             megabytes,
           ),
         ]),
+    ...knownTarget,
+    ...identityTargets(identity),
   ];
 }
-
-type Format = (value: number) => string;
-
-export const times: Format = (value) => `${value.toFixed(2)}x`;
-export const milliseconds: Format = (value) => `${value.toFixed(0)} ms`;
-export const microseconds: Format = (value) => value.toFixed(1);
-export const megabytes: Format = (value) => `${(value / 1e6).toFixed(0)} MB`;
-export const gigabits: Format = (value) => (value / 1e9).toFixed(1);
-
-const atMost = (what: string, value: number, limit: number, format: Format): Target => ({
-  what,
-  target: `at most ${format(limit)}`,
-  found: format(value),
-  met: value <= limit,
-});
-
-const atLeast = (what: string, value: number, limit: number, format: Format): Target => ({
-  what,
-  target: `at least ${format(limit)}`,
-  found: format(value),
-  met: value >= limit,
-});

@@ -5,12 +5,15 @@ import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { acceptAllQueue, conntrackAlone, queueKind } from './baselines.ts';
-import { BenchWorld, CONNECT_PORT, removeWorlds, STREAM_PORT } from './bench-world.ts';
+import { BenchWorld, type Client, CONNECT_PORT, removeWorlds, STREAM_PORT } from './bench-world.ts';
+import type { KnownResult } from './identity-results.ts';
 import { compileLoadPrograms } from './load-programs.ts';
 import { type ConnectState, measureConnect } from './measure-connect.ts';
+import { measureIdentity } from './measure-identity.ts';
 import { type Bed, measureChange, measureCold, startOn } from './measure-scale.ts';
 import { measureThroughput } from './measure-throughput.ts';
 import { LOAD_USER } from './policy-root.ts';
+import { countQueued } from './queue-counts.ts';
 import { reportMarkdown, reportText } from './report.ts';
 import { type BenchResults, type Environment, STATE } from './results.ts';
 import { removeScratch } from './scratch.ts';
@@ -18,12 +21,12 @@ import { removeScratch } from './scratch.ts';
 const RESULTS_PATH = fileURLToPath(new URL('../../bench/results.md', import.meta.url));
 const MANIFEST_PATH = fileURLToPath(new URL('../../package.json', import.meta.url));
 const USAGE = `usage: npm run bench -- [--quick] [--json] [--write]
-  --quick   below 90 seconds; numbers too rough to rely on
+  --quick   below 2 minutes; numbers too rough to rely on
   --json    results as JSON instead of tables
   --write   rewrites bench/results.md too
 `;
 /** Nothing here takes so long; whatever hangs is ended. */
-const MOST_MINUTES = 10;
+const MOST_MINUTES = 15;
 
 const FULL = {
   connect: { rounds: 15, connections: 2000 },
@@ -35,6 +38,13 @@ const FULL = {
   ],
   manyApps: 10_000,
   changes: 15,
+  identity: {
+    first: { rounds: 10, connections: 200 },
+    sustainedSeconds: 5,
+    flood: { rounds: 5, connections: 100 },
+    sockets: { executables: [10, 10_000], rounds: 5, sockets: 200_000 },
+    scripts: { rounds: 5, starts: 100 },
+  },
 } as const;
 
 const QUICK = {
@@ -46,6 +56,13 @@ const QUICK = {
   ],
   manyApps: 1000,
   changes: 4,
+  identity: {
+    first: { rounds: 2, connections: 50 },
+    sustainedSeconds: 1,
+    flood: { rounds: 1, connections: 30 },
+    sockets: { executables: [10, 1000], rounds: 1, sockets: 100_000 },
+    scripts: { rounds: 2, starts: 30 },
+  },
 } as const;
 
 type Extent = typeof FULL | typeof QUICK;
@@ -59,32 +76,44 @@ async function measure(extent: Extent, environment: Environment, progress: Progr
   const bed: Bed = { world, programs };
   await world.start(world.server, [programs.acceptClose, `${CONNECT_PORT}`]);
   await world.start(world.server, [programs.stream, 'sink', `${STREAM_PORT}`]);
-  const compared = await compare(bed, extent, progress);
+  const baselines = {
+    none: await world.addClient('none'),
+    conntrack: await conntrackAlone(world),
+    acceptAll: await acceptAllQueue(world, programs.acceptAll),
+  };
+  const { known, ...compared } = await compare(bed, baselines, extent, progress);
+  const identity = { known, ...(await measureIdentity(bed, baselines, extent.identity, progress)) };
   const cold: BenchResults['cold'][number][] = [];
   for (const size of extent.cold) {
     progress(`${size.apps} applications from cold`);
     cold.push(await measureCold(bed, size));
   }
   const { manyApps, connect } = extent;
-  return { environment, quick: extent === QUICK, manyApps, ...connect, ...compared, cold };
+  return { environment, quick: extent === QUICK, manyApps, ...connect, ...compared, cold, identity };
+}
+
+interface Baselines {
+  readonly none: Client;
+  readonly conntrack: Client;
+  readonly acceptAll: Client;
 }
 
 /** All states stand side by side, and the load goes round. */
 async function compare(
   bed: Bed,
+  { none, conntrack, acceptAll }: Baselines,
   extent: Extent,
   progress: Progress,
-): Promise<Pick<BenchResults, 'connect' | 'throughput' | 'change'>> {
-  const { world, programs } = bed;
+): Promise<Pick<BenchResults, 'connect' | 'throughput' | 'change'> & { readonly known: KnownResult }> {
+  const { programs } = bed;
   const { manyApps, changes } = extent;
   progress('starting the daemons');
-  const none = await world.addClient('none');
-  const conntrack = await conntrackAlone(world);
-  const acceptAll = await acceptAllQueue(world, programs.acceptAll);
   await using few = await startOn(bed, 'few', { apps: 10 });
   await using plainly = await startOn(bed, 'plain', { apps: 10, withoutWays: true });
   await using many = await startOn(bed, 'many', { apps: manyApps });
-  await using slow = await startOn(bed, 'slow', { apps: 10, executable: programs.connect });
+  const named = { apps: 10, executable: programs.connect };
+  await using known = await startOn(bed, 'known', { ...named, withoutWays: true });
+  await using slow = await startOn(bed, 'slow', named, { without: 'bpf' });
   const { plain, via, viaOther } = LOAD_USER;
   const streams: readonly ConnectState[] = [
     { name: STATE.conntrack, client: conntrack, uid: plain },
@@ -97,17 +126,21 @@ async function compare(
     { name: STATE.none, client: none, uid: plain },
     ...streams,
     { name: STATE.many, client: many.client, uid: plain },
+    { name: STATE.known, client: known.client, uid: plain },
     { name: STATE.slowPath, client: slow.client, uid: plain },
     { name: STATE.acceptAll, client: acceptAll, uid: plain },
   ];
   progress('connecting');
   const baseline = STATE.conntrack;
-  const connect = await measureConnect(states, { program: programs.connect, baseline, ...extent.connect });
+  const { result: connect, queued } = await countQueued(known.client, known.queue, () =>
+    measureConnect(states, { program: programs.connect, baseline, ...extent.connect }),
+  );
   progress('streaming');
   const throughput = await measureThroughput(streams, { program: programs.stream, baseline, ...extent.throughput });
   progress(`changing one file of ${manyApps}`);
   const change = await measureChange(many, { programs, apps: manyApps, changes });
-  return { connect, throughput, change };
+  const connections = extent.connect.rounds * extent.connect.connections;
+  return { connect, throughput, change, known: { connections, queued: queued.packets } };
 }
 
 async function environmentOf(): Promise<Environment> {

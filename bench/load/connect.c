@@ -2,15 +2,10 @@
  * connect HOST PORT COUNT UID: the time of each connect(2) of COUNT connections, one after the other, as UID.
  * Prints one line of JSON, times in microseconds. Connections end by a reset, so that no port stays in TIME-WAIT.
  */
-#include "load.h"
+#include "times.h"
 
 /* The first ones find caches cold. */
 #define WARM_UP 50
-
-static int ascending(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
 
 static int64_t connect_once(const struct sockaddr_in *address) {
   struct linger reset = {.l_onoff = 1, .l_linger = 0};
@@ -30,24 +25,12 @@ int main(int count, char **words) {
     return 2;
   }
   struct sockaddr_in address = endpoint(words[1], words[2]);
-  long wanted = number(words[3], 1, 1000000), failed = 0, measured = 0;
-  int64_t *times = calloc((size_t)wanted, sizeof *times);
-  if (times == NULL) fail("calloc");
+  long wanted = number(words[3], 1, 1000000);
+  struct times times = room_for(wanted);
   become(words[4]);
   for (int i = 0; i < WARM_UP; i++) connect_once(&address);
-  for (long i = 0; i < wanted; i++) {
-    int64_t taken = connect_once(&address);
-    if (taken < 0)
-      failed++;
-    else
-      times[measured++] = taken;
-  }
-  if (measured == 0) {
-    fputs("no connection was made\n", stderr);
-    return 1;
-  }
-  qsort(times, (size_t)measured, sizeof *times, ascending);
-  printf("{\"count\":%ld,\"failed\":%ld,\"p50Us\":%.2f,\"p90Us\":%.2f,\"p99Us\":%.2f}\n", measured, failed,
-         times[measured / 2] / 1e3, times[measured * 9 / 10] / 1e3, times[measured * 99 / 100] / 1e3);
+  for (long i = 0; i < wanted; i++) note(&times, connect_once(&address));
+  if (!print_times(&times)) return 1;
+  puts("}");
   return 0;
 }

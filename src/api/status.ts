@@ -28,8 +28,24 @@ export interface AppStatus {
   readonly id: number;
   readonly rules: number;
   readonly files: readonly string[];
-  readonly tier: 'slow path' | 'cgroup' | 'user' | 'none';
+  readonly tier: 'script' | 'executable' | 'children' | 'cgroup' | 'user' | 'slow path' | 'none';
   readonly blocked?: string;
+}
+
+/** Whether the kernel tells by itself, and why not. */
+export interface TierStatus {
+  readonly inKernel: boolean;
+  readonly because?: string;
+}
+
+/** How programs are told. */
+export interface IdentityStatus {
+  readonly executables: TierStatus;
+  readonly scripts: TierStatus;
+  /** What applications with `children: same` start. */
+  readonly children: TierStatus;
+  /** Since the daemon started; absent where sockets are not marked. */
+  readonly sockets?: { readonly marked: number; readonly unmarked: number; readonly foreign: number };
 }
 
 export interface VerdictStatistics {
@@ -52,6 +68,7 @@ export interface Status {
   readonly root: string;
   readonly revision: number;
   readonly queue: 'nft' | 'xtables';
+  readonly identity: IdentityStatus;
   readonly apps: readonly AppStatus[];
   readonly uplinks: readonly UplinkStatus[];
   readonly verdicts: VerdictStatistics;

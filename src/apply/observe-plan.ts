@@ -25,14 +25,23 @@ export async function observePlan(kernel: Kernel, belief: Belief | undefined): P
   const rules = kernel.routing.ownRules();
   const routes = kernel.routing.ownRoutes();
   if (belief !== undefined && belief.generation === generation) {
-    const { nft, xtablesQueue } = belief.plan;
-    return { generation, observed: { nft, rules, routes, ...(xtablesQueue !== undefined && { xtablesQueue }) } };
+    const { nft, xtablesQueue, socketWays } = belief.plan;
+    return {
+      generation,
+      observed: { nft, rules, routes, socketWays, ...(xtablesQueue !== undefined && { xtablesQueue }) },
+    };
   }
   const xtablesQueue = await kernel.xtables.observeQueue();
   const nft = await believedRuleset(kernel, belief?.plan);
   return {
     generation,
-    observed: { rules, routes, ...(nft !== undefined && { nft }), ...(xtablesQueue !== undefined && { xtablesQueue }) },
+    observed: {
+      rules,
+      routes,
+      ...(belief !== undefined && { socketWays: belief.plan.socketWays }),
+      ...(nft !== undefined && { nft }),
+      ...(xtablesQueue !== undefined && { xtablesQueue }),
+    },
   };
 }
 

@@ -44,6 +44,7 @@ async function restoreCurrent(
   const now = { ...(await observeRouting(kernel)), ...(nft !== undefined && { nft }) };
   const errors = await runAll(kernel, changesBetween(now, current), nowMs);
   errors.push(...(await attempt(() => settleQueues(kernel, current.xtablesQueue))));
+  errors.push(...(await attempt(async () => kernel.sockets?.setWays(current.socketWays))));
   const difference =
     routingDifference(await observeRouting(kernel), current) ??
     tableDifference(await kernel.nft.observe(current.nft.table), current.nft);
@@ -53,7 +54,8 @@ async function restoreCurrent(
 
 async function restoreObserved({ kernel, before, tableTouched, nowMs }: RestoreRequest): Promise<KernelError[]> {
   const now = { ...(await observeRouting(kernel)), nft: LEFT_ALONE };
-  const errors = await runAll(kernel, changesBetween(now, { ...before.observed, nft: LEFT_ALONE }), nowMs);
+  const then = { ...before.observed, nft: LEFT_ALONE, socketWays: before.observed.socketWays ?? new Map() };
+  const errors = await runAll(kernel, changesBetween(now, then), nowMs);
   errors.push(...(await attempt(() => settleQueues(kernel, before.observed.xtablesQueue))));
   if (tableTouched) errors.push(notRestored(`table ${TABLE} has been replaced already`));
   return errors;

@@ -28,6 +28,9 @@ export async function runChange(kernel: Kernel, change: Change, nowMs: number): 
     case 'delete xtables queue':
       await kernel.xtables.deleteQueue(change.queue);
       break;
+    case 'set socket ways':
+      kernel.sockets?.setWays(change.ways);
+      break;
     case 'nft':
       await kernel.nft.apply(change.commands, nowMs);
       break;

@@ -3,6 +3,7 @@
  * to the kernel is imported by the action that needs it, so that `status` starts at once and the daemon carries none of it.
  */
 import { Command } from 'commander';
+import { appsCommand } from './commands/apps.ts';
 import { checkCommand } from './commands/check.ts';
 import { completionCommand } from './commands/completion.ts';
 import { confirmCommand } from './commands/confirm.ts';
@@ -16,6 +17,7 @@ import { reloadCommand } from './commands/reload.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
 import { watchCommand } from './commands/watch.ts';
+import { whoCommand } from './commands/who.ts';
 import { addExamples, type CliContext } from './context.ts';
 
 export function buildProgram(context: CliContext): Command {
@@ -54,6 +56,8 @@ const COMMANDS = [
   reloadCommand,
   confirmCommand,
   watchCommand,
+  appsCommand,
+  whoCommand,
   checkCommand,
   planCommand,
   explainCommand,

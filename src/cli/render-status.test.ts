@@ -12,8 +12,14 @@ const status: Status = {
   root: '/',
   revision: 7,
   queue: 'nft',
+  identity: {
+    executables: { inKernel: true },
+    scripts: { inKernel: false, because: 'fanotify_init: EPERM' },
+    children: { inKernel: true },
+    sockets: { marked: 120, unmarked: 30, foreign: 1 },
+  },
   apps: [
-    { app: 'org.example.Mail', id: 1, rules: 3, files: ['/etc/pointsman/policies/mail.yaml'], tier: 'slow path' },
+    { app: 'org.example.Mail', id: 1, rules: 3, files: ['/etc/pointsman/policies/mail.yaml'], tier: 'executable' },
     { app: 'org.example.B', id: 2, rules: 0, files: ['/etc/b.yaml'], tier: 'none', blocked: 'no good file' },
   ],
   uplinks: [
@@ -60,12 +66,41 @@ UPLINK    DEVICE  STATE  CARRIES    PROPERTIES         ADDRESSES
 wifi      wlan0   up     IPv4 IPv6  wifi               192.0.2.7 2001:db8::7
 cellular  wwan0   down   -          cellular, metered
 
-APPLICATION       RULES  TOLD BY    FILES
-org.example.Mail  3      slow path  /etc/pointsman/policies/mail.yaml
-org.example.B     0      blocked    /etc/b.yaml
+APPLICATION       RULES  TOLD BY     FILES
+org.example.Mail  3      executable  /etc/pointsman/policies/mail.yaml
+org.example.B     0      blocked     /etc/b.yaml
+
+Identity:
+  executables  by the kernel
+  scripts      by their command line, because fanotify_init: EPERM
+  children     followed by the kernel
+  cgroups      by the kernel
+  users        by the kernel
+  sockets      120 marked, 30 without a mark, 1 with a mark of others
 
 First packets judged by the daemon: 12 (9 accepted, 2 refused, 0 dropped, 1 waiting); half within 80 µs, 99 % within 400 µs
 `,
+    );
+  });
+
+  it('renderStatus says why everything is asked about where the kernel tells no programs', () => {
+    const refused = { inKernel: false, because: 'bpf: EPERM' };
+    const identity = { executables: refused, scripts: refused, children: refused };
+    const apps = status.apps.map((app) => ({ ...app, tier: 'slow path' as const }));
+    expect(renderStatus({ ...status, identity, apps }, { colour: false, nowMs })).toContain(
+      `Identity:
+  executables  asked, because bpf: EPERM
+  scripts      by their command line, because bpf: EPERM
+  children     by living parents, because bpf: EPERM
+  cgroups      asked, because some policy names a program
+  users        asked, because some policy names a program
+
+First packets`,
+    );
+    // No policy names a program: cgroups and users are told all the same.
+    const byUser = status.apps.map((app) => ({ ...app, tier: 'user' as const }));
+    expect(renderStatus({ ...status, identity, apps: byUser }, { colour: false, nowMs })).toContain(
+      '  cgroups      by the kernel\n  users        by the kernel\n',
     );
   });
 

@@ -1,9 +1,16 @@
 /** `status` for people: how things stand, what is wrong, and what to do next. */
-import type { DaemonState, HealthWarning, Status, VerdictStatistics } from '../api/status.ts';
+import type {
+  DaemonState,
+  HealthWarning,
+  IdentityStatus,
+  Status,
+  TierStatus,
+  VerdictStatistics,
+} from '../api/status.ts';
 import { renderDiagnostics } from '../policy/caret.ts';
 import { formatDuration } from './duration.ts';
 import { type Paint, painter, printable, type Style } from './paint.ts';
-import { renderTable } from './text-table.ts';
+import { type Cell, renderTable } from './text-table.ts';
 
 export interface StatusTextOptions {
   readonly colour: boolean;
@@ -36,6 +43,7 @@ export function renderStatus(status: Status, { colour, nowMs }: StatusTextOption
     summary(status, nowMs, paint),
     uplinks(status, paint),
     apps(status, paint),
+    identity(status, paint),
     verdicts(status.verdicts),
     ...(status.warnings.length > 0 ? [warnings(status.warnings, nowMs, paint)] : []),
     ...(status.diagnostics.length > 0 ? [renderDiagnostics(status.diagnostics, { colour }).trimEnd().split('\n')] : []),
@@ -88,6 +96,39 @@ function apps(status: Status, paint: Paint): readonly string[] {
     ...renderTable({ head: ['APPLICATION', 'RULES', 'TOLD BY', 'FILES'], rows }, paint),
     ...(rest > 0 ? [`and ${rest} more (status --json lists all)`] : []),
   ];
+}
+
+/** How programs are told, and where the kernel cannot do it by itself. */
+function identity(
+  { identity: { executables, scripts, children, sockets }, apps }: Status,
+  paint: Paint,
+): readonly string[] {
+  // Without it everything is asked about as soon as some policy names a program.
+  const asked = !executables.inKernel && apps.some(({ tier }) => tier === 'slow path');
+  const others: TierStatus = asked ? { inKernel: false, because: 'some policy names a program' } : { inKernel: true };
+  const rows = [
+    tierCells('executables', executables, 'by the kernel', 'asked'),
+    tierCells('scripts', scripts, 'as they are opened (fanotify)', 'by their command line'),
+    tierCells('children', children, 'followed by the kernel', 'by living parents'),
+    tierCells('cgroups', others, 'by the kernel', 'asked'),
+    tierCells('users', others, 'by the kernel', 'asked'),
+  ];
+  if (sockets !== undefined) rows.push(['sockets', socketCounts(sockets)]);
+  return ['Identity:', ...renderTable({ indent: '  ', rows }, paint)];
+}
+
+function socketCounts({ marked, unmarked, foreign }: NonNullable<IdentityStatus['sockets']>): string {
+  return `${marked} marked, ${unmarked} without a mark, ${foreign} with a mark of others`;
+}
+
+function tierCells(
+  what: string,
+  { inKernel, because }: TierStatus,
+  kernel: string,
+  otherwise: string,
+): readonly Cell[] {
+  if (inKernel) return [what, kernel];
+  return [what, { text: `${otherwise}${because === undefined ? '' : `, because ${because}`}`, style: 'yellow' }];
 }
 
 function verdicts({ latencyMicroseconds: latency, ...counts }: VerdictStatistics): readonly string[] {

@@ -10,7 +10,7 @@ const at = { file: 'a.yaml', line: 1, column: 1 };
 /** As much of it as is looked at: one application by its cgroup, which does not exist yet. */
 function inForce(path: string): InForce {
   const policySet = {
-    apps: [{ app: 'a', match: [{ kind: 'cgroup' as const, path, at }], rules: [], files: [] }],
+    apps: [{ app: 'a', match: [{ kind: 'cgroup' as const, value: path, at }], rules: [], files: [] }],
     systemDefault: builtinSystemDefault,
     uplinks: [],
   };
@@ -18,7 +18,7 @@ function inForce(path: string): InForce {
     policySet,
     index: indexApps(policySet),
     snapshot: {},
-    machine: { host: { cgroups: [], queue: 'nft' } },
+    machine: { facts: { containers: new Map() }, host: { cgroups: [], queue: 'nft' } },
   } as unknown as InForce;
 }
 

@@ -1,5 +1,4 @@
 /** Cgroups that policies name and that came into being later: the slow path sees their processes first. */
-import type { CgroupTree } from '../kernel/cgroup.ts';
 import { cgroupAncestry, matchCgroup } from '../policy/match-app.ts';
 import type { InForce } from './enforce.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
@@ -23,16 +22,9 @@ export class CgroupLearner {
     if (known === undefined || known.seen.has(owner.cgroup)) return;
     if (known.seen.size >= MAX_SEEN_CGROUPS) known.seen.clear();
     known.seen.add(owner.cgroup);
-    if (matchCgroup(known.inForce.index, owner.cgroup) === undefined) return;
+    if (matchCgroup(known.inForce.index, owner.cgroup, known.inForce.machine.facts.containers) === undefined) return;
     const present = new Set(known.inForce.machine.host.cgroups.map(({ path }) => path));
     if (!cgroupAncestry(owner.cgroup).some((path) => present.has(path))) this.#onNew();
-  }
-
-  /** Where a named cgroup could appear, or go. */
-  directories(tree: CgroupTree | undefined): Set<string> {
-    const host = this.#inForce()?.machine.host;
-    if (tree === undefined || host === undefined) return new Set();
-    return new Set(host.cgroups.map(({ path }) => `${tree.mountDir}${path.slice(0, path.lastIndexOf('/'))}`));
   }
 
   #refresh(): { readonly inForce: InForce; readonly seen: Set<string> } | undefined {

@@ -6,7 +6,7 @@ const at = { file: '/etc/pointsman/policies/a.yaml', line: 1, column: 1 };
 
 const policy = (app: string, path: string): EffectivePolicy => ({
   app,
-  match: [{ kind: 'exec', path, at }],
+  match: [{ kind: 'exec', value: path, at }],
   rules: [],
   files: [],
 });

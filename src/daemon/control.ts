@@ -1,22 +1,29 @@
 /** What the control socket's routes do. */
 
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
+import { parseFlowQuery } from '../api/flow-query.ts';
 import type { PlanReport, ReloadReport, ReloadRequest } from '../api/request.ts';
 import type { Status } from '../api/status.ts';
+import type { WhoQuery, WhoReport } from '../api/who.ts';
 import { changesBetween, observePlan } from '../apply/observe-plan.ts';
+import { ExecutableFiles } from '../identify/executable-files.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import { openProc } from '../kernel/proc.ts';
 import { planText } from '../plan/plan-text.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import { answerExplainQuery, UnknownSubject } from '../watch/explain-query.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
+import { appsReport } from './apps-report.ts';
 import type { ConfirmWindow } from './confirm-window.ts';
 import type { Enforcement, InForce } from './enforce.ts';
 import type { EventStream } from './event-stream.ts';
+import { type EvidenceSources, openEvidence } from './evidence-sources.ts';
 import type { Health } from './health.ts';
 import type { PolicyHistory } from './policy-history.ts';
 import { RequestRefused } from './request-refused.ts';
 import type { Control } from './routes.ts';
+import { whoIsFlow, whoIsProcess } from './who-report.ts';
 
 export interface ControlParts {
   readonly kernel: Kernel;
@@ -32,10 +39,15 @@ export interface ControlParts {
 
 export function createControl(parts: ControlParts): Control {
   const { enforcement, confirmWindow, health, history } = parts;
+  const executables = new ExecutableFiles(openProc());
+  // From the start, so that programs are known whose files are replaced before anybody asks.
+  executables.learn(enforcement.inForce?.index.byExecutable.keys() ?? []);
   return {
     status: parts.status,
     plan: () => plan(parts),
     explain: (query) => explain(enforcement, query, parts.nowMs()),
+    apps: () => withEvidence(parts, executables, appsReport),
+    who: (query) => withEvidence(parts, executables, (evidence) => who(evidence, query)),
     reload: async (request) => {
       const before = history.settled(parts.nowMs()) ?? requireInForce(enforcement).policySet;
       const report = await reload(parts, request, before);
@@ -119,4 +131,40 @@ async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: num
     if (!(error instanceof UnknownSubject)) throw error;
     throw new RequestRefused(404, { code: 'not-found', message: error.message });
   }
+}
+
+/** Throws RequestRefused, also where the kernel refuses to tell. */
+async function withEvidence<T>(
+  { kernel, enforcement, nowMs }: ControlParts,
+  executables: ExecutableFiles,
+  ask: (evidence: EvidenceSources) => Promise<T>,
+): Promise<T> {
+  const inForce = requireInForce(enforcement);
+  try {
+    using evidence = openEvidence({ kernel, inForce, executables, nowMs: nowMs() });
+    return await ask(evidence);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new RequestRefused(422, { code: 'apply-failed', message: error.message });
+  }
+}
+
+async function who(evidence: EvidenceSources, query: WhoQuery): Promise<WhoReport> {
+  if ('pid' in query) {
+    const report = await whoIsProcess(evidence, query.pid);
+    if (report !== undefined) return report;
+    throw new RequestRefused(404, { code: 'not-found', message: `there is no process ${query.pid}` });
+  }
+  const parsed = parseFlowQuery(query.flow);
+  if (!parsed.ok) {
+    const { message, hint } = parsed;
+    throw new RequestRefused(400, { code: 'bad-request', message, ...(hint !== undefined && { hint }) });
+  }
+  const report = await whoIsFlow(evidence, parsed.value);
+  if (report !== undefined) return report;
+  throw new RequestRefused(404, {
+    code: 'not-found',
+    message: `no connection and no socket is ${query.flow}`,
+    hint: 'one that has ended leaves no trace; pointsman watch shows each as it begins',
+  });
 }

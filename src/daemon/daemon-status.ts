@@ -1,5 +1,13 @@
 /** `GET /v1/status` from what the parts know. Pure. */
-import type { AppStatus, DaemonState, HealthWarning, Status, UplinkStatus, VerdictStatistics } from '../api/status.ts';
+import type {
+  AppStatus,
+  DaemonState,
+  HealthWarning,
+  IdentityStatus,
+  Status,
+  UplinkStatus,
+  VerdictStatistics,
+} from '../api/status.ts';
 import { formatAddress } from '../net/address.ts';
 import { describeProperties } from '../policy/choose-uplink.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
@@ -8,7 +16,16 @@ import type { VerdictStats } from './verdict-message.ts';
 
 export type StatusFacts = Pick<
   Status,
-  'version' | 'pid' | 'sinceMs' | 'root' | 'queue' | 'warnings' | 'diagnostics' | 'residentBytes' | 'confirmBeforeMs'
+  | 'version'
+  | 'pid'
+  | 'sinceMs'
+  | 'root'
+  | 'queue'
+  | 'identity'
+  | 'warnings'
+  | 'diagnostics'
+  | 'residentBytes'
+  | 'confirmBeforeMs'
 > & {
   readonly inForce: InForce | undefined;
   readonly isStopping: boolean;
@@ -21,7 +38,8 @@ export function daemonStatus({ inForce, isStopping, verdicts, ...facts }: Status
     ...facts,
     state: stateOf(inForce, isStopping, facts.warnings),
     revision: inForce?.snapshot.revision ?? 0,
-    apps: inForce === undefined ? [] : inForce.policySet.apps.map((policy) => appStatus(policy, inForce)),
+    apps:
+      inForce === undefined ? [] : inForce.policySet.apps.map((policy) => appStatus(policy, inForce, facts.identity)),
     uplinks: inForce === undefined ? [] : uplinkStatus(inForce),
     verdicts: statistics(verdicts),
   };
@@ -36,21 +54,29 @@ function stateOf(inForce: InForce | undefined, isStopping: boolean, warnings: re
   return warnings.some(({ code }) => DEGRADING.includes(code)) ? 'degraded' : 'enforcing';
 }
 
-/** The kernel's maps are used only while no policy names an executable: then every owner is looked up. */
-function tierOf(policy: EffectivePolicy, { policySet }: InForce): AppStatus['tier'] {
+/** The most exact of the ways by which its processes are told. */
+function tierOf(policy: EffectivePolicy, { index, ids }: InForce, identity: IdentityStatus): AppStatus['tier'] {
   if (policy.match.length === 0) return 'none';
-  const anyExecutable = policySet.apps.some(({ match }) => match.some(({ kind }) => kind === 'exec'));
-  if (anyExecutable) return 'slow path';
-  return policy.match.every(({ kind }) => kind === 'user') ? 'user' : 'cgroup';
+  const kinds = new Set(policy.match.map(({ kind }) => kind));
+  const anyProgram = index.byExecutable.size + index.byScript.size + index.byParent.size > 0;
+  if (anyProgram && !identity.executables.inKernel) return 'slow path';
+  const hasNumber = (kind: 'exec' | 'script'): boolean =>
+    policy.match.some((entry) => entry.kind === kind && ids.programs.numbers.has(`${kind}:${entry.value}`));
+  if (kinds.has('script') && identity.scripts.inKernel && hasNumber('script')) return 'script';
+  if (kinds.has('exec') && hasNumber('exec')) return 'executable';
+  if (kinds.has('exec') || kinds.has('script')) return 'slow path';
+  if (policy.match.every(({ kind }) => kind === 'package')) return 'none';
+  const isByUser = policy.match.every(({ kind }) => kind === 'user' || kind === 'group');
+  return isByUser ? 'user' : 'cgroup';
 }
 
-function appStatus(policy: EffectivePolicy, inForce: InForce): AppStatus {
+function appStatus(policy: EffectivePolicy, inForce: InForce, identity: IdentityStatus): AppStatus {
   return {
     app: policy.app,
     id: inForce.ids.apps.get(policy.app) ?? 0,
     rules: policy.rules.length,
     files: policy.files.map(({ file }) => file),
-    tier: tierOf(policy, inForce),
+    tier: tierOf(policy, inForce, identity),
     ...(policy.blocked !== undefined && { blocked: policy.blocked.because }),
   };
 }

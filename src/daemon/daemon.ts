@@ -2,16 +2,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeEverything } from '../apply/cleanup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import { openProc } from '../kernel/proc.ts';
 import type { Generation } from '../netlink/nftables.ts';
+import type { Programs } from '../plan/host.ts';
 import { PANIC_TABLE } from '../plan/reserved.ts';
+import type { AppIndex } from '../policy/match-app.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
+import { cgroupInterest } from '../watch/cgroup-interest.ts';
 import { CgroupWatch } from '../watch/cgroup-watch.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
 import type { MachineSources } from '../watch/machine.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
 import { Names } from '../watch/names.ts';
+import type { Packages } from '../watch/packages.ts';
+import { PackagesWatch } from '../watch/packages-watch.ts';
 import { PolicyWatch } from '../watch/policy-watch.ts';
 import { accessGroupId } from './access.ts';
 import { CgroupLearner } from './cgroup-learner.ts';
@@ -19,15 +26,19 @@ import { ConfirmWindow } from './confirm-window.ts';
 import { createControl } from './control.ts';
 import { daemonStatus } from './daemon-status.ts';
 import { fromVerdict } from './decision-event.ts';
-import { Enforcement, type Round } from './enforce.ts';
+import { Enforcement, type InForce, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
 import { Health } from './health.ts';
+import { type IdentityTiers, identityStatus } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
+import { KnownPrograms } from './known-programs.ts';
+import { listedScripts } from './listed-scripts.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth } from './round-report.ts';
+import { ScriptGuard } from './script-guard.ts';
 import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
 import { startVerdicts } from './start-verdicts.ts';
@@ -43,6 +54,8 @@ export interface DaemonParts {
   readonly root: string;
   readonly files: PolicyFiles;
   readonly ids: AppIds;
+  readonly packages: Packages;
+  readonly identity: IdentityTiers;
   readonly version: string;
   readonly confirmMs?: number;
   readonly log: (line: string) => void;
@@ -68,7 +81,12 @@ export class Daemon implements AsyncDisposable {
   readonly #history = new PolicyHistory();
   readonly #kernelDecisions: KernelDecisions;
   readonly #cgroupWatch: CgroupWatch;
+  readonly #packagesWatch: PackagesWatch;
   readonly #cgroupLearner: CgroupLearner;
+  readonly #programs: KnownPrograms | undefined;
+  readonly #scripts: ScriptGuard | undefined;
+  /** What the watched scripts were taken from. */
+  #scriptsOf: (Pick<AppIndex, 'byScript' | 'byParent'> & { readonly programs: Programs }) | undefined;
   readonly #policyWatch: PolicyWatch;
   readonly #slowLook: NodeJS.Timeout;
   #verdicts: VerdictKeeper | undefined;
@@ -82,7 +100,7 @@ export class Daemon implements AsyncDisposable {
   readonly stopped: Promise<void>;
 
   private constructor(parts: DaemonParts) {
-    const { nowMs, kernel, files, ids, machine } = parts;
+    const { nowMs, kernel, files, ids, machine, packages } = parts;
     this.#parts = parts;
     this.#sinceMs = nowMs();
     this.stopped = new Promise((resolve) => {
@@ -119,11 +137,15 @@ export class Daemon implements AsyncDisposable {
       machine,
       files,
       ids,
+      packages,
       names: this.#names,
       nowMs,
       publish: (snapshot) => this.#publish(snapshot),
       ownChange: {
-        begin: () => this.#kernelEvents?.beginChange(),
+        begin: () => {
+          this.#programs?.beginChange();
+          this.#kernelEvents?.beginChange();
+        },
         end: (generation) => this.#kernelEvents?.endChange(generation),
       },
       onRound: (round) => this.#afterRound(round),
@@ -132,7 +154,10 @@ export class Daemon implements AsyncDisposable {
     this.#kernelDecisions = new KernelDecisions({ inForce, nowMs, publish: (event) => this.#events.publish(event) });
     const onCgroups = (): void => this.#enforcement.request({ kind: 'cgroups' });
     this.#cgroupWatch = new CgroupWatch(onCgroups);
+    this.#packagesWatch = new PackagesWatch(() => this.#enforcement.request({ kind: 'packages' }));
     this.#cgroupLearner = new CgroupLearner(inForce, onCgroups);
+    this.#scripts = this.#guardScripts();
+    this.#programs = knownPrograms(parts, () => this.#scripts !== undefined && this.#scripts.released === undefined);
     this.#slowLook = setInterval(() => void this.#lookSlowly(), SLOW_LOOK_MS);
   }
 
@@ -166,6 +191,8 @@ export class Daemon implements AsyncDisposable {
     clearTimeout(this.#foreignTimer);
     this.#confirmWindow[Symbol.dispose]();
     this.#cgroupWatch[Symbol.dispose]();
+    this.#packagesWatch[Symbol.dispose]();
+    this.#scripts?.[Symbol.dispose]();
     this.#names[Symbol.dispose]();
     this.#kernelDecisions[Symbol.dispose]();
     await this.#policyWatch[Symbol.asyncDispose]();
@@ -180,8 +207,11 @@ export class Daemon implements AsyncDisposable {
 
   async #start(): Promise<void> {
     const { kernel, confirmMs, log, nowMs } = this.#parts;
+    const { scripts } = this.#parts.identity;
     this.#verdicts = await startVerdicts({
       snapshot: this.#enforcement.firstSnapshot(),
+      ...(kernel.sockets !== undefined && { marks: kernel.sockets.handle }),
+      ...(typeof scripts !== 'string' && { scriptsFd: scripts.fd }),
       onEvents: (batch) => this.#hearVerdicts(batch),
       onResolveName: (name) => this.#names.resolveNow(name),
       onTrouble: (error) =>
@@ -238,6 +268,7 @@ export class Daemon implements AsyncDisposable {
       sinceMs: this.#sinceMs,
       root,
       queue: machine.queue,
+      identity: identityStatus(this.#parts.identity, this.#scripts?.released),
       warnings: this.#health.list(),
       diagnostics: [...diagnostics, ...(this.#enforcement.inForce?.ids.diagnostics ?? [])],
       residentBytes: process.memoryUsage.rss(),
@@ -288,6 +319,7 @@ export class Daemon implements AsyncDisposable {
     this.#enforcement.hearVerdicts(events);
     for (const event of events) {
       this.#cgroupLearner.note(event);
+      this.#programs?.note(event);
       if (!this.#events.isWatched) continue;
       this.#kernelDecisions.note(event);
       this.#events.publish(fromVerdict(event));
@@ -296,12 +328,13 @@ export class Daemon implements AsyncDisposable {
 
   #afterRound(round: Round): void {
     const { nowMs, log } = this.#parts;
+    this.#followPrograms();
     if (isRepair(round)) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     const { inForce } = this.#enforcement;
     if (inForce !== undefined) this.#history.note(inForce.policySet, nowMs());
-    this.#cgroupWatch.watch(this.#cgroupLearner.directories(this.#parts.machine.cgroups));
+    this.#watchCgroups();
     if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined)
       this.#enforcement.retryLater();
     const event = changeEvent(round, this.#enforcement.inForce?.snapshot.revision ?? 0, nowMs());
@@ -311,9 +344,67 @@ export class Daemon implements AsyncDisposable {
       log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
   }
 
+  #lookAtPrograms(): void {
+    try {
+      this.#programs?.look();
+    } catch (error) {
+      // Ignoring it: the slow path tells, and the next look comes.
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
+
+  #guardScripts(): ScriptGuard | undefined {
+    const { scripts } = this.#parts.identity;
+    if (typeof scripts === 'string') return undefined;
+    return new ScriptGuard({
+      watch: scripts,
+      beats: () => this.#verdicts?.beats ?? 0,
+      onChange: (released) => {
+        this.#programs?.scriptsChanged();
+        const message = `starts of scripts are not seen: ${released}; their programs are told by their command lines`;
+        this.#health.report('scripts-not-seen', released === undefined ? undefined : { message });
+      },
+    });
+  }
+
+  /** What the kernel knows of programs follows what is in force; what it refuses, the slow path tells. */
+  #followPrograms(): void {
+    const { inForce } = this.#enforcement;
+    try {
+      this.#programs?.follow(inForce);
+      if (inForce !== undefined) this.#watchScripts(inForce);
+      this.#health.clear('programs-not-told');
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      const message = `the kernel does not take what tells programs: ${error.message}; their first packets are asked about`;
+      this.#health.set('programs-not-told', { message });
+    }
+  }
+
+  #watchScripts({ index, ids }: InForce): void {
+    const [before, now] = [
+      this.#scriptsOf,
+      { byScript: index.byScript, byParent: index.byParent, programs: ids.programs },
+    ];
+    const isSame = before?.byScript === now.byScript && before.byParent === now.byParent;
+    if (this.#scripts === undefined || (isSame && before.programs === now.programs)) return;
+    this.#scripts.watch(listedScripts(index, ids.programs));
+    this.#scriptsOf = now;
+  }
+
+  /** Where cgroups that policies name may come into being. */
+  #watchCgroups(): void {
+    const { inForce } = this.#enforcement;
+    const tree = this.#parts.machine.cgroups;
+    if (inForce === undefined || tree === undefined) return;
+    const { directories, concerns } = cgroupInterest(inForce.index, tree);
+    this.#cgroupWatch.watch(directories, concerns);
+  }
+
   async #lookSlowly(): Promise<void> {
     const { kernel, nowMs } = this.#parts;
     if (this.#pace.isQuiet(nowMs())) this.#health.clear('foreign-change');
+    this.#lookAtPrograms();
     const facts = await slowFacts(kernel, PANIC_TABLE, this.#names.failures(), this.#enforcement.inForce);
     if (this.#isStopping) return;
     for (const [code, warning] of facts) this.#health.report(code, warning);
@@ -328,6 +419,16 @@ export class Daemon implements AsyncDisposable {
         this.#parts.log(`pointsman: not removed: ${each instanceof Error ? each.message : each}`);
     }
   }
+}
+
+function knownPrograms({ kernel, machine }: DaemonParts, tellsScripts: () => boolean): KnownPrograms | undefined {
+  if (kernel.sockets === undefined) return undefined;
+  return new KnownPrograms({
+    marks: kernel.sockets,
+    proc: openProc(),
+    cgroups: machine.cgroups,
+    tellsScripts,
+  });
 }
 
 /** Kernels before 5.10 do not say who it was. */

@@ -6,16 +6,11 @@ import { setImmediate } from 'node:timers/promises';
 import { type ApplyReport, applyPlan } from '../apply/transaction.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
-import { type Compilation, compile } from '../plan/compile.ts';
+import type { Compilation } from '../plan/compile.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { NameState } from '../policy/facts.ts';
-import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
-import type { AppIds, AssignedIds } from '../store/app-ids.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
-import { type Machine, type MachineSources, observeMachine } from '../watch/machine.ts';
-import { type NamedHosts, namedHosts, refusedHosts } from '../watch/named-things.ts';
-import type { Names } from '../watch/names.ts';
 import { AskedFlows } from './asked-flows.ts';
 import { type ChangedPolicies, changedPolicies, isNothing, joinChanges, NOTHING_CHANGED } from './changed-policies.ts';
 import type { Warning } from './health.ts';
@@ -24,19 +19,16 @@ import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } fr
 import { RefusedUplinks } from './refused-uplinks.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
+import { type Wanted, type WantedParts, Wants } from './wanted.ts';
 
-export interface EnforceParts {
+export interface EnforceParts extends WantedParts {
   readonly kernel: Kernel;
-  readonly machine: MachineSources;
   readonly files: PolicyFiles;
-  readonly ids: AppIds;
-  readonly names: Names;
   /** Resolves when flows are decided by it, or after a bounded time. */
   readonly publish: (snapshot: VerdictSnapshot) => Promise<void>;
   /** Around each change of the kernel, so that it is not taken for somebody else's. */
   readonly ownChange: { readonly begin: () => void; readonly end: (generation: number) => void };
   readonly onRound: (round: Round) => void;
-  readonly nowMs: () => number;
 }
 
 /** What one round saw and did. */
@@ -61,20 +53,9 @@ const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
 /** What is in force. */
-export interface InForce {
-  readonly policySet: PolicySet;
-  /** Of `policySet`. */
-  readonly index: AppIndex;
-  /** As it counts: uplinks whose routes the kernel refuses are down. */
-  readonly machine: Machine;
-  readonly ids: AssignedIds;
-  readonly compilation: Compilation;
-  readonly snapshot: VerdictSnapshot;
+export interface InForce extends Wanted {
   readonly generation: number;
 }
-
-/** A stage on the way to `InForce`. */
-type Wanted = Omit<InForce, 'generation'>;
 
 export class Enforcement {
   readonly #parts: EnforceParts;
@@ -83,13 +64,7 @@ export class Enforcement {
   #waiting: ((round: Round) => void)[] = [];
   #running: Promise<void> | undefined;
   #inForce: InForce | undefined;
-  /** The last one computed, in force or not: the next costs only what changed. */
-  #wanted: Wanted | undefined;
-  /** As it is. */
-  #machine: Machine | undefined;
-  #namedHosts: NamedHosts | undefined;
-  #refusedHosts: NamedHosts | undefined;
-  #revision = 0;
+  readonly #wants: Wants;
   #pinned: PolicySet | undefined;
   #isStopped = false;
   #retry: NodeJS.Timeout | undefined;
@@ -104,6 +79,7 @@ export class Enforcement {
 
   constructor(parts: EnforceParts) {
     this.#parts = parts;
+    this.#wants = new Wants(parts);
     this.#asked = new AskedFlows(parts.kernel.conntrack, parts.nowMs);
     this.#loaded = parts.files.load(undefined, { copies: 'later' });
   }
@@ -244,36 +220,7 @@ export class Enforcement {
   }
 
   #want(): Wanted {
-    const { ids, names, machine: sources, nowMs } = this.#parts;
-    const before = this.#wanted;
-    const policySet = this.#pinned ?? this.#loaded.policySet;
-    this.#watchNames(policySet);
-    const assigned = ids.assign({
-      apps: policySet.apps.map(({ app }) => app),
-      uplinks: policySet.uplinks.map(({ name }) => name),
-    });
-    const index = before === undefined ? indexApps(policySet) : indexAppsAgain(policySet, before);
-    const question = { policySet, index, uplinkIds: assigned.uplinks, names: names.states() };
-    this.#machine = observeMachine(sources, question, this.#machine);
-    const machine = this.#refusedUplinks.without(this.#machine);
-    const isSame = before?.policySet === policySet && before.machine === machine && before.ids.apps === assigned.apps;
-    if (isSame) return { ...before, ids: assigned };
-    const appIds = assigned.apps;
-    const compilation = compile({ policySet, index, ...machine, appIds, nowMs: nowMs() }, before?.compilation);
-    this.#revision += 1;
-    const snapshot = { revision: this.#revision, policySet, facts: machine.facts, appIds };
-    this.#wanted = { policySet, index, machine, ids: assigned, compilation, snapshot };
-    return this.#wanted;
-  }
-
-  #watchNames(policySet: PolicySet): void {
-    const [before, refusedBefore] = [this.#namedHosts, this.#refusedHosts];
-    if (before?.policySet === policySet) return;
-    this.#namedHosts = namedHosts(policySet, before);
-    this.#refusedHosts = refusedHosts(policySet, refusedBefore);
-    const [byApp, refused] = [this.#namedHosts.byApp, this.#refusedHosts.byApp];
-    if (before?.byApp === byApp && refusedBefore?.byApp === refused) return;
-    this.#parts.names.watch([...byApp.values()].flat(), { never: new Set([...refused.values()].flat()) });
+    return this.#wants.want(this.#pinned ?? this.#loaded.policySet, (machine) => this.#refusedUplinks.without(machine));
   }
 
   /**

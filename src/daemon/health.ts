@@ -14,6 +14,9 @@ export const HEALTH_CODES = [
   'rolled-back',
   'foreign-mark',
   'panic-closed',
+  'scripts-not-seen',
+  'programs-not-told',
+  'packages-not-told',
   'internal-error',
 ] as const;
 

@@ -107,7 +107,16 @@ function input(world: World): LiveFlowsInput {
     context: {
       policySet,
       index: indexApps(policySet),
-      facts: { uplinks, onLink: [], resolvers: [], names: world.names ?? new Map(), users: new Map() },
+      facts: {
+        uplinks,
+        onLink: [],
+        resolvers: [],
+        names: world.names ?? new Map(),
+        users: new Map(),
+        groups: new Map(),
+        packages: new Map(),
+        containers: new Map(),
+      },
       nowMs: 0,
       unknownNames: 'queue',
     },

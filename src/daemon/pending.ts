@@ -7,6 +7,8 @@ export type Trigger =
   | { readonly kind: 'network' }
   | { readonly kind: 'names' }
   | { readonly kind: 'cgroups' }
+  /** The package manager has worked. */
+  | { readonly kind: 'packages' }
   /** Live flows are to be looked at once more. */
   | { readonly kind: 'flows' }
   /** Somebody else changed nftables. */
@@ -37,6 +39,7 @@ export function join(pending: Pending, trigger: Trigger): Pending {
     case 'network':
     case 'names':
     case 'cgroups':
+    case 'packages':
     case 'flows':
     case 'start':
     case 'retry':
@@ -50,6 +53,7 @@ const WORDS: Record<Trigger['kind'], string> = {
   network: 'the network changed',
   names: 'addresses of names changed',
   cgroups: 'cgroups changed',
+  packages: 'packages changed',
   flows: 'another look at live flows',
   foreign: 'somebody else changed nftables',
   start: 'start',

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { findTool } from '../kernel/run-tool.ts';
+import type { SocketMarks } from '../kernel/socket-marks.ts';
 import { StartError } from './start-error.ts';
 
 /** linux/capability.h */
@@ -21,15 +22,14 @@ export interface StartKernel extends Disposable {
 }
 
 /** Throws StartError. */
-export async function openKernel(): Promise<StartKernel> {
-  requirePrivilege();
+export async function openKernel(marks: SocketMarks | undefined): Promise<StartKernel> {
   try {
     for (const tool of TOOLS) findTool(tool);
   } catch (error) {
     if (error instanceof KernelError) throw new StartError('missing', error.message, { cause: error });
     throw error;
   }
-  const kernel = openOrRefuse();
+  const kernel = openOrRefuse(marks);
   try {
     const queue = (await kernel.nft.supports('queue')) ? 'nft' : 'xtables';
     if (queue === 'xtables') for (const tool of XTABLES_TOOLS) findTool(tool);
@@ -55,15 +55,15 @@ export function startErrorOf(error: unknown, otherwise: 'failed' | 'missing'): S
   return new StartError(otherwise, message, { cause: error });
 }
 
-function openOrRefuse(): LinuxKernel {
+function openOrRefuse(marks: SocketMarks | undefined): LinuxKernel {
   try {
-    return LinuxKernel.open();
+    return LinuxKernel.open(marks);
   } catch (error) {
     throw startErrorOf(error, 'missing');
   }
 }
 
-function requirePrivilege(): void {
+export function requirePrivilege(): void {
   const status = readFileSync('/proc/self/status', 'utf8');
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
   if (((effective >> CAP_NET_ADMIN) & 1n) === 1n) return;

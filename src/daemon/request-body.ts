@@ -2,19 +2,24 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { ExplainQuery } from '../api/explanation.ts';
+import { MAX_FLOW_QUERY_LENGTH } from '../api/flow-query.ts';
 import type { ReloadRequest } from '../api/request.ts';
+import type { WhoQuery } from '../api/who.ts';
 import { RequestRefused } from './request-refused.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 /** A day: longer than anyone watches whether his change was a good one. */
 const MAX_CONFIRM_MS = 86_400_000;
 
+/** pid_t */
+const MAX_PID = 0x7fffffff;
+
 const reloadSchema = z.strictObject({ confirmMs: z.int().min(1).max(MAX_CONFIRM_MS).optional() });
 const explainSchema = z
   .strictObject({
     app: z.string().min(1).max(255).optional(),
     exe: z.string().startsWith('/').max(4096).optional(),
-    pid: z.int().min(1).max(0x7fffffff).optional(),
+    pid: z.int().min(1).max(MAX_PID).optional(),
     host: z.string().min(1).max(253),
     port: z.int().min(0).max(65535).optional(),
     protocol: z.enum(['tcp', 'udp', 'icmp']),
@@ -22,6 +27,11 @@ const explainSchema = z
   .refine(({ app, exe, pid }) => [app, exe, pid].filter((who) => who !== undefined).length === 1, {
     message: 'exactly one of app, exe and pid says who',
   });
+
+const whoSchema = z.union([
+  z.strictObject({ pid: z.int().min(1).max(MAX_PID) }),
+  z.strictObject({ flow: z.string().min(1).max(MAX_FLOW_QUERY_LENGTH) }),
+]);
 
 /** The body as text. Rejects with RequestRefused as soon as it is too large; the rest stays unread. */
 export function readBody(incoming: Readable): Promise<string> {
@@ -63,6 +73,10 @@ export function readExplainQuery(body: string): ExplainQuery {
     ...(pid !== undefined && { pid }),
     ...(port !== undefined && { port }),
   };
+}
+
+export function readWhoQuery(body: string): WhoQuery {
+  return read(whoSchema, body);
 }
 
 function read<T>(schema: z.ZodType<T>, body: string): T {

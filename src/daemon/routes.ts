@@ -1,9 +1,11 @@
 /** What may be asked of the daemon: a table of method and path. What the answers say is the control's business. */
+import type { AppsReport } from '../api/apps.ts';
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import { API_VERSION, type ApiError, type PlanReport, type ReloadReport, type ReloadRequest } from '../api/request.ts';
 import type { Status } from '../api/status.ts';
+import type { WhoQuery, WhoReport } from '../api/who.ts';
 import type { EventStream } from './event-stream.ts';
-import { readExplainQuery, readReloadRequest } from './request-body.ts';
+import { readExplainQuery, readReloadRequest, readWhoQuery } from './request-body.ts';
 import { RequestRefused } from './request-refused.ts';
 
 /** What the routes are about. A rejected promise becomes an ApiError: RequestRefused as it says, others as `internal`. */
@@ -11,6 +13,8 @@ export interface Control {
   readonly status: () => Promise<Status>;
   readonly plan: () => Promise<PlanReport>;
   readonly explain: (query: ExplainQuery) => Promise<Explanation>;
+  readonly apps: () => Promise<AppsReport>;
+  readonly who: (query: WhoQuery) => Promise<WhoReport>;
   readonly reload: (request: ReloadRequest) => Promise<ReloadReport>;
   /** False where nothing waits to be confirmed. */
   readonly confirm: () => boolean;
@@ -43,6 +47,8 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /v1/status', ({ status }) => status()],
   ['GET /v1/plan', ({ plan }) => plan()],
   ['POST /v1/explain', async ({ explain }, body) => explain(readExplainQuery(await body()))],
+  ['GET /v1/apps', ({ apps }) => apps()],
+  ['POST /v1/who', async ({ who }, body) => who(readWhoQuery(await body()))],
   ['POST /v1/reload', async ({ reload }, body) => reload(readReloadRequest(await body()))],
   ['POST /v1/confirm', ({ confirm }) => confirmed(confirm())],
   ['POST /v1/stop', ({ stop }) => stopping(stop)],

@@ -5,9 +5,12 @@ import { openCgroupTree } from '../kernel/cgroup.ts';
 import { AppIds } from '../store/app-ids.ts';
 import { type Paths, pathsFor } from '../store/paths.ts';
 import { PolicyFiles } from '../store/policy-files.ts';
+import { Containers } from '../watch/containers.ts';
+import { Packages } from '../watch/packages.ts';
 import { Daemon } from './daemon.ts';
+import { openIdentityTiers } from './identity-tiers.ts';
 import { takeInstanceLock } from './instance-lock.ts';
-import { openKernel, startErrorOf } from './preconditions.ts';
+import { openKernel, requirePrivilege, startErrorOf } from './preconditions.ts';
 import { listenForSignals } from './signals.ts';
 import { StartError } from './start-error.ts';
 
@@ -37,7 +40,10 @@ export async function runDaemon(options: RunOptions): Promise<number> {
 }
 
 async function enforceUntilStopped(options: RunOptions, log: (line: string) => void): Promise<void> {
-  using opened = await openKernel();
+  requirePrivilege();
+  const cgroups = openCgroupTree();
+  using identity = openIdentityTiers(cgroups, log);
+  using opened = await openKernel(typeof identity.marks === 'string' ? undefined : identity.marks);
   await using lock = await takeInstanceLock();
   if (lock.kind === 'taken') {
     throw new StartError(
@@ -56,11 +62,13 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   const { kernel, queue } = opened;
   await using daemon = await Daemon.start({
     kernel,
-    machine: { routing: kernel.routing, cgroups: openCgroupTree(), queue },
+    machine: { routing: kernel.routing, cgroups, queue, containers: new Containers() },
     paths,
     root,
     files: new PolicyFiles(paths),
     ids: new AppIds(paths.ids),
+    packages: new Packages(),
+    identity,
     version: options.version,
     ...(options.confirmMs !== undefined && { confirmMs: options.confirmMs }),
     log,

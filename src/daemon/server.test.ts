@@ -37,6 +37,11 @@ function control(events = new EventStream(() => undefined)): Control {
       asked.push(query);
       return { identity: '', layers: [], destination: '', flows: [] };
     },
+    apps: async () => ({ programs: [], elsewhere: 3 }),
+    who: async (query) => {
+      asked.push(query);
+      return { kind: 'flows', flows: [], more: 0 };
+    },
     reload: async (query) => {
       asked.push(query);
       return { revision: 1, changes: 0, durationMs: 0, changedApps: [], diagnostics: [] };

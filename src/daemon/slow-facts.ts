@@ -2,6 +2,8 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { FOREIGN_MARKS } from '../plan/reserved.ts';
+import { packageNames } from '../watch/named-things.ts';
+import { packageManager } from '../watch/package-manager.ts';
 import type { InForce } from './enforce.ts';
 import type { HealthCode, Warning } from './health.ts';
 
@@ -17,7 +19,14 @@ export async function slowFacts(
   inForce: InForce | undefined,
 ): Promise<readonly Finding[]> {
   try {
-    return [await panic(kernel, panicTable), foreignMarks(kernel), names(failures), numbers(inForce), devices(inForce)];
+    return [
+      await panic(kernel, panicTable),
+      foreignMarks(kernel),
+      names(failures),
+      numbers(inForce),
+      devices(inForce),
+      packages(inForce),
+    ];
   } catch (error) {
     // Ignoring it: the next look comes, and enforcement itself reports what it cannot read.
     if (error instanceof KernelError) return [];
@@ -52,6 +61,17 @@ function numbers(inForce: InForce | undefined): Finding {
   if (without.length === 0) return ['numbers-exhausted', undefined];
   const message = `there are no numbers left in the marks for ${without.slice(0, SHOWN_NAMES).join(', ')}`;
   return ['numbers-exhausted', { message, hint: 'remove policies or uplinks that are not needed' }];
+}
+
+/** Entries for packages of which nobody can tell what is in them. */
+function packages(inForce: InForce | undefined): Finding {
+  const names = inForce === undefined ? [] : packageNames(inForce.policySet);
+  const manager = names.length === 0 ? 'dpkg' : packageManager();
+  if (manager === 'dpkg') return ['packages-not-told', undefined];
+  const message = `policies name packages (${names.slice(0, SHOWN_NAMES).join(', ')}), which are told by dpkg alone`;
+  const has =
+    manager === undefined ? 'this machine has no package manager that is known' : `this machine has ${manager}`;
+  return ['packages-not-told', { message: `${message}; ${has}`, hint: 'name their executables instead' }];
 }
 
 function devices(inForce: InForce | undefined): Finding {

@@ -2,6 +2,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { kernelErrorFromErrno } from '../kernel/errno.ts';
 import { EventFd } from '../kernel/event-fd.ts';
+import type { SocketMarksHandle } from '../kernel/socket-marks.ts';
 import type { FromVerdictThread, ToVerdictThread, VerdictStats, VerdictThreadStart } from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
 import { diffSnapshot, type VerdictSnapshot } from './verdict-snapshot.ts';
@@ -12,6 +13,8 @@ const STOP_TIMEOUT_MS = 2000;
 export interface VerdictChannelOptions {
   readonly queueNumber: number;
   readonly snapshot: VerdictSnapshot;
+  readonly marks?: SocketMarksHandle;
+  readonly scriptsFd?: number;
   readonly onEvents: (batch: EventBatch) => void;
   /** Flows wait for this name's addresses: publish a snapshot that knows them, or that it has none. */
   readonly onResolveName: (name: string) => void;
@@ -33,6 +36,7 @@ export class VerdictChannel {
   readonly #options: VerdictChannelOptions;
   readonly #wake = EventFd.open();
   readonly #read = new Int32Array(new SharedArrayBuffer(4));
+  readonly #beats = new Int32Array(new SharedArrayBuffer(4));
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #exited: Promise<void>;
@@ -50,13 +54,16 @@ export class VerdictChannel {
     this.#published = options.snapshot;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const { queueNumber, snapshot } = options;
+    const { queueNumber, snapshot, marks, scriptsFd } = options;
     const workerData: VerdictThreadStart = {
       port: port2,
       wakeFd: this.#wake.fd,
       read: this.#read.buffer as SharedArrayBuffer,
       queueNumber,
       snapshot,
+      ...(marks !== undefined && { marks }),
+      ...(scriptsFd !== undefined && { scriptsFd }),
+      beats: this.#beats.buffer as SharedArrayBuffer,
     };
     this.#worker = new Worker(new URL('./verdict-thread.js', import.meta.url), { workerData, transferList: [port2] });
     this.#port.on('message', (message: FromVerdictThread) => this.#hear(message));
@@ -73,6 +80,11 @@ export class VerdictChannel {
       channel.#onStarted = (error) => (error === undefined ? resolve() : reject(error));
     });
     return channel;
+  }
+
+  /** Counts the thread's signs of life. */
+  get beats(): number {
+    return Atomics.load(this.#beats, 0);
   }
 
   /** From now on the thread decides by this snapshot; it must never change afterwards. */

@@ -1,5 +1,6 @@
 /** Who sends a flow, and what the snapshot in force says about it. Total: our own mistakes become an answer, and are counted. */
 import type { IdentityHint } from '../identify/identify-flow.ts';
+import { type PolicyNames, policyNames } from '../identify/policy-names.ts';
 import type { Flow } from '../net/flow.ts';
 import { APP_DAEMON } from '../plan/reserved.ts';
 import { decide } from '../policy/decide.ts';
@@ -22,17 +23,23 @@ export class VerdictJudge {
   readonly #parts: VerdictJudgeParts;
   #snapshot: VerdictSnapshot;
   #index: AppIndex;
+  #names: PolicyNames;
   #failures = 0;
 
   constructor(parts: VerdictJudgeParts, snapshot: VerdictSnapshot) {
     this.#parts = parts;
     this.#snapshot = snapshot;
     this.#index = indexApps(snapshot.policySet);
+    this.#names = policyNames(this.#index, snapshot.programs);
     parts.learnExecutables?.(this.#index.byExecutable.keys());
   }
 
   get failures(): number {
     return this.#failures;
+  }
+
+  get index(): AppIndex {
+    return this.#index;
   }
 
   get snapshot(): VerdictSnapshot {
@@ -42,12 +49,19 @@ export class VerdictJudge {
   publish(snapshot: VerdictSnapshot): void {
     const before = { policySet: this.#snapshot.policySet, index: this.#index };
     if (snapshot.policySet !== before.policySet) this.#index = indexAppsAgain(snapshot.policySet, before);
+    const isNamedAnew =
+      this.#index.byExecutable !== before.index.byExecutable ||
+      this.#index.byScript !== before.index.byScript ||
+      this.#index.byParent !== before.index.byParent;
+    if (isNamedAnew || snapshot.programs !== this.#snapshot.programs)
+      this.#names = policyNames(this.#index, snapshot.programs);
+    if (isNamedAnew) this.#parts.learnExecutables?.(this.#index.byExecutable.keys());
     this.#snapshot = snapshot;
   }
 
-  identify(flow: Flow, hint: IdentityHint): Owner {
+  identify(flow: Flow, hint: Omit<IdentityHint, 'names'>): Owner {
     try {
-      return this.#parts.identify(flow, { ...hint, namesExecutable: (path) => this.#index.byExecutable.has(path) });
+      return this.#parts.identify(flow, { ...hint, names: this.#names });
     } catch (error) {
       this.#failures++;
       const known = typeof hint.uid === 'number' ? { uid: hint.uid } : {};

@@ -38,6 +38,11 @@ export class VerdictKeeper implements AsyncDisposable {
     this.#channel?.publish(snapshot);
   }
 
+  /** Counts the signs of life of the thread; stands still while none runs. */
+  get beats(): number {
+    return this.#channel?.beats ?? 0;
+  }
+
   /** Resolves when no packet is answered by a snapshot before this revision any more. */
   async published(revision: number): Promise<void> {
     // A thread that is just being started has the snapshot of that moment, and the latest a moment later.

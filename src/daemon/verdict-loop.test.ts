@@ -89,7 +89,7 @@ function entry(target: Destination['target'], port: number): Destination {
 function policy(rules: readonly (readonly [Destination, Verb])[]): EffectivePolicy {
   return {
     app: 'org.example.Mail',
-    match: [{ kind: 'exec', path: '/usr/bin/mail', at: AT }],
+    match: [{ kind: 'exec', value: '/usr/bin/mail', at: AT }],
     rules: rules.map(([to, verb]) => ({ to: [to], do: verb, at: AT, layer: 'administrator' as const })),
     otherwise: { value: { do: 'drop', at: AT }, layer: 'administrator' },
     files: [],
@@ -116,7 +116,16 @@ function snapshot({ revision = 1, names = new Map(), whenAway = 'closed' }: Snap
     systemDefault: { otherwise: deny, unknown: deny, whenAway },
     uplinks: [],
   };
-  const facts: Facts = { uplinks: [], onLink: [], resolvers: [], names, users: new Map() };
+  const facts: Facts = {
+    uplinks: [],
+    onLink: [],
+    resolvers: [],
+    names,
+    users: new Map(),
+    groups: new Map(),
+    packages: new Map(),
+    containers: new Map(),
+  };
   return { revision, policySet, facts, appIds: new Map([['org.example.Mail', APP_ID]]) };
 }
 
@@ -295,8 +304,8 @@ describe('VerdictLoop', () => {
   it('VerdictLoop tells the search which executables policies name, those of a new snapshot too', () => {
     const named: boolean[] = [];
     const { queue, loop } = bed({
-      owner: ({ namesExecutable }) => {
-        named.push(namesExecutable?.('/usr/bin/mail') === true, namesExecutable?.('/usr/bin/other') === true);
+      owner: ({ names }) => {
+        named.push(names.hasExecutable('/usr/bin/mail'), names.hasExecutable('/usr/bin/other'));
         return MAIL;
       },
     });

@@ -12,9 +12,10 @@ import { DecodeError } from '../netlink/errors.ts';
 import { messageLengthAt, messageTypeAt, NLMSG_HDRLEN } from '../netlink/message.ts';
 import { NFGENMSG_BYTES } from '../netlink/nfnetlink.ts';
 import { decodeQueuePacket, NFQUEUE_PACKET, type QueuePacket } from '../netlink/nfqueue.ts';
-import { NF_DROP, NLMSG_ERROR } from '../netlink/uapi.ts';
+import { NF_DROP, NF_INET_LOCAL_IN, NLMSG_ERROR } from '../netlink/uapi.ts';
 import type { Decision, FinalDecision } from '../policy/decision.ts';
 import type { Owner } from '../policy/identity.ts';
+import type { AppIndex } from '../policy/match-app.ts';
 import { type HeldFlow, HeldFlows, type HeldPacket, HOLD_MS } from './verdict-holding.ts';
 import { VerdictJudge, type VerdictJudgeParts } from './verdict-judge.ts';
 import { LatencyHistogram } from './verdict-latency.ts';
@@ -77,6 +78,11 @@ export class VerdictLoop {
     this.#parts = parts;
     this.#held = new HeldFlows(parts.maxHeldFlows);
     this.#judge = new VerdictJudge(parts, snapshot);
+  }
+
+  /** Of the policies in use. */
+  get index(): AppIndex {
+    return this.#judge.index;
   }
 
   get counts(): VerdictCounts {
@@ -151,7 +157,8 @@ export class VerdictLoop {
   }
 
   #answer(packet: QueuePacket, received: HeldPacket): void {
-    const flow = decodePacket(packet.payload, { loopback: packet.ifIndexOut === LOOPBACK_IFINDEX });
+    const decoded = decodePacket(packet.payload, { loopback: packet.ifIndexOut === LOOPBACK_IFINDEX });
+    const flow: Flow = packet.hook === NF_INET_LOCAL_IN ? { ...decoded, inbound: true } : decoded;
     // Another user's packet with the same addresses and ports is another flow.
     const key = `${packet.uid ?? ''}|${flowKey(flow)}`;
     if (this.#fold(key, received)) return;
@@ -172,9 +179,14 @@ export class VerdictLoop {
 
   /** A program that sends a burst and ends has no socket any more when its last packets are read. */
   #identify(key: string, flow: Flow, packet: QueuePacket): Owner {
-    const deviceIndex = packet.ifIndexOut;
-    const uid = packet.uid ?? 'none';
-    const owner = this.#judge.identify(flow, { uid, ...(deviceIndex !== undefined && { deviceIndex }) });
+    const { uid, gid } = packet;
+    const deviceIndex = flow.inbound ? packet.ifIndexIn : packet.ifIndexOut;
+    const owner = this.#judge.identify(flow, {
+      // What comes in has no sender here, so nothing says that it is none.
+      ...(!flow.inbound && { uid: uid ?? 'none' }),
+      ...(gid !== undefined && { gid }),
+      ...(deviceIndex !== undefined && { deviceIndex }),
+    });
     return owner.kind === 'unknown' ? (this.#recent.ownerOf(key, this.#parts.monotonicMs()) ?? owner) : owner;
   }
 

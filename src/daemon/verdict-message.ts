@@ -1,5 +1,6 @@
 /** What the main thread and the verdict thread say to each other; all of it survives structured cloning. */
 import type { MessagePort } from 'node:worker_threads';
+import type { SocketMarksHandle } from '../kernel/socket-marks.ts';
 import type { EventBatch } from './verdict-reporter.ts';
 import type { SnapshotUpdate, VerdictSnapshot } from './verdict-snapshot.ts';
 import type { VerdictCounts } from './verdict-stats.ts';
@@ -11,6 +12,12 @@ export interface VerdictThreadStart {
   readonly read: SharedArrayBuffer;
   readonly queueNumber: number;
   readonly snapshot: VerdictSnapshot;
+  /** Absent where sockets are not marked. */
+  readonly marks?: SocketMarksHandle;
+  /** A group of fanotify(7) that asks about listed scripts; only with `marks`. */
+  readonly scriptsFd?: number;
+  /** Counted up as a sign of life, every half second at least. */
+  readonly beats: SharedArrayBuffer;
 }
 
 export interface VerdictStats extends VerdictCounts {

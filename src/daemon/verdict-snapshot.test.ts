@@ -8,7 +8,7 @@ const POLICIES = ['a', 'b', 'c', 'd'].map((app) =>
   [1, 2].map(
     (line): EffectivePolicy => ({
       app,
-      match: [{ kind: 'exec', path: `/${app}`, at: { ...AT, line } }],
+      match: [{ kind: 'exec', value: `/${app}`, at: { ...AT, line } }],
       rules: [],
       files: [],
     }),
@@ -24,6 +24,9 @@ const FACTS = [0, 1000].map((uid) => ({
   resolvers: [],
   names: new Map(),
   users: new Map([['u', uid]]),
+  groups: new Map(),
+  packages: new Map(),
+  containers: new Map(),
 }));
 const APP_IDS = [new Map([['a', 1]]), new Map([['b', 2]])];
 const UPLINKS = [[], []];

@@ -2,6 +2,7 @@
  * What the verdict thread decides by: one immutable snapshot, handed over as the difference to the one before, since
  * cloning thousands of policies for one changed file would take longer than all the rest.
  */
+import type { Programs } from '../plan/host.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { changedApps, findApp } from '../policy/sorted-apps.ts';
@@ -12,6 +13,8 @@ export interface VerdictSnapshot {
   readonly policySet: PolicySet;
   readonly facts: Facts;
   readonly appIds: ReadonlyMap<string, number>;
+  /** Absent: sockets carry no marks. */
+  readonly programs?: Programs;
 }
 
 /** Absent parts are as before. Survives structured cloning. */
@@ -22,6 +25,7 @@ export interface SnapshotUpdate {
   readonly uplinks?: PolicySet['uplinks'];
   readonly facts?: Facts;
   readonly appIds?: ReadonlyMap<string, number>;
+  readonly programs?: Programs;
 }
 
 /** Compares parts by object identity: snapshots share what has not changed. */
@@ -35,6 +39,7 @@ export function diffSnapshot(before: VerdictSnapshot, after: VerdictSnapshot): S
     ...(old.uplinks !== now.uplinks && { uplinks: now.uplinks }),
     ...(before.facts !== after.facts && { facts: after.facts }),
     ...(before.appIds !== after.appIds && { appIds: after.appIds }),
+    ...(before.programs !== after.programs && after.programs !== undefined && { programs: after.programs }),
   };
 }
 
@@ -60,8 +65,8 @@ export function applyUpdate(before: VerdictSnapshot, update: SnapshotUpdate): Ve
         systemDefault: systemDefault ?? before.policySet.systemDefault,
         uplinks: uplinks ?? before.policySet.uplinks,
       };
-  const { facts = before.facts, appIds = before.appIds, revision } = update;
-  return { revision, policySet, facts, appIds };
+  const { facts = before.facts, appIds = before.appIds, programs = before.programs, revision } = update;
+  return { revision, policySet, facts, appIds, ...(programs !== undefined && { programs }) };
 }
 
 function changeApps(

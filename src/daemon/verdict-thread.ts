@@ -4,9 +4,13 @@
  */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { identifyFlow, openIdentitySources } from '../identify/identify-flow.ts';
+import { borrowSocketMarks } from '../kernel/bpf/socket-mark-maps.ts';
 import { EventFd } from '../kernel/event-fd.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { poll } from '../kernel/poll.ts';
+import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+import { listedScripts } from './listed-scripts.ts';
+import { ScriptGate } from './script-gate.ts';
 import { VerdictLoop } from './verdict-loop.ts';
 import type { FromVerdictThread, ToVerdictThread, VerdictThreadStart } from './verdict-message.ts';
 import { KernelQueue } from './verdict-queue.ts';
@@ -35,7 +39,9 @@ function say(start: VerdictThreadStart, message: FromVerdictThread): void {
 }
 
 function run(start: VerdictThreadStart): void {
-  using sources = openIdentitySources();
+  const marks = start.marks && borrowSocketMarks(start.marks);
+  using sources = openIdentitySources(marks);
+  const gate = openGate(start, marks);
   using queue = KernelQueue.open({ number: start.queueNumber, failOpen: isFailOpen(start.snapshot) });
   const wake = EventFd.borrow(start.wakeFd);
   const monotonicMs = (): number => performance.now();
@@ -55,12 +61,20 @@ function run(start: VerdictThreadStart): void {
     snapshot,
   );
 
+  const beats = new Int32Array(start.beats);
+  const publishScripts = (): void => {
+    if (gate === undefined || snapshot.programs === undefined) return;
+    gate.publish(listedScripts(loop.index, snapshot.programs));
+  };
+  publishScripts();
+
   /** False when the thread is to end. */
   const obey = (message: ToVerdictThread): boolean => {
     switch (message.kind) {
       case 'update':
         snapshot = applyUpdate(snapshot, message.update);
         loop.publish(snapshot);
+        publishScripts();
         queue.setFailOpen(isFailOpen(snapshot));
         say(start, { kind: 'published', revision: snapshot.revision });
         return true;
@@ -82,18 +96,25 @@ function run(start: VerdictThreadStart): void {
 
   say(start, { kind: 'published', revision: snapshot.revision });
   say(start, { kind: 'ready' });
-  const descriptors = [queue.fd, wake.fd];
+  const descriptors = [queue.fd, wake.fd, ...(gate === undefined ? [] : [gate.fd])];
   // Once before the first wait: packets that came while the queue was set up make no descriptor readable.
   loop.turn();
   for (;;) {
     const nowMs = monotonicMs();
     const timeoutMs = queue.hasEarly ? 0 : soonest(loop.timeoutMs, reporter.timeoutMs(nowMs));
     const ready = poll(descriptors, timeoutMs);
+    Atomics.add(beats, 0, 1);
     if (ready.includes(wake.fd) && !obeyAll()) break;
+    // Whoever starts a script stands still until then; packets have their queue.
+    if (gate !== undefined && ready.includes(gate.fd)) gate.turn();
     loop.turn();
     reporter.flushIfDue(monotonicMs());
   }
   reporter.flush();
+}
+
+function openGate({ scriptsFd }: VerdictThreadStart, binder: SharedSocketMarks | undefined): ScriptGate | undefined {
+  return scriptsFd === undefined || binder === undefined ? undefined : new ScriptGate({ fd: scriptsFd, binder });
 }
 
 /** Whole milliseconds for poll(2), never earlier than asked for. */

@@ -5,6 +5,8 @@
 import { type FileIdentity, fileIdentity, isSameFile, isStillSameFile } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
 import { BoundedMap } from './bounded-map.ts';
+import { NamedFiles } from './named-files.ts';
+import type { PolicyNames } from './policy-names.ts';
 
 /** Paths whose files are remembered. */
 export const MAX_EXECUTABLES_REMEMBERED = 32_768;
@@ -30,16 +32,34 @@ export class ExecutableFiles {
   readonly #fileAt: (path: string) => FileIdentity | undefined;
   readonly #monotonicMs: () => number;
   readonly #paths = new BoundedMap<string, KnownPath>(MAX_EXECUTABLES_REMEMBERED);
+  readonly #named: NamedFiles;
 
   constructor(proc: Proc, options: ExecutableFilesOptions = {}) {
     this.#proc = proc;
     this.#fileAt = options.fileAt ?? fileIdentity;
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+    this.#named = new NamedFiles(this.#monotonicMs, this.#fileAt);
   }
 
   /** Looks at paths not seen before, so that programs that started in time are known after their file is replaced. */
   learn(paths: Iterable<string>): void {
+    this.#named.forget();
     for (const path of paths) if (this.#paths.get(path) === undefined) this.#look(path);
+  }
+
+  /**
+   * By what path policies name the file that a process runs; `undefined` where they do not, or where it is not proven to be
+   * that file. `link`: what `proc.executable(pid)` gives.
+   */
+  namedPathOf(pid: number, link: string, names: PolicyNames): string | undefined {
+    if (names.hasExecutable(link)) return this.isProven(pid, link) ? link : undefined;
+    const file = this.#proc.executableFile(pid);
+    if (file === undefined) return undefined;
+    const candidates = this.#named.withInode(file.inode, names);
+    return candidates?.find((path) => {
+      const now = this.#fileAt(path);
+      return now !== undefined && isSameFile(now, file);
+    });
   }
 
   /** `path`: what `proc.executable(pid)` gives. */

@@ -6,9 +6,22 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Address, parseAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
-import { identifyFlow, type OpenIdentitySources, openIdentitySources } from './identify-flow.ts';
+import { type IdentityHint, identifyFlow as identifyWith, type OpenIdentitySources, openIdentitySources } from './identify-flow.ts';
+import type { PolicyNames } from './policy-names.ts';
 
 const FREE_PORT = 9;
+/** Policies name every executable, so that each is proven. */
+const everything: PolicyNames = {
+  hasExecutable: () => true,
+  executables: () => [],
+  scripts: new Set(),
+  anyChildren: false,
+  childrenOf: () => undefined,
+  programOf: () => undefined,
+};
+const identifyFlow = (from: OpenIdentitySources, flow: Flow, hint: Partial<IdentityHint> = {}) =>
+  identifyWith(from, flow, { names: everything, ...hint });
+
 let sources: OpenIdentitySources;
 let closing: (() => void)[];
 

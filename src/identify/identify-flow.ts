@@ -7,9 +7,13 @@ import { openProc, type Proc } from '../kernel/proc.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_TCP, protocolName } from '../net/protocol.ts';
 import type { Owner, SingleOwner, UnknownOwner } from '../policy/identity.ts';
+import { type CreatorMarks, CreatorOwners } from './creator-owner.ts';
 import { ExecutableFiles } from './executable-files.ts';
+import { parentApp } from './parent-app.ts';
+import type { PolicyNames } from './policy-names.ts';
 import { ProcessOfSocket, type SocketProcess } from './process-of-socket.ts';
 import { ProcessReader } from './process-reader.ts';
+import { scriptOfProcess } from './script-of-process.ts';
 import { SocketDiag, type SocketTables } from './socket-diag.ts';
 import { findSocket, type SocketHint, type SocketOwner } from './socket-owner.ts';
 
@@ -19,9 +23,9 @@ import { findSocket, type SocketHint, type SocketOwner } from './socket-owner.ts
  */
 export interface IdentityHint {
   readonly uid?: number | 'none';
+  readonly gid?: number;
   readonly deviceIndex?: number;
-  /** Executables that policies name: only for them it is found out who really runs that file. Absent: all. */
-  readonly namesExecutable?: (path: string) => boolean;
+  readonly names: PolicyNames;
 }
 
 /** Where identity is read, with its memory: one for each thread. */
@@ -31,6 +35,8 @@ export interface IdentitySources {
   readonly holders: ProcessOfSocket;
   readonly reader: ProcessReader;
   readonly executables: ExecutableFiles;
+  /** Absent where the kernel notes nothing. */
+  readonly creators?: CreatorOwners;
 }
 
 export interface OpenIdentitySources extends IdentitySources {
@@ -38,18 +44,26 @@ export interface OpenIdentitySources extends IdentitySources {
 }
 
 /** This machine's own, for the calling thread's network namespace. Throws KernelError. */
-export function openIdentitySources(): OpenIdentitySources {
+export function openIdentitySources(marks?: CreatorMarks): OpenIdentitySources {
   const diag = new SocketDiag();
-  return { ...identitySources(openProc(), diag, openCgroupTree()), [Symbol.dispose]: () => diag[Symbol.dispose]() };
+  const sources = identitySources(openProc(), diag, openCgroupTree(), marks);
+  return { ...sources, [Symbol.dispose]: () => diag[Symbol.dispose]() };
 }
 
-export function identitySources(proc: Proc, tables: SocketTables, cgroups: CgroupTree | undefined): IdentitySources {
+export function identitySources(
+  proc: Proc,
+  tables: SocketTables,
+  cgroups: CgroupTree | undefined,
+  marks?: CreatorMarks,
+): IdentitySources {
+  const reader = new ProcessReader(proc, cgroups);
   return {
     proc,
     tables,
     holders: new ProcessOfSocket(proc),
-    reader: new ProcessReader(proc, cgroups),
+    reader,
     executables: new ExecutableFiles(proc),
+    ...(marks !== undefined && { creators: new CreatorOwners({ marks, proc, reader }) }),
   };
 }
 
@@ -59,7 +73,7 @@ const TOO_MANY_OPEN = 'too many descriptors are open to find the one with its so
 const EXECUTABLE_HIDDEN = 'the executable of its process cannot be read';
 
 /** Never throws for a process or socket that goes away meanwhile. */
-export function identifyFlow(sources: IdentitySources, flow: Flow, hint: IdentityHint = {}): Owner {
+export function identifyFlow(sources: IdentitySources, flow: Flow, hint: IdentityHint): Owner {
   const kernel: Owner = { kind: 'kernel', sender: protocolName(flow.protocol) };
   // A SYN-ACK has no full socket, so no uid, but a listener that a process owns.
   if (hint.uid === 'none' && flow.protocol !== IPPROTO_TCP) return kernel;
@@ -102,7 +116,9 @@ function isSame(a: SingleOwner, b: SingleOwner): boolean {
   if (a.kind === 'unknown' && b.kind === 'unknown') return a.uid === b.uid && a.cgroup === b.cgroup;
   if (a.kind !== 'process' || b.kind !== 'process') return false;
   const isSameProgram = a.executable === b.executable && a.executableUnproven === b.executableUnproven;
-  return isSameProgram && a.uid === b.uid && a.cgroup === b.cgroup && a.accepted === b.accepted;
+  const isSameCause = a.script === b.script && a.childOf === b.childOf;
+  const isSameGroup = a.uid === b.uid && a.gid === b.gid && a.cgroup === b.cgroup;
+  return isSameProgram && isSameCause && isSameGroup && a.accepted === b.accepted;
 }
 
 function withoutCommandLine(owner: SingleOwner): SingleOwner {
@@ -112,38 +128,55 @@ function withoutCommandLine(owner: SingleOwner): SingleOwner {
 }
 
 function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: IdentityHint): SingleOwner[] {
-  const { holders, reader } = sources;
-  const search = holders.find(socket.inode, socket.uid, hint.namesExecutable);
+  const { holders, reader, creators } = sources;
+  const creator = creators?.ownerOf(socket, hint.names);
+  if (creator !== undefined) return [withFamily(sources, creator, hint)];
+  const search = holders.find(socket.inode, socket.uid, (executable) => hint.names.hasExecutable(executable));
   if (search.kind === 'found') return search.processes.map((process) => ownerOf(sources, process, socket, hint));
   const cgroup = reader.cgroupOfSocket(socket.cgroupId);
   const known = { uid: socket.uid, ...(cgroup !== undefined && { cgroup }) };
   return [unknown(search.gaveUp ? TOO_MANY_OPEN : HOLDER_HIDDEN, known)];
 }
 
+/** What the kernel did not note of a living process: the script it runs, and who started it. */
+function withFamily(sources: IdentitySources, owner: SingleOwner, { names }: IdentityHint): SingleOwner {
+  if (owner.kind !== 'process' || owner.foundBy === 'ended creator') return owner;
+  const { pid } = owner;
+  const script =
+    owner.script ?? (names.scripts.size === 0 ? undefined : scriptOfProcess(sources.proc, pid, names.scripts));
+  const childOf = owner.childOf ?? (names.anyChildren ? parentApp(sources, pid, names) : undefined);
+  if (script === owner.script && childOf === owner.childOf) return owner;
+  return { ...owner, ...(script !== undefined && { script }), ...(childOf !== undefined && { childOf }) };
+}
+
 function ownerOf(
-  { reader, executables }: IdentitySources,
+  sources: IdentitySources,
   process: SocketProcess,
   { uid, cgroupId, accepted }: SocketOwner,
-  { namesExecutable = () => true }: IdentityHint,
+  hint: IdentityHint,
 ): SingleOwner {
+  const { reader, executables } = sources;
   const { pid } = process;
   const facts = reader.read(process);
   const cgroup = facts === undefined ? reader.cgroupOfSocket(cgroupId) : reader.cgroup(pid, cgroupId);
-  const known = { uid, ...(cgroup !== undefined && { cgroup }) };
+  const gid = hint.gid ?? sources.proc.gid(pid);
+  const known = { uid, ...(gid !== undefined && { gid }), ...(cgroup !== undefined && { cgroup }) };
   if (facts === undefined) return unknown(PROCESS_ENDED, known);
-  const { executable, commandLine } = facts;
+  const { executable: link, commandLine } = facts;
   // Who holds a socket is no kernel thread, so it has one: unless nobody may see it, or it is ending.
-  if (executable === undefined) return unknown(EXECUTABLE_HIDDEN, known);
-  const isProven = namesExecutable(executable) && executables.isProven(pid, executable);
-  return {
+  if (link === undefined) return unknown(EXECUTABLE_HIDDEN, known);
+  const named = executables.namedPathOf(pid, link, hint.names);
+  const owner: SingleOwner = {
     kind: 'process',
     pid,
     ...known,
-    executable,
-    ...(!isProven && { executableUnproven: true }),
+    executable: named ?? link,
+    ...(named === undefined && { executableUnproven: true }),
     ...(commandLine !== undefined && { commandLine }),
     ...(accepted && { accepted: true }),
+    foundBy: 'holder',
   };
+  return withFamily(sources, owner, hint);
 }
 
 /** A socket that nobody was seen to hold: either it went away during the search, or its holder cannot be seen. */

@@ -36,6 +36,7 @@ function procOf(processes: Record<number, FakeProcess>): Proc & { reads: number 
       return found && { parentPid: found.parentPid ?? 1, startTimeTicks: found.startTimeTicks ?? pid };
     },
     executable,
+    executableLink: (pid) => `/proc/${pid}/exe`,
     executableFile: (pid) => {
       const path = executable(pid);
       const inode = BigInt([...(path ?? '')].reduce((sum, letter) => sum * 131 + letter.charCodeAt(0), 7) % 1_000_003);
@@ -44,6 +45,9 @@ function procOf(processes: Record<number, FakeProcess>): Proc & { reads: number 
     isExecutableDeleted: () => false,
     threads: (pid) => [pid, ...Object.keys(at(pid)?.threads ?? {}).map(Number)],
     uid: (pid) => at(pid)?.uid ?? 0,
+    gid: () => 0,
+    exactArguments: () => undefined,
+    fileAt: () => undefined,
     directoryUid: (pid) => at(pid)?.uid ?? 0,
     cgroup: () => undefined,
     commandLine: () => undefined,
@@ -90,8 +94,14 @@ describe('ProcessOfSocket', () => {
     const shared = { sockets: { 3: 700 } };
     const underInit = procOf({ 1: shared, 20: { parentPid: 1, ...shared } });
     const underBroker = procOf({ 15: { ...shared, executable: '/usr/sbin/inetd' }, 20: { parentPid: 15, ...shared } });
+    const fileAt = () => underBroker.executableFile(15);
     expect(new ProcessOfSocket(underInit).find(700, 0)).toMatchObject({ processes: [{ pid: 20 }] });
-    expect(new ProcessOfSocket(underBroker).find(700, 0)).toMatchObject({ processes: [{ pid: 20 }] });
+    expect(new ProcessOfSocket(underBroker, { fileAt }).find(700, 0)).toMatchObject({ processes: [{ pid: 20 }] });
+    // Called like one, but another file.
+    const another = () => underBroker.executableFile(20);
+    expect(new ProcessOfSocket(underBroker, { fileAt: another }).find(700, 0)).toMatchObject({
+      processes: [{ pid: 20 }, { pid: 15 }],
+    });
   });
 
   it('ProcessOfSocket looks nowhere else when a program opens its next socket under the same number', () => {

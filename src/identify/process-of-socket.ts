@@ -10,8 +10,7 @@
  * first. What it opened later it can only have been given by a message (SCM_RIGHTS), and a holder of that kind is found
  * only where nobody else is.
  */
-import { basename } from 'node:path';
-import { isSameFile } from '../kernel/file-identity.ts';
+import { fileIdentity, isSameFile } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
 import { BoundedMap } from './bounded-map.ts';
 import {
@@ -20,6 +19,7 @@ import {
   MAX_DESCRIPTORS_PER_PROCESS,
   MAX_DESCRIPTORS_PER_SEARCH,
 } from './descriptor-search.ts';
+import { isBroker } from './socket-broker.ts';
 
 /** Sockets whose processes are remembered. */
 export const MAX_SOCKETS_REMEMBERED = 4096;
@@ -32,7 +32,6 @@ export const MAX_DESCRIPTORS_FOR_OTHERS = 8000;
 /** Programs that share a socket; further ones are not asked about. */
 export const MAX_HOLDERS = 8;
 const MAX_ANCESTORS = 32;
-const BROKERS: readonly string[] = ['systemd', 'inetd', 'xinetd'];
 
 export interface SocketProcess {
   readonly pid: number;
@@ -48,6 +47,7 @@ export type SocketProcessSearch =
 export interface ProcessOfSocketOptions {
   readonly maxDescriptors?: number;
   readonly maxPerProcess?: number;
+  readonly fileAt?: typeof fileIdentity;
 }
 
 interface RecentProcess {
@@ -71,11 +71,13 @@ export class ProcessOfSocket {
   readonly #seen = new BoundedMap<number, SeenProgram>(MAX_PROGRAMS_SEEN);
   readonly #maxDescriptors: number;
   readonly #maxPerProcess: number;
+  readonly #fileAt: typeof fileIdentity;
 
   constructor(proc: Proc, options: ProcessOfSocketOptions = {}) {
     this.#proc = proc;
     this.#maxDescriptors = options.maxDescriptors ?? MAX_DESCRIPTORS_PER_SEARCH;
     this.#maxPerProcess = options.maxPerProcess ?? MAX_DESCRIPTORS_PER_PROCESS;
+    this.#fileAt = options.fileAt ?? fileIdentity;
   }
 
   /**
@@ -154,7 +156,7 @@ export class ProcessOfSocket {
 
   #mayOwn(pid: number): boolean {
     const executable = this.#proc.executable(pid);
-    return pid > 1 && executable !== undefined && !BROKERS.includes(basename(executable));
+    return pid > 1 && executable !== undefined && !isBroker(executable, this.#proc, pid, this.#fileAt);
   }
 
   /** The same file, not only a path of the same name. */

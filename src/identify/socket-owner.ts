@@ -48,8 +48,22 @@ export interface SocketSources {
 
 const NO_SOCKET = 'no socket has this address and port any more';
 
-/** Finds sockets of all kinds that can send IP packets, IPv4 ones of AF_INET6 included. */
-export function findSocket(sources: SocketSources, flow: Flow, hint: SocketHint): SocketSearch {
+/** As if it went out: the socket that would receive what comes in is the one that would answer. */
+function outgoing(flow: Flow): Flow {
+  if (!flow.inbound) return flow;
+  const { source, sourcePort, destination, destinationPort, inbound: _, ...rest } = flow;
+  return {
+    ...rest,
+    source: destination,
+    destination: source,
+    ...(destinationPort !== undefined && { sourcePort: destinationPort }),
+    ...(sourcePort !== undefined && { destinationPort: sourcePort }),
+  };
+}
+
+/** Finds sockets of all kinds that can send IP packets, IPv4 ones of AF_INET6 included; for what comes in, the receiver. */
+export function findSocket(sources: SocketSources, seen: Flow, hint: SocketHint): SocketSearch {
+  const flow = outgoing(seen);
   if (!protocolHasPorts(flow.protocol)) return findWithoutPorts(sources.proc, flow, hint);
   const { sourcePort, destinationPort } = flow;
   if (sourcePort === undefined || destinationPort === undefined) {

@@ -9,12 +9,15 @@ import type { Route } from '../netlink/route.ts';
 import type { RoutingRule } from '../netlink/routing-rule.ts';
 import type { NftCommand } from '../plan/nft/command.ts';
 import type { PlannedRoute, PlannedRule, XtablesQueue } from '../plan/plan.ts';
+import type { SocketMarks } from './socket-marks.ts';
 
 export interface Kernel {
   readonly nft: Nft;
   readonly routing: Routing;
   readonly xtables: Xtables;
   readonly conntrack: Conntrack;
+  /** Absent where this kernel cannot mark sockets, or may not be asked to. */
+  readonly sockets?: SocketMarks;
 }
 
 /** A table by names and counts: enough to see whether it is what we loaded. */
@@ -64,13 +67,13 @@ export interface Routing {
   deleteRule(rule: PlannedRule): void;
 }
 
-/** NFQUEUE rules in the mangle OUTPUT chains of iptables and ip6tables. */
+/** NFQUEUE rules in the mangle OUTPUT and INPUT chains of iptables and ip6tables: one queue is one rule in each of the four. */
 export interface Xtables {
-  /** The one that both families have, and nothing else of ours; undefined otherwise. */
+  /** The one that all four chains have, and nothing else of ours; undefined otherwise. */
   observeQueue(): Promise<XtablesQueue | undefined>;
-  /** Every one of ours that stands in either family: halves and predecessors too. */
+  /** Every one of ours that stands in any of them: parts and predecessors too. */
   queues(): Promise<readonly XtablesQueue[]>;
-  /** Adds it to each family that lacks it: in both or in none. */
+  /** Adds it to each chain that lacks it: in all or in none. */
   addQueue(queue: XtablesQueue): Promise<void>;
   /** Removes it where it is, and the tables where they were made for us and are empty again. */
   deleteQueue(queue: XtablesQueue): Promise<void>;

@@ -25,6 +25,13 @@ export interface Libc {
   close(fd: number): number;
   setns(fd: number, namespaceType: number): number;
   memfd_create(name: string, flags: number): number;
+  dup3(from: number, to: number, flags: number): number;
+  fanotify_init(flags: number, eventFileFlags: number): number;
+  fanotify_mark(fd: number, flags: number, mask: number, directoryFd: number, path: string): number;
+  /** A system call by its number, one of those whose arguments are a number, a struct and its size. */
+  syscall(number: number, first: number, struct: Uint8Array, size: number): number;
+  /** Where the bytes lie, for structs that point to others: as long as the array lives, so keep it until after the call. */
+  address(bytes: Uint8Array): bigint;
 }
 
 const PROTOTYPES = {
@@ -43,7 +50,11 @@ const PROTOTYPES = {
   close: 'int close(int)',
   setns: 'int setns(int, int)',
   memfd_create: 'int memfd_create(const char *, uint)',
-} as const satisfies Record<Exclude<keyof Libc, 'errno' | 'pollInPool'>, string>;
+  dup3: 'int dup3(int, int, int)',
+  fanotify_init: 'int fanotify_init(uint, uint)',
+  fanotify_mark: 'int fanotify_mark(int, uint, uint64_t, int, const char *)',
+  syscall: 'long syscall(long, long, void *, long)',
+} as const satisfies Record<Exclude<keyof Libc, 'errno' | 'pollInPool' | 'address'>, string>;
 
 function bindLibc(): Libc {
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
@@ -51,7 +62,8 @@ function bindLibc(): Libc {
   const program = koffi.load(null);
   const functions = Object.entries(PROTOTYPES).map(([name, prototype]) => [name, program.func(prototype)]);
   const pollInPool = program.func(PROTOTYPES.poll).async as Libc['pollInPool'];
-  return { ...Object.fromEntries(functions), pollInPool, errno: () => koffi.errno() } as Libc;
+  const address = (bytes: Uint8Array): bigint => koffi.address(bytes);
+  return { ...Object.fromEntries(functions), pollInPool, address, errno: () => koffi.errno() } as Libc;
 }
 
 /** The bindings; the first call in a thread loads them (about 10 ms). Keep the result where calls are frequent. */

@@ -5,7 +5,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { COMMAND_LINE_LIMIT_BYTES, openProc } from './proc.ts';
+import { fileIdentity } from './file-identity.ts';
+import { ARGUMENTS_LIMIT_BYTES, COMMAND_LINE_LIMIT_BYTES, openProc } from './proc.ts';
 
 const NO_SUCH_PID = 4_194_999;
 const STAT_TAIL = '50 50 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987654 0 0';
@@ -71,6 +72,28 @@ describe('openProc', () => {
     expect(proc.commandLine(52)).toEqual([]);
   });
 
+  it('openProc.exactArguments keeps bytes that are no text, empty arguments, and leaves out one that is cut', () => {
+    fakeProcess(50, { cmdline: '' });
+    writeFileSync(join(root, '50', 'cmdline'), Buffer.from('python3\0\0/a\xff\n\0', 'latin1'));
+    fakeProcess(51, { cmdline: `java\0${'x'.repeat(ARGUMENTS_LIMIT_BYTES)}\0` });
+    fakeProcess(52, { cmdline: '' });
+    const proc = openProc(root);
+    expect(proc.exactArguments(50)).toEqual(['python3', '', '/a\xff\n']);
+    expect(proc.exactArguments(51)).toEqual(['java']);
+    expect(proc.exactArguments(52)).toEqual([]);
+  });
+
+  it('openProc.fileAt is the file that a path names for the process', () => {
+    const here = join(root, 'here');
+    mkdirSync(here);
+    writeFileSync(join(here, 'x.py'), '');
+    fakeProcess(50, {}, { cwd: here, root: '/' });
+    const proc = openProc(root);
+    expect(proc.fileAt(50, 'x.py')).toEqual(fileIdentity(join(here, 'x.py')));
+    expect(proc.fileAt(50, join(here, 'x.py'))).toEqual(fileIdentity(join(here, 'x.py')));
+    expect(proc.fileAt(51, 'x.py')).toBeUndefined();
+  });
+
   it('openProc.socketInodes reads sockets and passes over files, highest descriptor first', () => {
     const links = {
       'fd/0': '/dev/null',
@@ -102,6 +125,7 @@ describe('openProc', () => {
       proc.directoryUid,
       proc.cgroup,
       proc.commandLine,
+      proc.exactArguments,
       proc.descriptors,
       proc.socketInodes,
     ];

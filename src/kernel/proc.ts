@@ -15,9 +15,12 @@ import {
   statSync,
 } from 'node:fs';
 import { type FileIdentity, fileIdentity } from './file-identity.ts';
+import { fileAtProcessPath } from './process-path.ts';
 
 /** A command line is shown to people and compared with policies; beyond this it is cut. */
 export const COMMAND_LINE_LIMIT_BYTES = 4096;
+/** Of one argument the kernel takes no more (MAX_ARG_STRLEN of linux/binfmts.h); class paths come near it. */
+export const ARGUMENTS_LIMIT_BYTES = 131_072;
 /** `stat` and the lines of `status` and `cgroup` that are read here come well before this. */
 const SMALL_FILE_LIMIT_BYTES = 8192;
 const DELETED_SUFFIX = ' (deleted)';
@@ -39,18 +42,26 @@ export interface Proc {
   stat(pid: number): ProcessStat | undefined;
   /** Where `exe` points, without the " (deleted)" of a replaced file. Kernel threads have none. */
   executable(pid: number): string | undefined;
+  /** The path under which its file can be opened, whatever its name is. */
+  executableLink(pid: number): string;
   /** The file that it runs, whatever mounts the process has and whether or not the file still has a name. */
   executableFile(pid: number): FileIdentity | undefined;
   /** Whether its file was removed or replaced since it was started. */
   isExecutableDeleted(pid: number): boolean;
   /** Effective uid. */
   uid(pid: number): number | undefined;
+  /** Effective gid. */
+  gid(pid: number): number | undefined;
   /** Owner of the directory: the effective uid, or 0 for a process that is not dumpable. Cheaper than `uid`. */
   directoryUid(pid: number): number | undefined;
   /** Path below the cgroup2 root, starting with `/`. */
   cgroup(pid: number): string | undefined;
   /** Arguments; empty for kernel threads. Cut after COMMAND_LINE_LIMIT_BYTES. */
   commandLine(pid: number): string[] | undefined;
+  /** The same exactly: one character for each byte (latin1), up to ARGUMENTS_LIMIT_BYTES; one that is cut is left out. */
+  exactArguments(pid: number): string[] | undefined;
+  /** The file that a path, in that form, names for the process: from its directory, in its root. Opens nothing. */
+  fileAt(pid: number, path: string): FileIdentity | undefined;
   /**
    * Numbers of the open descriptors, highest first: a new socket is more often there. Of more than `limit` the lowest ones;
    * listing a million takes a second. A thread's id stands for the thread's own descriptors.
@@ -71,6 +82,7 @@ export interface Proc {
 /** `root` is `/proc`, or a directory that looks like it. */
 export function openProc(root = '/proc'): Proc {
   const buffer = Buffer.allocUnsafe(SMALL_FILE_LIMIT_BYTES);
+  let argumentBytes: Buffer | undefined;
   const start = (pid: number, file: string): string | undefined => readStart(`${root}/${pid}/${file}`, buffer);
   const socketInode = (pid: number, descriptor: number): number | undefined =>
     parseSocketLink(readLink(`${root}/${pid}/fd/${descriptor}`));
@@ -80,12 +92,19 @@ export function openProc(root = '/proc'): Proc {
     pids: () => numericNames(root) ?? [],
     stat: (pid) => parseStat(start(pid, 'stat')),
     executable: (pid) => withoutDeleted(readLink(`${root}/${pid}/exe`)),
+    executableLink: (pid) => `${root}/${pid}/exe`,
     executableFile: (pid) => fileIdentity(`${root}/${pid}/exe`),
     isExecutableDeleted: (pid) => readLink(`${root}/${pid}/exe`)?.endsWith(DELETED_SUFFIX) === true,
-    uid: (pid) => parseEffectiveUid(start(pid, 'status')),
+    uid: (pid) => parseEffectiveId('Uid', start(pid, 'status')),
+    gid: (pid) => parseEffectiveId('Gid', start(pid, 'status')),
     directoryUid: (pid) => gone(() => statSync(`${root}/${pid}`, { throwIfNoEntry: false })?.uid),
     cgroup: (pid) => parseCgroup(start(pid, 'cgroup')),
     commandLine: (pid) => parseCommandLine(start(pid, 'cmdline')),
+    exactArguments: (pid) => {
+      argumentBytes ??= Buffer.allocUnsafe(ARGUMENTS_LIMIT_BYTES);
+      return parseArguments(readStart(`${root}/${pid}/cmdline`, argumentBytes, 'latin1'));
+    },
+    fileAt: (pid, path) => fileAtProcessPath(`${root}/${pid}`, path),
     descriptors,
     threads: (pid, limit) => numericNames(`${root}/${pid}/task`, limit),
     socketInode,
@@ -112,12 +131,12 @@ function gone<T>(read: () => T): T | undefined {
   }
 }
 
-function readStart(path: string, buffer: Buffer): string | undefined {
+function readStart(path: string, buffer: Buffer, encoding: 'utf8' | 'latin1' = 'utf8'): string | undefined {
   return gone(() => {
     const descriptor = openSync(path, 'r');
     try {
       // One read: procfs fills the buffer as far as there is text, and a short file needs no second call.
-      return buffer.toString('utf8', 0, readSync(descriptor, buffer, 0, buffer.length, null));
+      return buffer.toString(encoding, 0, readSync(descriptor, buffer, 0, buffer.length, null));
     } finally {
       closeSync(descriptor);
     }
@@ -164,8 +183,8 @@ function parseStat(text: string | undefined): ProcessStat | undefined {
   return { parentPid, startTimeTicks };
 }
 
-function parseEffectiveUid(text: string | undefined): number | undefined {
-  const match = text?.match(/^Uid:\t\d+\t(\d+)/m);
+function parseEffectiveId(kind: 'Uid' | 'Gid', text: string | undefined): number | undefined {
+  const match = text?.match(kind === 'Uid' ? /^Uid:\t\d+\t(\d+)/m : /^Gid:\t\d+\t(\d+)/m);
   return match === null || match === undefined ? undefined : Number(match[1]);
 }
 
@@ -177,4 +196,9 @@ function parseCommandLine(text: string | undefined): string[] | undefined {
   if (text === undefined) return undefined;
   const cut = text.slice(0, COMMAND_LINE_LIMIT_BYTES);
   return cut === '' ? [] : cut.replace(/\0+$/, '').split('\0');
+}
+
+function parseArguments(text: string | undefined): string[] | undefined {
+  // Each argument ends with a NUL: what comes after the last one is nothing, or was cut.
+  return text?.split('\0').slice(0, -1);
 }

@@ -12,6 +12,13 @@ import { findTool, hasTool, runTool, type Tool, type ToolResult } from './run-to
 type XtablesFamily = 'ip' | 'ip6';
 
 const FAMILIES: readonly XtablesFamily[] = ['ip', 'ip6'];
+/** As iptables(8) makes its built-in chains. */
+const BASE_CHAINS = {
+  OUTPUT: 'type route hook output priority mangle; policy accept;',
+  INPUT: 'type filter hook input priority mangle; policy accept;',
+} as const;
+type XtablesChain = keyof typeof BASE_CHAINS;
+const CHAINS = Object.keys(BASE_CHAINS) as XtablesChain[];
 const TOOLS: Readonly<Record<XtablesFamily, Tool>> = {
   ip: { name: 'iptables-nft', debianPackage: 'iptables' },
   ip6: { name: 'ip6tables-nft', debianPackage: 'iptables' },
@@ -19,10 +26,11 @@ const TOOLS: Readonly<Record<XtablesFamily, Tool>> = {
 const NFT: Tool = { name: 'nft', debianPackage: 'nftables' };
 
 const RULE_COMMENT = 'pointsman';
-const TABLE_COMMENT = 'made for pointsman';
+/** Of tables and chains. */
+const OWN_COMMENT = 'made for pointsman';
 /** `iptables -S` prints a rule as the arguments that make it. */
 const OWN_RULE =
-  /^-A OUTPUT -m mark --mark (0x[0-9a-f]+)(?:\/(0x[0-9a-f]+))? -m comment --comment pointsman -j NFQUEUE --queue-num (\d+)( --queue-bypass)?$/;
+  /^-A (OUTPUT|INPUT) -m mark --mark (0x[0-9a-f]+)(?:\/(0x[0-9a-f]+))? -m comment --comment pointsman -j NFQUEUE --queue-num (\d+)( --queue-bypass)?$/;
 const FULL_MASK = 0xffffffff;
 /** What an empty table may hold: its own frame, and base chains that accept. */
 const EMPTY_TABLE_LINES = [
@@ -34,16 +42,28 @@ const EMPTY_TABLE_LINES = [
   /^$/,
 ];
 
+/** A queue's rule in one chain of one family. */
+interface OwnRule {
+  readonly family: XtablesFamily;
+  readonly chain: XtablesChain;
+  readonly queue: XtablesQueue;
+}
+
 export const linuxXtables: Xtables = {
   observeQueue: async () => {
-    const [v4, v6] = await Promise.all(FAMILIES.map(ownQueues));
-    const [first] = v4 ?? [];
-    const alone = v4?.length === 1 && v6?.length === 1;
-    return first !== undefined && alone && JSON.stringify(v4) === JSON.stringify(v6) ? first : undefined;
+    const own = await ownRules();
+    const [first] = own;
+    const isWhole = own.length === FAMILIES.length * CHAINS.length;
+    return first !== undefined && isWhole && own.every(({ queue }) => isDeepStrictEqual(queue, first.queue))
+      ? first.queue
+      : undefined;
   },
   queues: async () => {
-    const [v4 = [], v6 = []] = await Promise.all(FAMILIES.map(ownQueues));
-    return [...v4, ...v6.filter((queue) => !v4.some((other) => isDeepStrictEqual(other, queue)))];
+    const distinct: XtablesQueue[] = [];
+    for (const { queue } of await ownRules()) {
+      if (!distinct.some((other) => isDeepStrictEqual(other, queue))) distinct.push(queue);
+    }
+    return distinct;
   },
   addQueue: async (queue) => {
     try {
@@ -57,17 +77,25 @@ export const linuxXtables: Xtables = {
   deleteQueues: () => deleteWhere(() => true),
 };
 
+const ownRules = async (): Promise<OwnRule[]> => (await Promise.all(FAMILIES.map(ownRulesOf))).flat();
+
 async function ensureQueue(family: XtablesFamily, queue: XtablesQueue): Promise<void> {
-  const own = await ownQueues(family);
-  if (own.some((other) => isDeepStrictEqual(other, queue))) return;
-  await createTableIfMissing(family);
-  await iptables(family, ['-A', ...ruleArguments(queue)]);
+  const own = await ownRulesOf(family);
+  const missing = CHAINS.filter(
+    (chain) => !own.some((other) => other.chain === chain && isDeepStrictEqual(other.queue, queue)),
+  );
+  if (missing.length > 0) await createTableIfMissing(family);
+  for (const chain of missing) {
+    await createChainIfMissing(family, chain);
+    await iptables(family, ['-A', chain, ...ruleArguments(queue)]);
+  }
 }
 
 async function deleteWhere(doomed: (queue: XtablesQueue) => boolean): Promise<void> {
   for (const family of FAMILIES) {
-    for (const queue of (await ownQueues(family)).filter(doomed))
-      await iptables(family, ['-D', ...ruleArguments(queue)]);
+    for (const { chain, queue } of (await ownRulesOf(family)).filter((own) => doomed(own.queue)))
+      await iptables(family, ['-D', chain, ...ruleArguments(queue)]);
+    for (const chain of CHAINS) await deleteChainIfOurs(family, chain);
     await deleteTableIfOurs(family);
   }
 }
@@ -78,25 +106,24 @@ function ruleArguments(queue: XtablesQueue): string[] {
   const mark = ['-m', 'mark', '--mark', `${hex(queue.mark)}/${hex(queue.mask)}`];
   const comment = ['-m', 'comment', '--comment', RULE_COMMENT];
   const target = ['-j', 'NFQUEUE', '--queue-num', `${queue.number}`, ...(queue.bypass ? ['--queue-bypass'] : [])];
-  return ['OUTPUT', ...mark, ...comment, ...target];
+  return [...mark, ...comment, ...target];
 }
 
-async function ownQueues(family: XtablesFamily): Promise<XtablesQueue[]> {
+async function ownRulesOf(family: XtablesFamily): Promise<OwnRule[]> {
   // Without the tool there is no way that a rule of ours came to be.
   if (!hasTool(TOOLS[family])) return [];
-  const { stdout } = await iptables(family, ['-S', 'OUTPUT']);
-  return stdout.split('\n').flatMap((line): XtablesQueue[] => {
+  const { stdout } = await iptables(family, ['-S']);
+  return stdout.split('\n').flatMap((line): OwnRule[] => {
     const match = OWN_RULE.exec(line.trim());
     if (match === null) return [];
-    const [, mark, mask, number, bypass] = match;
-    return [
-      {
-        number: Number(number),
-        bypass: bypass !== undefined,
-        mark: Number(mark),
-        mask: mask === undefined ? FULL_MASK : Number(mask),
-      },
-    ];
+    const [, chain, mark, mask, number, bypass] = match;
+    const queue = {
+      number: Number(number),
+      bypass: bypass !== undefined,
+      mark: Number(mark),
+      mask: mask === undefined ? FULL_MASK : Number(mask),
+    };
+    return [{ family, chain: chain === 'INPUT' ? 'INPUT' : 'OUTPUT', queue }];
   });
 }
 
@@ -110,11 +137,28 @@ async function iptables(family: XtablesFamily, args: readonly string[]): Promise
 }
 
 async function createTableIfMissing(family: XtablesFamily): Promise<void> {
-  const batch = `create table ${family} mangle { comment "${TABLE_COMMENT}"; }\n`;
+  await create(`create table ${family} mangle { comment "${OWN_COMMENT}"; }\n`);
+}
+
+/** iptables-nft would make it, too, but nobody could tell it from one that was there. */
+async function createChainIfMissing(family: XtablesFamily, chain: XtablesChain): Promise<void> {
+  await create(`create chain ${family} mangle ${chain} { ${BASE_CHAINS[chain]} comment "${OWN_COMMENT}"; }\n`);
+}
+
+async function create(batch: string): Promise<void> {
   const result = await runTool(findTool(NFT), ['-f', '-'], batch);
   if (result.status === 0) return;
   const error = nftError(result.stderr, batch);
   if (!error.isExists) throw error;
+}
+
+/** An empty one that was made for us, in a table that was not. */
+async function deleteChainIfOurs(family: XtablesFamily, chain: XtablesChain): Promise<void> {
+  const listing = await runTool(findTool(NFT), ['list', 'chain', family, 'mangle', chain]);
+  if (listing.status !== 0 || !isOursAndEmpty(listing.stdout)) return;
+  const batch = `delete chain ${family} mangle ${chain}\n`;
+  const result = await runTool(findTool(NFT), ['-f', '-'], batch);
+  if (result.status !== 0) throw nftError(result.stderr, batch);
 }
 
 async function deleteTableIfOurs(family: XtablesFamily): Promise<void> {
@@ -125,10 +169,10 @@ async function deleteTableIfOurs(family: XtablesFamily): Promise<void> {
   if (result.status !== 0) throw nftError(result.stderr, batch);
 }
 
-/** Exported for its test. */
+/** Of a table, or of a chain in one. Exported for its test. */
 export function isOursAndEmpty(listing: string): boolean {
   const lines = listing.split('\n').map((line) => line.trim());
-  const comment = lines.indexOf(`comment "${TABLE_COMMENT}"`);
-  const rest = lines.filter((_, index) => index !== comment);
-  return comment >= 0 && rest.every((line) => EMPTY_TABLE_LINES.some((allowed) => allowed.test(line)));
+  const isComment = (line: string): boolean => line === `comment "${OWN_COMMENT}"`;
+  const rest = lines.filter((line) => !isComment(line));
+  return rest.length < lines.length && rest.every((line) => EMPTY_TABLE_LINES.some((allowed) => allowed.test(line)));
 }

@@ -2,7 +2,7 @@ import { type Address, formatAddress } from './address.ts';
 import { protocolName } from './protocol.ts';
 
 /**
- * A flow as its first outgoing packet shows it.
+ * A flow as its first packet shows it.
  * `protocol` is the IANA protocol number. Ports are absent where the protocol has none.
  * `loopback` is true where the packet leaves by the loopback device, whatever its addresses are.
  */
@@ -16,6 +16,8 @@ export interface Flow {
   readonly loopback: boolean;
   /** A TCP segment that does not open a connection: the connection was there before anybody looked. */
   readonly midstream?: true;
+  /** It comes in: `source` is the peer, and `destinationPort` a port of this machine. */
+  readonly inbound?: true;
 }
 
 /** Equal for two flows exactly where all their fields are equal. Not for people; the form may change. */
@@ -23,7 +25,7 @@ export function flowKey(flow: Flow): string {
   const icmp = flow.icmp === undefined ? '' : `${flow.icmp.type}.${flow.icmp.code}.${flow.icmp.identifier ?? ''}`;
   const from = endpointKey(flow.source, flow.sourcePort);
   const to = endpointKey(flow.destination, flow.destinationPort);
-  return `${flow.protocol}|${from}|${to}|${icmp}|${flow.loopback ? 'lo' : ''}${flow.midstream ? '~' : ''}`;
+  return `${flow.protocol}|${from}|${to}|${icmp}|${flow.loopback ? 'lo' : ''}${flow.midstream ? '~' : ''}${flow.inbound ? '<' : ''}`;
 }
 
 function endpointKey(address: Address, port: number | undefined): string {

@@ -8,7 +8,7 @@ import { type CompiledDestinations, compileDestinations } from './compile-destin
 import type { ContentNames } from './content-name.ts';
 import { goto, rule } from './nft/expressions.ts';
 import { renderRule } from './nft/render.ts';
-import type { Chain, NftSet, Rule } from './nft/ruleset.ts';
+import type { Chain, Expression, Field, NftSet, Rule } from './nft/ruleset.ts';
 
 /** Chains that every ruleset has; see `compile-nft.ts`. */
 export const CHAIN = {
@@ -18,6 +18,8 @@ export const CHAIN = {
   deny: 'deny',
   noUplink: 'no_uplink',
   dropped: 'dropped',
+  acceptInbound: 'accept_inbound',
+  denyInbound: 'deny_inbound',
   ask: 'ask',
 } as const;
 
@@ -26,6 +28,8 @@ export interface AppPart {
   readonly chain: Chain;
   /** Present where some rule names loopback. */
   readonly loopback?: Chain;
+  /** For connections that come in; present where something is said about them. */
+  readonly accept?: Chain;
   readonly sets: readonly NftSet[];
   readonly choices: ReadonlyMap<string, Via>;
   /** The name states it was made with: it holds as long as they are the same. */
@@ -39,6 +43,16 @@ const choiceName = (via: Via, names: ContentNames): string => {
   const { at: _, ...constraint } = via;
   return names.name('choice', JSON.stringify(constraint));
 };
+
+const PEER_FIELDS: Partial<Record<Field['kind'], Field>> = {
+  'ip daddr': { kind: 'ip saddr' },
+  'ip6 daddr': { kind: 'ip6 saddr' },
+};
+
+const ofPeer = (expression: Expression): Expression =>
+  expression.kind === 'lookup'
+    ? { ...expression, fields: expression.fields.map((field) => PEER_FIELDS[field.kind] ?? field) }
+    : expression;
 
 class PartBuilder {
   readonly sets = new Map<string, NftSet>();
@@ -68,6 +82,13 @@ class PartBuilder {
     ];
   }
 
+  /** Rules about who is at the other end: the addresses that `rules` looks for in the destination are the sender's. */
+  peers(from: readonly Destination[], facts: Facts, nowMs: number): Rule[] {
+    return this.rules(from, CHAIN.acceptInbound, facts, nowMs).map(({ expressions }) =>
+      rule(...expressions.map(ofPeer)),
+    );
+  }
+
   chain(kind: string, rules: readonly Rule[]): Chain {
     return { name: this.#names.name(kind, rules.map(renderRule).join('\n')), rules };
   }
@@ -90,6 +111,8 @@ export function partKey(policy: EffectivePolicy): string {
     policy.blocked === undefined ? '' : 'blocked',
     policy.otherwise?.value.do ?? '',
     via(policy.via?.value),
+    // Nobody's own policy has the system default's.
+    policy.accept?.value.from.map(({ text }) => text).join() ?? (policy.app === '' ? 'default' : 'none'),
     ...rules,
   ].join('\n');
 }
@@ -124,8 +147,11 @@ export function compileApp(
       nowMs,
     ),
   );
+  const accepts = policy.accept?.value ?? (policy.app === '' ? systemDefault.accept : undefined);
+  const peers = policy.blocked === undefined ? accepts && builder.peers(accepts.from, facts, nowMs) : [];
   return {
     chain: builder.chain('app', rules),
+    ...(peers === undefined ? {} : { accept: builder.chain('accept', [...peers, rule(goto(CHAIN.denyInbound))]) }),
     ...(loopbackRules.length === 0
       ? {}
       : { loopback: builder.chain('loopback', [...loopbackRules, rule(goto(CHAIN.acceptLoopback))]) }),

@@ -1,15 +1,17 @@
 /**
- * From socket to application in one lookup a kind: maps keyed by cgroup id (one map a level) and by uid. An executable
- * cannot be seen by nft, so as soon as a policy names one, every flow's owner is asked of the slow path: executables come
- * before cgroups and users, and the kernel may not answer a question that the slow path would answer otherwise.
+ * From socket to application in one lookup a kind: maps keyed by the program that a socket's mark names, by cgroup id (one
+ * map a level), by uid and by gid. The kernel may not answer a question that the slow path would answer otherwise: what no
+ * map is sure of is asked.
  */
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { type AppIndex, type AppMatch, matchExactCgroup, unitOfCgroup } from '../policy/match-app.ts';
-import type { AppPart } from './compile-app.ts';
-import type { Host } from './host.ts';
-import { rule, vmap } from './nft/expressions.ts';
-import type { Field, MapElement, NftMap, Rule } from './nft/ruleset.ts';
+import { type AppPart, CHAIN } from './compile-app.ts';
+import type { Host, ResolvedCgroup } from './host.ts';
+import { goto, rule, vmap } from './nft/expressions.ts';
+import type { Chain, Field, MapElement, NftMap, Rule } from './nft/ruleset.ts';
+import { namedPrograms, programName } from './program.ts';
+import { APP_DAEMON, MARK_PROGRAM, PROGRAM_DAEMON, programMark } from './reserved.ts';
 
 export interface IdentityInput {
   readonly policySet: PolicySet;
@@ -20,61 +22,32 @@ export interface IdentityInput {
   readonly appIds: ReadonlyMap<string, number>;
 }
 
-/** Elements for one kind of key: the application's id, and where its rules are. */
+/** An application that a key leads to. */
 interface Keyed {
-  readonly field: Field;
-  /** Suffix of the maps' names. */
-  readonly suffix: string;
-  readonly found: ReadonlyMap<bigint, AppMatch>;
+  readonly key: bigint;
+  readonly policy: AppMatch['policy'];
 }
 
-/** Cgroups and units that policies name and that do not exist now: they may come into being at any moment. */
-function unresolved({ host, index }: IdentityInput): { readonly paths: readonly string[]; readonly anyUnit: boolean } {
+/** All keys of one kind. `shape`: of the maps; `suffix`: of their names. */
+export interface KeyKind {
+  readonly field: Field;
+  readonly suffix: string;
+  readonly shape: Pick<NftMap, 'key' | 'level'>;
+  readonly found: readonly Keyed[];
+}
+
+/** Cgroups that policies name and that do not exist now: they may come into being at any moment. */
+function unresolved({ host, index }: IdentityInput): {
+  readonly paths: readonly string[];
+  readonly anyByName: boolean;
+} {
   const paths = new Set(host.cgroups.map(({ path }) => path));
   const units = new Set(host.cgroups.map(({ path }) => unitOfCgroup(path)));
+  const anyScope = [index.byContainer, index.byFlatpak, index.bySnap, index.byDesktop].some(({ size }) => size > 0);
   return {
     paths: [...index.byCgroup.keys()].filter((path) => !paths.has(path)),
-    anyUnit: [...index.byUnit.keys()].some((unit) => !units.has(unit)),
+    anyByName: anyScope || [...index.byUnit.keys()].some((unit) => !units.has(unit)),
   };
-}
-
-/** Units hold no other units, slices and plain cgroups may. */
-const isLeafUnit = (path: string): boolean => /\.(service|scope|socket|mount)$/.test(path);
-
-function cgroupKeys(input: IdentityInput): Keyed[] {
-  const { host, index } = input;
-  const { paths, anyUnit } = unresolved(input);
-  const levels = new Map<number, Map<bigint, AppMatch>>();
-  for (const { path, id, level } of host.cgroups) {
-    const found = matchExactCgroup(index, path);
-    const mayHideDeeper = paths.some((other) => other.startsWith(`${path}/`)) || (anyUnit && !isLeafUnit(path));
-    if (found === undefined || mayHideDeeper) continue;
-    const keys = levels.get(level) ?? new Map<bigint, AppMatch>();
-    levels.set(level, keys.set(id, found));
-  }
-  // The deepest first: of nested cgroups the inner one says more.
-  return [...levels]
-    .sort(([a], [b]) => b - a)
-    .map(([level, found]) => ({ field: { kind: 'cgroup', level }, suffix: `cgroup${level}`, found }));
-}
-
-/** A uid as it stands comes before a user's name for it. */
-function userKeys({ index, facts }: IdentityInput): Keyed[] {
-  const found = new Map<bigint, AppMatch>();
-  const named: [uid: bigint, match: AppMatch][] = [];
-  for (const [user, match] of index.byUser) {
-    const uid = facts.users.get(user);
-    if (uid !== undefined) named.push([BigInt(uid), match]);
-    else if (/^\d+$/.test(user)) found.set(BigInt(user), match);
-  }
-  for (const [uid, match] of named) if (!found.has(uid)) found.set(uid, match);
-  return found.size === 0 ? [] : [{ field: { kind: 'meta skuid' }, suffix: 'user', found }];
-}
-
-/** Whether every process of every application could be told by the maps alone. */
-export function kernelTells(input: IdentityInput): boolean {
-  const { paths, anyUnit } = unresolved(input);
-  return input.index.byExecutable.size === 0 && paths.length === 0 && !anyUnit && !mustTellDaemon(input);
 }
 
 /** The daemon resolves names like any program without a policy. Where the default would refuse it, it must be told apart. */
@@ -83,47 +56,193 @@ function mustTellDaemon({ policySet, parts }: IdentityInput): boolean {
   return [...new Set(parts.values())].some(({ names }) => names.size > 0);
 }
 
-function maps(keyed: Keyed, input: IdentityInput, prefix: string, chainOf: (part: AppPart) => string): NftMap[] {
+const namesPrograms = ({ index }: IdentityInput): boolean => !namedPrograms(index).next().done;
+
+/**
+ * `directly`: cgroup and user tell every application. `by program`: sockets are marked, and one that is not is asked about.
+ * `asked`: what comes before cgroups is hidden, so that every new flow is asked about, or all but those in certain cgroups.
+ */
+export type Telling = 'directly' | 'by program' | 'asked';
+
+export function howTold(input: IdentityInput): Telling {
+  const { paths, anyByName } = unresolved(input);
+  if (!namesPrograms(input) && paths.length === 0 && !anyByName && !mustTellDaemon(input)) return 'directly';
+  return input.host.programs === undefined ? 'asked' : 'by program';
+}
+
+/** Whether the rules of applications are reached from the kernel's maps at all. */
+export const reachesApps = (input: IdentityInput): boolean => howTold(input) !== 'asked' || !namesPrograms(input);
+
+/** Units hold no other units, slices and plain cgroups may. */
+const isLeafUnit = (path: string): boolean => /\.(service|scope|socket|mount)$/.test(path);
+
+/** A cgroup of which it is not certain that it holds nothing with a policy of its own is left out. */
+function isCertain(input: IdentityInput): (cgroup: ResolvedCgroup) => boolean {
+  // A socket's mark says that its cgroup is known, whatever is above it.
+  if (howTold(input) === 'by program') return () => true;
+  const { paths, anyByName } = unresolved(input);
+  return ({ path }) => !paths.some((other) => other.startsWith(`${path}/`)) && (!anyByName || isLeafUnit(path));
+}
+
+export function cgroupKeys(input: IdentityInput): KeyKind[] {
+  const { host, index, facts } = input;
+  const certain = isCertain(input);
+  const levels = new Map<number, Keyed[]>();
+  for (const cgroup of host.cgroups) {
+    const policy = matchExactCgroup(index, cgroup.path, facts.containers)?.policy;
+    if (policy === undefined || !certain(cgroup)) continue;
+    const keys = levels.get(cgroup.level) ?? [];
+    keys.push({ key: cgroup.id, policy });
+    levels.set(cgroup.level, keys);
+  }
+  // The deepest first: of nested cgroups the inner one says more.
+  return [...levels]
+    .sort(([a], [b]) => b - a)
+    .map(([level, found]) => ({
+      field: { kind: 'cgroup', level },
+      suffix: `cgroup${level}`,
+      shape: { key: 'cgroupsv2', level },
+      found,
+    }));
+}
+
+/** A number as it stands comes before a name for it. */
+function numbered(
+  entries: ReadonlyMap<string, AppMatch>,
+  numbers: ReadonlyMap<string, number>,
+): ReadonlyMap<bigint, AppMatch['policy']> {
+  const found = new Map<bigint, AppMatch['policy']>();
+  const named: Keyed[] = [];
+  for (const [name, { policy }] of entries) {
+    const number = numbers.get(name);
+    if (number !== undefined) named.push({ key: BigInt(number), policy });
+    else if (/^\d+$/.test(name)) found.set(BigInt(name), policy);
+  }
+  for (const { key, policy } of named) if (!found.has(key)) found.set(key, policy);
+  return found;
+}
+
+function idKeys({ index, facts }: IdentityInput): KeyKind[] {
+  const keyed = (map: ReadonlyMap<bigint, AppMatch['policy']>): Keyed[] =>
+    [...map].map(([key, policy]) => ({ key, policy }));
+  const kinds: KeyKind[] = [
+    {
+      field: { kind: 'meta skuid' },
+      suffix: 'user',
+      shape: { key: 'uid' },
+      found: keyed(numbered(index.byUser, facts.users)),
+    },
+    {
+      field: { kind: 'meta skgid' },
+      suffix: 'group',
+      shape: { key: 'gid' },
+      found: keyed(numbered(index.byGroup, facts.groups)),
+    },
+  ];
+  return kinds.filter(({ found }) => found.length > 0);
+}
+
+/** Programs by the number in a mark: `field` is the packet's, or its socket's. */
+export function programKeys({ index, host }: IdentityInput, field: 'meta mark' | 'socket mark'): KeyKind {
+  const found = [...namedPrograms(index)].flatMap(({ program, policy }): Keyed[] => {
+    const number = host.programs?.numbers.get(programName(program));
+    return number === undefined ? [] : [{ key: BigInt(programMark(number)), policy }];
+  });
+  return { field: { kind: field, mask: MARK_PROGRAM }, suffix: 'program', shape: { key: 'mark' }, found };
+}
+
+/** A map from key to the application's number, and one to the chain of its rules. */
+export function appMaps(
+  { suffix, shape, found }: KeyKind,
+  { parts, appIds }: IdentityInput,
+  prefix: string,
+  chainOf: (part: AppPart) => string,
+): { readonly ids: NftMap; readonly rules: NftMap } {
   const ids: MapElement[] = [];
   const rules: MapElement[] = [];
-  for (const [key, { policy }] of keyed.found) {
-    const part = input.parts.get(policy);
+  for (const { key, policy } of found) {
+    const part = parts.get(policy);
     if (part === undefined) continue;
-    ids.push({ key, data: { kind: 'mark', mark: input.appIds.get(policy.app) ?? 0 } });
+    ids.push({ key, data: { kind: 'mark', mark: appIds.get(policy.app) ?? 0 } });
     rules.push({ key, data: { kind: 'verdict', verdict: { kind: 'goto', chain: chainOf(part) } } });
   }
-  const shape =
-    keyed.field.kind === 'cgroup' ? { key: 'cgroupsv2' as const, level: keyed.field.level } : { key: 'uid' as const };
-  return [
-    { name: `${prefix}app_of_${keyed.suffix}`, ...shape, data: 'mark', elements: ids },
-    { name: `${prefix}rules_of_${keyed.suffix}`, ...shape, data: 'verdict', elements: rules },
-  ];
+  return {
+    ids: { name: `${prefix}app_of_${suffix}`, ...shape, data: 'mark', elements: ids },
+    rules: { name: `${prefix}rules_of_${suffix}`, ...shape, data: 'verdict', elements: rules },
+  };
+}
+
+/** Where flows of one direction go. */
+export interface IdentityTarget {
+  /** The chain in which a flow is told. */
+  readonly chain: string;
+  /** Tells its maps and its second chain from those of others. */
+  readonly prefix: string;
+  readonly chainOf: (part: AppPart) => string;
+  /** For flows of which it is certain that no policy is about them. */
+  readonly nobody: readonly Rule[];
+  /** For the daemon's own, where it is told apart. */
+  readonly daemon: string;
 }
 
 export interface CompiledIdentity {
   readonly maps: readonly NftMap[];
-  /** Ends in a verdict for every application found; falls through where none is. */
-  readonly rules: readonly Rule[];
+  readonly chains: readonly Chain[];
 }
 
-/** `prefix` tells the maps for loopback from the others. */
-export function compileIdentity(
-  input: IdentityInput,
-  prefix: string,
-  chainOf: (part: AppPart) => string,
-): CompiledIdentity {
-  // A cgroup comes before a user: as long as one may be missing, the user alone does not tell.
-  const keys = kernelTells(input) ? [...cgroupKeys(input), ...userKeys(input)] : cgroupKeys(input);
-  const compiled = keys.map((keyed) => {
-    const [ids, rules] = maps(keyed, input, prefix, chainOf);
-    return { field: keyed.field, ids, rules };
-  });
+function lookUp(kinds: readonly KeyKind[], input: IdentityInput, { prefix, chainOf }: IdentityTarget) {
+  const compiled = kinds.map((kind) => ({ field: kind.field, ...appMaps(kind, input, prefix, chainOf) }));
   return {
-    maps: compiled.flatMap(({ ids, rules }) => [ids, rules].filter((map) => map !== undefined)),
-    rules: compiled.flatMap(({ field, ids, rules }) =>
-      ids === undefined || rules === undefined
-        ? []
-        : [rule({ kind: 'map mark', to: 'ct mark', field, map: ids.name }), rule(vmap(field, rules.name))],
-    ),
+    maps: compiled.flatMap(({ ids, rules }) => [ids, rules]),
+    rules: compiled.flatMap(({ field, ids, rules }) => [
+      rule({ kind: 'map mark', to: 'ct mark', field, map: ids.name }),
+      rule(vmap(field, rules.name)),
+    ]),
+  };
+}
+
+function compileByProgram(input: IdentityInput, target: IdentityTarget): CompiledIdentity {
+  const unnamed = `${target.prefix}unnamed`;
+  const groups = lookUp([...cgroupKeys(input), ...idKeys(input)], input, target);
+  const programs = lookUp([programKeys(input, 'meta mark')], input, target);
+  const [ids, rules] = programs.maps;
+  const leadingTo = (key: number, chain: string): MapElement => ({
+    key: BigInt(programMark(key)),
+    data: { kind: 'verdict', verdict: { kind: 'goto', chain } },
+  });
+  const more: readonly MapElement[] = [
+    leadingTo(PROGRAM_DAEMON, target.daemon),
+    ...(input.host.programs === undefined ? [] : [leadingTo(input.host.programs.none, unnamed)]),
+  ];
+  const daemon: MapElement = { key: BigInt(programMark(PROGRAM_DAEMON)), data: { kind: 'mark', mark: APP_DAEMON } };
+  return {
+    maps: [
+      ...(ids === undefined ? [] : [{ ...ids, elements: [...ids.elements, daemon] }]),
+      ...(rules === undefined ? [] : [{ ...rules, elements: [...rules.elements, ...more] }]),
+      ...groups.maps,
+    ],
+    chains: [
+      { name: target.chain, rules: [...programs.rules, rule(goto(CHAIN.ask))] },
+      {
+        name: unnamed,
+        comment: 'programs that no policy names by executable or script',
+        rules: [...groups.rules, ...target.nobody],
+      },
+    ],
+  };
+}
+
+/** Each chain ends in a verdict. */
+export function compileIdentity(input: IdentityInput, target: IdentityTarget): CompiledIdentity {
+  const told = howTold(input);
+  if (told === 'by program') return compileByProgram(input, target);
+  const ask = rule(goto(CHAIN.ask));
+  if (!reachesApps(input)) return { maps: [], chains: [{ name: target.chain, rules: [ask] }] };
+  // A cgroup comes before a user: as long as one may be missing, the user alone does not tell.
+  const kinds = told === 'directly' ? [...cgroupKeys(input), ...idKeys(input)] : cgroupKeys(input);
+  const { maps, rules } = lookUp(kinds, input, target);
+  return {
+    maps,
+    chains: [{ name: target.chain, rules: [...rules, ...(told === 'directly' ? target.nobody : [ask])] }],
   };
 }

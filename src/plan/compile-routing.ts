@@ -3,8 +3,9 @@
  * with applications. A packet that a table cannot route goes on to the rules behind it, still reaches the hooks and is refused
  * there: by a last `throw`, or because nothing fits.
  */
-import type { Family, Prefix } from '../net/address.ts';
+import { type Family, formatPrefix, type Prefix } from '../net/address.ts';
 import type { Facts, UplinkState } from '../policy/facts.ts';
+import { localNetworks } from '../policy/local-networks.ts';
 import type { PlannedRoute, PlannedRule } from './plan.ts';
 import {
   MARK_WAY,
@@ -55,7 +56,25 @@ function uplinkRules({ id, up, addresses }: UplinkState): PlannedRule[] {
   return [...marked, ...bound];
 }
 
-function uplinkRoutes(uplink: UplinkState): PlannedRoute[] {
+/**
+ * Sockets are marked for an uplink before it is known where they connect. To a network that another device is connected to,
+ * main knows the way.
+ */
+function elsewhere({ id, onLink }: UplinkState, { onLink: all }: Facts): PlannedRoute[] {
+  const own = new Set(onLink.map(formatPrefix));
+  const others = new Set(all.map(formatPrefix).filter((prefix) => !own.has(prefix)));
+  return localNetworks(all)
+    .filter((prefix) => others.has(formatPrefix(prefix)))
+    .map((destination) => ({
+      family: destination.address.family,
+      table: ROUTE_TABLE_BASE + id,
+      destination,
+      metric: METRIC_ON_LINK,
+      target: { kind: 'throw' },
+    }));
+}
+
+function uplinkRoutes(uplink: UplinkState, facts: Facts): PlannedRoute[] {
   const { id, up, v4, v6, deviceIndex, onLink, gateways, addresses } = uplink;
   const table = ROUTE_TABLE_BASE + id;
   // Not for IPv6: while a gateway does not answer, its route counts as less than any other, this one included (find_match in
@@ -90,7 +109,7 @@ function uplinkRoutes(uplink: UplinkState): PlannedRoute[] {
       },
     };
   });
-  return [...connected, ...defaults, ...last];
+  return [...connected, ...elsewhere(uplink, facts), ...defaults, ...last];
 }
 
 export function compileRouting(facts: Facts): {
@@ -99,6 +118,6 @@ export function compileRouting(facts: Facts): {
 } {
   return {
     rules: [...FAMILIES.flatMap(localRules), ...facts.uplinks.flatMap(uplinkRules)],
-    routes: facts.uplinks.flatMap(uplinkRoutes),
+    routes: facts.uplinks.flatMap((uplink) => uplinkRoutes(uplink, facts)),
   };
 }

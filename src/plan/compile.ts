@@ -5,6 +5,7 @@ import { type AppIndex, indexApps } from '../policy/match-app.ts';
 import { type AppPart, compileApp, partKey } from './compile-app.ts';
 import { compileNft } from './compile-nft.ts';
 import { compileRouting } from './compile-routing.ts';
+import { compileSocketWays } from './compile-socket-ways.ts';
 import { ContentNames } from './content-name.ts';
 import type { Host } from './host.ts';
 import type { Plan } from './plan.ts';
@@ -71,9 +72,10 @@ export function compile(input: CompileInput, previous?: Compilation): Compilatio
   }
   const nobody: EffectivePolicy = { app: '', match: [], rules: [], files: [] };
   const defaultPart = partOf(nobody);
-  const nft = compileNft({ ...input, index: input.index ?? indexApps(policySet), parts, defaultPart });
+  const index = input.index ?? indexApps(policySet);
   const plan: Plan = {
-    nft,
+    nft: compileNft({ ...input, index, parts, defaultPart }),
+    socketWays: compileSocketWays(policySet, index, facts, host),
     ...(usesWays(facts, [...parts.values(), defaultPart]) ? compileRouting(facts) : { rules: [], routes: [] }),
     ...(host.queue === 'xtables'
       ? {

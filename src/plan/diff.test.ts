@@ -95,6 +95,7 @@ const plan = (nft: Ruleset): Plan => ({
   nft: { ...nft, chains: new Map([...nft.chains, [ASK.name, ASK]]) },
   rules: [],
   routes: [],
+  socketWays: new Map(),
 });
 
 /** Runs the changes on a table that refuses what the kernel refuses; what it held after each of them. */
@@ -109,7 +110,7 @@ async function run(nft: FakeNft, changes: readonly Change[]): Promise<Ruleset[]>
   return held;
 }
 
-const empty = { rules: [], routes: [] };
+const empty = { rules: [], routes: [], socketWays: new Map() };
 const fakeNft = () => new FakeNft({ failures: new FailurePlan(), hasQueue: true, nowMs: () => 0 });
 
 describe('diff()', () => {

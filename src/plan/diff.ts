@@ -7,7 +7,7 @@ import { CHAIN } from './compile-app.ts';
 import type { NftCommand } from './nft/command.ts';
 import { goto, rule } from './nft/expressions.ts';
 import { renderRule, renderVerdict } from './nft/render.ts';
-import type { Chain, MapElement, NftMap, NftSet, Ruleset, SetElement } from './nft/ruleset.ts';
+import type { Chain, MapElement, NftMap, NftSet, Rule, Ruleset, SetElement } from './nft/ruleset.ts';
 import type { Plan, PlannedRoute, PlannedRule, XtablesQueue } from './plan.ts';
 import { renderPlannedRoute, renderPlannedRule, renderXtablesQueue } from './render-routing.ts';
 
@@ -17,6 +17,8 @@ export interface Observed {
   readonly rules: readonly PlannedRule[];
   readonly routes: readonly PlannedRoute[];
   readonly xtablesQueue?: XtablesQueue;
+  /** Absent: none, for they do not outlive the daemon that set them. */
+  readonly socketWays?: Plan['socketWays'];
 }
 
 const queueText = (queue: XtablesQueue | undefined): string =>
@@ -167,9 +169,10 @@ function diffRuleset(before: Ruleset, after: Ruleset): NftCommand[][] {
 function reload(wanted: Ruleset): Change[] {
   const filled = [...wanted.maps.values()].filter((map) => map.key === 'cgroupsv2' && map.elements.length > 0);
   if (filled.length === 0) return [{ kind: 'nft', commands: [{ kind: 'replace table', ruleset: wanted }] }];
-  const identify = ['identify', 'loopback']
-    .map((name) => wanted.chains.get(name))
-    .filter((chain) => chain !== undefined);
+  const held = new Set(filled.map(({ name }) => name));
+  const needsElements = ({ expressions }: Rule): boolean =>
+    expressions.some((expression) => expression.kind === 'vmap' && held.has(expression.map));
+  const identify = [...wanted.chains.values()].filter(({ rules }) => rules.some(needsElements));
   const holding = new Map(wanted.chains);
   for (const { name } of identify) holding.set(name, { name, rules: [rule(goto(CHAIN.ask))] });
   const release = identify.flatMap((chain): NftCommand[] => [
@@ -188,6 +191,17 @@ function nftChanges(before: Ruleset | undefined, after: Ruleset): Change[] {
   return diffRuleset(before, after).map((commands) => ({ kind: 'nft', commands }));
 }
 
+const NO_WAYS: Plan['socketWays'] = new Map();
+
+function waysDiffer(before: Plan['socketWays'], after: Plan['socketWays']): boolean {
+  if (before.size !== after.size) return true;
+  for (const [number, { v4, v6 }] of after) {
+    const old = before.get(number);
+    if (old?.v4 !== v4 || old.v6 !== v6) return true;
+  }
+  return false;
+}
+
 export function diff(observed: Observed, wanted: Plan): Change[] {
   const queueChanged = queueText(observed.xtablesQueue) !== queueText(wanted.xtablesQueue);
   return [
@@ -199,6 +213,9 @@ export function diff(observed: Observed, wanted: Plan): Change[] {
       ? [{ kind: 'add xtables queue', queue: wanted.xtablesQueue } as const]
       : []),
     ...nftChanges(observed.nft, wanted.nft),
+    ...(waysDiffer(observed.socketWays ?? NO_WAYS, wanted.socketWays)
+      ? [{ kind: 'set socket ways', ways: wanted.socketWays } as const]
+      : []),
     ...(queueChanged && observed.xtablesQueue !== undefined
       ? [{ kind: 'delete xtables queue', queue: observed.xtablesQueue } as const]
       : []),

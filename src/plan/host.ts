@@ -7,9 +7,19 @@ export interface ResolvedCgroup {
   readonly level: number;
 }
 
+/** How sockets are marked by what makes them. */
+export interface Programs {
+  /** `programName` -> number, PROGRAM_FIRST to PROGRAM_LAST. One that is absent is not told by the kernel. */
+  readonly numbers: ReadonlyMap<string, number>;
+  /** The number that says now: no policy names it, and its cgroup is one of those known. */
+  readonly none: number;
+}
+
 export interface Host {
   /** Paths of existing cgroups, for `cgroup` matches by path and for `unit` matches by their last component. */
   readonly cgroups: readonly ResolvedCgroup[];
   /** Which queue this kernel offers. */
   readonly queue: 'nft' | 'xtables';
+  /** Absent: sockets are not marked, and nothing in the kernel tells an executable. */
+  readonly programs?: Programs;
 }

@@ -45,6 +45,8 @@ function changeText(change: Change): string[] {
       return renderXtablesQueue(change.queue).map((line) => `+ ${line}`);
     case 'delete xtables queue':
       return renderXtablesQueue(change.queue).map((line) => `- ${line}`);
+    case 'set socket ways':
+      return change.ways.size === 0 ? [] : [`+ ways of the sockets of ${change.ways.size} programs`];
     case 'nft':
       return change.commands.map(commandText);
   }

@@ -23,7 +23,7 @@ export interface PlannedRoute {
     | { readonly kind: 'throw' };
 }
 
-/** The NFQUEUE rules in iptables' and ip6tables' mangle OUTPUT, on kernels without nft `queue`. */
+/** The NFQUEUE rules in iptables' and ip6tables' mangle OUTPUT and INPUT, on kernels without nft `queue`. */
 export interface XtablesQueue {
   readonly number: number;
   readonly bypass: boolean;
@@ -31,9 +31,17 @@ export interface XtablesQueue {
   readonly mask: number;
 }
 
+/** Way bits of a mark, by the family of the socket. */
+export interface SocketWay {
+  readonly v4: number;
+  readonly v6: number;
+}
+
 export interface Plan {
   readonly nft: Ruleset;
   readonly rules: readonly PlannedRule[];
   readonly routes: readonly PlannedRoute[];
   readonly xtablesQueue?: XtablesQueue;
+  /** By the number of a program. */
+  readonly socketWays: ReadonlyMap<number, SocketWay>;
 }

@@ -38,9 +38,11 @@ export function renderPlannedRoute({ family, table, destination, metric, target 
   ].join(' ');
 }
 
-/** One command for each family. */
+/** One command for each chain and family. */
 export function renderXtablesQueue({ number, bypass, mark, mask }: XtablesQueue): readonly string[] {
   const match = `-m mark --mark ${formatMark(mark)}/${formatMark(mask)}`;
-  const rule = `-t mangle -A OUTPUT ${match} -j NFQUEUE --queue-num ${number}${bypass ? ' --queue-bypass' : ''}`;
-  return [`iptables ${rule}`, `ip6tables ${rule}`];
+  const rules = ['OUTPUT', 'INPUT'].map(
+    (chain) => `-t mangle -A ${chain} ${match} -j NFQUEUE --queue-num ${number}${bypass ? ' --queue-bypass' : ''}`,
+  );
+  return rules.flatMap((rule) => [`iptables ${rule}`, `ip6tables ${rule}`]);
 }

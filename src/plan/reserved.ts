@@ -9,19 +9,22 @@ export const TABLE = 'pointsman';
 export const PANIC_TABLE = 'pointsman_panic';
 
 /**
- * Mark layout, packet and conntrack mark alike:
+ * Mark layout, of sockets, packets and connections alike:
  *
- *     31  30........24  23........16  15...............0
- *     |   uplink        foreign       app id or control code
- *     ours / decided
+ *     31  30........24  23........16  15      14...............0
+ *     |   uplink        foreign       |       number of an application or a program, or control code
+ *     ours / decided                  of a socket
  *
- * Bits 16-23 belong to others (Tailscale 0x00ff0000, pbr 0x00ff0000): no rule ever writes them.
+ * Bits 16-23 belong to others (Tailscale 0x00ff0000, pbr 0x00ff0000): no rule ever writes them. A socket is marked when it
+ * is made, with the number of the program that makes it; its packets carry that until they have been told apart.
  */
 export const MARK_OURS = 0x80000000;
 export const MARK_UPLINK = 0x7f000000;
 export const MARK_WAY = 0xff000000;
 export const MARK_FOREIGN = 0x00ff0000;
+/** With bit 15, which no application's number has: a socket's number is never taken for one. */
 export const MARK_APP = 0x0000ffff;
+export const MARK_SOCKET = 0x00008000;
 export const MARK_UPLINK_SHIFT = 24;
 
 /** Values of the uplink bits. */
@@ -36,19 +39,34 @@ export const UPLINK_NONE = 127;
 /** App ids. 0 is "no policy"; those from `APP_CODE_FIRST` are control codes in a packet mark. */
 export const APP_NONE = 0;
 export const APP_FIRST = 1;
-export const APP_LAST = 0xfdff;
+export const APP_LAST = 0x7dff;
 /** Names for senders that no file describes. */
-export const APP_UNKNOWN = 0xfe00;
-export const APP_KERNEL = 0xfe01;
-export const APP_DAEMON = 0xfe02;
+export const APP_UNKNOWN = 0x7e00;
+export const APP_KERNEL = 0x7e01;
+export const APP_DAEMON = 0x7e02;
 /** Connections that came in before the daemon started and were found in mid-stream. */
-export const APP_INBOUND = 0xfe03;
-export const APP_CODE_FIRST = 0xff00;
+export const APP_INBOUND = 0x7e03;
+export const APP_CODE_FIRST = 0x7f00;
 
 /** Control codes, with MARK_OURS set. */
-export const CODE_QUEUE = 0xff00;
-export const CODE_DENIED = 0xff01;
-export const CODE_NO_UPLINK = 0xff02;
+export const CODE_QUEUE = 0x7f00;
+export const CODE_DENIED = 0x7f01;
+export const CODE_NO_UPLINK = 0x7f02;
+
+/** Numbers of programs: executables and scripts that policies name, and the offspring of an application. */
+export const PROGRAM_FIRST = 1;
+export const PROGRAM_LAST = 0x7efe;
+export const PROGRAM_DAEMON = 0x7eff;
+/**
+ * From here to 0x7fff: a program that no policy names by executable or script, in a cgroup of which it is known what policies
+ * say. Each change of what is named takes the next number, so that sockets of before are not taken for unnamed ones.
+ */
+export const PROGRAM_NONE_FIRST = 0x7f00;
+export const PROGRAM_NONE_COUNT = 0x100;
+
+/** The mark bits that tell a socket's program. */
+export const MARK_PROGRAM: number = (MARK_OURS | MARK_APP) >>> 0;
+export const programMark = (number: number): number => (MARK_OURS | MARK_SOCKET | number) >>> 0;
 
 /**
  * Marks of others, compared whole: their packets have been dealt with by somebody who routes them by mark.

@@ -11,12 +11,24 @@ import type { Decision } from '../policy/decision.ts';
 import type { EffectivePolicy, EffectiveRule, PolicySet } from '../policy/effective-policy.ts';
 import { type Facts, type NameState, NEVER, type UplinkState } from '../policy/facts.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
-import { cgroupAncestry, indexApps } from '../policy/match-app.ts';
+import { cgroupAncestry, indexApps, matchExactCgroup } from '../policy/match-app.ts';
 import type { Destination, Match, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from '../policy/model.ts';
 import { compile } from './compile.ts';
 import type { Host, ResolvedCgroup } from './host.ts';
 import { type TracePacket, type TraceResult, trace } from './nft/trace.ts';
-import { APP_NONE, MARK_APP, MARK_WAY, UPLINK_LOCAL, UPLINK_SYSTEM, wayMark } from './reserved.ts';
+import { namedPrograms, programName } from './program.ts';
+import {
+  APP_NONE,
+  MARK_APP,
+  MARK_SOCKET,
+  MARK_UPLINK,
+  MARK_WAY,
+  PROGRAM_NONE_FIRST,
+  programMark,
+  UPLINK_LOCAL,
+  UPLINK_SYSTEM,
+  wayMark,
+} from './reserved.ts';
 
 const PAIRS = 12_000;
 const PACKETS_PER_POLICY = 24;
@@ -66,6 +78,13 @@ const PORTS = [22, 53, 80, 443, 993, 5060, 40_000];
 const NAMES = ['a.example.org', 'b.example.org', 'c.example.org'];
 const CGROUPS = ['/apps', '/apps/mail', '/apps/mail/child', '/system.slice', '/system.slice/ssh.service'];
 const UIDS = [0, 1000, 1001];
+const GIDS = [0, 1000];
+const CONTAINER = 'c'.repeat(64);
+const CONTAINER_CGROUP = `/system.slice/docker-${CONTAINER}.scope`;
+CGROUPS.push(CONTAINER_CGROUP);
+/** A number that was current before the named programs changed. */
+const NONE_BEFORE = PROGRAM_NONE_FIRST + 2;
+const NONE = PROGRAM_NONE_FIRST + 3;
 
 const portRange = fc
   .tuple(fc.constantFrom(...PORTS), fc.nat(400))
@@ -90,6 +109,11 @@ const destination: fc.Arbitrary<Destination> = fc
     ...(ports !== undefined && protocol !== 'icmp' ? { ports } : {}),
     ...(protocol === undefined ? {} : { protocol }),
   }));
+
+/** Who connects to us: no names, nothing without ports. */
+const peer: fc.Arbitrary<Destination> = destination
+  .filter(({ target: { kind }, protocol }) => kind !== 'name' && protocol !== 'icmp')
+  .map((entry) => ({ ...entry }));
 
 const constraint: fc.Arbitrary<PropertyConstraint> = fc.oneof(
   fc.constant({}),
@@ -121,22 +145,34 @@ const rule: fc.Arbitrary<EffectiveRule> = fc
   }));
 
 const match: fc.Arbitrary<Match> = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom(...CGROUPS).map((path) => ({ kind: 'cgroup', path, at }) as const) },
-  { weight: 1, arbitrary: fc.constant({ kind: 'unit', unit: 'ssh.service', at } as const) },
-  { weight: 3, arbitrary: fc.constantFrom('0', '1000', 'alice').map((user) => ({ kind: 'user', user, at }) as const) },
+  { weight: 4, arbitrary: fc.constantFrom(...CGROUPS).map((value) => ({ kind: 'cgroup', value, at }) as const) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'unit', value: 'ssh.service', at } as const) },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom('0', '1000', 'alice').map((value) => ({ kind: 'user', value, at }) as const),
+  },
+  { weight: 1, arbitrary: fc.constantFrom('1000', 'staff').map((value) => ({ kind: 'group', value, at }) as const) },
 );
-const exec: fc.Arbitrary<Match> = fc.constant({ kind: 'exec', path: '/usr/bin/curl', at } as const);
+/** Only sockets' marks tell these. */
+const program: fc.Arbitrary<Match> = fc.constantFrom<Match>(
+  { kind: 'exec', value: '/usr/bin/curl', at },
+  { kind: 'exec', value: '/usr/bin/mail', at },
+  { kind: 'script', value: '/opt/x.py', at },
+  { kind: 'container', value: 'web', at },
+);
 
 const policy = (anyExec: boolean, app: string): fc.Arbitrary<EffectivePolicy> =>
   fc
     .record({
-      match: fc.array(anyExec ? fc.oneof(match, exec) : match, { minLength: 1, maxLength: 2 }),
+      match: fc.array(anyExec ? fc.oneof(match, program) : match, { minLength: 1, maxLength: 2 }),
+      children: anyExec ? fc.constantFrom('same', undefined, undefined) : fc.constant(undefined),
+      accept: fc.option(fc.array(peer, { maxLength: 3 }), { nil: undefined, freq: 2 }),
       rules: fc.array(rule, { maxLength: 4 }),
       otherwise: fc.option(verb, { nil: undefined }),
-      via: fc.option(via, { nil: undefined, freq: 1 }),
+      via: fc.option(via, { nil: undefined, freq: 2 }),
       blocked: fc.integer({ min: 0, max: 19 }),
     })
-    .map(({ match: m, rules, otherwise, via: way, blocked }) => ({
+    .map(({ match: m, rules, otherwise, via: way, blocked, children, accept }) => ({
       app,
       match: m,
       rules,
@@ -145,6 +181,8 @@ const policy = (anyExec: boolean, app: string): fc.Arbitrary<EffectivePolicy> =>
         ? {}
         : { otherwise: { layer: 'administrator', value: { do: otherwise, at } } as const }),
       ...(way === undefined ? {} : { via: { layer: 'administrator', value: way } as const }),
+      ...(children === undefined ? {} : { children: { layer: 'administrator', value: { are: 'same', at } } as const }),
+      ...(accept === undefined ? {} : { accept: { layer: 'administrator', value: { from: accept, at } } as const }),
       ...(blocked === 0 ? { blocked: { because: 'broken' } } : {}),
     }));
 
@@ -211,15 +249,17 @@ const world: fc.Arbitrary<World> = fc
   .integer({ min: 0, max: 9 })
   .chain((dice) =>
     fc.record({
-      apps: fc.tuple(...['app.a', 'app.b', 'app.c'].map((app) => policy(dice === 0, app))),
+      apps: fc.tuple(...['app.a', 'app.b', 'app.c'].map((app) => policy(dice < 5, app))),
+      isMarked: fc.constant(dice > 0),
+      systemAccept: fc.option(fc.array(peer, { maxLength: 2 }), { nil: undefined, freq: 2 }),
       systemDo: fc.constantFrom<Verb>('allow', 'allow', 'allow', 'allow', 'allow', 'allow', 'deny'),
-      systemVia: fc.option(via, { nil: undefined, freq: 1 }),
+      systemVia: fc.option(via, { nil: undefined, freq: 2 }),
       states: uplinkStates,
       names: fc.tuple(nameState, nameState, nameState),
       gone: fc.constantFrom(undefined, undefined, undefined, undefined, ...CGROUPS),
     }),
   )
-  .map(({ apps, systemDo, systemVia, states, names, gone }) => ({
+  .map(({ apps, systemDo, systemVia, systemAccept, isMarked, states, names, gone }) => ({
     policySet: {
       apps,
       uplinks: UPLINKS,
@@ -228,6 +268,7 @@ const world: fc.Arbitrary<World> = fc
         unknown: { do: 'deny', at },
         whenAway: 'closed',
         ...(systemVia === undefined ? {} : { via: systemVia }),
+        ...(systemAccept === undefined ? {} : { accept: { from: systemAccept, at } }),
       },
     },
     facts: {
@@ -236,9 +277,27 @@ const world: fc.Arbitrary<World> = fc
       resolvers: RESOLVERS,
       names: new Map(NAMES.map((name, i) => [name, names[i] ?? { known: false }])),
       users: new Map([['alice', 1001]]),
+      groups: new Map([['staff', 0]]),
+      packages: new Map(),
+      containers: new Map([[CONTAINER, ['web']]]),
     },
-    host: { queue: 'nft', cgroups: CGROUPS.filter((path) => path !== gone).map(resolved) },
+    host: {
+      queue: 'nft',
+      cgroups: CGROUPS.filter((path) => path !== gone).map(resolved),
+      ...(isMarked && { programs: { none: NONE, numbers: numbersOf(apps) } }),
+    },
   }));
+
+/** All but one, as when there are too many. */
+function numbersOf(apps: readonly EffectivePolicy[]): ReadonlyMap<string, number> {
+  const index = indexApps({
+    apps,
+    uplinks: [],
+    systemDefault: { otherwise: { do: 'allow', at }, unknown: { do: 'allow', at }, whenAway: 'closed' },
+  });
+  const names = [...namedPrograms(index)].map(({ program: named }) => programName(named));
+  return new Map(names.filter((name) => name !== 'exec:/usr/bin/mail').map((name, i) => [name, i + 1]));
+}
 
 const resolved = (path: string): ResolvedCgroup => ({
   path,
@@ -247,6 +306,10 @@ const resolved = (path: string): ResolvedCgroup => ({
 });
 
 interface Sender {
+  /** Whether the kernel has seen its executable and its cgroup before. */
+  readonly isKnown: boolean;
+  /** Its socket is older than the last change of what is named. */
+  readonly isOld: boolean;
   readonly owner: ProcessOwner;
   readonly flow: Flow;
   readonly foreignCtMark: number;
@@ -283,16 +346,65 @@ const sender: fc.Arbitrary<Sender> = fc
     flow,
     fc.constantFrom('/', '/user.slice', ...CGROUPS, '/apps/mail/child/grandchild'),
     fc.constantFrom(...UIDS),
+    fc.constantFrom(...GIDS),
     fc.integer({ min: 0, max: 99 }),
-    fc.boolean(),
+    fc.constantFrom('/usr/bin/curl', '/usr/bin/curl', '/usr/bin/mail', '/usr/bin/other', '/usr/bin/other'),
+    fc.constantFrom(undefined, undefined, undefined, '/opt/x.py'),
+    fc.constantFrom(undefined, undefined, undefined, 'app.a'),
   )
-  .map(([f, cgroup, uid, dice, isCurl]) => ({
+  .map(([f, cgroup, uid, gid, dice, executable, script, childOf]) => ({
     flow: f,
-    owner: { kind: 'process', pid: 4711, uid, cgroup, executable: isCurl ? '/usr/bin/curl' : '/usr/bin/other' },
+    isKnown: dice < 90,
+    isOld: dice > 80,
+    owner: {
+      kind: 'process',
+      pid: 4711,
+      uid,
+      gid,
+      cgroup,
+      executable,
+      ...(script !== undefined && { script }),
+      ...(childOf !== undefined && { childOf }),
+    },
     foreignCtMark: dice < 2 ? 0x00080000 : 0,
   }));
 
-function packetOf({ flow: f, owner, foreignCtMark }: Sender): TracePacket {
+/** A cgroup counts as known when the map for it is there, or policies say nothing about it. */
+function isCgroupTold({ policySet, facts, host }: World, cgroup: string): boolean {
+  const index = indexApps(policySet);
+  const told = cgroupAncestry(cgroup).find((path) => matchExactCgroup(index, path, facts.containers) !== undefined);
+  return told === undefined || host.cgroups.some(({ path }) => path === told);
+}
+
+/** What the kernel wrote into the socket when it was made. */
+function socketMark(w: World, { owner, isKnown, isOld }: Sender): number {
+  const { policySet, host } = w;
+  if (host.programs === undefined) return 0;
+  const { numbers } = host.programs;
+  const { byScript, byExecutable, byParent } = indexApps(policySet);
+  const { script = '', executable = '', childOf = '' } = owner;
+  const number = byScript.has(script)
+    ? numbers.get(`script:${script}`)
+    : byExecutable.has(executable)
+      ? numbers.get(`exec:${executable}`)
+      : byParent.has(childOf)
+        ? numbers.get(`children:${childOf}`)
+        : isKnown && isCgroupTold(w, owner.cgroup ?? '/')
+          ? isOld
+            ? NONE_BEFORE
+            : NONE
+          : undefined;
+  return number === undefined ? 0 : (programMark(number) | 0x01000000) >>> 0;
+}
+
+/** The same program receives it: who sends is the other end. */
+const incoming: fc.Arbitrary<Sender> = sender.map((s) => {
+  const { source, destination } = s.flow;
+  return { ...s, flow: { ...s.flow, source: destination, destination: source, inbound: true } };
+});
+
+function packetOf(w: World, s: Sender): TracePacket {
+  const { flow: f, owner, foreignCtMark } = s;
   const ids = cgroupAncestry(owner.cgroup ?? '/').map((path): [number, bigint] => [
     path.split('/').length - 1,
     CGROUPS.includes(path) ? resolved(path).id : 999n,
@@ -300,11 +412,16 @@ function packetOf({ flow: f, owner, foreignCtMark }: Sender): TracePacket {
   return {
     flow: f,
     outDevice: f.loopback ? 'lo' : 'wifi0',
-    metaMark: 0x00010000,
+    inDevice: f.loopback ? 'lo' : 'wifi0',
+    metaMark: f.inbound ? 0x00010000 : (socketMark(w, s) | 0x00010000) >>> 0,
     ctMark: foreignCtMark,
     ctState: 'new',
     ctDirection: 'original',
-    socket: { uid: owner.uid, cgroups: new Map(ids) },
+    socket: {
+      mark: socketMark(w, s),
+      cgroups: new Map(ids),
+      ...(!f.inbound && { uid: owner.uid, gid: owner.gid ?? 0 }),
+    },
   };
 }
 
@@ -336,73 +453,121 @@ function refusalOf(cause: 'refused' | 'no-route', { protocol, source, midstream 
 }
 
 /** The reasons for which the kernel may ask although `decide` knows. */
-function mayAsk({ policySet, host }: World, { foreignCtMark, flow }: Sender): boolean {
+function mayAsk(w: World, s: Sender): boolean {
+  const { policySet, host } = w;
+  const { foreignCtMark, flow: f } = s;
+  if (foreignCtMark !== 0 || f.midstream === true) return true;
   const matches = policySet.apps.flatMap((app) => app.match);
   const existing = host.cgroups.map(({ path }) => path);
+  const anyChildren = policySet.apps.some(({ children }) => children !== undefined);
   const ownerNotTold = matches.some(
-    (m) =>
-      m.kind === 'exec' ||
-      (m.kind === 'cgroup' && !existing.includes(m.path)) ||
-      (m.kind === 'unit' && !existing.some((path) => path.endsWith(`/${m.unit}`))),
+    ({ kind, value }) =>
+      ['exec', 'script', 'container'].includes(kind) ||
+      (kind === 'cgroup' && !existing.includes(value)) ||
+      (kind === 'unit' && !existing.some((path) => path.endsWith(`/${value}`))),
   );
   const anyName = policySet.apps.some(({ rules }) =>
     rules.some(({ to }) => to.some((entry) => entry.target.kind === 'name')),
   );
   const daemonNotTold = policySet.systemDefault.otherwise.do !== 'allow' && anyName;
-  return ownerNotTold || daemonNotTold || foreignCtMark !== 0 || flow.midstream === true;
+  const isUserNotTold = f.inbound === true && matches.some(({ kind }) => kind === 'user' || kind === 'group');
+  if (isUserNotTold) return true;
+  if (!ownerNotTold && !anyChildren && !daemonNotTold) return false;
+  // Sockets with a current mark are told.
+  const number = socketMark(w, s) & 0x7fff;
+  return host.programs === undefined || number === 0 || number === NONE_BEFORE;
+}
+
+/** What a failure needs to be understood. */
+function explain(
+  { owner, flow: { destination, ...rest } }: Sender,
+  { chains }: TraceResult,
+  { app, reason }: Decision,
+): string {
+  const { value, family } = destination;
+  return JSON.stringify({
+    chains: chains.join(' > '),
+    owner,
+    to: `${family}.${value}`,
+    ...rest,
+    source: undefined,
+    app,
+    reason,
+  });
+}
+
+type Share = Record<TraceResult['verdict'], number>;
+
+/** Runs packets through rulesets, compares, and counts what came out. */
+function compare(
+  senders: fc.Arbitrary<Sender>,
+  hook: 'output' | 'input',
+  pairsWanted: number,
+): { share: Share; told: number } {
+  const share: Share = { accept: 0, reject: 0, drop: 0, queue: 0 };
+  let pairs = 0;
+  let told = 0;
+  const property = fc.property(
+    world,
+    fc.array(senders, { minLength: PACKETS_PER_POLICY, maxLength: PACKETS_PER_POLICY }),
+    (w, all) => {
+      const index = indexApps(w.policySet);
+      const appIds = new Map(w.policySet.apps.map(({ app }, i) => [app, i + 1]));
+      const { plan } = compile({ ...w, appIds, nowMs: NOW });
+      const context: DecideContext = { ...w, index, nowMs: NOW, unknownNames: 'queue' };
+      for (const s of all) {
+        const decision = decide(context, s.owner, s.flow);
+        const want = expected(decision);
+        const got = trace(plan.nft, packetOf(w, s), [hook]);
+        pairs++;
+        share[got.verdict]++;
+        if (got.verdict === 'queue' && want.verdict !== 'queue') {
+          expect(mayAsk(w, s), `queued for no listed reason: ${got.chains.join(' > ')}`).toBe(true);
+          continue;
+        }
+        expect(got.verdict, explain(s, got, decision)).toBe(want.verdict);
+        if ((got.metaMark & MARK_SOCKET) !== 0) expect(got.verdict, 'a number is seen behind us').not.toBe('accept');
+        if (socketMark(w, s) !== 0 && got.verdict !== 'queue') told++;
+        // The bits of others survive whatever we decide.
+        if (got.verdict === 'accept') expect(got.metaMark & 0x00ff0000).toBe(0x00010000);
+        if (want.rejectWith !== undefined) expect(got.rejectWith).toBe(refusalOf(want.rejectWith, s.flow));
+        // What passes unasked (housekeeping, loopback that no rule names) leaves nothing behind.
+        const { kind } = decision.reason;
+        if (want.way === undefined || kind === 'housekeeping' || kind === 'accept-all' || s.flow.loopback) continue;
+        const ctMark = got.ctMark ?? 0;
+        expect((ctMark & MARK_WAY) >>> 0, got.chains.join(' > ')).toBe(want.way);
+        if (hook === 'output' && decision.verdict === 'accept')
+          expect((got.metaMark & MARK_UPLINK) >>> 0, 'goes another way than it was decided').toBe(
+            want.way & MARK_UPLINK,
+          );
+        if (hook === 'output' || decision.app !== undefined)
+          expect(ctMark & MARK_APP).toBe(decision.app === undefined ? APP_NONE : appIds.get(decision.app));
+      }
+    },
+  );
+  fc.assert(property, { numRuns: Math.ceil(pairsWanted / PACKETS_PER_POLICY) });
+  const percent = ([verdict, n]: [string, number]): string => `${verdict} ${((100 * n) / pairs).toFixed(1)} %`;
+  console.log(`${hook}: ${pairs} pairs: ${Object.entries(share).map(percent).join(', ')}; told by a mark: ${told}`);
+  for (const verdict of ['accept', 'reject', 'drop', 'queue'] as const) share[verdict] /= pairs;
+  return { share, told: told / pairs };
 }
 
 describe('trace(compile(policy), packet)', () => {
   it('equals decide(policy, packet), and queues only for a listed reason', () => {
-    const share: Record<string, number> = { accept: 0, reject: 0, drop: 0, queue: 0 };
-    let pairs = 0;
-    fc.assert(
-      fc.property(
-        world,
-        fc.array(sender, { minLength: PACKETS_PER_POLICY, maxLength: PACKETS_PER_POLICY }),
-        (w, senders) => {
-          const appIds = new Map(w.policySet.apps.map(({ app }, i) => [app, i + 1]));
-          const { plan } = compile({ ...w, appIds, nowMs: NOW });
-          const context: DecideContext = {
-            policySet: w.policySet,
-            index: indexApps(w.policySet),
-            facts: w.facts,
-            nowMs: NOW,
-            unknownNames: 'queue',
-          };
-          for (const s of senders) {
-            const decision = decide(context, s.owner, s.flow);
-            const want = expected(decision);
-            const got = trace(plan.nft, packetOf(s));
-            pairs++;
-            share[got.verdict] = (share[got.verdict] ?? 0) + 1;
-            if (got.verdict === 'queue' && want.verdict !== 'queue') {
-              expect(mayAsk(w, s), `queued for no listed reason: ${got.chains.join(' > ')}`).toBe(true);
-              continue;
-            }
-            expect(got.verdict, got.chains.join(' > ')).toBe(want.verdict);
-            // The bits of others survive whatever we decide.
-            if (got.verdict === 'accept') expect(got.metaMark & 0x00ff0000).toBe(0x00010000);
-            if (want.rejectWith !== undefined) expect(got.rejectWith).toBe(refusalOf(want.rejectWith, s.flow));
-            // What passes unasked (housekeeping, loopback that no rule names) leaves nothing behind.
-            if (want.way === undefined || decision.reason.kind === 'housekeeping' || s.flow.loopback) continue;
-            const ctMark = got.ctMark ?? 0;
-            expect((ctMark & MARK_WAY) >>> 0, got.chains.join(' > ')).toBe(want.way);
-            expect(ctMark & MARK_APP).toBe(decision.app === undefined ? APP_NONE : appIds.get(decision.app));
-          }
-        },
-      ),
-      { numRuns: Math.ceil(PAIRS / PACKETS_PER_POLICY) },
-    );
-    console.log(
-      `${pairs} pairs: ${Object.entries(share)
-        .map(([verdict, n]) => `${verdict} ${((100 * n) / pairs).toFixed(1)} %`)
-        .join(', ')}`,
-    );
-    expect(pairs).toBeGreaterThanOrEqual(10_000);
+    const { share, told } = compare(sender, 'output', PAIRS);
     const minimum = { accept: 0.25, reject: 0.1, drop: 0.05, queue: 0.05 };
     for (const [verdict, least] of Object.entries(minimum))
-      expect((share[verdict] ?? 0) / pairs, verdict).toBeGreaterThan(least);
-    expect((share.queue ?? 0) / pairs).toBeLessThan(0.5);
+      expect(share[verdict as keyof Share], verdict).toBeGreaterThan(least);
+    expect(share.queue).toBeLessThan(0.5);
+    expect(told).toBeGreaterThan(0.3);
+  });
+
+  it('equals decide(policy, packet) for what comes in', () => {
+    const { share, told } = compare(incoming, 'input', PAIRS);
+    expect(share.accept).toBeGreaterThan(0.3);
+    expect(share.reject).toBeGreaterThan(0.08);
+    expect(share.queue).toBeGreaterThan(0.05);
+    expect(share.queue).toBeLessThan(0.55);
+    expect(told).toBeGreaterThan(0.1);
   });
 });

@@ -2,7 +2,7 @@ import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from './decide.ts';
 import type { Decision } from './decision.ts';
 import type { EffectivePolicy } from './effective-policy.ts';
-import type { AppIndex } from './match-app.ts';
+import { type AppIndex, emptyIndex } from './match-app.ts';
 
 /** No program can have this path, so nothing but the stand-in ever matches it. */
 const STAND_IN = '';
@@ -11,11 +11,9 @@ const NOBODY = 0;
 /** What happens to a flow of an application, whichever of its programs sends it: for those who know only its name or number. */
 export function decideAsApp(context: DecideContext, policy: EffectivePolicy, flow: Flow): Decision {
   const at = policy.match[0]?.at ?? { file: policy.app, line: 1, column: 1 };
-  const index: AppIndex = {
-    byExecutable: new Map([[STAND_IN, { policy, match: { kind: 'exec', path: STAND_IN, at } }]]),
-    byCgroup: new Map(),
-    byUnit: new Map(),
-    byUser: new Map(),
-  };
+  const byExecutable: AppIndex['byExecutable'] = new Map([
+    [STAND_IN, { policy, match: { kind: 'exec', value: STAND_IN, at } }],
+  ]);
+  const index: AppIndex = { ...emptyIndex(), byExecutable };
   return decide({ ...context, index }, { kind: 'process', pid: NOBODY, uid: NOBODY, executable: STAND_IN }, flow);
 }

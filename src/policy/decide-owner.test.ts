@@ -18,9 +18,9 @@ const app = (name: string, match: Match, verb: Verb): EffectivePolicy => ({
 });
 const POLICY_SET: PolicySet = {
   apps: [
-    app('mail', { kind: 'exec', path: '/usr/bin/mail', at }, 'allow'),
-    app('guest', { kind: 'user', user: '1001', at }, 'drop'),
-    app('backup', { kind: 'unit', unit: 'backup.service', at }, 'allow'),
+    app('mail', { kind: 'exec', value: '/usr/bin/mail', at }, 'allow'),
+    app('guest', { kind: 'user', value: '1001', at }, 'drop'),
+    app('backup', { kind: 'unit', value: 'backup.service', at }, 'allow'),
   ],
   systemDefault: { otherwise: { do: 'allow', at }, unknown: { do: 'deny', at }, whenAway: 'closed' },
   uplinks: [],
@@ -28,7 +28,16 @@ const POLICY_SET: PolicySet = {
 const CONTEXT: DecideContext = {
   policySet: POLICY_SET,
   index: indexApps(POLICY_SET),
-  facts: { uplinks: [], onLink: [], resolvers: [], names: new Map(), users: new Map() },
+  facts: {
+    uplinks: [],
+    onLink: [],
+    resolvers: [],
+    names: new Map(),
+    users: new Map(),
+    groups: new Map(),
+    packages: new Map(),
+    containers: new Map(),
+  },
   nowMs: 0,
   unknownNames: 'queue',
 };

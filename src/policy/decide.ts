@@ -3,7 +3,14 @@
  * tests all answer to this function. The deciders are tried in the order in which they are listed.
  */
 import type { Flow } from '../net/flow.ts';
-import { IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
+import {
+  IPPROTO_ICMPV6,
+  IPPROTO_IGMP,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  IPPROTO_UDPLITE,
+} from '../net/protocol.ts';
 import { chooseUplink } from './choose-uplink.ts';
 import type { Decision, Reason } from './decision.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
@@ -44,9 +51,10 @@ function housekeeping(flow: Flow): Decision | undefined {
     return pass('neighbour discovery');
   }
   if (flow.protocol === IPPROTO_IGMP) return pass('IGMP');
-  const isDhcp = HOUSEKEEPING_DHCP.some(
-    (dhcp) => dhcp.source === flow.sourcePort && dhcp.destination === flow.destinationPort,
-  );
+  const [client, server] = flow.inbound
+    ? [flow.destinationPort, flow.sourcePort]
+    : [flow.sourcePort, flow.destinationPort];
+  const isDhcp = HOUSEKEEPING_DHCP.some((dhcp) => dhcp.source === client && dhcp.destination === server);
   return flow.protocol === IPPROTO_UDP && isDhcp ? pass('DHCP') : undefined;
 }
 
@@ -106,8 +114,41 @@ function perform(
   return { ...head, choice, verdict: 'accept', way: choice.way };
 }
 
+/** What programs can receive. What the kernel itself answers, such as a ping, is not for `accept` to say. */
+const isAcceptable = ({ protocol, loopback, midstream }: Flow): boolean =>
+  !loopback && !midstream && [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_SCTP].includes(protocol);
+
+/** Somebody connects to a program: its `accept` decides, or the system default's. */
+function decideInbound(context: DecideContext, policy: EffectivePolicy | undefined, flow: Flow): Decision {
+  const head = policy === undefined ? {} : { app: policy.app };
+  const pass = (reason: Reason): Decision => ({
+    ...head,
+    verdict: 'accept',
+    way: { kind: flow.loopback ? 'local' : 'system' },
+    reason,
+  });
+  if (!isAcceptable(flow)) return pass({ kind: flow.loopback ? 'loopback' : 'accept-all' });
+  if (policy?.blocked !== undefined) {
+    const { because } = policy.blocked;
+    return { ...head, verdict: 'reject', cause: 'denied', reason: { kind: 'blocked-app', because } };
+  }
+  const stated = policy?.accept;
+  const accept = stated?.value ?? context.policySet.systemDefault.accept;
+  if (accept === undefined) return pass({ kind: 'accept-all' });
+  const layer = stated && { layer: stated.layer };
+  // An entry names the peer and our port.
+  const seen: Flow = { ...flow, destination: flow.source };
+  for (const entry of accept.from) {
+    if (matchDestination(entry, seen, context.facts.names, context.nowMs) !== 'yes') continue;
+    return pass({ kind: 'accept', entry: entry.text, ...layer, at: entry.at });
+  }
+  const reason: Reason = { kind: 'not-accepted', ...layer, at: accept.at };
+  return { ...head, verdict: 'reject', cause: 'denied', reason };
+}
+
 function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flow): Decision {
   const { app } = policy;
+  if (flow.inbound) return decideInbound(context, policy, flow);
   if (flow.loopback) {
     const about = rulesInForce(policy, []).filter(({ rule }) => rule.to.some(namesLoopback));
     return (
@@ -147,6 +188,7 @@ function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flo
 
 /** A program without a policy, or a sender that is not a program. */
 function decideByDefault(context: DecideContext, flow: Flow): Decision {
+  if (flow.inbound) return decideInbound(context, undefined, flow);
   if (flow.loopback) return { verdict: 'accept', way: { kind: 'local' }, reason: { kind: 'loopback' } };
   const { otherwise, via } = context.policySet.systemDefault;
   return perform(context, otherwise.do, via, flow, { kind: 'system-default', at: otherwise.at });
@@ -154,8 +196,9 @@ function decideByDefault(context: DecideContext, flow: Flow): Decision {
 
 /** Its executable is not known, but policies for its cgroup and its user hold for whatever program it is. */
 function decideForUnknown(context: DecideContext, traits: Traits, because: string, flow: Flow): Decision {
-  const found = matchApp(context.index, traits, context.facts.users);
+  const found = matchApp(context.index, traits, context.facts);
   if (found !== undefined) return decideForApp(context, found.policy, flow);
+  if (flow.inbound) return decideInbound(context, undefined, flow);
   if (flow.loopback) return { verdict: 'accept', way: { kind: 'local' }, reason: { kind: 'loopback' } };
   const { unknown, via } = context.policySet.systemDefault;
   return perform(context, unknown.do, via, flow, { kind: 'unknown-owner', because, at: unknown.at });
@@ -168,7 +211,7 @@ function decideForProcess(context: DecideContext, owner: ProcessOwner, flow: Flo
     const because = `its executable is not the file ${owner.executable} of this machine`;
     return decideForUnknown(context, owner, because, flow);
   }
-  const found = matchApp(context.index, owner, context.facts.users);
+  const found = matchApp(context.index, owner, context.facts);
   return found === undefined ? decideByDefault(context, flow) : decideForApp(context, found.policy, flow);
 }
 

@@ -19,6 +19,10 @@ export type Reason =
   | { readonly kind: 'otherwise'; readonly layer: Layer; readonly at: SourceLocation }
   | { readonly kind: 'system-default'; readonly at: SourceLocation }
   | { readonly kind: 'unknown-owner'; readonly because: string; readonly at: SourceLocation }
+  /** A connection that comes in: an entry of `accept` permits it, none does, or nobody says anything about it. */
+  | { readonly kind: 'accept'; readonly entry: string; readonly layer?: Layer; readonly at: SourceLocation }
+  | { readonly kind: 'not-accepted'; readonly layer?: Layer; readonly at: SourceLocation }
+  | { readonly kind: 'accept-all' }
   | { readonly kind: 'loopback' }
   | { readonly kind: 'inbound' }
   | { readonly kind: 'housekeeping'; readonly protocol: string }

@@ -1,6 +1,8 @@
 /** Decisions in people's words: the same in `watch`, `explain` and the lab. */
 import type { Decision, Reason, Way } from './decision.ts';
+import type { AppMatch } from './match-app.ts';
 import type { Layer, SourceLocation, Via } from './model.ts';
+import { matchKey } from './policy-source.ts';
 
 /** "wifi", "system", "local": what `watch` shows in its column. */
 export function wayName(way: Way): string {
@@ -24,6 +26,12 @@ export function describeLocation({ file, line }: SourceLocation): string {
   return file.startsWith('/') || line > 1 ? `${file}:${line}` : file;
 }
 
+/** Why a program is an application: `exec /usr/bin/curl`, `exec /usr/bin/curl by package curl`, `parent steam`. */
+export function describeMatch(match: AppMatch['match']): string {
+  if (match.kind === 'children') return `parent ${match.value} (children: same)`;
+  return `${matchKey(match)}${match.fromPackage === undefined ? '' : ` by package ${match.fromPackage}`}`;
+}
+
 /** The place that a reason points to, where there is one. */
 export function reasonLocation(reason: Reason): SourceLocation | undefined {
   switch (reason.kind) {
@@ -33,7 +41,10 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
     case 'system-default':
     case 'unknown-owner':
     case 'name-not-known':
+    case 'accept':
+    case 'not-accepted':
       return reason.at;
+    case 'accept-all':
     case 'loopback':
     case 'inbound':
     case 'housekeeping':
@@ -44,6 +55,8 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
 }
 
 const layerWord = (layer: Layer): string => (layer === 'locks' ? 'lock' : layer);
+
+const acceptLayer = (layer: Layer | undefined): string => (layer === undefined ? 'system default' : layerWord(layer));
 
 function words(reason: Reason): string {
   switch (reason.kind) {
@@ -57,6 +70,12 @@ function words(reason: Reason): string {
       return 'system default';
     case 'unknown-owner':
       return `unknown program, because ${reason.because}`;
+    case 'accept':
+      return `accept (${acceptLayer(reason.layer)}): ${reason.entry}`;
+    case 'not-accepted':
+      return `accept (${acceptLayer(reason.layer)}) has no entry for this peer and port`;
+    case 'accept-all':
+      return 'it comes in, and no accept speaks of it';
     case 'loopback':
       return 'loopback, and no rule names it';
     case 'inbound':

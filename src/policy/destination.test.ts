@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parsePrefix } from '../net/address.ts';
-import { MAX_PORTS, parseDestination } from './destination.ts';
+import { MAX_DESTINATION_LENGTH, MAX_PORTS, parseDestination, parsePeer } from './destination.ts';
 
 const prefix = (text: string) => ({ target: { kind: 'prefix', prefix: parsePrefix(text) } });
 const name = (text: string) => ({ target: { kind: 'name', name: text } });
@@ -102,6 +102,60 @@ describe('parseDestination()', () => {
         return from >= 0 && from <= to && to <= text.length;
       }),
       { numRuns: 3000 },
+    );
+  });
+});
+
+describe('parsePeer()', () => {
+  it.each<[string, object]>([
+    ['*', any],
+    ['*:22/tcp', { ...any, ports: [port(22)], protocol: 'tcp' }],
+    ['lan:8000-8100', { target: { kind: 'group', group: 'lan' }, ports: [port(8000, 8100)] }],
+    ['192.0.2.0/24:53/udp', { ...prefix('192.0.2.0/24'), ports: [port(53)], protocol: 'udp' }],
+    ['[2001:db8::/32]:443', { ...prefix('2001:db8::/32'), ports: [port(443)] }],
+    ['2001:db8::1', prefix('2001:db8::1/128')],
+  ])('parsePeer() reads %s', (text, value) => {
+    expect(parsePeer(text)).toEqual({ ok: true, value });
+  });
+
+  it.each<[string, string, string, RegExp]>([
+    ['imap.example.org', 'invalid-destination', 'imap.example.org', /name cannot be known.*address/],
+    ['printer.:631', 'invalid-destination', 'printer.', /name cannot be known/],
+    ['*.example.org', 'invalid-destination', '*.example.org', /name cannot be known/],
+    ['example.org:22/tcp', 'invalid-destination', 'example.org', /name cannot be known/],
+    ['lann', 'invalid-destination', 'lann', /no address.*"lan"/],
+    ['printer', 'invalid-destination', 'printer', /no address, network or group/],
+    ['lan/icmp', 'invalid-destination', 'icmp', /tcp, udp .*kernel itself answers ICMP/],
+    ['*/icmpv6', 'invalid-destination', 'icmpv6', /kernel itself/],
+    ['*/tpc', 'invalid-destination', 'tpc', /"tcp"/],
+    ['10.0.0.1/8:22', 'host-bits-set', '10.0.0.1/8', /10\.0\.0\.0\/8/],
+    ['https://example.org', 'invalid-destination', 'https://example.org', /a peer is no URL/],
+    ['*'.repeat(MAX_DESTINATION_LENGTH + 1), 'too-long', '*'.repeat(MAX_DESTINATION_LENGTH + 1), /a peer has at most/],
+  ])('parsePeer() refuses %s', (text, code, part, words) => {
+    const result = parsePeer(text);
+    if (result.ok) throw new Error('accepted');
+    const { mistake } = result;
+    expect(mistake.code).toBe(code);
+    expect(text.slice(mistake.part.from, mistake.part.to)).toBe(part);
+    expect(`${mistake.message} ${mistake.hint ?? ''}`).toMatch(words);
+  });
+
+  it('parsePeer() reads what parseDestination() reads, less names and ICMP, and nothing else', () => {
+    const host = fc.oneof(
+      fc.constantFrom('*', 'lan', 'internet', 'a.example', 'printer.', '[2001:db8::1]', '192.0.2.0/24'),
+      fc.ipV4(),
+      fc.string({ maxLength: 10 }),
+    );
+    const ending = fc.constantFrom('', ':22', ':1-9,7', '/tcp', '/udp', '/icmp', ':22/tcp', ':0');
+    fc.assert(
+      fc.property(host, ending, (of, rest) => {
+        const [peer, destination] = [parsePeer(of + rest), parseDestination(of + rest)];
+        const { target, protocol } = destination.ok ? destination.value : {};
+        const isPeer = destination.ok && target?.kind !== 'name' && protocol !== 'icmp';
+        expect(peer.ok).toBe(isPeer);
+        if (isPeer) expect(peer).toEqual(destination);
+      }),
+      { numRuns: 1000 },
     );
   });
 });

@@ -1,4 +1,4 @@
-/** Text of one destination, `HOST[:PORTS][/PROTOCOL]`, as a value. */
+/** Text of one destination, `HOST[:PORTS][/PROTOCOL]`, or of one peer, as a value. */
 import { formatAddress, formatPrefix, parsePrefix, prefixHasHostBits, unmapAddress } from '../net/address.ts';
 import { type PortRange, parsePortRange } from '../net/port.ts';
 import type { DiagnosticCode } from './diagnostic.ts';
@@ -14,7 +14,16 @@ export const MAX_DESTINATION_LENGTH = 1100;
 /** RFC 1035 section 2.3.4, without the root's dot. */
 const MAX_NAME_LENGTH = 253;
 
-const PROTOCOLS: readonly DestinationProtocol[] = ['tcp', 'udp', 'icmp'];
+/** What differs between where a program connects to and who connects to it. */
+interface Grammar {
+  readonly what: 'destination' | 'peer';
+  readonly protocols: readonly DestinationProtocol[];
+}
+
+const DESTINATION: Grammar = { what: 'destination', protocols: ['tcp', 'udp', 'icmp'] };
+/** ICMP is answered by the kernel, not by programs. */
+const PEER: Grammar = { what: 'peer', protocols: ['tcp', 'udp'] };
+
 /** RFC 1123 section 2.1. */
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const SERVICE_PORTS: ReadonlyMap<string, number> = new Map([
@@ -51,15 +60,24 @@ interface Piece extends Span {
 type Read<T> = { readonly value: T } | { readonly mistake: DestinationMistake };
 
 export function parseDestination(text: string): DestinationResult {
+  return parse(text, DESTINATION);
+}
+
+/** `PEER[:PORTS][/PROTOCOL]`, an entry of `accept`: the ports are local ones, and who connects has an address but no name. */
+export function parsePeer(text: string): DestinationResult {
+  return parse(text, PEER);
+}
+
+function parse(text: string, grammar: Grammar): DestinationResult {
   if (text.length > MAX_DESTINATION_LENGTH) {
-    const message = `a destination has at most ${MAX_DESTINATION_LENGTH} characters`;
+    const message = `a ${grammar.what} has at most ${MAX_DESTINATION_LENGTH} characters`;
     return { ok: false, mistake: { code: 'too-long', message, part: { from: 0, to: text.length } } };
   }
   const { rest, protocolPiece } = splitProtocol(piece(text, 0));
-  const split = splitHost(rest);
+  const split = splitHost(rest, grammar);
   if ('mistake' in split) return { ok: false, mistake: split.mistake };
-  const protocol = protocolPiece === undefined ? { value: undefined } : readProtocol(protocolPiece);
-  const target = readHost(split.value.host, split.value.inBrackets);
+  const protocol = protocolPiece === undefined ? { value: undefined } : readProtocol(protocolPiece, grammar);
+  const target = readHost(split.value.host, split.value.inBrackets, grammar);
   const ports = split.value.ports === undefined ? { value: undefined } : readPorts(split.value.ports);
   if ('mistake' in target) return { ok: false, mistake: target.mistake };
   if ('mistake' in ports) return { ok: false, mistake: ports.mistake };
@@ -84,16 +102,19 @@ function splitProtocol(whole: Piece): { readonly rest: Piece; readonly protocolP
   return { rest: slice(whole, 0, slash), protocolPiece: slice(whole, slash + 1) };
 }
 
-function readProtocol(text: Piece): Read<DestinationProtocol> {
-  const protocol = PROTOCOLS.find((known) => known === text.text);
+function readProtocol(text: Piece, { what, protocols }: Grammar): Read<DestinationProtocol> {
+  const protocol = protocols.find((known) => known === text.text);
   if (protocol !== undefined) return { value: protocol };
-  const hint = /^(ipv6-)?icmp(v?6|-?v6)?$/i.test(text.text)
-    ? 'did you mean "icmp"? It covers ICMP and ICMPv6'
-    : didYouMean(text.text, PROTOCOLS);
-  return { mistake: invalid(text, `the protocol after "/" must be one of ${PROTOCOLS.join(', ')}`, hint) };
+  const isIcmp = /^(ipv6-)?icmp(v?6|-?v6)?$/i.test(text.text);
+  const aboutIcmp =
+    what === 'peer'
+      ? '`accept` is about programs, and the kernel itself answers ICMP'
+      : 'did you mean "icmp"? It covers ICMP and ICMPv6';
+  const hint = isIcmp ? aboutIcmp : didYouMean(text.text, protocols);
+  return { mistake: invalid(text, `the protocol after "/" must be one of ${protocols.join(', ')}`, hint) };
 }
 
-function splitHost(rest: Piece): Read<{ host: Piece; ports?: Piece; inBrackets: boolean }> {
+function splitHost(rest: Piece, { what }: Grammar): Read<{ host: Piece; ports?: Piece; inBrackets: boolean }> {
   const { text } = rest;
   if (text.startsWith('[')) {
     const close = text.indexOf(']');
@@ -108,7 +129,7 @@ function splitHost(rest: Piece): Read<{ host: Piece; ports?: Piece; inBrackets: 
     return { mistake: invalid(after, 'after "]" only ":" and ports may follow', hint) };
   }
   if (text.includes('://')) {
-    return { mistake: invalid(rest, 'a destination is no URL', 'write host and port: "example.org:443"') };
+    return { mistake: invalid(rest, `a ${what} is no URL`, 'write host and port: "example.org:443"') };
   }
   const colon = text.indexOf(':');
   const isIpv6 = colon !== text.lastIndexOf(':');
@@ -116,7 +137,7 @@ function splitHost(rest: Piece): Read<{ host: Piece; ports?: Piece; inBrackets: 
   return { value: { host: slice(rest, 0, colon), ports: slice(rest, colon + 1), inBrackets: false } };
 }
 
-function readHost(host: Piece, inBrackets: boolean): Read<Destination['target']> {
+function readHost(host: Piece, inBrackets: boolean, grammar: Grammar): Read<Destination['target']> {
   const { text } = host;
   if (text === '') return { mistake: invalid(host, 'the host is missing', 'write * for every host') };
   const isIpv6 = text.includes(':');
@@ -124,7 +145,7 @@ function readHost(host: Piece, inBrackets: boolean): Read<Destination['target']>
   if (inBrackets) return { mistake: invalid(host, 'in brackets only an IPv6 address or prefix may stand') };
   if (text === '*') return { value: { kind: 'any' } };
   const group = GROUPS.find((known) => known === text);
-  return group === undefined ? readName(host) : { value: { kind: 'group', group } };
+  return group === undefined ? readName(host, grammar) : { value: { kind: 'group', group } };
 }
 
 function readPrefix(host: Piece): Read<Destination['target']> {
@@ -146,12 +167,16 @@ function readPrefix(host: Piece): Read<Destination['target']> {
 }
 
 /** A single label needs a final dot, so that a group with a typing mistake is not taken for a name. */
-function readName(host: Piece): Read<Destination['target']> {
+function readName(host: Piece, { what }: Grammar): Read<Destination['target']> {
   const isAbsolute = host.text.endsWith('.');
   const name = (isAbsolute ? host.text.slice(0, -1) : host.text).toLowerCase();
   const labels = name.split('.');
   if (/\P{ASCII}/u.test(name)) {
     return { mistake: invalid(host, 'a name with other than ASCII letters is written in punycode (xn--...)') };
+  }
+  if (what === 'peer' && (labels.length > 1 || isAbsolute)) {
+    const message = "a peer's name cannot be known: a connection comes from an address";
+    return { mistake: invalid(host, message, 'write the address or the network of the peer, or a group such as lan') };
   }
   if (name.includes('*')) {
     const message = 'wildcards in names cannot be enforced by this version yet, so the file is refused';
@@ -166,7 +191,9 @@ function readName(host: Piece): Read<Destination['target']> {
     return { mistake: invalid(host, 'no host name, address or group', hint) };
   }
   if (labels.length > 1 || isAbsolute) return { value: { kind: 'name', name } };
-  const hint = didYouMean(name, GROUPS) ?? `a host name without a dot ends in one: "${name}."`;
+  const group = didYouMean(name, GROUPS);
+  if (what === 'peer') return { mistake: invalid(host, `no address, network or group (${GROUPS.join(', ')})`, group) };
+  const hint = group ?? `a host name without a dot ends in one: "${name}."`;
   return { mistake: invalid(host, `no group (${GROUPS.join(', ')}), and a name has a dot`, hint) };
 }
 

@@ -47,6 +47,7 @@ export const DIAGNOSTIC_CODES = [
   'unknown-uplink',
   'duplicate-entry',
   'unreachable-rule',
+  'without-effect',
   'match-conflict',
   'no-match',
 ] as const;

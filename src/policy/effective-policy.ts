@@ -2,7 +2,7 @@
  * What is in force for one application after merging the layers; every value knows the file and line it came from.
  * Immutable: the compiler caches what it made of one by object identity, so an unchanged application costs nothing.
  */
-import type { Layer, Match, Otherwise, Rule, SystemDefault, Uplink, Via } from './model.ts';
+import type { Accept, Children, Layer, Match, Otherwise, Rule, SystemDefault, Uplink, Via } from './model.ts';
 
 export interface EffectiveRule extends Rule {
   readonly layer: Layer;
@@ -23,6 +23,10 @@ export interface EffectivePolicy {
   readonly otherwise?: Stated<Otherwise>;
   /** Holds for every allow that states no `via` of its own. */
   readonly via?: Stated<Via>;
+  /** Absent: the system default says who may connect. */
+  readonly accept?: Stated<Accept>;
+  /** Absent: `own`. */
+  readonly children?: Stated<Children>;
   /** Set where the application's file is broken and no last good one exists: everything is refused. */
   readonly blocked?: { readonly because: string };
   /** The files that made it, strongest layer first. */

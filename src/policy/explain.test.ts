@@ -4,7 +4,7 @@ import type { Flow } from '../net/flow.ts';
 import { IPPROTO_TCP } from '../net/protocol.ts';
 import type { DecideContext } from './decide.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
-import { explain } from './explain.ts';
+import { explain, type Subject } from './explain.ts';
 import type { NameState, UplinkState } from './facts.ts';
 import { indexApps } from './match-app.ts';
 import type { Destination, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from './model.ts';
@@ -76,7 +76,7 @@ function rule(verb: Verb, to: Destination, line: number, way?: Via): EffectivePo
 
 const mail: EffectivePolicy = {
   app: 'org.example.Mail',
-  match: [{ kind: 'exec', path: '/usr/bin/mail', at: at(3) }],
+  match: [{ kind: 'exec', value: '/usr/bin/mail', at: at(3) }],
   rules: [
     rule('deny', lan(5), 5),
     rule('allow', name('imap.example.org', 7), 7, via({ metered: false })),
@@ -102,7 +102,16 @@ function context(
   return {
     policySet,
     index: indexApps(policySet),
-    facts: { uplinks, onLink: [], resolvers: [], names, users: new Map() },
+    facts: {
+      uplinks,
+      onLink: [],
+      resolvers: [],
+      names,
+      users: new Map(),
+      groups: new Map(),
+      packages: new Map(),
+      containers: new Map(),
+    },
     nowMs: NOW_MS,
     unknownNames: 'queue',
   };
@@ -192,5 +201,26 @@ describe('explain', () => {
     const { flows } = explainMail(context(new Map()), flow('127.0.0.1'));
     expect(flows[0]).toMatchObject({ verdict: 'accept', way: 'directly connected' });
     expect(new Set(flows[0]?.rules.map(({ outcome }) => outcome))).toEqual(new Set(['not reached']));
+  });
+
+  it('explain says by which package or by which parent a program is the application', () => {
+    const curl = { kind: 'exec', value: '/usr/bin/curl', at: at(3), fromPackage: 'curl' } as const;
+    const policy: EffectivePolicy = {
+      ...mail,
+      match: [{ kind: 'package', value: 'curl', at: at(3) }, curl],
+      children: { layer: 'package', value: { are: 'same', at: at(4) } },
+    };
+    const facts = context(new Map());
+    const index = indexApps({ ...facts.policySet, apps: [policy] });
+    const identity = (subject: Subject) =>
+      explain({ ...facts, index }, { subject, destination: 'there', flows: [], path }).identity;
+    const owner = { kind: 'process', pid: 7, uid: 0 } as const;
+    expect(identity({ kind: 'owner', owner: { ...owner, executable: '/usr/bin/curl' }, called: 'curl' })).toBe(
+      'curl: matched by exec /usr/bin/curl by package curl, /etc/pointsman/policies/mail.yaml:3',
+    );
+    expect(identity({ kind: 'owner', owner: { ...owner, childOf: mail.app }, called: 'sh' })).toBe(
+      'sh: matched by parent org.example.Mail (children: same), /etc/pointsman/policies/mail.yaml:4',
+    );
+    expect(identity({ kind: 'app', policy })).toBe('matched by package curl');
   });
 });

@@ -4,12 +4,11 @@ import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from './decide.ts';
 import { decideAsApp } from './decide-as-app.ts';
 import type { Decision } from './decision.ts';
-import { describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
+import { describeMatch, describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { SingleOwner } from './identity.ts';
 import { matchApp } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
-import { matchKey } from './policy-source.ts';
 
 export interface ExplainedRule {
   readonly index: number;
@@ -93,20 +92,20 @@ export function ruleText({ do: verb, to, via }: EffectiveRule): string {
 function policyOf(context: DecideContext, subject: Subject): EffectivePolicy | undefined {
   if (subject.kind === 'app') return subject.policy;
   if (subject.owner.kind !== 'process') return undefined;
-  return matchApp(context.index, subject.owner, context.facts.users)?.policy;
+  return matchApp(context.index, subject.owner, context.facts)?.policy;
 }
 
 function identityOf(context: DecideContext, subject: Subject): string {
   if (subject.kind === 'app') {
-    const { match } = subject.policy;
-    return match.length === 0 ? 'no program is matched to it' : `matched by ${match.map(matchKey).join(', ')}`;
+    const written = subject.policy.match.filter(({ fromPackage }) => fromPackage === undefined);
+    return written.length === 0 ? 'no program is matched to it' : `matched by ${written.map(describeMatch).join(', ')}`;
   }
   const { owner, called } = subject;
   if (owner.kind === 'unknown') return `${called}: unknown, because ${owner.because}`;
   if (owner.kind === 'kernel') return `${called}: sent by the kernel itself`;
-  const found = matchApp(context.index, owner, context.facts.users);
+  const found = matchApp(context.index, owner, context.facts);
   if (found === undefined) return `${called}: no policy names it, so the system default holds`;
-  return `${called}: matched by ${matchKey(found.match)}, ${found.match.at.file}:${found.match.at.line}`;
+  return `${called}: matched by ${describeMatch(found.match)}, ${found.match.at.file}:${found.match.at.line}`;
 }
 
 function entryOutcome(context: DecideContext, rule: EffectiveRule, flow: Flow): ExplainedRule['outcome'] {

@@ -26,6 +26,13 @@ export type NameState =
   | { readonly known: true; readonly addresses: readonly { readonly address: Address; readonly expiresAtMs: number }[] }
   | { readonly known: false };
 
+/** Absolute paths, without links on the way, sorted. */
+export interface PackagePrograms {
+  readonly executables: readonly string[];
+  /** Files that start with `#!`. */
+  readonly scripts: readonly string[];
+}
+
 export interface Facts {
   readonly uplinks: readonly UplinkState[];
   /** Directly connected networks of all devices: no uplink is involved in reaching them. */
@@ -36,4 +43,10 @@ export interface Facts {
   readonly names: ReadonlyMap<string, NameState>;
   /** User names of policies -> uid. */
   readonly users: ReadonlyMap<string, number>;
+  /** Group names of policies -> gid. */
+  readonly groups: ReadonlyMap<string, number>;
+  /** Packages that policies name and that are installed. */
+  readonly packages: ReadonlyMap<string, PackagePrograms>;
+  /** Ids of containers (64 hexadecimal digits) -> their names. */
+  readonly containers: ReadonlyMap<string, readonly string[]>;
 }

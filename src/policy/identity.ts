@@ -14,7 +14,10 @@ export interface UnknownOwner {
   readonly kind: 'unknown';
   readonly because: string;
   readonly uid?: number;
+  readonly gid?: number;
   readonly cgroup?: string;
+  /** What it called itself, where that is all that is left of it (comm, proc(5)). */
+  readonly command?: string;
 }
 
 export interface ProcessOwner {
@@ -22,16 +25,32 @@ export interface ProcessOwner {
   readonly pid: number;
   /** Effective uid of the socket's creator. */
   readonly uid: number;
-  /** `/proc/PID/exe`, without a trailing " (deleted)". Absent where nobody looked. */
+  /** Effective gid of the socket's creator. Absent where nobody looked. */
+  readonly gid?: number;
+  /**
+   * The file that it runs: by the path that a policy names, where it is that file by another name or a link; otherwise
+   * `/proc/PID/exe`, without a trailing " (deleted)". Absent where nobody looked.
+   */
   readonly executable?: string;
   /**
    * `executable` is only what the process's own mounts call it: it was not compared with the file of that name here, or is
    * another. No `exec` entry holds for it, and where one names that path the owner counts as unknown.
    */
   readonly executableUnproven?: true;
+  /** The script that it runs as its main program, by the path that a policy names. */
+  readonly script?: string;
+  /** The application with `children: same` that started it, directly or through others. */
+  readonly childOf?: string;
   /** Path of the socket's cgroup below the cgroup2 root, starting with `/`. */
   readonly cgroup?: string;
   /** The socket came out of a listener's accept(): somebody else opened the connection. */
   readonly accepted?: true;
   readonly commandLine?: readonly string[];
+  /**
+   * How the process was found: the kernel noted who created the socket, or it is a process that holds it. An ended creator is
+   * known by what was noted of it.
+   */
+  readonly foundBy?: 'creator' | 'ended creator' | 'holder';
+  /** The kernel's own key of its executable (`bpf/records.ts`), where it was noted. */
+  readonly executableKey?: string;
 }

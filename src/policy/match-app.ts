@@ -1,40 +1,99 @@
 /**
- * Which application a process is: script > executable > cgroup or unit > user, the most exact kind first. Of several
- * cgroups that contain the process the deepest one wins. One index, built once for a policy set.
+ * Which application a process is, the most exact kind first: script > executable > who started it > cgroup > user > group.
+ * Of several cgroups that contain the process the deepest one wins. One index, built once for a policy set.
  */
+import { scopesOfCgroup } from './cgroup-scope.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
-import type { Match } from './model.ts';
+import type { Facts } from './facts.ts';
+import type { Match, SourceLocation } from './model.ts';
 import { matchKey } from './policy-source.ts';
 import { changedApps, findApp } from './sorted-apps.ts';
 
+export { unitOfCgroup } from './cgroup-scope.ts';
+
+/** Fewer digits of a container's id name nobody (`docker ps` shows as many). */
+export const MIN_CONTAINER_ID = 12;
+
+/** What holds for the programs that an application with `children: same` started. */
+export interface ChildMatch {
+  readonly kind: 'children';
+  /** The application. */
+  readonly value: string;
+  readonly at: SourceLocation;
+}
+
 export interface AppMatch {
   readonly policy: EffectivePolicy;
-  readonly match: Match;
+  readonly match: Match | ChildMatch;
 }
 
+/** `package` has no map of its own: its programs are `exec` and `script` entries (`expand-packages.ts`). */
 export interface AppIndex {
+  readonly byScript: ReadonlyMap<string, AppMatch>;
   readonly byExecutable: ReadonlyMap<string, AppMatch>;
+  /** Applications with `children: same`, by their own name. */
+  readonly byParent: ReadonlyMap<string, AppMatch>;
   readonly byCgroup: ReadonlyMap<string, AppMatch>;
   readonly byUnit: ReadonlyMap<string, AppMatch>;
+  readonly byContainer: ReadonlyMap<string, AppMatch>;
+  readonly byFlatpak: ReadonlyMap<string, AppMatch>;
+  readonly bySnap: ReadonlyMap<string, AppMatch>;
+  readonly byDesktop: ReadonlyMap<string, AppMatch>;
   readonly byUser: ReadonlyMap<string, AppMatch>;
-}
-
-/** The first policy that names a thing keeps it: merging has reported the others. */
-function add(index: Map<string, AppMatch>, key: string, policy: EffectivePolicy, match: Match): void {
-  if (!index.has(key)) index.set(key, { policy, match });
+  readonly byGroup: ReadonlyMap<string, AppMatch>;
 }
 
 type MutableIndex = { -readonly [K in keyof AppIndex]: AppIndex[K] };
 
-export function indexApps(policySet: PolicySet): AppIndex {
-  const index = {
-    byExecutable: new Map<string, AppMatch>(),
-    byCgroup: new Map<string, AppMatch>(),
-    byUnit: new Map<string, AppMatch>(),
-    byUser: new Map<string, AppMatch>(),
+type Entry = AppMatch['match'];
+
+const MAP_OF = {
+  script: 'byScript',
+  exec: 'byExecutable',
+  children: 'byParent',
+  cgroup: 'byCgroup',
+  unit: 'byUnit',
+  container: 'byContainer',
+  flatpak: 'byFlatpak',
+  snap: 'bySnap',
+  desktop: 'byDesktop',
+  user: 'byUser',
+  group: 'byGroup',
+} as const;
+
+function mapOf({ kind }: Entry): keyof AppIndex | undefined {
+  return kind === 'package' ? undefined : MAP_OF[kind];
+}
+
+function entriesOf({ app, match, children }: EffectivePolicy): readonly Entry[] {
+  return children?.value.are === 'same' ? [...match, { kind: 'children', value: app, at: children.value.at }] : match;
+}
+
+/** An index of no application at all. */
+export function emptyIndex(): { readonly [K in keyof AppIndex]: Map<string, AppMatch> } {
+  return {
+    byScript: new Map(),
+    byExecutable: new Map(),
+    byParent: new Map(),
+    byCgroup: new Map(),
+    byUnit: new Map(),
+    byContainer: new Map(),
+    byFlatpak: new Map(),
+    bySnap: new Map(),
+    byDesktop: new Map(),
+    byUser: new Map(),
+    byGroup: new Map(),
   };
+}
+
+/** The first policy that names a thing keeps it: merging has reported the others. */
+export function indexApps(policySet: PolicySet): AppIndex {
+  const index = emptyIndex();
   for (const policy of policySet.apps) {
-    for (const match of policy.match) add(index[MAP_OF[match.kind]], keyOf(match), policy, match);
+    for (const match of entriesOf(policy)) {
+      const map = mapOf(match);
+      if (map !== undefined && !index[map].has(match.value)) index[map].set(match.value, { policy, match });
+    }
   }
   return index;
 }
@@ -55,34 +114,22 @@ export function indexAppsAgain(policySet: PolicySet, before: IndexedApps): AppIn
   const changed = changedApps(before.policySet.apps, policySet.apps);
   if (changed.length > MAX_CHANGES) return indexApps(policySet);
   const index: MutableIndex = { ...before.index };
-  const own = (match: Match): Map<string, AppMatch> => {
-    const map = MAP_OF[match.kind];
+  const own = (match: Entry): Map<string, AppMatch> | undefined => {
+    const map = mapOf(match);
+    if (map === undefined) return undefined;
     if (index[map] === before.index[map]) index[map] = new Map(before.index[map]);
     return index[map] as Map<string, AppMatch>;
   };
   const come = changed.flatMap((app) => findApp(policySet.apps, app) ?? []);
-  const kept = new Set(come.flatMap(({ match }) => match.map(matchKey)));
+  const kept = new Set(come.flatMap((policy) => entriesOf(policy).map(matchKey)));
   for (const app of changed) {
-    for (const match of findApp(before.policySet.apps, app)?.match ?? []) {
-      if (!kept.has(matchKey(match))) own(match).delete(keyOf(match));
+    const gone = findApp(before.policySet.apps, app);
+    for (const match of gone === undefined ? [] : entriesOf(gone)) {
+      if (!kept.has(matchKey(match))) own(match)?.delete(match.value);
     }
   }
-  for (const policy of come) for (const match of policy.match) own(match).set(keyOf(match), { policy, match });
+  for (const policy of come) for (const match of entriesOf(policy)) own(match)?.set(match.value, { policy, match });
   return index;
-}
-
-const MAP_OF = { exec: 'byExecutable', cgroup: 'byCgroup', unit: 'byUnit', user: 'byUser' } as const;
-
-function keyOf(match: Match): string {
-  switch (match.kind) {
-    case 'exec':
-    case 'cgroup':
-      return match.path;
-    case 'unit':
-      return match.unit;
-    case 'user':
-      return match.user;
-  }
 }
 
 /** `/a/b/c` -> `/a/b/c`, `/a/b`, `/a`: a process is in all of them. */
@@ -91,54 +138,97 @@ export function cgroupAncestry(path: string): string[] {
   return parts.map((_, i) => `/${parts.slice(0, parts.length - i).join('/')}`);
 }
 
-/**
- * The unit of the system manager that this cgroup is; `undefined` where it is none. The manager puts units into slices
- * only: below a service or scope (`user@1000.service`, a container) names are whatever its user chose.
- */
-export function unitOfCgroup(path: string): string | undefined {
-  const parts = path.split('/').filter((part) => part !== '');
-  const unit = parts.pop();
-  return parts.every((part) => part.endsWith('.slice')) ? unit : undefined;
-}
+/** What a name in a policy stands for on this machine. */
+export type Names = Pick<Facts, 'users' | 'groups' | 'containers'>;
 
-/** What holds for one cgroup, whatever is above it. A path wins over a unit's name: it says more. */
-export function matchExactCgroup(index: AppIndex, path: string): AppMatch | undefined {
-  const found = index.byCgroup.get(path);
-  if (found !== undefined || index.byUnit.size === 0) return found;
-  const unit = unitOfCgroup(path);
-  return unit === undefined ? undefined : index.byUnit.get(unit);
-}
+const namesScopes = ({ byUnit, byContainer, byFlatpak, bySnap, byDesktop }: AppIndex): boolean =>
+  byUnit.size + byContainer.size + byFlatpak.size + bySnap.size + byDesktop.size > 0;
 
-export function matchCgroup(index: AppIndex, path: string): AppMatch | undefined {
-  for (const ancestor of cgroupAncestry(path)) {
-    const found = matchExactCgroup(index, ancestor);
+/** An id comes before a name: only root chooses names, but it may choose another container's id. The longest id wins. */
+function matchContainer(index: AppIndex, id: string, names: readonly string[]): AppMatch | undefined {
+  if (index.byContainer.size === 0) return undefined;
+  for (let length = id.length; length >= MIN_CONTAINER_ID; length -= 1) {
+    const found = index.byContainer.get(id.slice(0, length));
+    if (found !== undefined) return found;
+  }
+  for (const name of names) {
+    const found = index.byContainer.get(name);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-/** `users` maps user names to uids. A numeric `user` is a uid as it stands. */
-export function matchUser(index: AppIndex, uid: number, users: ReadonlyMap<string, number>): AppMatch | undefined {
-  const direct = index.byUser.get(String(uid));
-  if (direct !== undefined) return direct;
-  for (const [user, found] of index.byUser) if (users.get(user) === uid) return found;
+/** `SNAP.APP` comes before `SNAP`. */
+function matchSnap({ bySnap }: AppIndex, snap: string): AppMatch | undefined {
+  return bySnap.get(snap) ?? bySnap.get(snap.slice(0, snap.indexOf('.')));
+}
+
+/** What holds for one cgroup, whatever is above it. A path wins over names: it says more. */
+export function matchExactCgroup(index: AppIndex, path: string, containers: Names['containers']): AppMatch | undefined {
+  const found = index.byCgroup.get(path);
+  if (found !== undefined || !namesScopes(index)) return found;
+  const { unit, containerId, machine, flatpak, snap, desktop } = scopesOfCgroup(path);
+  return (
+    (unit === undefined ? undefined : index.byUnit.get(unit)) ??
+    (containerId === undefined ? undefined : matchContainer(index, containerId, containers.get(containerId) ?? [])) ??
+    (machine === undefined ? undefined : index.byContainer.get(machine)) ??
+    (flatpak === undefined ? undefined : index.byFlatpak.get(flatpak)) ??
+    (snap === undefined ? undefined : matchSnap(index, snap)) ??
+    (desktop === undefined ? undefined : index.byDesktop.get(desktop))
+  );
+}
+
+export function matchCgroup(index: AppIndex, path: string, containers: Names['containers']): AppMatch | undefined {
+  for (const ancestor of cgroupAncestry(path)) {
+    const found = matchExactCgroup(index, ancestor, containers);
+    if (found !== undefined) return found;
+  }
   return undefined;
+}
+
+/** A number is an id as it stands, and comes before a name for it. */
+function matchNumber(
+  entries: ReadonlyMap<string, AppMatch>,
+  id: number,
+  ids: ReadonlyMap<string, number>,
+): AppMatch | undefined {
+  const direct = entries.get(String(id));
+  if (direct !== undefined) return direct;
+  for (const [name, found] of entries) if (ids.get(name) === id) return found;
+  return undefined;
+}
+
+/** `users` maps user names to uids. */
+export function matchUser(index: AppIndex, uid: number, users: Names['users']): AppMatch | undefined {
+  return matchNumber(index.byUser, uid, users);
+}
+
+/** `groups` maps group names to gids. */
+export function matchGroup(index: AppIndex, gid: number, groups: Names['groups']): AppMatch | undefined {
+  return matchNumber(index.byGroup, gid, groups);
 }
 
 /** What is known of an owner: absent parts match nothing. */
 export interface Traits {
+  readonly script?: string;
   readonly executable?: string;
   readonly executableUnproven?: true;
+  /** The application with `children: same` that started it. */
+  readonly childOf?: string;
   readonly cgroup?: string;
   readonly uid?: number;
+  readonly gid?: number;
 }
 
-export function matchApp(index: AppIndex, owner: Traits, users: ReadonlyMap<string, number>): AppMatch | undefined {
-  const { executable, executableUnproven, cgroup, uid } = owner;
+export function matchApp(index: AppIndex, owner: Traits, names: Names): AppMatch | undefined {
+  const { script, executable, executableUnproven, childOf, cgroup, uid, gid } = owner;
   return (
+    (script === undefined ? undefined : index.byScript.get(script)) ??
     (executable === undefined || executableUnproven ? undefined : index.byExecutable.get(executable)) ??
-    (cgroup === undefined ? undefined : matchCgroup(index, cgroup)) ??
-    (uid === undefined ? undefined : matchUser(index, uid, users))
+    (childOf === undefined ? undefined : index.byParent.get(childOf)) ??
+    (cgroup === undefined ? undefined : matchCgroup(index, cgroup, names.containers)) ??
+    (uid === undefined ? undefined : matchUser(index, uid, names.users)) ??
+    (gid === undefined ? undefined : matchGroup(index, gid, names.groups))
   );
 }
 

@@ -2,7 +2,7 @@
 import type { Diagnostic } from './diagnostic.ts';
 import type { EffectivePolicy, EffectiveRule, Stated } from './effective-policy.ts';
 import { layerStrength } from './layers.ts';
-import type { Layer, Match, Otherwise, Policy, Rule, Via } from './model.ts';
+import type { Accept, Children, Layer, Match, Otherwise, Policy, Rule, Via } from './model.ts';
 import { type AppSource, diagnosticAt, matchKey } from './policy-source.ts';
 
 /**
@@ -34,6 +34,11 @@ export function mergeApp(sources: readonly AppSource[]): {
   const name = policies.find(({ policy }) => policy.name !== undefined)?.policy.name;
   const otherwise = firstStated<Otherwise>(policies.map(({ layer, policy }) => ({ layer, value: policy.otherwise })));
   const via = firstStated<Via>(policies.map(({ layer, policy }) => ({ layer, value: policy.via })));
+  const accept = firstStated<Accept>(policies.map(({ layer, policy }) => ({ layer, value: policy.accept })));
+  // Also of a broken file: what its application starts is refused with it.
+  const children = firstStated<Children>(
+    sources.filter(({ layer }) => layer !== 'answers').map(({ layer, policy }) => ({ layer, value: policy.children })),
+  );
   const policy: EffectivePolicy = {
     app: strongest.policy.app,
     ...(name === undefined ? {} : { name }),
@@ -41,6 +46,8 @@ export function mergeApp(sources: readonly AppSource[]): {
     rules: policies.flatMap(({ layer, policy }) => policy.rules.map((rule) => effectiveRule(rule, layer, via))),
     ...(otherwise === undefined ? {} : { otherwise }),
     ...(via === undefined ? {} : { via }),
+    ...(accept === undefined ? {} : { accept }),
+    ...(children === undefined ? {} : { children }),
     ...(broken?.kind === 'broken' ? { blocked: { because: broken.policy.because } } : {}),
     files: sources.map((source) => ({ file: source.policy.file, layer: source.layer })),
   };
@@ -83,7 +90,9 @@ function matchesOf(sources: readonly AppSource[], diagnostics: Diagnostic[]): Ma
 /** What of an answer holds while no layer can say `ask`: only what takes permissions away. */
 function narrowing(answer: Policy, diagnostics: Diagnostic[]): Policy {
   for (const rule of answer.rules) if (rule.do === 'allow') diagnostics.push(notTaken(rule.at, 'a rule that allows'));
-  const { via, otherwise } = answer;
+  const { via, otherwise, accept, children } = answer;
+  if (children !== undefined) diagnostics.push(notTaken(children.at, '`children`'));
+  if (accept !== undefined && accept.from.length > 0) diagnostics.push(notTaken(accept.at, '`accept` with entries'));
   if (via !== undefined) diagnostics.push(notTaken(via.at, '`via`'));
   if (otherwise?.do === 'allow') diagnostics.push(notTaken(otherwise.at, '`otherwise: allow`'));
   return {
@@ -91,6 +100,7 @@ function narrowing(answer: Policy, diagnostics: Diagnostic[]): Policy {
     match: [],
     rules: answer.rules.filter((rule) => rule.do !== 'allow'),
     ...(otherwise === undefined || otherwise.do === 'allow' ? {} : { otherwise }),
+    ...(accept === undefined || accept.from.length > 0 ? {} : { accept }),
     file: answer.file,
     at: answer.at,
   };

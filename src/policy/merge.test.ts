@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LAYERS } from './layers.ts';
 import { type LayerPolicies, mergeChanges, mergePolicies, type SourceChange } from './merge.ts';
-import type { Layer, Match, Policy, Rule, Verb, Via } from './model.ts';
+import type { Accept, Children, Layer, Match, Policy, Rule, Verb, Via } from './model.ts';
+import { matchKey } from './policy-source.ts';
 
 const at = (file: string, line = 1) => ({ file, line, column: 1 });
 
@@ -16,7 +17,7 @@ function rule(file: string, line: number, verb: Verb, via?: Via): Rule {
   };
 }
 
-const exec = (file: string, path: string, line = 2): Match => ({ kind: 'exec', path, at: at(file, line) });
+const exec = (file: string, path: string, line = 2): Match => ({ kind: 'exec', value: path, at: at(file, line) });
 
 function via(file: string, choice: Via['else']): Via {
   return { require: {}, prefer: {}, avoid: {}, prohibit: {}, else: choice, at: at(file, 9) };
@@ -25,6 +26,12 @@ function via(file: string, choice: Via['else']): Via {
 function policy(file: string, app: string, parts: Partial<Policy> = {}): Policy {
   return { app, match: [], rules: [], file, at: at(file), ...parts };
 }
+
+const accept = (file: string, ...texts: readonly string[]): Accept => ({
+  from: texts.map((text) => ({ text, target: { kind: 'any' }, at: at(file, 10) })),
+  at: at(file, 10),
+});
+const children = (file: string, are: Children['are']): Children => ({ are, at: at(file, 11) });
 
 const layer = (name: Layer, ...policies: Policy[]): LayerPolicies => ({ layer: name, policies });
 
@@ -142,8 +149,8 @@ describe('mergePolicies', () => {
     const merged = mergePolicies([
       layer(
         'package',
-        policy('/p/1', 'b', { match: [{ kind: 'unit', unit: 'x.service', at: at('/p/1', 2) }] }),
-        policy('/p/2', 'a', { match: [{ kind: 'unit', unit: 'x.service', at: at('/p/2', 2) }] }),
+        policy('/p/1', 'b', { match: [{ kind: 'unit', value: 'x.service', at: at('/p/1', 2) }] }),
+        policy('/p/2', 'a', { match: [{ kind: 'unit', value: 'x.service', at: at('/p/2', 2) }] }),
       ),
     ]);
     expect(merged.apps.map(({ app, match }) => [app, match.length])).toEqual([
@@ -157,8 +164,8 @@ describe('mergePolicies', () => {
     const merged = mergePolicies([
       layer(
         'package',
-        policy('/p/a', 'a', { match: [{ kind: 'exec', path: '/x', at: at('/p/a', 2) }] }),
-        policy('/p/b', 'b', { match: [{ kind: 'cgroup', path: '/x', at: at('/p/b', 2) }] }),
+        policy('/p/a', 'a', { match: [{ kind: 'exec', value: '/x', at: at('/p/a', 2) }] }),
+        policy('/p/b', 'b', { match: [{ kind: 'cgroup', value: '/x', at: at('/p/b', 2) }] }),
       ),
     ]);
     expect(merged.diagnostics).toEqual([]);
@@ -177,7 +184,7 @@ describe('mergePolicies', () => {
       { layer: 'administrator', policies: [], broken: [broken] },
     ]);
     expect(merged.apps[0]?.blocked).toEqual({ because: '/e/a:3:1: it is broken' });
-    expect(merged.apps[0]?.match.map((match) => match.kind === 'exec' && match.path)).toEqual(['/b', '/a']);
+    expect(merged.apps[0]?.match.map(matchKey)).toEqual(['exec /b', 'exec /a']);
   });
 
   it('mergePolicies warns of an application without any program', () => {
@@ -187,6 +194,44 @@ describe('mergePolicies', () => {
   it('mergePolicies sorts the applications by name', () => {
     const merged = mergePolicies([layer('package', policy('/p/1', 'b'), policy('/p/2', 'B'), policy('/p/3', 'a'))]);
     expect(merged.apps.map(({ app }) => app)).toEqual(['B', 'a', 'b']);
+  });
+
+  it('mergePolicies takes `accept` and `children` of the highest layer that states them', () => {
+    const [merged] = mergePolicies([
+      layer('package', policy('/p/a', 'a', { accept: accept('/p/a', 'lan'), children: children('/p/a', 'same') })),
+      layer('administrator', policy('/e/a', 'a', { accept: accept('/e/a') })),
+      layer('locks', policy('/l/a', 'a', { children: children('/l/a', 'own') })),
+    ]).apps;
+    expect(merged?.accept).toEqual({ layer: 'administrator', value: { from: [], at: at('/e/a', 10) } });
+    expect(merged?.children).toEqual({ layer: 'locks', value: { are: 'own', at: at('/l/a', 11) } });
+    expect(mergePolicies([layer('package', policy('/p/a', 'a'))]).apps[0]).not.toHaveProperty('children');
+  });
+
+  it('mergePolicies takes of an answer that nobody may connect, but neither peers nor `children`', () => {
+    const answer = (parts: Partial<Policy>) =>
+      mergePolicies([
+        layer('package', policy('/p/a', 'a', { match: [exec('/p/a', '/a')], accept: accept('/p/a', 'lan') })),
+        layer('answers', policy('/v/a', 'a', parts)),
+      ]);
+    expect(answer({ accept: accept('/v/a') })).toMatchObject({
+      apps: [{ accept: { layer: 'answers', value: { from: [] } } }],
+      diagnostics: [],
+    });
+    const wider = answer({ accept: accept('/v/a', '*'), children: children('/v/a', 'same') });
+    expect(wider.apps).toMatchObject([{ accept: { layer: 'package' } }]);
+    expect(wider.apps[0]).not.toHaveProperty('children');
+    expect(wider.diagnostics.map(({ line, code }) => `${line} ${code}`)).toEqual([
+      '10 not-yet-enforced',
+      '11 not-yet-enforced',
+    ]);
+  });
+
+  it('mergePolicies blocks also what the application of a broken file starts', () => {
+    const broken = { app: 'a', match: [], because: 'it is', file: '/e/a', at: at('/e/a') };
+    const merged = mergePolicies([
+      { layer: 'administrator', policies: [], broken: [{ ...broken, children: children('/e/a', 'same') }] },
+    ]);
+    expect(merged.apps).toMatchObject([{ blocked: {}, children: { layer: 'administrator', value: { are: 'same' } } }]);
   });
 });
 
@@ -242,7 +287,7 @@ describe('mergePolicies with a previous result', () => {
         const kept = mergePolicies(after, mergePolicies(before));
         expect(kept.apps).toEqual(fresh.apps);
         expect(kept.diagnostics).toEqual(fresh.diagnostics);
-        const entries = fresh.apps.flatMap(({ match }) => match.map((entry) => entry.kind === 'exec' && entry.path));
+        const entries = fresh.apps.flatMap(({ match }) => match.map(matchKey));
         expect(new Set(entries).size).toBe(entries.length);
       }),
     );

@@ -17,12 +17,33 @@ export type Layer = 'builtin' | 'package' | 'administrator' | 'answers' | 'locks
 
 export type Verb = 'allow' | 'deny' | 'drop';
 
-/** One entry of `match`: what a process must be to be this application. */
-export type Match =
-  | { readonly kind: 'exec'; readonly path: string; readonly at: SourceLocation }
-  | { readonly kind: 'cgroup'; readonly path: string; readonly at: SourceLocation }
-  | { readonly kind: 'unit'; readonly unit: string; readonly at: SourceLocation }
-  | { readonly kind: 'user'; readonly user: string; readonly at: SourceLocation };
+/** Kinds of `match` entries, the most exact first: of two that hold, the earlier one tells the application. */
+export const MATCH_KINDS = [
+  'script',
+  'exec',
+  'package',
+  'cgroup',
+  'unit',
+  'container',
+  'flatpak',
+  'snap',
+  'desktop',
+  'user',
+  'group',
+] as const;
+
+export type MatchKind = (typeof MATCH_KINDS)[number];
+
+/**
+ * One entry of `match`: what a process must be to be this application. `value` is a path (script, exec, cgroup), a name, or
+ * a number as text (user, group). `fromPackage`: made from a `package` entry, which stands at the same place.
+ */
+export interface Match {
+  readonly kind: MatchKind;
+  readonly value: string;
+  readonly at: SourceLocation;
+  readonly fromPackage?: string;
+}
 
 /** Address groups with a name, fixed by RFCs: see `groups.ts`. */
 export type Group = 'lan' | 'loopback' | 'multicast' | 'internet';
@@ -90,6 +111,18 @@ export interface Otherwise {
   readonly at: SourceLocation;
 }
 
+/** Who may connect, and to which local ports: `target` is the peer, never a name. An empty list: nobody. */
+export interface Accept {
+  readonly from: readonly Destination[];
+  readonly at: SourceLocation;
+}
+
+/** Whether programs that it starts, and that have no policy of their own, count as the application. */
+export interface Children {
+  readonly are: 'same' | 'own';
+  readonly at: SourceLocation;
+}
+
 /** One valid policy file. Absent means the file does not state it. */
 export interface Policy {
   readonly app: string;
@@ -98,6 +131,8 @@ export interface Policy {
   readonly rules: readonly Rule[];
   readonly otherwise?: Otherwise;
   readonly via?: Via;
+  readonly accept?: Accept;
+  readonly children?: Children;
   readonly file: string;
   readonly at: SourceLocation;
 }
@@ -119,6 +154,8 @@ export interface SystemDefault {
   readonly via?: Via;
   /** Flows whose owner cannot be found out. */
   readonly unknown: Otherwise;
+  /** Absent: whoever connects is accepted. */
+  readonly accept?: Accept;
   /** New flows that need a verdict while no daemon is there to give one. */
   readonly whenAway: 'closed' | 'open';
 }

@@ -20,6 +20,15 @@ match:
   - cgroup: /user.slice/example.scope
   - user: mail
   - user: 1000
+  - script: /opt/example-mail/sync.py
+  - package: example-mail:amd64
+  - container: mail
+  - flatpak: org.example.Mail
+  - snap: example-mail.daemon
+  - desktop: org.example.Mail
+  - group: mail
+children: same
+accept: ["lan:8025/tcp"]
 rules:
   - to: ["imap.example.org:993", lan]
     do: allow
@@ -43,19 +52,28 @@ describe('parsePolicyFile()', () => {
         file: 'mail.yaml',
         at: at(3, 6),
         match: [
-          { kind: 'exec', path: '/usr/lib/example-mail/example-mail', at: at(6, 5) },
-          { kind: 'unit', unit: 'example-mail.service', at: at(7, 5) },
-          { kind: 'cgroup', path: '/user.slice/example.scope', at: at(8, 5) },
-          { kind: 'user', user: 'mail', at: at(9, 5) },
-          { kind: 'user', user: '1000', at: at(10, 5) },
+          { kind: 'exec', value: '/usr/lib/example-mail/example-mail', at: at(6, 5) },
+          { kind: 'unit', value: 'example-mail.service', at: at(7, 5) },
+          { kind: 'cgroup', value: '/user.slice/example.scope', at: at(8, 5) },
+          { kind: 'user', value: 'mail', at: at(9, 5) },
+          { kind: 'user', value: '1000', at: at(10, 5) },
+          { kind: 'script', value: '/opt/example-mail/sync.py', at: at(11, 5) },
+          { kind: 'package', value: 'example-mail:amd64', at: at(12, 5) },
+          { kind: 'container', value: 'mail', at: at(13, 5) },
+          { kind: 'flatpak', value: 'org.example.Mail', at: at(14, 5) },
+          { kind: 'snap', value: 'example-mail.daemon', at: at(15, 5) },
+          { kind: 'desktop', value: 'org.example.Mail', at: at(16, 5) },
+          { kind: 'group', value: 'mail', at: at(17, 5) },
         ],
+        children: { are: 'same', at: at(18, 11) },
+        accept: { from: [{ text: 'lan:8025/tcp', at: at(19, 10) }], at: at(19, 9) },
         rules: [
           {
             do: 'allow',
-            at: at(12, 5),
+            at: at(21, 5),
             to: [
-              { text: 'imap.example.org:993', ports: [{ first: 993, last: 993 }], at: at(12, 10) },
-              { text: 'lan', target: { kind: 'group', group: 'lan' }, at: at(12, 34) },
+              { text: 'imap.example.org:993', ports: [{ first: 993, last: 993 }], at: at(21, 10) },
+              { text: 'lan', target: { kind: 'group', group: 'lan' }, at: at(21, 34) },
             ],
             via: {
               require: { encrypted: true },
@@ -63,13 +81,13 @@ describe('parsePolicyFile()', () => {
               avoid: { metered: true },
               prohibit: { type: ['cellular'] },
               else: 'any',
-              at: at(14, 10),
+              at: at(23, 10),
             },
           },
-          { do: 'drop', at: at(15, 5), to: [{ text: '*:80', at: at(15, 9) }] },
+          { do: 'drop', at: at(24, 5), to: [{ text: '*:80', at: at(24, 9) }] },
         ],
-        otherwise: { do: 'deny', at: at(17, 12) },
-        via: { prefer: { name: ['home', 'office'] }, else: 'block', at: at(18, 6) },
+        otherwise: { do: 'deny', at: at(26, 12) },
+        via: { prefer: { name: ['home', 'office'] }, else: 'block', at: at(27, 6) },
       },
     });
   });
@@ -103,8 +121,8 @@ rules:
   - to: lan
     do: deny
     via: { require: { metered: true }, prohibit: { metered: true } }
-accept: []
-accept: []
+limit: {}
+limit: {}
 `;
     expect(parse(text).diagnostics.map(({ line, column, code }) => `${line}:${column} ${code}`)).toEqual([
       '1:12 unsupported-version',
@@ -127,19 +145,12 @@ accept: []
   });
 
   it.each([
-    'accept: []',
     'needs: {}',
     'protect: {}',
     'limit: {}',
     'existing: drain',
     'existing: abort',
     'otherwise: ask',
-    'match: [{script: /x}]',
-    'match: [{flatpak: x}]',
-    'match: [{snap: x}]',
-    'match: [{package: x}]',
-    'match: [{container: x}]',
-    'match: [{group: x}]',
     'rules: [{to: lan, do: ask}]',
     'rules: [{to: lan, do: allow, limit: {}}]',
     'rules: [{to: "*.example.org", do: allow}]',
@@ -163,7 +174,10 @@ accept: []
     const result = parse(text);
     expect(result.policy).toBeUndefined();
     expect(result.app).toBe('org.example.Mail');
-    expect(result.match).toContainEqual(expect.objectContaining({ path: '/usr/lib/example-mail/example-mail' }));
+    expect(result.match).toContainEqual(expect.objectContaining({ value: '/usr/lib/example-mail/example-mail' }));
+    expect(result.match).toHaveLength(12);
+    expect(result.match).toContainEqual(expect.objectContaining({ kind: 'package', value: 'example-mail:amd64' }));
+    expect(result.children).toMatchObject({ are: 'same', at: { line: expect.any(Number) } });
   });
 });
 
@@ -196,13 +210,14 @@ const EXAMPLES: Readonly<Record<Exclude<DiagnosticCode, CodeOfOthers>, string>> 
   'wrong-type': `${HEAD}name: 5`,
   'invalid-value': `${HEAD}otherwise: perhaps`,
   'unsupported-version': 'pointsman: 2\napp: a',
-  'not-yet-enforced': `${HEAD}accept: []`,
+  'not-yet-enforced': `${HEAD}limit: {}`,
   'invalid-match': `${HEAD}match: [{exec: /a, user: b}]`,
   'invalid-destination': `${HEAD}rules: [{to: "a b", do: deny}]`,
   'host-bits-set': `${HEAD}rules: [{to: 10.0.0.1/8, do: deny}]`,
   contradiction: `${HEAD}via: {require: {type: [wifi, vpn]}, prohibit: {type: [vpn, wifi, other]}}`,
   'via-without-allow': `${HEAD}rules: [{to: lan, do: deny, via: {}}]`,
   'duplicate-entry': `${HEAD}match: [{user: a}, {user: a}]`,
+  'without-effect': `${HEAD}accept: [loopback]`,
   'unreachable-rule': `${HEAD}rules: [{to: "*", do: deny}, {to: lan, do: allow}]`,
 };
 

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { checkSchema, type FileKind } from './check-schema.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { parseDocument, type YamlDocument } from './document.ts';
-import type { Match, Policy, SystemDefault, Uplink } from './model.ts';
+import type { Children, Match, Policy, SystemDefault, Uplink } from './model.ts';
 import { recoverIdentity } from './recover-identity.ts';
 import { createReport, type Report } from './report.ts';
 import { policySchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
@@ -18,6 +18,7 @@ export interface ParsedPolicyFile {
   /** Who the file is about, as far as it can be told, also where the file has mistakes. */
   readonly app?: string;
   readonly match?: readonly Match[];
+  readonly children?: Children;
   readonly diagnostics: readonly Diagnostic[];
   /** The file says nothing, and so hides the files of its name in weaker layers. */
   readonly masked?: true;
@@ -30,11 +31,17 @@ export function parsePolicyFile(file: string, bytes: Uint8Array): ParsedPolicyFi
   const checked = validatePolicy(fields ?? {}, { document, report });
   const diagnostics = report.diagnostics();
   if (!report.hasErrors()) return { ...checked, diagnostics };
-  const recovered =
-    checked.app === undefined || checked.match.length === 0 ? recoverIdentity(document.source) : checked;
+  const isWhole = checked.app !== undefined && checked.match.length > 0 && checked.children !== undefined;
+  const recovered = isWhole ? checked : recoverIdentity(document.source);
   const app = checked.app ?? recovered.app;
   const match = checked.match.length === 0 ? recovered.match : checked.match;
-  return { ...(app === undefined ? {} : { app }), match, diagnostics };
+  const children = checked.children ?? recovered.children;
+  return {
+    ...(app === undefined ? {} : { app }),
+    match,
+    ...(children === undefined ? {} : { children }),
+    diagnostics,
+  };
 }
 
 /** `masked`: the file says nothing, so there is no uplink of its name. */

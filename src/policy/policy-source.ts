@@ -1,11 +1,12 @@
 /** What merging works on: one file's part in an application, whether it can be used or not. */
 import type { Diagnostic, DiagnosticCode } from './diagnostic.ts';
-import type { Layer, Match, Policy, SourceLocation } from './model.ts';
+import type { Children, Layer, Match, Policy, SourceLocation } from './model.ts';
 
 /** A file that cannot be used, and that has no last good version: its application is refused everything. */
 export interface BrokenPolicy {
   readonly app: string;
   readonly match: readonly Match[];
+  readonly children?: Children;
   readonly because: string;
   readonly file: string;
   readonly at: SourceLocation;
@@ -18,16 +19,8 @@ export type AppSource = { readonly layer: Layer } & (
 );
 
 /** `exec /usr/bin/ssh`: for people, and equal for entries that name the same thing. */
-export function matchKey(match: Match): string {
-  switch (match.kind) {
-    case 'exec':
-    case 'cgroup':
-      return `${match.kind} ${match.path}`;
-    case 'unit':
-      return `unit ${match.unit}`;
-    case 'user':
-      return `user ${match.user}`;
-  }
+export function matchKey({ kind, value }: { readonly kind: string; readonly value: string }): string {
+  return `${kind} ${value}`;
 }
 
 /** A diagnostic of a stage that no longer has the file's text. */

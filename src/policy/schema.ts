@@ -4,12 +4,13 @@
  */
 import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
-import type { UplinkType, Verb } from './model.ts';
+import type { MatchKind, UplinkType, Verb } from './model.ts';
 
 export const LANGUAGE_VERSION = 1;
 export const DEFAULT_PRIORITY = 100;
 const MAX_PRIORITY = 1000;
-const MAX_UID = 4_294_967_294;
+/** Of users and of groups: the highest number stands for none. */
+const MAX_ID = 4_294_967_294;
 const MAX_APP_LENGTH = 255;
 /** PATH_MAX (linux/limits.h) less the final NUL. */
 const MAX_PATH_LENGTH = 4095;
@@ -22,6 +23,19 @@ const ABSOLUTE_PATH = /^(?!.*\/\.\.?(?:\/|$))(?:\/[^/\n]+)+$/;
 const UNIT_NAME = /^[A-Za-z0-9:_.\\@-]+\.(?:service|scope|slice|socket|mount|swap)$/;
 /** useradd(8) with the capitals that other sources of users have. */
 const USER_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?$/;
+/** groupadd(8), as above. */
+const GROUP_NAME = USER_NAME;
+/** deb-control(5) with the capitals, `_` and `@` of rpm and pacman; after a colon the architecture. */
+const PACKAGE_NAME = /^[A-Za-z0-9][A-Za-z0-9@._+-]*(?::[a-z0-9-]+)?$/;
+/** What Docker and Podman accept as a name; an id is 64 hexadecimal digits, of which the first may do. */
+const CONTAINER = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+/** flatpak's rules for application ids: three parts or more, and a dash only in the last. */
+const FLATPAK_ID = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+\.[A-Za-z_][A-Za-z0-9_-]*$/;
+/** snapd's rules for names of snaps (`_KEY`: one of several instances) and their programs. */
+const SNAP_NAME = /^[a-z0-9](?:-?[a-z0-9])*(?:_[a-z0-9]{1,10})?(?:\.[A-Za-z0-9](?:-?[A-Za-z0-9])*)?$/;
+/** Desktop Entry Specification, "Desktop File ID". */
+const DESKTOP_ID = /^(?!.*\.desktop$)[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
+const MAX_NAME_LENGTH = 255;
 const ONE_LINE = /^\S(?:.*\S)?$/;
 
 export interface ConstraintFields {
@@ -41,12 +55,9 @@ export interface ViaFields {
   readonly else?: 'block' | 'any' | undefined;
 }
 
-export interface MatchFields {
-  readonly exec?: string | undefined;
-  readonly cgroup?: string | undefined;
-  readonly unit?: string | undefined;
-  readonly user?: string | number | undefined;
-}
+export type MatchFields = {
+  readonly [K in MatchKind]?: string | (K extends 'user' | 'group' ? number : never) | undefined;
+};
 
 export interface RuleFields {
   readonly to?: string | readonly (string | undefined)[] | undefined;
@@ -62,7 +73,11 @@ export interface PolicyFields {
   readonly rules?: readonly (RuleFields | undefined)[] | undefined;
   readonly otherwise?: Verb | undefined;
   readonly via?: ViaFields | undefined;
+  readonly accept?: AcceptFields | undefined;
+  readonly children?: 'same' | 'own' | undefined;
 }
+
+export type AcceptFields = string | readonly (string | undefined)[];
 
 export interface UplinkFields {
   readonly uplink?: string | undefined;
@@ -80,6 +95,7 @@ export interface SystemDefaultFields {
   readonly otherwise?: Verb | undefined;
   readonly via?: ViaFields | undefined;
   readonly unknown?: Verb | undefined;
+  readonly accept?: AcceptFields | undefined;
   readonly whenAway?: 'closed' | 'open' | undefined;
 }
 
@@ -116,20 +132,37 @@ const viaShape = {
 };
 const via = z.strictObject(viaShape);
 
+function nameOf(pattern: RegExp, mistake: string): z.ZodString {
+  return z.string().max(MAX_NAME_LENGTH).regex(pattern, mistake);
+}
+
+function nameOrNumber(pattern: RegExp, mistake: string): z.ZodUnion<[z.ZodString, z.ZodInt]> {
+  return z.union([z.string().regex(pattern, mistake), z.int().min(0).max(MAX_ID)]);
+}
+
 const matchShape = {
   exec: path.describe('Absolute path of the executable.').optional(),
+  script: path.describe('Absolute path of a script, whatever interpreter runs it.').optional(),
+  package: nameOf(PACKAGE_NAME, 'no package name such as "example-mail" or "example-mail:amd64"')
+    .describe('Installed package: every program in it.')
+    .optional(),
   cgroup: path.describe('Path of a cgroup below the cgroup2 root; covers everything inside it.').optional(),
-  unit: z
-    .string()
-    .max(255)
-    .regex(UNIT_NAME, 'no systemd unit name such as "example.service"')
-    .describe('systemd unit.')
+  unit: nameOf(UNIT_NAME, 'no systemd unit name such as "example.service"').describe('systemd unit.').optional(),
+  container: nameOf(CONTAINER, "neither a container's name nor at least 12 hexadecimal digits of its id")
+    .describe('Container or machine: its name, or at least 12 hexadecimal digits of its id.')
     .optional(),
-  user: z
-    .union([z.string().regex(USER_NAME, 'no user name or uid'), z.int().min(0).max(MAX_UID)])
-    .describe('User name or uid.')
+  flatpak: nameOf(FLATPAK_ID, 'no Flatpak application id such as "org.example.Mail"')
+    .describe('Id of a Flatpak application.')
     .optional(),
-};
+  snap: nameOf(SNAP_NAME, 'no snap such as "example-mail", nor one of its programs such as "example-mail.daemon"')
+    .describe('Snap, or one program of it as SNAP.PROGRAM.')
+    .optional(),
+  desktop: nameOf(DESKTOP_ID, 'no desktop file id: it is the name of the file without ".desktop"')
+    .describe('Application that the desktop started: the name of its desktop file without ".desktop".')
+    .optional(),
+  user: nameOrNumber(USER_NAME, 'no user name or uid').describe('User name or uid.').optional(),
+  group: nameOrNumber(GROUP_NAME, 'no group name or gid').describe('Group name or gid.').optional(),
+} satisfies Record<MatchKind, z.ZodType>;
 const matchEntry = z.strictObject(matchShape).meta({ minProperties: 1, maxProperties: 1 });
 
 const ruleShape = {
@@ -139,6 +172,7 @@ const ruleShape = {
 };
 const rule = z.strictObject(ruleShape);
 
+const accept = z.union([z.string().min(1), z.array(z.string().min(1)).max(MAX_LIST_ENTRIES)]);
 const existing = z.literal('keep').describe('Connections that exist when the uplink changes stay as they are.');
 const policyShape = {
   pointsman: version,
@@ -161,6 +195,13 @@ const policyShape = {
   rules: z.array(rule).max(MAX_LIST_ENTRIES).describe('Tried in this order; the first that fits decides.').optional(),
   otherwise: verb.describe('What happens when no rule fits.').optional(),
   via: via.describe('Which way out, for every allow that states none of its own.').optional(),
+  accept: accept
+    .describe('Who may connect to it: PEER[:PORTS][/PROTOCOL], or a list of them; the ports are its own.')
+    .optional(),
+  children: z
+    .enum(['same', 'own'])
+    .describe('Whether programs that it starts, and that have no policy of their own, count as it. `own` if absent.')
+    .optional(),
   existing: existing.optional(),
 };
 
@@ -195,6 +236,9 @@ const systemDefaultShape = {
     .optional(),
   via: via.describe('Which way out, for programs without a policy.').optional(),
   unknown: verb.describe('For packets whose program cannot be found out. As `otherwise` if absent.').optional(),
+  accept: accept
+    .describe('Who may connect to programs that do not say it themselves: PEER[:PORTS][/PROTOCOL]. Anybody if absent.')
+    .optional(),
   whenAway: z
     .enum(['closed', 'open'])
     .describe('New connections that need the daemon while it is not running: refused (closed) or let through (open).')

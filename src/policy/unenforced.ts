@@ -2,10 +2,10 @@
 import type { Context } from './schema.ts';
 
 export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
-  policy: ['accept', 'needs', 'protect', 'limit'],
+  policy: ['needs', 'protect', 'limit'],
   uplink: ['bandwidth', 'rtt', 'loss', 'validated'],
-  default: ['accept', 'protect', 'limit'],
-  match: ['script', 'flatpak', 'snap', 'package', 'container', 'group'],
+  default: ['protect', 'limit'],
+  match: [],
   rules: ['needs', 'protect', 'limit', 'existing'],
   via: [],
   constraint: ['bandwidth', 'rtt', 'loss', 'validated'],

@@ -10,6 +10,13 @@ describe('validateMatch()', () => {
     '[{exec: /usr/bin/a b}, {exec: /.hidden/..a}]',
     '[{cgroup: /system.slice/a@1.service}]',
     '[{unit: dbus-org.example@1.service}, {unit: user.slice}, {unit: "a\\\\x2db.scope"}]',
+    '[{script: /opt/a b.py}, {script: /usr/bin/x}]',
+    '[{package: curl}, {package: "libc6:amd64"}, {package: g++-12}, {package: NetworkManager-wifi}, {package: libx_1}]',
+    '[{container: web}, {container: a.b_c-1}, {container: 0123456789ab}]',
+    '[{flatpak: org.example.Mail}, {flatpak: org.example._7zip.web-mail}]',
+    '[{snap: mail}, {snap: web-mail.send-now}, {snap: mail_two.Mail}]',
+    '[{desktop: org.example.Mail}, {desktop: firefox-esr}, {desktop: 7zip}, {desktop: a.desktop.b}]',
+    '[{group: staff}, {group: 0}, {group: "50"}, {group: _ssh}]',
     '[{user: _apt}, {user: 0}, {user: "1000"}, {user: machine$}]',
   ])('validateMatch() accepts %s', (match) => {
     expect(parse(match).diagnostics).toEqual([]);
@@ -29,6 +36,32 @@ describe('validateMatch()', () => {
     '[{unit: a}]',
     '[{unit: a.timer}]',
     '[{unit: "a b.service"}]',
+    '[{script: x.py}]',
+    '[{script: /opt/../x.py}]',
+    '[{package: ""}]',
+    '[{package: "a b"}]',
+    '[{package: -a}]',
+    '[{package: "a:"}]',
+    '[{package: a*}]',
+    '[{container: ""}]',
+    '[{container: a/b}]',
+    '[{container: -a}]',
+    '[{flatpak: Mail}]',
+    '[{flatpak: org.example}]',
+    '[{flatpak: org.exam-ple.Mail}]',
+    '[{flatpak: org.example.7zip}]',
+    '[{flatpak: app/org.example.Mail}]',
+    '[{snap: Mail}]',
+    '[{snap: mail-}]',
+    '[{snap: mail.a.b}]',
+    '[{snap: snap.mail.mail}]',
+    '[{desktop: org.example.Mail.desktop}]',
+    '[{desktop: /usr/share/applications/a.desktop}]',
+    '[{desktop: a b}]',
+    '[{group: -1}]',
+    '[{group: 4294967295}]',
+    '[{group: "a b"}]',
+    '[{group: a, user: b}]',
     '[{user: -1}]',
     '[{user: 4294967295}]',
     '[{user: 1.5}]',
@@ -54,5 +87,25 @@ describe('validateMatch()', () => {
     const { policy, diagnostics } = parse('[{user: 5}, {exec: /a}, {user: "5"}]');
     expect(policy?.match).toHaveLength(2);
     expect(diagnostics).toMatchObject([{ severity: 'warning', code: 'duplicate-entry', column: 32 }]);
+  });
+
+  it('validateMatch() names every kind by what it is', () => {
+    const { policy } = parse('[{script: /x}, {group: 5}, {container: web}, {user: 5}]');
+    expect(policy?.match.map(({ kind, value }) => [kind, value])).toEqual([
+      ['script', '/x'],
+      ['group', '5'],
+      ['container', 'web'],
+      ['user', '5'],
+    ]);
+  });
+
+  it.each([
+    ['[{flatpack: a}]', 'did you mean "flatpak"?'],
+    ['[{gid: 5}]', 'did you mean "group"?'],
+    ['[{docker: a}]', 'did you mean "container"?'],
+    ['[{deb: a}]', 'did you mean "package"?'],
+    ['[{scirpt: /a}]', 'did you mean "script"?'],
+  ])('validateMatch() says what %s may have meant', (match, hint) => {
+    expect(parse(match).diagnostics).toMatchObject([{ code: 'unknown-key', hint }]);
   });
 });

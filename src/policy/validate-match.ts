@@ -1,10 +1,9 @@
 /** `match` from a file's fields. */
 import { keySpanOf, type Path, spanOf } from './document.ts';
-import type { Match, SourceLocation } from './model.ts';
+import { MATCH_KINDS, type Match, type SourceLocation } from './model.ts';
 import { matchKey } from './policy-source.ts';
 import { locationOf } from './report.ts';
 import { CONTEXT_KEYS, type MatchFields } from './schema.ts';
-import { UNENFORCED_KEYS } from './unenforced.ts';
 import type { Checking } from './validate-via.ts';
 
 export function validateMatch(entries: readonly (MatchFields | undefined)[], checking: Checking): readonly Match[] {
@@ -32,7 +31,7 @@ export function validateMatch(entries: readonly (MatchFields | undefined)[], che
 /** Several kinds in one entry could mean "all of these" or "any": one entry, one kind. */
 function checkOneKind(entry: MatchFields, path: Path, checking: Checking): void {
   const { document, report } = checking;
-  const kinds = [...CONTEXT_KEYS.match, ...UNENFORCED_KEYS.match].filter((kind) => Object.hasOwn(entry, kind));
+  const kinds = CONTEXT_KEYS.match.filter((kind) => Object.hasOwn(entry, kind));
   if (Object.keys(entry).length === 0) {
     const message = `a match entry names one of ${CONTEXT_KEYS.match.join(', ')}`;
     report.error(spanOf(document, path), { code: 'invalid-match', message });
@@ -45,10 +44,8 @@ function checkOneKind(entry: MatchFields, path: Path, checking: Checking): void 
 }
 
 function matchesOf(entry: MatchFields, at: SourceLocation): readonly Match[] {
-  const matches: Match[] = [];
-  if (entry.exec !== undefined) matches.push({ kind: 'exec', path: entry.exec, at });
-  if (entry.cgroup !== undefined) matches.push({ kind: 'cgroup', path: entry.cgroup, at });
-  if (entry.unit !== undefined) matches.push({ kind: 'unit', unit: entry.unit, at });
-  if (entry.user !== undefined) matches.push({ kind: 'user', user: String(entry.user), at });
-  return matches;
+  return MATCH_KINDS.flatMap((kind) => {
+    const value = entry[kind];
+    return value === undefined ? [] : [{ kind, value: String(value), at }];
+  });
 }

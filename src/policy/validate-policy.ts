@@ -1,10 +1,11 @@
 /** A policy from a file's fields: the meaning that a schema cannot check. */
-
 import { parseDestination } from './destination.ts';
-import { type Path, spanOf, spanWithin } from './document.ts';
-import type { Destination, Match, Otherwise, Policy, Rule, Verb } from './model.ts';
+import { type Path, spanOf } from './document.ts';
+import type { Children, Destination, Match, Otherwise, Policy, Rule, Verb } from './model.ts';
 import { locationOf } from './report.ts';
 import type { PolicyFields, RuleFields } from './schema.ts';
+import { validateAccept } from './validate-accept.ts';
+import { type DestinationList, validateDestinations } from './validate-destinations.ts';
 import { validateMatch } from './validate-match.ts';
 import { type Checking, validateVia } from './validate-via.ts';
 
@@ -13,6 +14,7 @@ export interface ValidatedPolicy {
   readonly policy?: Policy;
   readonly app?: string;
   readonly match: readonly Match[];
+  readonly children?: Children;
 }
 
 export function validatePolicy(fields: PolicyFields, checking: Checking): ValidatedPolicy {
@@ -22,24 +24,36 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
   const rules = (fields.rules ?? []).map((rule, index) => validateRule(rule ?? {}, ['rules', index], checking));
   warnOfUnreachableRules(rules, checking);
   const via = fields.via === undefined ? undefined : validateVia(fields.via, ['via'], checking);
-  if (app === undefined) return { match };
-  if (report.hasErrors()) return { app, match };
+  const accept = fields.accept === undefined ? undefined : validateAccept(fields.accept, ['accept'], checking);
+  const identity = { match, ...(fields.children !== undefined && { children: childrenOf(fields.children, checking) }) };
+  if (app === undefined) return identity;
+  if (report.hasErrors()) return { app, ...identity };
   const policy: Policy = {
     app,
     ...(name === undefined ? {} : { name }),
-    match,
+    ...identity,
     rules,
     ...(fields.otherwise === undefined ? {} : { otherwise: statedVerb(fields.otherwise, ['otherwise'], checking) }),
     ...(via === undefined ? {} : { via }),
+    ...(accept === undefined ? {} : { accept }),
     file: document.source.file,
     at: locationOf(document.source, spanOf(document, ['app'])),
   };
-  return { policy, app, match };
+  return { policy, app, ...identity };
+}
+
+function childrenOf(are: Children['are'], { document }: Checking): Children {
+  return { are, at: locationOf(document.source, spanOf(document, ['children'])) };
 }
 
 export function statedVerb(verb: Verb, path: Path, { document }: Checking): Otherwise {
   return { do: verb, at: locationOf(document.source, spanOf(document, path)) };
 }
+
+const IN_RULE: DestinationList = {
+  parse: parseDestination,
+  duplicate: 'the same destination stands in this rule already',
+};
 
 /** A rule of a file with mistakes may come out incomplete; it then goes no further than this file. */
 function validateRule(fields: RuleFields, path: Path, checking: Checking): Rule {
@@ -51,41 +65,11 @@ function validateRule(fields: RuleFields, path: Path, checking: Checking): Rule 
     report.error(spanOf(document, [...path, 'via']), { code: 'via-without-allow', message });
   }
   return {
-    to: validateDestinations(fields.to ?? [], [...path, 'to'], checking),
+    to: validateDestinations(fields.to ?? [], [...path, 'to'], checking, IN_RULE),
     do: verb,
     ...(via === undefined ? {} : { via }),
     at: locationOf(document.source, spanOf(document, path)),
   };
-}
-
-function validateDestinations(
-  to: NonNullable<RuleFields['to']>,
-  path: Path,
-  checking: Checking,
-): readonly Destination[] {
-  const texts = typeof to === 'string' ? [to] : to;
-  const seen = new Set<string>();
-  const destinations: Destination[] = [];
-  for (const [index, text] of texts.entries()) {
-    if (text === undefined) continue;
-    const entryPath = typeof to === 'string' ? path : [...path, index];
-    const destination = validateDestination(text, entryPath, checking);
-    if (destination !== undefined) destinations.push(destination);
-    if (seen.has(text)) {
-      const message = 'the same destination stands in this rule already';
-      checking.report.warning(spanOf(checking.document, entryPath), { code: 'duplicate-entry', message });
-    }
-    seen.add(text);
-  }
-  return destinations;
-}
-
-function validateDestination(text: string, path: Path, { document, report }: Checking): Destination | undefined {
-  const result = parseDestination(text);
-  if (result.ok) return { text, ...result.value, at: locationOf(document.source, spanOf(document, path)) };
-  const { part, ...mistake } = result.mistake;
-  report.error(spanWithin(document, path, part), mistake);
-  return undefined;
 }
 
 /** One warning is enough: it says which rule makes all that follow useless. */

@@ -29,7 +29,8 @@ describe('parseSystemDefaultFile()', () => {
   it.each([
     ['otherwise: ask', 'not-yet-enforced'],
     ['unknown: ask', 'not-yet-enforced'],
-    ['accept: []', 'not-yet-enforced'],
+    ['limit: {}', 'not-yet-enforced'],
+    ['accept: [example.org]', 'invalid-destination'],
     ['whenAway: sometimes', 'invalid-value'],
     ['whenaway: open', 'unknown-key'],
     ['rules: []', 'unknown-key'],

@@ -1,6 +1,7 @@
 /** The system default from a file's fields. */
 import type { SourceLocation, SystemDefault } from './model.ts';
 import type { SystemDefaultFields } from './schema.ts';
+import { validateAccept } from './validate-accept.ts';
 import { statedVerb } from './validate-policy.ts';
 import { type Checking, validateVia } from './validate-via.ts';
 
@@ -15,6 +16,7 @@ export const builtinSystemDefault: SystemDefault = {
 
 export function validateSystemDefault(fields: SystemDefaultFields, checking: Checking): SystemDefault | undefined {
   const via = fields.via === undefined ? undefined : validateVia(fields.via, ['via'], checking);
+  const accept = fields.accept === undefined ? undefined : validateAccept(fields.accept, ['accept'], checking);
   if (checking.report.hasErrors()) return undefined;
   const otherwise =
     fields.otherwise === undefined
@@ -24,6 +26,7 @@ export function validateSystemDefault(fields: SystemDefaultFields, checking: Che
     otherwise,
     ...(via === undefined ? {} : { via }),
     unknown: fields.unknown === undefined ? otherwise : statedVerb(fields.unknown, ['unknown'], checking),
+    ...(accept === undefined ? {} : { accept }),
     whenAway: fields.whenAway ?? builtinSystemDefault.whenAway,
   };
 }

@@ -16,8 +16,8 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 describe('AppIds', () => {
   it('AppIds gives the same numbers after a restart, whatever the order of the names', () => {
-    const first = new AppIds(path).assign({ apps: ['a', 'b', 'c'], uplinks: ['wifi', 'cell'] });
-    const second = new AppIds(path).assign({ apps: ['d', 'c', 'b', 'a'], uplinks: ['cell', 'wifi'] });
+    const first = new AppIds(path).assign({ apps: ['a', 'b', 'c'], uplinks: ['wifi', 'cell'], programs: [] });
+    const second = new AppIds(path).assign({ apps: ['d', 'c', 'b', 'a'], uplinks: ['cell', 'wifi'], programs: [] });
     expect(first.diagnostics).toEqual([]);
     expect([...first.apps.values()]).toEqual([1, 2, 3]);
     expect(Object.fromEntries(second.apps)).toEqual({ a: 1, b: 2, c: 3, d: 4 });
@@ -25,15 +25,15 @@ describe('AppIds', () => {
   });
 
   it('AppIds gives a name that comes back its old number', () => {
-    new AppIds(path).assign({ apps: ['a', 'b'], uplinks: [] });
-    new AppIds(path).assign({ apps: ['b'], uplinks: [] });
-    const { apps } = new AppIds(path).assign({ apps: ['c', 'a', 'b'], uplinks: [] });
+    new AppIds(path).assign({ apps: ['a', 'b'], uplinks: [], programs: [] });
+    new AppIds(path).assign({ apps: ['b'], uplinks: [], programs: [] });
+    const { apps } = new AppIds(path).assign({ apps: ['c', 'a', 'b'], uplinks: [], programs: [] });
     expect(Object.fromEntries(apps)).toEqual({ a: 1, b: 2, c: 3 });
   });
 
   it('AppIds has 125 numbers for uplinks, and names those that get none', () => {
     const uplinks = Array.from({ length: 127 }, (_, i) => `u${i}`);
-    const assigned = new AppIds(path).assign({ apps: [], uplinks });
+    const assigned = new AppIds(path).assign({ apps: [], uplinks, programs: [] });
     expect(Math.max(...assigned.uplinks.values())).toBe(125);
     expect(assigned.without.uplinks).toEqual(['u125', 'u126']);
   });
@@ -66,29 +66,29 @@ describe('AppIds', () => {
       JSON.stringify({ format: 1, apps: { inUse: [['a', '1']], gone: [] }, uplinks: { inUse: [], gone: [] } }),
     ],
   ])('AppIds starts anew with a warning when the file holds %s', (_what, text) => {
-    new AppIds(path).assign({ apps: ['z'], uplinks: [] });
+    new AppIds(path).assign({ apps: ['z'], uplinks: [], programs: [] });
     writeFileSync(path, text);
-    const assigned = new AppIds(path).assign({ apps: ['a'], uplinks: [] });
+    const assigned = new AppIds(path).assign({ apps: ['a'], uplinks: [], programs: [] });
     expect(Object.fromEntries(assigned.apps)).toEqual({ a: 1 });
     expect(assigned.diagnostics).toMatchObject([{ severity: 'warning', file: path }]);
-    expect(new AppIds(path).assign({ apps: ['a'], uplinks: [] }).diagnostics).toEqual([]);
+    expect(new AppIds(path).assign({ apps: ['a'], uplinks: [], programs: [] }).diagnostics).toEqual([]);
   });
 
   it('AppIds only warns where the file cannot be written, and writes it when it can', () => {
     writeFileSync(join(directory, 'state'), 'a file where a directory should be');
     const ids = new AppIds(path);
-    const first = ids.assign({ apps: ['a'], uplinks: [] });
+    const first = ids.assign({ apps: ['a'], uplinks: [], programs: [] });
     expect(first.apps.get('a')).toBe(1);
     expect(first.diagnostics.at(-1)).toMatchObject({ severity: 'warning', file: path });
     rmSync(join(directory, 'state'));
     mkdirSync(join(directory, 'state'));
-    ids.assign({ apps: ['a'], uplinks: [] });
+    ids.assign({ apps: ['a'], uplinks: [], programs: [] });
     expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ apps: { inUse: [['a', 1]] } });
   });
 
   it('AppIds tells whether numbers from before are known', () => {
     expect(new AppIds(path).wereLost).toBe(true);
-    new AppIds(path).assign({ apps: ['a'], uplinks: [] });
+    new AppIds(path).assign({ apps: ['a'], uplinks: [], programs: [] });
     expect(new AppIds(path).wereLost).toBe(false);
     writeFileSync(path, '{');
     expect(new AppIds(path).wereLost).toBe(true);

@@ -1,5 +1,15 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { APP_FIRST, APP_LAST, UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
+import type { Programs } from '../plan/host.ts';
+import {
+  APP_FIRST,
+  APP_LAST,
+  PROGRAM_FIRST,
+  PROGRAM_LAST,
+  PROGRAM_NONE_COUNT,
+  PROGRAM_NONE_FIRST,
+  UPLINK_FIRST,
+  UPLINK_LAST,
+} from '../plan/reserved.ts';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import { diagnosticAt } from '../policy/policy-source.ts';
 import { writeAtomically } from './atomic-write.ts';
@@ -9,6 +19,8 @@ import { errorCode, errorText } from './source-file.ts';
 export interface AssignedIds {
   readonly apps: ReadonlyMap<string, number>;
   readonly uplinks: ReadonlyMap<string, number>;
+  /** Programs without a number are asked about, always. */
+  readonly programs: Programs;
   /** For whom no number is left: they cannot be told apart in a mark, so they cannot be enforced. */
   readonly without: { readonly apps: readonly string[]; readonly uplinks: readonly string[] };
   readonly diagnostics: readonly Diagnostic[];
@@ -17,15 +29,21 @@ export interface AssignedIds {
 interface Names {
   readonly apps: readonly string[];
   readonly uplinks: readonly string[];
+  /** `programName` of each. */
+  readonly programs: readonly string[];
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
 
-/** The numbers of applications and uplinks in marks; kept in a file, so that marks stay true when the daemon is restarted. */
+/** The numbers of applications, uplinks and programs in marks; kept in a file, so that marks stay true when the daemon is restarted. */
 export class AppIds {
   readonly #path: string;
   #apps: IdRegister = emptyRegister(APP_FIRST, APP_LAST);
   #uplinks: IdRegister = emptyRegister(UPLINK_FIRST, UPLINK_LAST);
+  #programs: IdRegister = emptyRegister(PROGRAM_FIRST, PROGRAM_LAST);
+  /** Counts the changes of what is named, and the daemon's starts: sockets marked before one are asked about after it. */
+  #epoch = 0;
+  #assignedPrograms: Programs | undefined;
   #isStored = false;
   #wereLost = true;
   #assigned: { readonly names: Names; readonly without: AssignedIds['without'] } | undefined;
@@ -52,14 +70,31 @@ export class AppIds {
     return {
       apps: this.#apps.inUse,
       uplinks: this.#uplinks.inUse,
+      programs: this.#programsInUse(),
       without,
       diagnostics: [...this.#startDiagnostics, ...this.#store()],
     };
   }
 
+  /** The same object as long as it says the same. */
+  #programsInUse(): Programs {
+    const numbers = this.#programs.inUse;
+    const none = PROGRAM_NONE_FIRST + (this.#epoch % PROGRAM_NONE_COUNT);
+    const before = this.#assignedPrograms;
+    if (before?.numbers === numbers && before.none === none) return before;
+    this.#assignedPrograms = { numbers, none };
+    return this.#assignedPrograms;
+  }
+
   #assign(names: Names): AssignedIds['without'] {
     const apps = assignIds(this.#apps, names.apps);
     const uplinks = assignIds(this.#uplinks, names.uplinks);
+    const programs = assignIds(this.#programs, names.programs);
+    if (programs.register !== this.#programs) {
+      this.#programs = programs.register;
+      this.#epoch += 1;
+      this.#isStored = false;
+    }
     if (apps.register !== this.#apps || uplinks.register !== this.#uplinks) this.#isStored = false;
     this.#apps = apps.register;
     this.#uplinks = uplinks.register;
@@ -69,15 +104,21 @@ export class AppIds {
   #restore(): readonly Diagnostic[] {
     try {
       const stored: unknown = JSON.parse(readFileSync(this.#path, 'utf8'));
-      const { format, apps, uplinks } =
+      const { format, apps, uplinks, programs, epoch } =
         typeof stored === 'object' && stored !== null ? (stored as Record<string, unknown>) : {};
       const restoredApps = registerFrom(apps, APP_FIRST, APP_LAST);
       const restoredUplinks = registerFrom(uplinks, UPLINK_FIRST, UPLINK_LAST);
-      if (format !== FORMAT || restoredApps === undefined || restoredUplinks === undefined)
+      const restoredPrograms = registerFrom(programs, PROGRAM_FIRST, PROGRAM_LAST);
+      if (typeof format === 'number' && format !== FORMAT) return [this.#lost('it is of another version')];
+      const isWhole = format === FORMAT && Number.isSafeInteger(epoch);
+      if (!isWhole || restoredApps === undefined || restoredUplinks === undefined || restoredPrograms === undefined)
         return [this.#lost('it is damaged')];
+      this.#programs = restoredPrograms;
+      this.#epoch = (epoch as number) + 1;
       this.#apps = restoredApps;
       this.#uplinks = restoredUplinks;
-      this.#isStored = true;
+      // This start counts as well.
+      this.#isStored = false;
       this.#wereLost = false;
       return [];
     } catch (error) {
@@ -88,7 +129,13 @@ export class AppIds {
 
   #store(): readonly Diagnostic[] {
     if (this.#isStored) return [];
-    const stored = { format: FORMAT, apps: storedIds(this.#apps), uplinks: storedIds(this.#uplinks) };
+    const stored = {
+      format: FORMAT,
+      epoch: this.#epoch,
+      apps: storedIds(this.#apps),
+      uplinks: storedIds(this.#uplinks),
+      programs: storedIds(this.#programs),
+    };
     try {
       writeAtomically(this.#path, Buffer.from(JSON.stringify(stored)), { until: 'disk' });
       this.#isStored = true;
@@ -120,7 +167,7 @@ export class AppIds {
 }
 
 function sameNames(a: Names, b: Names): boolean {
-  return sameTexts(a.apps, b.apps) && sameTexts(a.uplinks, b.uplinks);
+  return sameTexts(a.apps, b.apps) && sameTexts(a.uplinks, b.uplinks) && sameTexts(a.programs, b.programs);
 }
 
 function sameTexts(a: readonly string[], b: readonly string[]): boolean {

@@ -1,6 +1,6 @@
 /** What the files of each kind say, in one shape. */
 import type { Diagnostic } from '../policy/diagnostic.ts';
-import type { Match, Policy, SystemDefault, Uplink } from '../policy/model.ts';
+import type { Children, Match, Policy, SystemDefault, Uplink } from '../policy/model.ts';
 import { parsePolicyFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
 
 export interface ParsedFile<T> {
@@ -9,6 +9,7 @@ export interface ParsedFile<T> {
   /** Who a policy file is about, as far as it can be told. */
   readonly app?: string;
   readonly match?: readonly Match[];
+  readonly children?: Children;
   readonly masked?: true;
   readonly diagnostics: readonly Diagnostic[];
 }

@@ -107,6 +107,23 @@ describe('PolicyFiles', () => {
     );
   });
 
+  it('PolicyFiles resolves the symbolic links of `script` paths, and of no other kind', () => {
+    const link = join(root, 'bin/link');
+    symlinkSync(put(join(root, 'bin/one'), ''), link);
+    put(inPackage('a.yaml'), `pointsman: 1\napp: a\nmatch: [{script: ${link}}, {cgroup: ${link}}]\n`);
+    const { policySet } = new PolicyFiles(paths).load();
+    expect(policySet.apps[0]?.match).toMatchObject([
+      { kind: 'script', value: join(root, 'bin/one') },
+      { kind: 'cgroup', value: link },
+    ]);
+  });
+
+  it('PolicyFiles blocks what the application of a broken file starts, where the file says so', () => {
+    put(inPackage('a.yaml'), `${BROKEN}children: same\n`);
+    const { policySet } = new PolicyFiles(paths).load();
+    expect(policySet.apps).toMatchObject([{ app: 'a', blocked: {}, children: { value: { are: 'same' } } }]);
+  });
+
   it('PolicyFiles resolves the symbolic links of `exec` paths, again at each full load', () => {
     const one = put(join(root, 'bin/one'), '');
     const two = put(join(root, 'bin/two'), '');
@@ -114,7 +131,7 @@ describe('PolicyFiles', () => {
     put(inPackage('a.yaml'), policy('a', 'allow', link));
     const files = new PolicyFiles(paths);
     const execOf = ({ policySet }: LoadedPolicies) =>
-      policySet.apps[0]?.match.map((match) => match.kind === 'exec' && match.path);
+      policySet.apps[0]?.match.map((match) => match.kind === 'exec' && match.value);
     expect(execOf(files.load())).toEqual([link]);
     symlinkSync(one, link);
     const linked = files.load();
@@ -388,7 +405,7 @@ describe('PolicyFiles and broken files', () => {
     const file = put(inPackage('a.yaml'), BROKEN);
     put(inPackage('b.yaml'), policy('b'));
     const { policySet } = new PolicyFiles(paths).load();
-    expect(policySet.apps).toMatchObject([{ app: 'a', match: [{ path: '/opt/a' }] }, { app: 'b' }]);
+    expect(policySet.apps).toMatchObject([{ app: 'a', match: [{ value: '/opt/a' }] }, { app: 'b' }]);
     expect(policySet.apps[0]?.blocked?.because).toMatch(`${file}:5:`);
     expect(policySet.apps[1]?.blocked).toBeUndefined();
   });
@@ -397,7 +414,7 @@ describe('PolicyFiles and broken files', () => {
     put(inPackage('a.yaml'), policy('a'));
     put(join(paths.locks, 'a.yaml'), 'pointsman: 1\napp: a\notherwise: perhaps\n');
     const { policySet } = new PolicyFiles(paths).load();
-    expect(policySet.apps).toMatchObject([{ app: 'a', match: [{ path: '/opt/a' }], blocked: {} }]);
+    expect(policySet.apps).toMatchObject([{ app: 'a', match: [{ value: '/opt/a' }], blocked: {} }]);
   });
 
   it('PolicyFiles only reports a broken file that does not tell its application', () => {

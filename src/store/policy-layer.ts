@@ -1,8 +1,8 @@
 /** From the files of a layer to what merging takes. */
 import type { Layer, Match, Policy } from '../policy/model.ts';
 import type { AppSource, BrokenPolicy } from '../policy/policy-source.ts';
-import { resolveExecutables } from './executable-path.ts';
 import type { FileEntry } from './file-set.ts';
+import { namesProgram, resolvePrograms } from './program-path.ts';
 
 export type Contribution =
   | {
@@ -27,16 +27,23 @@ export interface LayerEntries {
 /** What a file gives to its application. A file that cannot be used and has no last good version blocks it. */
 export function contributionOf({ value, parsed, path }: FileEntry<Policy>): Contribution {
   if (value !== undefined) {
-    const match = resolveExecutables(value.match);
+    const match = resolvePrograms(value.match);
     const policy = match === value.match ? value : { ...value, match };
     return { kind: 'policy', written: value.match, policy };
   }
-  const { app, match: written = [] } = parsed;
+  const { app, match: written = [], children } = parsed;
   if (parsed.masked || app === undefined) return { kind: 'none' };
   const error = parsed.diagnostics.find(({ severity }) => severity === 'error');
   const { line = 1, column = 1 } = error ?? {};
   const because = `${path}:${line}:${column}: ${error?.message ?? 'the file cannot be used'}`;
-  const policy = { app, match: resolveExecutables(written), because, file: path, at: { file: path, line, column } };
+  const policy: BrokenPolicy = {
+    app,
+    match: resolvePrograms(written),
+    ...(children !== undefined && { children }),
+    because,
+    file: path,
+    at: { file: path, line, column },
+  };
   return { kind: 'broken', written, policy };
 }
 
@@ -61,7 +68,7 @@ export function sourceOf(layer: Layer, contribution: Contribution | undefined): 
 export function resolveAgain(contribution: Contribution): Contribution {
   if (contribution.kind === 'none') return contribution;
   const { written, policy: before } = contribution;
-  const match = resolveExecutables(written);
+  const match = resolvePrograms(written);
   if (match.every((entry, i) => samePath(entry, before.match[i]))) return contribution;
   return contribution.kind === 'policy'
     ? { ...contribution, policy: { ...contribution.policy, match } }
@@ -69,7 +76,7 @@ export function resolveAgain(contribution: Contribution): Contribution {
 }
 
 function samePath(a: Match, b: Match | undefined): boolean {
-  return a.kind !== 'exec' || (b?.kind === 'exec' && a.path === b.path);
+  return !namesProgram(a) || a.value === b?.value;
 }
 
 /**

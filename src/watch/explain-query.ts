@@ -4,12 +4,12 @@ import { openProc, type Proc } from '../kernel/proc.ts';
 import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
-import { kernelTells } from '../plan/compile-identity.ts';
+import { howTold } from '../plan/compile-identity.ts';
 import type { Host } from '../plan/host.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import { type ExplainQuery, type Explanation, explain, type Subject } from '../policy/explain.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
-import { matchApp, matchCgroup } from '../policy/match-app.ts';
+import { type AppMatch, matchApp } from '../policy/match-app.ts';
 import type { LookUp } from './name-lookup.ts';
 
 /** The question is about something that is not there. */
@@ -133,25 +133,38 @@ function destinationText({ host, port, protocol }: ExplainQuery): string {
   return `${name}${port === undefined ? '' : `:${port}`}/${protocol}`;
 }
 
+/** The kernel's maps, by the `match` entry that they lead to. */
+const MAP_OF: Readonly<Record<AppMatch['match']['kind'], string>> = {
+  script: 'program',
+  exec: 'program',
+  package: 'program',
+  children: 'program',
+  cgroup: 'cgroup',
+  unit: 'cgroup',
+  container: 'cgroup',
+  flatpak: 'cgroup',
+  snap: 'cgroup',
+  desktop: 'cgroup',
+  user: 'user',
+  group: 'group',
+};
+
 /** Follows what `compileIdentity` makes of the same input. */
 function kernelPath({ context, host }: ExplainSources, subject: Subject): string {
   const { index, policySet, facts } = context;
-  const toDaemon = (because: string): string =>
-    `first packet goes to the daemon, because ${because}; the kernel remembers the answer`;
-  if (index.byExecutable.size > 0) return toDaemon('some policy names an executable, which the ruleset cannot see');
-  const cgroup = subject.kind === 'owner' && subject.owner.kind === 'process' ? subject.owner.cgroup : undefined;
-  if (
-    cgroup !== undefined &&
-    matchCgroup(index, cgroup) !== undefined &&
-    host.cgroups.some(({ path }) => cgroup.startsWith(path))
-  ) {
-    return 'decided in the kernel (cgroup map)';
+  const owner = subject.kind === 'owner' && subject.owner.kind === 'process' ? subject.owner : undefined;
+  const found = owner && matchApp(index, owner, facts);
+  const match = subject.kind === 'app' ? subject.policy.match[0] : found?.match;
+  const told = howTold({ policySet, index, facts, host, parts: new Map(), appIds: new Map() });
+  const map = match === undefined ? 'default' : `${MAP_OF[match.kind]} map`;
+  switch (told) {
+    case 'directly':
+      return `decided in the kernel (${map})`;
+    case 'by program':
+      return match === undefined
+        ? 'decided in the kernel (default); the first time that a program is seen, its first packet goes to the daemon'
+        : `decided in the kernel (${map})`;
+    case 'asked':
+      return 'first packet goes to the daemon, because sockets are not marked here and policies name what the ruleset cannot see; the kernel remembers the answer';
   }
-  if (!kernelTells({ policySet, index, facts, host, parts: new Map(), appIds: new Map() })) {
-    return toDaemon('a cgroup that some policy names does not exist now');
-  }
-  if (subject.kind === 'app')
-    return `decided in the kernel (${subject.policy.match[0]?.kind === 'user' ? 'user' : 'cgroup'} map)`;
-  const found = subject.owner.kind === 'process' ? matchApp(index, subject.owner, facts.users) : undefined;
-  return found === undefined ? 'decided in the kernel (default)' : `decided in the kernel (${found.match.kind} map)`;
 }

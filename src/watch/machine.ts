@@ -6,8 +6,9 @@ import type { Host } from '../plan/host.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { AppIndex } from '../policy/match-app.ts';
+import type { Containers } from './containers.ts';
 import { observeHost } from './host-facts.ts';
-import { namedCgroups, namedUsers } from './named-things.ts';
+import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
 import { configuredResolvers } from './resolvers.ts';
 
 export interface Machine {
@@ -19,6 +20,7 @@ export interface MachineSources {
   readonly routing: Routing;
   readonly cgroups: CgroupTree | undefined;
   readonly queue: Host['queue'];
+  readonly containers: Pick<Containers, 'names'>;
 }
 
 export interface MachineQuestion {
@@ -26,11 +28,15 @@ export interface MachineQuestion {
   readonly index: AppIndex;
   readonly uplinkIds: ReadonlyMap<string, number>;
   readonly names: Facts['names'];
+  readonly packages: Facts['packages'];
 }
+
+const NO_CONTAINERS: Facts['containers'] = new Map();
 
 /** Parts that say the same as before are the same objects, so that nothing is compiled or handed over for nothing. Throws KernelError. */
 export function observeMachine(sources: MachineSources, question: MachineQuestion, before?: Machine): Machine {
-  const { policySet, index, uplinkIds, names } = question;
+  const { policySet, index, uplinkIds, names, packages } = question;
+  const containers = index.byContainer.size === 0 ? NO_CONTAINERS : sources.containers.names();
   const { uplinks, onLink } = observeHost(sources.routing, policySet.uplinks, uplinkIds);
   const facts: Facts = {
     uplinks,
@@ -38,24 +44,32 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     resolvers: configuredResolvers(),
     names,
     users: namedUsers(index),
+    groups: namedGroups(index),
+    packages,
+    containers,
   };
-  const host: Host = { cgroups: namedCgroups(index, sources.cgroups), queue: sources.queue };
-  const sameFacts = before !== undefined && before.facts.names === names && text(before.facts) === text(facts);
+  const host: Host = { cgroups: namedCgroups(index, sources.cgroups, containers), queue: sources.queue };
+  const sameMaps =
+    before?.facts.names === names && before.facts.packages === packages && before.facts.containers === containers;
+  const sameFacts = before !== undefined && sameMaps && text(before.facts) === text(facts);
   const sameHost = before !== undefined && text(before.host) === text(host);
   if (sameFacts && sameHost) return before;
   return { facts: sameFacts ? before.facts : facts, host: sameHost ? before.host : host };
 }
 
-/** Names are compared by identity, not here. */
+/** Names, packages and containers are compared by identity, not here. */
 function text(value: Facts | Host): string {
   if ('queue' in value) return JSON.stringify(value, plainNumber);
-  const { uplinks, onLink, resolvers, users } = value;
+  const { uplinks, onLink, resolvers, users, groups } = value;
   const shown = uplinks.map((uplink) => ({
     ...uplink,
     addresses: uplink.addresses.map(formatAddress),
     onLink: uplink.onLink.map(formatPrefix),
   }));
-  return JSON.stringify([shown, onLink.map(formatPrefix), resolvers.map(formatAddress), [...users]], plainNumber);
+  return JSON.stringify(
+    [shown, onLink.map(formatPrefix), resolvers.map(formatAddress), [...users], [...groups]],
+    plainNumber,
+  );
 }
 
 const plainNumber = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString(16) : value);

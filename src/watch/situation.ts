@@ -2,22 +2,34 @@
  * How things stand without a daemon: files, machine and what follows from them, read once and without changing anything.
  * Parts that the caller may not read are left out, with a note.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { type Compilation, compile } from '../plan/compile.ts';
-import { APP_FIRST, APP_LAST, UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
+import { namedPrograms, programName } from '../plan/program.ts';
+import {
+  APP_FIRST,
+  APP_LAST,
+  PROGRAM_FIRST,
+  PROGRAM_LAST,
+  PROGRAM_NONE_FIRST,
+  UPLINK_FIRST,
+  UPLINK_LAST,
+} from '../plan/reserved.ts';
 import type { DecideContext } from '../policy/decide.ts';
+import { expandPackages } from '../policy/expand-packages.ts';
 import type { NameState } from '../policy/facts.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
 import { assignIds, emptyRegister, type IdRegister, registerFrom } from '../store/id-register.ts';
 import type { Paths } from '../store/paths.ts';
 import { type LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
+import { Containers } from './containers.ts';
 import { type Machine, observeMachine } from './machine.ts';
 import { type LookUp, lookUpName, type NameAnswer } from './name-lookup.ts';
-import { hostNames } from './named-things.ts';
+import { hostNames, packageNames } from './named-things.ts';
 import { MAX_LOOKUPS_AT_ONCE, MIN_LIFETIME_MS } from './names.ts';
+import { Packages } from './packages.ts';
 
 export interface Situation {
   readonly loaded: LoadedPolicies;
@@ -39,6 +51,8 @@ export interface SituationOptions {
   readonly nowMs: number;
 }
 
+/** Where the kernel describes itself: without it no program can mark sockets. */
+const VMLINUX_BTF = '/sys/kernel/btf/vmlinux';
 const NO_ROUTING = { links: () => [], addresses: () => [], routes: () => [], rules: () => [] };
 
 export async function readSituation({
@@ -48,8 +62,10 @@ export async function readSituation({
   names,
   nowMs,
 }: SituationOptions): Promise<Situation> {
-  const loaded = new PolicyFiles(paths, { writesLastGood: false }).load();
-  const { policySet } = loaded;
+  const files = new PolicyFiles(paths, { writesLastGood: false }).load();
+  const packages = new Packages().programs(packageNames(files.policySet));
+  const { policySet } = expandPackages(files.policySet, packages);
+  const loaded = { ...files, policySet };
   const index = indexApps(policySet);
   const registers = readRegisters(paths.ids);
   const appIds = assignIds(
@@ -66,8 +82,13 @@ export async function readSituation({
     routing: { ...refuseChanges, ...(kernel?.routing ?? NO_ROUTING) },
     cgroups: openCgroupTree(),
     queue: await queueOf(kernel),
+    containers: new Containers(),
   };
-  const machine = observeMachine(sources, { policySet, index, uplinkIds, names: states });
+  const observed = observeMachine(sources, { policySet, index, uplinkIds, names: states, packages });
+  const programs = { none: PROGRAM_NONE_FIRST, numbers: programNumbers(index, registers.programs) };
+  // A daemon would mark sockets where it can: seen from here, where there is what it needs.
+  const isMarked = sources.cgroups !== undefined && existsSync(VMLINUX_BTF);
+  const machine = isMarked ? { ...observed, host: { ...observed.host, programs } } : observed;
   return { loaded, index, machine, appIds, nowMs, notes };
 }
 
@@ -102,8 +123,14 @@ async function queueOf(kernel: SituationOptions['kernel']): Promise<'nft' | 'xta
   }
 }
 
-function readRegisters(path: string): { readonly apps: IdRegister; readonly uplinks: IdRegister } {
-  let stored: { readonly apps?: unknown; readonly uplinks?: unknown } = {};
+const programNumbers = (index: AppIndex, register: IdRegister): ReadonlyMap<string, number> =>
+  assignIds(
+    register,
+    [...namedPrograms(index)].map(({ program }) => programName(program)),
+  ).register.inUse;
+
+function readRegisters(path: string): Readonly<Record<'apps' | 'uplinks' | 'programs', IdRegister>> {
+  let stored: { readonly apps?: unknown; readonly uplinks?: unknown; readonly programs?: unknown } = {};
   try {
     const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (typeof parsed === 'object' && parsed !== null) stored = parsed;
@@ -113,6 +140,7 @@ function readRegisters(path: string): { readonly apps: IdRegister; readonly upli
   return {
     apps: registerFrom(stored.apps, APP_FIRST, APP_LAST) ?? emptyRegister(APP_FIRST, APP_LAST),
     uplinks: registerFrom(stored.uplinks, UPLINK_FIRST, UPLINK_LAST) ?? emptyRegister(UPLINK_FIRST, UPLINK_LAST),
+    programs: registerFrom(stored.programs, PROGRAM_FIRST, PROGRAM_LAST) ?? emptyRegister(PROGRAM_FIRST, PROGRAM_LAST),
   };
 }
 

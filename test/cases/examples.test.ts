@@ -6,6 +6,7 @@ import { parseAddress } from '../../src/net/address.ts';
 import type { Flow } from '../../src/net/flow.ts';
 import { type DecideContext, decide } from '../../src/policy/decide.ts';
 import type { Decision } from '../../src/policy/decision.ts';
+import { expandPackages } from '../../src/policy/expand-packages.ts';
 import type { UplinkState } from '../../src/policy/facts.ts';
 import type { ProcessOwner } from '../../src/policy/identity.ts';
 import { indexApps } from '../../src/policy/match-app.ts';
@@ -69,8 +70,13 @@ function stateOf(uplink: Uplink, index: number, isUp: boolean): UplinkState {
   };
 }
 
+const SSHD = '/usr/sbin/sshd';
+const packages = new Map([['openssh-server', { executables: [SSHD], scripts: [] }]]);
+const CONTAINER = '4f5a'.repeat(16);
+
 function contextWith(up: readonly string[]): DecideContext {
-  const policySet = { apps: merged.apps, uplinks, systemDefault: builtinSystemDefault };
+  const written = { apps: merged.apps, uplinks, systemDefault: builtinSystemDefault };
+  const { policySet } = expandPackages(written, packages);
   const known = { known: true, addresses: [{ address: address(NAMED), expiresAtMs: 1000 }] } as const;
   const hosts = merged.apps
     .flatMap(({ rules }) => rules.flatMap(({ to }) => to))
@@ -87,6 +93,9 @@ function contextWith(up: readonly string[]): DecideContext {
         ['_apt', 42],
         ['guest', 1001],
       ]),
+      groups: new Map(),
+      packages,
+      containers: new Map([[CONTAINER, ['homeassistant']]]),
     },
     nowMs: 0,
     unknownNames: 'queue',
@@ -108,6 +117,20 @@ const OWNERS: Readonly<Record<string, Partial<ProcessOwner>>> = {
   },
   cups: { uid: 0, cgroup: '/system.slice/cups.service' },
   guest: { uid: 1001, executable: '/usr/bin/curl' },
+  sshd: { uid: 0, executable: SSHD, cgroup: '/system.slice/ssh.service' },
+  'yt-dlp': { script: '/usr/bin/yt-dlp', executable: '/usr/bin/python3.11' },
+  'ffmpeg of yt-dlp': { executable: '/usr/bin/ffmpeg', childOf: 'yt-dlp' },
+  signal: {
+    executable: '/app/Signal/signal-desktop',
+    executableUnproven: true,
+    cgroup: '/user.slice/user-1000.slice/user@1000.service/app.slice/app-flatpak-org.signal.Signal-4711.scope',
+  },
+  'home assistant': {
+    uid: 0,
+    executable: '/usr/local/bin/python3.13',
+    executableUnproven: true,
+    cgroup: `/system.slice/docker-${CONTAINER}.scope`,
+  },
   'firefox of a guest': { uid: 1001, executable: '/usr/lib/firefox-esr/firefox-esr' },
 };
 
@@ -177,7 +200,36 @@ const CASES: readonly (readonly [
   ['guest', LAN, 80, 'tcp', BOTH, 'denied'],
   ['guest', WEB, 22, 'tcp', BOTH, 'denied'],
   ['firefox of a guest', WEB, 443, 'tcp', BOTH, 'uplink home'],
+  ['sshd', LAN, 5432, 'tcp', BOTH, 'system'],
+  ['sshd', WEB, 443, 'tcp', BOTH, 'denied'],
+  ['yt-dlp', WEB, 443, 'tcp', BOTH, 'uplink home'],
+  ['yt-dlp', WEB, 22, 'tcp', BOTH, 'denied'],
+  ['ffmpeg of yt-dlp', WEB, 443, 'tcp', ['phone'], 'uplink phone'],
+  ['ffmpeg of yt-dlp', LAN, 80, 'tcp', BOTH, 'denied'],
+  ['signal', WEB, 443, 'tcp', BOTH, 'system'],
+  ['signal', WEB, 3478, 'udp', BOTH, 'system'],
+  ['signal', WEB, 80, 'tcp', BOTH, 'denied'],
+  ['signal', LAN, 443, 'tcp', BOTH, 'denied'],
+  ['home assistant', LAN, 80, 'tcp', BOTH, 'system'],
+  ['home assistant', WEB, 443, 'tcp', BOTH, 'uplink home'],
+  ['home assistant', WEB, 80, 'tcp', BOTH, 'denied'],
 ];
+
+/** Who connects to whom, to which port. */
+const INBOUND: readonly (readonly [who: string, peer: string, port: number, protocol: 'tcp' | 'udp', want: string])[] =
+  [
+    ['sshd', LAN, 22, 'tcp', 'system'],
+    ['sshd', LAN, 2222, 'tcp', 'denied'],
+    ['sshd', WEB, 22, 'tcp', 'denied'],
+    ['yt-dlp', LAN, 8000, 'tcp', 'denied'],
+    ['ffmpeg of yt-dlp', WEB, 8000, 'udp', 'denied'],
+    ['signal', WEB, 40000, 'udp', 'system'],
+    ['signal', LAN, 40000, 'udp', 'denied'],
+    ['home assistant', LAN, 8123, 'tcp', 'system'],
+    ['home assistant', WEB, 8123, 'tcp', 'denied'],
+    ['home assistant', LAN, 5353, 'udp', 'system'],
+    ['thunderbird', WEB, 993, 'tcp', 'system'],
+  ];
 
 describe('examples', () => {
   it.each(names)('examples/%s is without errors and warnings', (name) => {
@@ -198,9 +250,18 @@ describe('examples', () => {
   it.each(CASES)('examples decide about %s to %s:%d/%s with %j: %s', (who, host, port, protocol, up, want) => {
     expect(summary(decideFor(who, host, port, protocol, up))).toBe(want);
   });
+
+  it.each(INBOUND)('examples decide about %s when %s connects to port %d/%s: %s', (who, peer, port, protocol, want) => {
+    const out = flowTo(peer, port, protocol);
+    const flow: Flow = { ...out, source: out.destination, destination: out.source, inbound: true };
+    expect(summary(decide(contextWith(BOTH), ownerOf(who), flow))).toBe(want);
+  });
 });
 
+function ownerOf(who: string): ProcessOwner {
+  return { kind: 'process', pid: 1, uid: 1000, ...OWNERS[who] };
+}
+
 function decideFor(who: string, host: string, port: number, protocol: 'tcp' | 'udp', up: readonly string[]): Decision {
-  const owner: ProcessOwner = { kind: 'process', pid: 1, uid: 1000, ...OWNERS[who] };
-  return decide(contextWith(up), owner, flowTo(host, port, protocol));
+  return decide(contextWith(up), ownerOf(who), flowTo(host, port, protocol));
 }

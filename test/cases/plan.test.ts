@@ -7,10 +7,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../../src/net/address.ts';
+import { formatMark } from '../../src/net/mark.ts';
 import { compile } from '../../src/plan/compile.ts';
 import { renderRuleset } from '../../src/plan/nft/render.ts';
+import { namedPrograms, programName } from '../../src/plan/program.ts';
 import { renderPlannedRoute, renderPlannedRule, renderXtablesQueue } from '../../src/plan/render-routing.ts';
+import { PROGRAM_NONE_FIRST } from '../../src/plan/reserved.ts';
 import type { Facts, UplinkState } from '../../src/policy/facts.ts';
+import { indexApps } from '../../src/policy/match-app.ts';
 import { mergePolicies } from '../../src/policy/merge.ts';
 import type { Uplink } from '../../src/policy/model.ts';
 import { parsePolicyFile, parseSystemDefaultFile } from '../../src/policy/parse-file.ts';
@@ -23,6 +27,11 @@ interface HostFile {
   readonly queue: 'nft' | 'xtables';
   readonly cgroups: Record<string, number>;
   readonly users: Record<string, number>;
+  readonly groups?: Record<string, number>;
+  /** id -> names */
+  readonly containers?: Record<string, string[]>;
+  /** Sockets are marked; programs are numbered in the order of the policies. */
+  readonly marks?: boolean;
   readonly 'on-link': readonly string[];
   readonly resolvers?: readonly string[];
   readonly uplinks: readonly {
@@ -98,13 +107,21 @@ function readCase(dir: string) {
       ]),
     ),
     users: new Map(Object.entries(host.users)),
+    groups: new Map(Object.entries(host.groups ?? {})),
+    packages: new Map(),
+    containers: new Map(Object.entries(host.containers ?? {})),
   };
   const cgroups = Object.entries(host.cgroups).map(([path, id]) => ({
     path,
     id: BigInt(id),
     level: path.split('/').length - 1,
   }));
-  return { policySet: { apps, systemDefault, uplinks }, facts, host: { queue: host.queue, cgroups } };
+  const policySet = { apps, systemDefault, uplinks };
+  const numbers = new Map(
+    [...namedPrograms(indexApps(policySet))].map(({ program }, i) => [programName(program), i + 1]),
+  );
+  const programs = host.marks === true && { programs: { none: PROGRAM_NONE_FIRST + 1, numbers } };
+  return { policySet, facts, host: { queue: host.queue, cgroups, ...programs } };
 }
 
 describe('compile()', () => {
@@ -119,6 +136,9 @@ describe('compile()', () => {
         ...plan.rules.map(renderPlannedRule),
         ...plan.routes.map(renderPlannedRoute),
         ...(plan.xtablesQueue === undefined ? [] : renderXtablesQueue(plan.xtablesQueue)),
+        ...[...plan.socketWays].map(
+          ([n, { v4, v6 }]) => `sockets of program ${n}: ${formatMark(v4)} ${formatMark(v6)}`,
+        ),
       ];
       await expect(`${routing.join('\n')}\n`).toMatchFileSnapshot(join(dir, 'want.routing'));
     });

@@ -31,7 +31,8 @@ const QUEUE = { number: QUEUE_NUMBER, mark: (MARK_OURS | CODE_QUEUE) >>> 0, mask
 
 export function firstPlan(world: ContractWorld): Plan {
   return {
-    nft: SAMPLE,
+    socketWays: new Map(),
+  nft: SAMPLE,
     routes: sampleRoutes(world),
     rules: sampleRules(world),
     xtablesQueue: { ...QUEUE, bypass: false },
@@ -47,7 +48,8 @@ export function secondPlan(world: ContractWorld): Plan {
   const ports = { ...PORTS, elements: [element([80n, 80n]), element([443n, 443n]), element([993n, 993n])] };
   const apps = { ...APPS, elements: [gotoElement(1n, 'app_1'), gotoElement(3n, 'app_3')] };
   return {
-    nft: rulesetOf({
+    socketWays: new Map(),
+  nft: rulesetOf({
       chains: [
         { ...output, rules: [rule(vmap({ kind: 'meta mark' }, APPS.name)), rule(jump('app_3'))] },
         chain('app_1', rule(inSet(PORTS.name, { kind: 'th dport' }), accept), rule(goto('app_3'))),

@@ -14,7 +14,7 @@ const policySet = {
   apps: [
     {
       app: 'org.perl.Test',
-      match: [{ kind: 'exec', path: '/usr/bin/perl', at }],
+      match: [{ kind: 'exec', value: '/usr/bin/perl', at }],
       rules: [
         rule('*:80', any, 80, 'allow'),
         rule('*:25', any, 25, 'deny'),
@@ -34,7 +34,16 @@ let revision = 0;
 function snapshot(name, whenAway = 'closed') {
   const addresses = typeof name !== 'string' ? [] : [{ address: parseAddress(name), expiresAtMs: Date.now() + 60_000 }];
   const names = name === undefined ? new Map() : new Map([['named', { known: true, addresses }]]);
-  const facts = { uplinks: [], onLink: [], resolvers: [], names, users: new Map() };
+  const facts = {
+    uplinks: [],
+    onLink: [],
+    resolvers: [],
+    names,
+    users: new Map(),
+    groups: new Map(),
+    packages: new Map(),
+    containers: new Map(),
+  };
   const systemDefault = { ...policySet.systemDefault, whenAway };
   return {
     revision: ++revision,

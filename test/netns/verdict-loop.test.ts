@@ -12,7 +12,7 @@ const DRIVER = fileURLToPath(new URL('./verdict-driver.mjs', import.meta.url));
 const QUEUE = 17700;
 const DEVICE = `pmv-device-${process.pid}`;
 const SERVER = `pmv-server-${process.pid}`;
-const QUEUED_MARK = '0x8000ff00/0x8000ffff';
+const QUEUED_MARK = '0x80007f00/0x8000ffff';
 const SERVER_V4 = '10.77.0.2';
 const SERVER_V6 = 'fd77::2';
 
@@ -24,11 +24,11 @@ table inet verdict_test {
     oifname "lo" accept
     meta l4proto ipv6-icmp accept
     ct mark & 0x80000000 != 0 accept
-    meta mark set 0x8000ff00
+    meta mark set 0x80007f00
   }
   chain verdict { type filter hook output priority -149;
-    meta mark & 0x8000ffff == 0x8000ff01 meta l4proto tcp reject with tcp reset
-    meta mark & 0x8000ffff == 0x8000ff01 reject with icmpx admin-prohibited
+    meta mark & 0x8000ffff == 0x80007f01 meta l4proto tcp reject with tcp reset
+    meta mark & 0x8000ffff == 0x80007f01 reject with icmpx admin-prohibited
     ${remembers ? 'meta mark & 0x80000000 != 0 ct mark set meta mark' : ''}
   }
 }`;

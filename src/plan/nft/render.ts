@@ -216,9 +216,12 @@ function renderField(field: Field): string {
   switch (field.kind) {
     case 'meta mark':
     case 'ct mark':
+    case 'socket mark':
       return field.mask === undefined ? field.kind : `${field.kind} & ${formatMark(field.mask)}`;
     case 'cgroup':
       return `socket cgroupv2 level ${field.level}`;
+    case 'meta iifname':
+      return 'iifname';
     case 'meta oifname':
       return 'oifname';
     case 'tcp flags':
@@ -235,7 +238,9 @@ function compareValue(field: Field, value: number | bigint | string): string {
   switch (field.kind) {
     case 'meta mark':
     case 'ct mark':
+    case 'socket mark':
       return typeof value === 'number' ? formatMark(value) : String(value);
+    case 'meta iifname':
     case 'meta oifname':
       return `"${value}"`;
     case 'meta l4proto':
@@ -288,6 +293,7 @@ function value(type: KeyType, number: bigint): string {
       return protocol(Number(number));
     case 'inet_service':
     case 'uid':
+    case 'gid':
     case 'cgroupsv2':
     case 'ifname':
       return String(number);

@@ -7,12 +7,16 @@
 export type Field =
   | { readonly kind: 'meta mark'; readonly mask?: number }
   | { readonly kind: 'ct mark'; readonly mask?: number }
+  /** Of the socket that sends or receives the packet: in `input` the one that is found by its addresses. */
+  | { readonly kind: 'socket mark'; readonly mask?: number }
   | { readonly kind: 'ct state' }
   | { readonly kind: 'ct direction' }
+  | { readonly kind: 'meta iifname' }
   | { readonly kind: 'meta oifname' }
   | { readonly kind: 'meta nfproto' }
   | { readonly kind: 'meta l4proto' }
   | { readonly kind: 'meta skuid' }
+  | { readonly kind: 'meta skgid' }
   | { readonly kind: 'ip saddr' }
   | { readonly kind: 'ip daddr' }
   | { readonly kind: 'ip6 saddr' }
@@ -32,6 +36,7 @@ export type KeyType =
   | 'inet_service'
   | 'mark'
   | 'uid'
+  | 'gid'
   | 'cgroupsv2'
   | 'ifname';
 

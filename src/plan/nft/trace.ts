@@ -11,13 +11,23 @@ import type { Chain, Expression, Field, Interval, NftSet, Ruleset, Verdict } fro
 export interface TracePacket {
   readonly flow: Flow;
   readonly outDevice: string;
+  /** Of a packet that comes in. */
+  readonly inDevice?: string;
   readonly metaMark: number;
   /** `undefined` for untracked packets, which have no conntrack entry. */
   readonly ctMark?: number;
   readonly ctState: 'new' | 'established' | 'related' | 'invalid' | 'untracked';
   readonly ctDirection: 'original' | 'reply';
-  /** Absent for packets without a socket. `cgroups[L]` is the id of the socket's ancestor cgroup at level L. */
-  readonly socket?: { readonly uid: number; readonly cgroups: ReadonlyMap<number, bigint> };
+  /**
+   * The one that sends the packet, or would receive it; absent where there is none. `cgroups[L]` is the id of the socket's
+   * ancestor cgroup at level L. A packet that comes in has no uid and gid.
+   */
+  readonly socket?: {
+    readonly uid?: number;
+    readonly gid?: number;
+    readonly mark?: number;
+    readonly cgroups: ReadonlyMap<number, bigint>;
+  };
 }
 
 export interface TraceResult {
@@ -63,7 +73,7 @@ const masked = (mark: number | undefined, mask: number | undefined): bigint | un
 
 /** `undefined`: the field does not exist for this packet, and the rule does not match. */
 function read(state: State, field: Field): FieldValue {
-  const { flow, socket, ctState, ctDirection, outDevice } = state.packet;
+  const { flow, socket, ctState, ctDirection, outDevice, inDevice } = state.packet;
   const { family } = flow.destination;
   switch (field.kind) {
     case 'meta mark':
@@ -80,8 +90,14 @@ function read(state: State, field: Field): FieldValue {
       return `ipv${family}`;
     case 'meta l4proto':
       return BigInt(flow.protocol);
+    case 'socket mark':
+      return socket === undefined ? undefined : masked(socket.mark ?? 0, field.mask);
+    case 'meta iifname':
+      return inDevice;
     case 'meta skuid':
-      return socket === undefined ? undefined : BigInt(socket.uid);
+      return socket?.uid === undefined ? undefined : BigInt(socket.uid);
+    case 'meta skgid':
+      return socket?.gid === undefined ? undefined : BigInt(socket.gid);
     case 'ip saddr':
       return family === 4 ? flow.source.value : undefined;
     case 'ip daddr':
@@ -221,7 +237,7 @@ const result = (state: State, verdict: TraceResult['verdict']): TraceResult => (
 export function trace(
   ruleset: Ruleset,
   packet: TracePacket,
-  hooks: readonly ('output' | 'postrouting')[] = ['output'],
+  hooks: readonly ('output' | 'postrouting' | 'input')[] = ['output'],
 ): TraceResult {
   const state: State = {
     ruleset,

@@ -29,7 +29,7 @@ function readable(key: string, value: unknown): unknown {
   if (key === 'at' && 'line' in value && 'file' in value && 'column' in value)
     return `${value.file}:${value.line}:${value.column}`;
   if (key === 'files' && Array.isArray(value)) return value.map(({ layer, file }) => `${layer} ${file}`).join(' > ');
-  if (key === 'to' && Array.isArray(value)) return value.map(({ text }) => text).join(' ');
+  if ((key === 'to' || key === 'from') && Array.isArray(value)) return value.map(({ text }) => text).join(' ');
   return Array.isArray(value) && typeof value[0] === 'string' ? value.join(' ') : value;
 }
 

@@ -1,15 +1,19 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import type { Match } from '../policy/model.ts';
 
+export function namesProgram({ kind }: Match): boolean {
+  return kind === 'exec' || kind === 'script';
+}
+
 /**
- * `exec` entries with their symbolic links resolved, as `/proc/PID/exe` shows the path; the same array where nothing changes.
- * A path that is not there stays as it is written.
+ * `exec` and `script` entries with their symbolic links resolved, as `/proc/PID/exe` shows the path; the same array where
+ * nothing changes. A path that is not there stays as it is written.
  */
-export function resolveExecutables(match: readonly Match[]): readonly Match[] {
+export function resolvePrograms(match: readonly Match[]): readonly Match[] {
   const resolved = match.map((entry) => {
-    if (entry.kind !== 'exec') return entry;
-    const path = resolveIfThere(entry.path) ?? entry.path;
-    return path === entry.path ? entry : { ...entry, path };
+    if (!namesProgram(entry)) return entry;
+    const value = resolveIfThere(entry.value) ?? entry.value;
+    return value === entry.value ? entry : { ...entry, value };
   });
   return resolved.every((entry, i) => entry === match[i]) ? match : resolved;
 }

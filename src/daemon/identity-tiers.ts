@@ -1,0 +1,76 @@
+/**
+ * The ways in which the kernel tells programs by itself. Each may be missing on a machine; then the slow path tells, and
+ * `status` says why.
+ */
+import type { IdentityStatus, TierStatus } from '../api/status.ts';
+import { openSocketMarks } from '../kernel/bpf/linux-socket-marks.ts';
+import type { CgroupTree } from '../kernel/cgroup.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import type { SocketMarks } from '../kernel/socket-marks.ts';
+import { ScriptWatch } from './script-watch.ts';
+
+/** For tests: a list of `bpf`, `fanotify` that are not to be used. */
+const WITHOUT = 'POINTSMAN_WITHOUT';
+
+export interface IdentityTiers extends Disposable {
+  /** Or why sockets cannot be marked. */
+  readonly marks: SocketMarks | string;
+  /** Or why nobody can be asked before a script is opened. */
+  readonly scripts: ScriptWatch | string;
+}
+
+/** Never throws. */
+export function openIdentityTiers(
+  cgroups: CgroupTree | undefined,
+  log: (line: string) => void,
+  environment: NodeJS.ProcessEnv = process.env,
+): IdentityTiers {
+  const without = new Set((environment[WITHOUT] ?? '').split(','));
+  const marks = without.has('bpf') ? notWanted : openMarks(cgroups);
+  const scripts = without.has('fanotify') ? notWanted : openScripts(marks, log);
+  return {
+    marks,
+    scripts,
+    [Symbol.dispose]: () => {
+      if (typeof scripts !== 'string') scripts[Symbol.dispose]();
+      if (typeof marks !== 'string') marks[Symbol.dispose]();
+    },
+  };
+}
+
+const notWanted = `${WITHOUT} says so`;
+
+function openMarks(cgroups: CgroupTree | undefined): SocketMarks | string {
+  if (cgroups === undefined) return 'this machine has no cgroup2 hierarchy';
+  return refusalOr(() => openSocketMarks({ cgroupMountDir: cgroups.mountDir }));
+}
+
+/** A process is bound to its script for as long as it runs it, which the kernel has to follow, and marks its sockets by it. */
+function openScripts(marks: SocketMarks | string, log: (line: string) => void): ScriptWatch | string {
+  if (typeof marks === 'string') return `sockets are not marked: ${marks}`;
+  if (marks.inheritanceRefusal !== undefined) return marks.inheritanceRefusal.message;
+  const onError = ({ message }: KernelError): void => log(`pointsman: scripts are not watched for now: ${message}`);
+  return refusalOr(() => ScriptWatch.open({ binder: marks, onError }));
+}
+
+function refusalOr<T>(open: () => T): T | string {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof KernelError) return error.message;
+    throw error;
+  }
+}
+
+const tier = (because: string | undefined): TierStatus =>
+  because === undefined ? { inKernel: true } : { inKernel: false, because };
+
+export function identityStatus({ marks, scripts }: IdentityTiers, scriptsReleased: string | undefined): IdentityStatus {
+  const isMarked = typeof marks !== 'string';
+  return {
+    executables: tier(isMarked ? undefined : marks),
+    scripts: tier(typeof scripts === 'string' ? scripts : scriptsReleased),
+    children: tier(isMarked ? marks.inheritanceRefusal?.message : marks),
+    ...(isMarked && { sockets: marks.counts() }),
+  };
+}

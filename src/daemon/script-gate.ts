@@ -1,0 +1,153 @@
+/**
+ * Answers whoever opens a listed script, and binds the process to the script's program before it goes on, if it is an
+ * interpreter that starts it: then its first socket is already known. For the thread that waits in poll(2); `script-watch.ts`
+ * is the other half, which chooses the files.
+ *
+ * Everybody is let through, whatever goes wrong here: this tells who somebody is and forbids nothing. While no answer comes,
+ * openers stand still. So:
+ * - This thread must never open a listed file, nor wait for a thread that may (stat(2) and O_PATH are no opening).
+ * - A thread that hangs is helped by `ScriptWatch.release()` from another one, within MAX_HELD_MS of its last sign of life.
+ * - If the daemon is killed, the kernel closes the group: all go on, and scripts are not bound until it is there again. Those
+ *   started meanwhile are found when `ScriptWatch.watch()` looks at all processes.
+ * - If it is stopped (SIGSTOP, a debugger), starts of listed scripts wait until it continues, as does everything it decides.
+ *
+ * Not seen: a script given on the standard input (`sh < x.sh`: a shell opened it as data and the interpreter has no name of
+ * it), `source x.sh` and imports (another main program runs), a script without `#!` line that bash runs in its own process,
+ * programs of Wine (its server opens them for all), another interpreter's child that was forked, not started.
+ */
+import { readSync } from 'node:fs';
+import { ScriptFiles } from '../identify/script-files.ts';
+import { type OpenerProc, scriptStart } from '../identify/script-start.ts';
+import { SHEBANG_LIMIT_BYTES } from '../identify/shebang.ts';
+import { FanotifyGroup } from '../kernel/fanotify.ts';
+import type { FanotifyEvent } from '../kernel/fanotify-event.ts';
+import { fileIdentity } from '../kernel/file-identity.ts';
+import { openProc } from '../kernel/proc.ts';
+import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+
+/** So long a script's start may be held by a thread that does not answer. */
+export const MAX_HELD_MS = 1000;
+/** Openers that are answered before others than scripts have their turn. */
+export const EVENTS_A_TURN = 256;
+
+/** A replacement that was opened under another name is known so soon after it was renamed. */
+const MISSED_MS = 2;
+
+export type TaskBinder = Pick<SharedSocketMarks, 'bindTask'>;
+
+export interface ScriptProgram {
+  readonly number: number;
+  readonly childrenNumber?: number;
+}
+
+export interface ScriptGateOptions {
+  /** `ScriptWatch.fd`. */
+  readonly fd: number;
+  readonly binder: TaskBinder;
+  readonly proc?: OpenerProc;
+  readonly ownPid?: number;
+}
+
+export interface ScriptGateCounts {
+  readonly answered: number;
+  readonly bound: number;
+  /** Openers that could not be looked at, or not be bound. They went on. */
+  readonly failed: number;
+  /** Times that the kernel let openers through without asking, for want of memory. */
+  readonly overflows: number;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class ScriptGate {
+  readonly #group: FanotifyGroup;
+  readonly #binder: TaskBinder;
+  readonly #proc: OpenerProc;
+  readonly #ownPid: number;
+  readonly #counts: Mutable<ScriptGateCounts> = { answered: 0, bound: 0, failed: 0, overflows: 0 };
+  #listed: ReadonlyMap<string, ScriptProgram> = new Map();
+  #files = new ScriptFiles([]);
+  #lastFailure: unknown;
+
+  constructor({ fd, binder, proc = openProc(), ownPid = process.pid }: ScriptGateOptions) {
+    this.#group = FanotifyGroup.borrow(fd);
+    this.#binder = binder;
+    this.#proc = proc;
+    this.#ownPid = ownPid;
+  }
+
+  /** Readable when there is something to answer. */
+  get fd(): number {
+    return this.#group.fd;
+  }
+
+  get counts(): ScriptGateCounts {
+    return { ...this.#counts };
+  }
+
+  /** Of `counts.failed` the latest. */
+  get lastFailure(): unknown {
+    return this.#lastFailure;
+  }
+
+  /** Programs by the absolute paths of their scripts: to be given before the files are marked. */
+  publish(listed: ReadonlyMap<string, ScriptProgram>): void {
+    this.#listed = listed;
+    this.#files = new ScriptFiles(listed.keys(), { missedMs: MISSED_MS });
+  }
+
+  /** Answers who asks by now, EVENTS_A_TURN and a few at most, and never waits. A throw (KernelError): nothing can be read. */
+  turn(): void {
+    for (let answered = 0; answered < EVENTS_A_TURN; ) {
+      const events = this.#group.read();
+      if (events.length === 0) return;
+      answered += events.length;
+      // This process's other threads first: this one might come to wait for them.
+      for (const event of events) if (event.pid === this.#ownPid) this.#answer(event);
+      for (const event of events) if (event.pid !== this.#ownPid) this.#answer(event);
+    }
+  }
+
+  #answer(event: FanotifyEvent): void {
+    this.#counts.answered += 1;
+    if (event.overflow) this.#counts.overflows += 1;
+    try {
+      if (event.asksPermission && event.pid > 0 && event.pid !== this.#ownPid) this.#bind(event);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#allow(event);
+    }
+  }
+
+  #allow(event: FanotifyEvent): void {
+    try {
+      this.#group.allow(event);
+    } catch (error) {
+      // The others have to be answered all the same.
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#counts.failed += 1;
+    this.#lastFailure = error;
+  }
+
+  #bind({ fd, pid }: FanotifyEvent): void {
+    const file = fileIdentity(`/proc/self/fd/${fd}`);
+    const path = file === undefined ? undefined : this.#files.pathOf(file);
+    const program = path === undefined ? undefined : this.#listed.get(path);
+    if (file === undefined || path === undefined || program === undefined) return;
+    // Read from the event's own descriptor, the only one whose use is not asked of us.
+    const startTimeTicks = scriptStart(this.#proc, pid, { file, path, start: () => readStart(fd) });
+    if (startTimeTicks === undefined) return;
+    this.#binder.bindTask(pid, startTimeTicks, { ...program, script: true });
+    this.#counts.bound += 1;
+  }
+}
+
+function readStart(fd: number): string {
+  const bytes = Buffer.alloc(SHEBANG_LIMIT_BYTES);
+  return bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, 0));
+}

@@ -1,0 +1,255 @@
+/**
+ * Which files the script gate is asked about: the listed scripts, each as long as it has its path. A file that replaces one
+ * (a package's upgrade, an editor that renames) has to be marked anew, so the directories are watched. One that is written
+ * beside it, under a name that contains its name, is marked before it is renamed. Otherwise, between the rename and the mark,
+ * a millisecond or two, the gate does not see a start; it is found by the look at all processes that follows, as is everything
+ * that was started before.
+ *
+ * For a thread with an event loop, and not the one that answers. Whoever is to call `release()` must not open listed files
+ * either: it would wait for the very thread that it is there to help.
+ */
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { MAX_LISTED_SCRIPTS } from '../identify/script-files.ts';
+import { scriptOfProcess } from '../identify/script-of-process.ts';
+import { FanotifyGroup } from '../kernel/fanotify.ts';
+import { type FileIdentity, fileIdentity } from '../kernel/file-identity.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import { openProc, type Proc } from '../kernel/proc.ts';
+import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+import { ScriptDirectories } from './script-directories.ts';
+import type { ScriptProgram } from './script-gate.ts';
+
+/** Processes that are looked at for scripts that run already. */
+export const MAX_PROCESSES_LOOKED_AT = 65_536;
+/** What no directory tells (a mount, a link changed further up) is found by then. */
+export const RECHECK_MS = 2000;
+/** However busy the directories are. A look at what has changed takes a fraction of this. */
+const MIN_BETWEEN_LOOKS_MS = 2;
+/** Of the time, one part in so many at most goes into looking at all processes: that takes milliseconds. */
+const SHARE_OF_PROCESSES = 5;
+/** Files that may be about to replace a script, marked beforehand in RECHECK_MS at most. */
+const MAX_CANDIDATES = 256;
+/** linux/fcntl.h: names a file without opening it, so that nobody is asked. */
+const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+
+export interface ScriptWatchOptions {
+  readonly binder: Pick<SharedSocketMarks, 'bindTask' | 'unbindTask'>;
+  /** What failed while nobody had called; it is tried again after RECHECK_MS. */
+  readonly onError: (error: KernelError) => void;
+  readonly proc?: Proc;
+}
+
+export class ScriptWatch implements Disposable {
+  readonly #binder: ScriptWatchOptions['binder'];
+  readonly #onError: (error: KernelError) => void;
+  readonly #proc: Proc;
+  readonly #group: FanotifyGroup;
+  readonly #directories = new ScriptDirectories({
+    onChange: (paths) => this.#lookSoon(paths),
+    onCandidate: (path) => this.#markCandidate(path),
+  });
+  #listed: ReadonlyMap<string, ScriptProgram> = new Map();
+  #paths: ReadonlySet<string> = new Set();
+  /** Device and inode of the marked files by their paths. */
+  readonly #marked = new Map<string, string>();
+  readonly #refusals = new Map<string, KernelError>();
+  #isReleased = false;
+  readonly #changed = new Set<string>();
+  #candidates = 0;
+  #nextLookMs = Number.NEGATIVE_INFINITY;
+  #soon: NodeJS.Timeout | undefined;
+  #nextProcessesMs = Number.NEGATIVE_INFINITY;
+  #processesSoon: NodeJS.Timeout | undefined;
+  readonly #recheck: NodeJS.Timeout;
+
+  private constructor(group: FanotifyGroup, { binder, onError, proc = openProc() }: ScriptWatchOptions) {
+    this.#group = group;
+    this.#binder = binder;
+    this.#onError = onError;
+    this.#proc = proc;
+    this.#recheck = setInterval(() => this.#lookForUntold(), RECHECK_MS).unref();
+  }
+
+  /** Throws KernelError: without CAP_SYS_ADMIN, or where the kernel has no fanotify permission events. */
+  static open(options: ScriptWatchOptions): ScriptWatch {
+    return new ScriptWatch(FanotifyGroup.open(), options);
+  }
+
+  /** For `ScriptGate` in the thread that answers. Stays the same, also after `release`, until this is disposed of. */
+  get fd(): number {
+    return this.#group.fd;
+  }
+
+  /** Why scripts that are there cannot be watched. */
+  get refusals(): ReadonlyMap<string, KernelError> {
+    return this.#refusals;
+  }
+
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  /**
+   * Exactly these from now on, by absolute path; missing ones are marked when they appear. The gate has to have them already,
+   * or it takes those who start them for anybody. Processes that run one now are bound. After `release` it begins again.
+   * Throws KernelError.
+   */
+  watch(listed: ReadonlyMap<string, ScriptProgram>): void {
+    this.#isReleased = false;
+    this.#listed = new Map([...listed].slice(0, MAX_LISTED_SCRIPTS));
+    this.#paths = new Set(this.#listed.keys());
+    for (const path of [...this.#marked.keys()]) if (!this.#paths.has(path)) this.#unmark(path);
+    for (const path of [...this.#refusals.keys()]) if (!this.#paths.has(path)) this.#refusals.delete(path);
+    this.#directories.watch(this.#paths);
+    for (const path of this.#paths) this.#mark(path);
+    this.#bindRunning();
+  }
+
+  /**
+   * Lets everybody go on who waits for the gate, at once, and asks nobody any more until `watch` is called: for when the gate
+   * has not been heard of for MAX_HELD_MS. The gate may come back at any time, and finds nothing to do. Throws KernelError.
+   */
+  release(): void {
+    this.#isReleased = true;
+    this.#group.release();
+    this.#marked.clear();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#recheck);
+    clearTimeout(this.#soon);
+    clearTimeout(this.#processesSoon);
+    this.#directories[Symbol.dispose]();
+    this.#group[Symbol.dispose]();
+  }
+
+  #lookSoon(paths: Iterable<string>): void {
+    for (const path of paths) this.#changed.add(path);
+    const waitMs = this.#nextLookMs - performance.now();
+    if (waitMs <= 0) this.#look();
+    else this.#soon ??= setTimeout(() => this.#look(), waitMs).unref();
+  }
+
+  #lookForUntold(): void {
+    this.#candidates = 0;
+    const changed = [...this.#paths].filter((path) => this.#marked.get(path) !== keyOf(fileIdentity(path)));
+    if (changed.length > 0) this.#lookSoon(changed);
+  }
+
+  /** At the paths that may have changed. */
+  #look(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+    const paths = [...this.#changed].filter((path) => this.#paths.has(path));
+    this.#changed.clear();
+    if (this.#isReleased) return;
+    // Watched first: what comes between the two is told.
+    this.#directories.lookAgain(paths);
+    if (paths.map((path) => this.#mark(path)).includes(true)) this.#lookAtProcessesSoon();
+    this.#nextLookMs = performance.now() + MIN_BETWEEN_LOOKS_MS;
+  }
+
+  /** The mark stays on when the file is renamed: then nobody starts it unseen. */
+  #markCandidate(path: string): void {
+    if (this.#isReleased || this.#candidates >= MAX_CANDIDATES) return;
+    this.#candidates += 1;
+    this.#markFile(path);
+  }
+
+  #lookAtProcessesSoon(): void {
+    const waitMs = this.#nextProcessesMs - performance.now();
+    this.#processesSoon ??= setTimeout(() => this.#lookAtProcesses(), Math.max(0, waitMs)).unref();
+  }
+
+  #lookAtProcesses(): void {
+    this.#processesSoon = undefined;
+    const startMs = performance.now();
+    try {
+      if (!this.#isReleased) this.#bindRunning();
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // They are new again to the next look.
+      this.#marked.clear();
+      this.#onError(error);
+    }
+    const nowMs = performance.now();
+    this.#nextProcessesMs = nowMs + (nowMs - startMs) * (SHARE_OF_PROCESSES - 1);
+  }
+
+  /** Marks what has the path now. True where it has come to have another file. */
+  #mark(path: string): boolean {
+    // Also one that is known: its mark went if it was away for a while.
+    const marked = this.#markFile(path);
+    if (marked instanceof KernelError) this.#refusals.set(path, marked);
+    else this.#refusals.delete(path);
+    const file = marked instanceof KernelError ? undefined : marked;
+    const isNew = file !== undefined && this.#marked.get(path) !== file;
+    if (file === undefined) this.#marked.delete(path);
+    else this.#marked.set(path, file);
+    return isNew;
+  }
+
+  /** The key of the file that is marked now; `undefined` where there is none to mark. */
+  #markFile(path: string): string | KernelError | undefined {
+    const fd = openWithoutAsking(path);
+    if (fd === undefined) return undefined;
+    try {
+      // Of a FIFO or a device nobody runs anything.
+      if (!fstatSync(fd).isFile()) return undefined;
+      this.#group.mark(fd);
+      return keyOf(fileIdentity(`/proc/self/fd/${fd}`));
+    } catch (error) {
+      if (error instanceof KernelError) return error;
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /**
+   * Of a file that has lost its path the mark stays until it is deleted or the group ends: those who open it are answered and
+   * not bound. Keeping a descriptor to find it by would keep its file system from being unmounted.
+   */
+  #unmark(path: string): void {
+    const file = this.#marked.get(path);
+    this.#marked.delete(path);
+    // Another listed path may have the same file.
+    if ([...this.#marked.values()].includes(file ?? '')) return;
+    const fd = openWithoutAsking(path);
+    if (fd === undefined) return;
+    try {
+      this.#group.unmark(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #bindRunning(): void {
+    if (this.#paths.size === 0) return;
+    for (const pid of this.#proc.pids().slice(0, MAX_PROCESSES_LOOKED_AT)) this.#bindRunningProcess(pid);
+  }
+
+  #bindRunningProcess(pid: number): void {
+    const path = scriptOfProcess(this.#proc, pid, this.#paths);
+    const program = path === undefined ? undefined : this.#listed.get(path);
+    const startTimeTicks = program === undefined ? undefined : this.#proc.stat(pid)?.startTimeTicks;
+    if (program === undefined || startTimeTicks === undefined) return;
+    this.#binder.bindTask(pid, startTimeTicks, { ...program, script: true });
+    // It was not standing still: by now it may be another process, or have started another program.
+    const isSame = scriptOfProcess(this.#proc, pid, this.#paths) === path;
+    if (!isSame || this.#proc.stat(pid)?.startTimeTicks !== startTimeTicks) this.#binder.unbindTask(pid);
+  }
+}
+
+function openWithoutAsking(path: string): number | undefined {
+  try {
+    return openSync(path, O_PATH | O_CLOEXEC);
+  } catch {
+    return undefined;
+  }
+}
+
+function keyOf(file: FileIdentity | undefined): string | undefined {
+  return file === undefined ? undefined : `${file.device}:${file.inode}`;
+}

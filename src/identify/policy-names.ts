@@ -1,0 +1,36 @@
+/** What policies tell programs apart by: whoever identifies need look no further. */
+import type { Programs } from '../plan/host.ts';
+import { type Program, parseProgramName } from '../plan/program.ts';
+import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
+import type { AppIndex } from '../policy/match-app.ts';
+
+export interface PolicyNames {
+  hasExecutable(path: string): boolean;
+  executables(): Iterable<string>;
+  readonly scripts: ReadonlySet<string>;
+  /** Whether any application is followed by what it starts. */
+  readonly anyChildren: boolean;
+  /** The application whose `children: same` covers what a program with this executable or script starts. */
+  childrenOf(program: { readonly executable?: string; readonly script?: string }): string | undefined;
+  /** The program with this number in a mark; `undefined` where it says that none is named, or nothing at all. */
+  programOf(number: number): Program | undefined;
+}
+
+/** `programs` absent: marks say nothing. */
+export function policyNames(index: AppIndex, programs: Programs | undefined): PolicyNames {
+  const byNumber = new Map<number, string>([...(programs?.numbers ?? [])].map(([name, number]) => [number, name]));
+  return {
+    hasExecutable: (path) => index.byExecutable.has(path),
+    executables: () => index.byExecutable.keys(),
+    scripts: new Set(index.byScript.keys()),
+    anyChildren: index.byParent.size > 0,
+    childrenOf: ({ executable = '', script = '' }) => {
+      const policy = (index.byScript.get(script) ?? index.byExecutable.get(executable))?.policy;
+      return policy !== undefined && index.byParent.has(policy.app) ? policy.app : undefined;
+    },
+    programOf: (number) => {
+      const name = number < PROGRAM_NONE_FIRST ? byNumber.get(number) : undefined;
+      return name === undefined ? undefined : parseProgramName(name);
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openProc } from '../kernel/proc.ts';
+import { scriptOfProcess } from './script-of-process.ts';
+
+const PROGRAM = 'console.log(1); setInterval(() => {}, 1000)\n';
+
+let dir: string;
+let script: string;
+let children: ChildProcess[] = [];
+
+beforeEach(() => {
+  dir = realpathSync(mkdtempSync(join(tmpdir(), 'pointsman-script-')));
+  script = join(dir, 'x.js');
+  writeFileSync(script, PROGRAM);
+});
+
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL');
+  children = [];
+  rmSync(dir, { recursive: true });
+});
+
+async function start(...args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, args, { cwd: dir, stdio: ['ignore', 'pipe', 'ignore'] });
+  children.push(child);
+  await once(child.stdout, 'data');
+  return child.pid ?? 0;
+}
+
+describe('scriptOfProcess()', () => {
+  it('scriptOfProcess() finds the listed script however it was named', async () => {
+    symlinkSync('x.js', join(dir, 'link.js'));
+    const listed = new Set(['/opt/other.js', script]);
+    for (const name of ['x.js', './x', '../'.repeat(20) + script.slice(1), 'link.js', script]) {
+      expect(scriptOfProcess(openProc(), await start('--no-warnings', name), listed), name).toBe(script);
+    }
+  });
+
+  it('scriptOfProcess() finds none for another script, for code in arguments, and for what is no interpreter', async () => {
+    writeFileSync(join(dir, 'y.js'), PROGRAM);
+    const listed = new Set([script]);
+    expect(scriptOfProcess(openProc(), await start('y.js', 'x.js'), listed)).toBeUndefined();
+    expect(scriptOfProcess(openProc(), await start('-e', PROGRAM, 'x.js'), listed)).toBeUndefined();
+    const tail = spawn('tail', ['-f', '-n1', 'x.js'], { cwd: dir, stdio: ['ignore', 'pipe', 'ignore'] });
+    children.push(tail);
+    await once(tail.stdout, 'data');
+    expect(scriptOfProcess(openProc(), tail.pid ?? 0, listed)).toBeUndefined();
+  });
+
+  it('scriptOfProcess() goes by the file that has the path now', async () => {
+    const listed = new Set([script]);
+    const pid = await start('x.js');
+    expect(scriptOfProcess(openProc(), pid, listed)).toBe(script);
+    renameSync(script, join(dir, 'old.js'));
+    expect(scriptOfProcess(openProc(), pid, listed)).toBeUndefined();
+    writeFileSync(script, PROGRAM);
+    expect(scriptOfProcess(openProc(), pid, listed)).toBe(script);
+  });
+});

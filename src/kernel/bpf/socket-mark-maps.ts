@@ -1,0 +1,131 @@
+/** The maps behind SocketMarks, and all that needs nothing but them: any thread of the process can do it. */
+import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_UNMARKED, MAPS, type MapName } from '../../bpf/maps.ts';
+import {
+  type CreatorRecord,
+  decodeCreatorRecord,
+  decodeExecutableRecord,
+  decodeTaskRecord,
+  decodeU64,
+  type ExecutableKey,
+  encodeExecutableKey,
+  encodeExecutableRecord,
+  encodeTaskRecord,
+  encodeU32,
+  encodeU64,
+} from '../../bpf/records.ts';
+import { KernelError } from '../kernel-error.ts';
+import type {
+  BoundTask,
+  ExecutableProgram,
+  SharedSocketMarks,
+  SocketMarkCounts,
+  SocketMarksHandle,
+  TaskProgram,
+} from '../socket-marks.ts';
+import { BpfMap } from './bpf-map.ts';
+import { FileKeys, sayHello } from './file-keys.ts';
+
+export type SocketMarkMaps = Readonly<Record<MapName, BpfMap>>;
+
+const MAP_NAMES = Object.keys(MAPS) as MapName[];
+
+/** Throws KernelError; nothing is left then. */
+export function createMaps(): SocketMarkMaps {
+  const created: [MapName, BpfMap][] = [];
+  try {
+    for (const name of MAP_NAMES) created.push([name, BpfMap.create(MAPS[name])]);
+  } catch (error) {
+    for (const [, map] of created) map[Symbol.dispose]();
+    throw error;
+  }
+  return Object.fromEntries(created) as SocketMarkMaps;
+}
+
+export function closeMaps(maps: SocketMarkMaps): void {
+  for (const name of MAP_NAMES) maps[name][Symbol.dispose]();
+}
+
+/** Descriptors by name. */
+export function descriptorsOf(maps: SocketMarkMaps): Readonly<Record<MapName, number>> {
+  return Object.fromEntries(MAP_NAMES.map((name) => [name, maps[name].fd])) as Record<MapName, number>;
+}
+
+/**
+ * What another thread of this process opened, for the calling thread. It owns nothing: there is nothing to close. Throws
+ * KernelError.
+ */
+export function borrowSocketMarks(handle: SocketMarksHandle): SharedSocketMarks {
+  const borrowed = MAP_NAMES.map((name) => {
+    const fd = handle.maps[name];
+    if (fd === undefined) throw new KernelError('borrow socket marks', 0, '', name, 'the handle lacks this map');
+    return [name, BpfMap.borrow(fd, MAPS[name])];
+  });
+  const maps = Object.fromEntries(borrowed) as SocketMarkMaps;
+  return new MappedSocketMarks(maps, new FileKeys(maps, sayHello(maps.hello).task), handle.inheritance);
+}
+
+export class MappedSocketMarks implements SharedSocketMarks {
+  readonly inheritance: boolean;
+  protected readonly maps: SocketMarkMaps;
+  readonly #fileKeys: FileKeys;
+
+  constructor(maps: SocketMarkMaps, fileKeys: FileKeys, inheritance: boolean) {
+    this.maps = maps;
+    this.#fileKeys = fileKeys;
+    this.inheritance = inheritance;
+  }
+
+  keyOfFile(path: string): ExecutableKey | undefined {
+    return this.#fileKeys.keyOf(path);
+  }
+
+  setExecutable(key: ExecutableKey, program: ExecutableProgram): void {
+    this.maps.executables.update(encodeExecutableKey(key), encodeExecutableRecord(program));
+  }
+
+  forgetExecutable(key: ExecutableKey): void {
+    this.maps.executables.delete(encodeExecutableKey(key));
+  }
+
+  programOf(key: ExecutableKey): number | undefined {
+    const bytes = this.maps.executables.lookup(encodeExecutableKey(key));
+    return bytes && decodeExecutableRecord(bytes).number;
+  }
+
+  bindTask(pid: number, startTicks: number, task: BoundTask): void {
+    if (this.inheritance) this.maps.tasks.update(encodeU32(pid), encodeTaskRecord({ ...task, startTicks }));
+  }
+
+  unbindTask(pid: number): void {
+    this.maps.tasks.delete(encodeU32(pid));
+  }
+
+  taskOf(pid: number, startTicks: number): TaskProgram | undefined {
+    const bytes = this.maps.tasks.lookup(encodeU32(pid));
+    if (bytes === undefined) return undefined;
+    const task = decodeTaskRecord(bytes);
+    return task.startTicks === startTicks ? { number: task.number, script: task.script } : undefined;
+  }
+
+  addCgroup(id: bigint, epoch: number): void {
+    this.maps.cgroups.update(encodeU64(id), encodeU32(epoch));
+  }
+
+  creatorOf(cookie: bigint): CreatorRecord | undefined {
+    const bytes = this.maps.creators.lookup(encodeU64(cookie));
+    return bytes && decodeCreatorRecord(bytes);
+  }
+
+  counts(): SocketMarkCounts {
+    return {
+      marked: this.#count(COUNTER_MARKED),
+      unmarked: this.#count(COUNTER_UNMARKED),
+      foreign: this.#count(COUNTER_FOREIGN),
+    };
+  }
+
+  #count(index: number): number {
+    const bytes = this.maps.counters.lookup(encodeU32(index));
+    return bytes === undefined ? 0 : Number(decodeU64(bytes));
+  }
+}

@@ -1,0 +1,252 @@
+import type { CreatorRecord, ExecutableKey } from '../../bpf/records.ts';
+import { MARK_FOREIGN, PROGRAM_NONE_FIRST, programMark } from '../../plan/reserved.ts';
+import type { KernelError } from '../kernel-error.ts';
+import type {
+  BoundTask,
+  ExecutableProgram,
+  SharedSocketMarks,
+  SocketMarkCounts,
+  SocketMarks,
+  SocketMarksHandle,
+  TaskProgram,
+  WayBits,
+} from '../socket-marks.ts';
+
+const KEY_DIGITS = 64;
+const FIRST_PID = 1000;
+const FIRST_COOKIE = 1n;
+
+/** A process that is pretended. `executable` is what it runs, whatever has become of the path since. */
+export interface FakeProcess {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly executable: ExecutableKey;
+  readonly uid: number;
+  readonly gid: number;
+  readonly cgroupId: bigint;
+  readonly command: string;
+}
+
+export interface FakeProcessOptions {
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly cgroupId?: bigint;
+  readonly command?: string;
+}
+
+export interface FakeSocket {
+  readonly cookie: bigint;
+  readonly mark: number;
+}
+
+export interface FakeSocketMarksOptions {
+  /** Set where the kernel refuses to tell what processes start. */
+  readonly inheritanceRefusal?: KernelError;
+}
+
+interface Task extends BoundTask {
+  readonly startTicks: number;
+}
+
+/** A kernel in memory that marks sockets of pretended processes, by the rules of the real one. */
+export class FakeSocketMarks implements SocketMarks {
+  readonly inheritanceRefusal: KernelError | undefined;
+  readonly #files = new Map<string, ExecutableKey>();
+  readonly #processes = new Map<number, FakeProcess>();
+  readonly #executables = new Map<ExecutableKey, ExecutableProgram>();
+  readonly #tasks = new Map<number, Task>();
+  readonly #cgroups = new Map<bigint, number>();
+  readonly #creators = new Map<bigint, CreatorRecord>();
+  #ways: ReadonlyMap<number, WayBits> = new Map();
+  #cgroupEpoch = 0;
+  #counts: SocketMarkCounts = { marked: 0, unmarked: 0, foreign: 0 };
+  #lastFile = 0;
+  #nextPid = FIRST_PID;
+  #clockTicks = 0;
+  #nextCookie = FIRST_COOKIE;
+
+  constructor(options: FakeSocketMarksOptions = {}) {
+    this.inheritanceRefusal = options.inheritanceRefusal;
+  }
+
+  /** A new file at the path, in the place of any other. */
+  writeFile(path: string): ExecutableKey {
+    this.#lastFile += 1;
+    // The one cast: nothing else makes keys here.
+    const key = this.#lastFile.toString(16).padStart(KEY_DIGITS, '0') as ExecutableKey;
+    this.#files.set(path, key);
+    return key;
+  }
+
+  /** Another name for the file. */
+  linkFile(path: string, existing: string): void {
+    this.#files.set(path, this.#fileAt(existing));
+  }
+
+  removeFile(path: string): void {
+    this.#files.delete(path);
+  }
+
+  /** A process that was started by nobody we know, and that runs the file at the path. */
+  start(path: string, options: FakeProcessOptions = {}): FakeProcess {
+    const { uid = 0, gid = 0, cgroupId = 1n, command = path.slice(path.lastIndexOf('/') + 1) } = options;
+    const started = this.#addProcess({ uid, gid, cgroupId, command, executable: this.#fileAt(path) });
+    this.#afterExec(started);
+    return started;
+  }
+
+  fork(parent: FakeProcess): FakeProcess {
+    const { executable, uid, gid, cgroupId, command } = this.#living(parent);
+    const child = this.#addProcess({ executable, uid, gid, cgroupId, command });
+    const task = this.#validTask(parent);
+    if (task !== undefined && this.inheritance) this.#tasks.set(child.pid, { ...task, startTicks: child.startTicks });
+    return child;
+  }
+
+  /** The same process, with another program. */
+  exec(process: FakeProcess, path: string): FakeProcess {
+    const changed = { ...this.#living(process), executable: this.#fileAt(path) };
+    this.#processes.set(process.pid, changed);
+    this.#afterExec(changed);
+    return changed;
+  }
+
+  end(process: FakeProcess): void {
+    this.#processes.delete(process.pid);
+    if (this.inheritance) this.#tasks.delete(process.pid);
+  }
+
+  /** `markedBefore`: what somebody else has written into the mark already. */
+  makeSocket(process: FakeProcess, family: 4 | 6, markedBefore = 0): FakeSocket {
+    const { pid, startTicks, executable, uid, gid, cgroupId, command } = this.#living(process);
+    const number = this.#numberOf(process);
+    const cookie = this.#nextCookie;
+    this.#nextCookie += 1n;
+    this.#creators.set(cookie, { pid, startTicks, executable, number, uid, gid, cgroupId, command });
+    const mark = this.#markOf(number, family, markedBefore);
+    return { cookie, mark };
+  }
+
+  get inheritance(): boolean {
+    return this.inheritanceRefusal === undefined;
+  }
+
+  keyOfFile(path: string): ExecutableKey | undefined {
+    return this.#files.get(path);
+  }
+
+  setExecutable(key: ExecutableKey, program: ExecutableProgram): void {
+    this.#executables.set(key, program);
+  }
+
+  forgetExecutable(key: ExecutableKey): void {
+    this.#executables.delete(key);
+  }
+
+  executables(): ReadonlyMap<ExecutableKey, number> {
+    return new Map([...this.#executables].map(([key, { number }]) => [key, number]));
+  }
+
+  setWays(ways: ReadonlyMap<number, WayBits>): void {
+    this.#ways = new Map(ways);
+  }
+
+  programOf(key: ExecutableKey): number | undefined {
+    return this.#executables.get(key)?.number;
+  }
+
+  bindTask(pid: number, startTicks: number, task: BoundTask): void {
+    if (this.inheritance) this.#tasks.set(pid, { ...task, startTicks });
+  }
+
+  unbindTask(pid: number): void {
+    this.#tasks.delete(pid);
+  }
+
+  taskOf(pid: number, startTicks: number): TaskProgram | undefined {
+    const task = this.#validTask({ pid, startTicks });
+    return task && { number: task.number, script: task.script };
+  }
+
+  setCgroupEpoch(epoch: number): void {
+    this.#cgroupEpoch = epoch;
+  }
+
+  addCgroup(id: bigint, epoch: number): void {
+    this.#cgroups.set(id, epoch);
+  }
+
+  creatorOf(cookie: bigint): CreatorRecord | undefined {
+    return this.#creators.get(cookie);
+  }
+
+  counts(): SocketMarkCounts {
+    return this.#counts;
+  }
+
+  get handle(): SocketMarksHandle {
+    return { maps: {}, inheritance: this.inheritance };
+  }
+
+  /** As another thread has it. */
+  borrow(): SharedSocketMarks {
+    return this;
+  }
+
+  [Symbol.dispose](): void {}
+
+  #fileAt(path: string): ExecutableKey {
+    const key = this.#files.get(path);
+    if (key === undefined) throw new Error(`the fake has no file ${path}`);
+    return key;
+  }
+
+  #addProcess(process: Omit<FakeProcess, 'pid' | 'startTicks'>): FakeProcess {
+    const added = { ...process, pid: this.#nextPid, startTicks: this.#clockTicks };
+    this.#nextPid += 1;
+    this.#clockTicks += 1;
+    this.#processes.set(added.pid, added);
+    return added;
+  }
+
+  #living({ pid }: FakeProcess): FakeProcess {
+    const process = this.#processes.get(pid);
+    if (process === undefined) throw new Error(`process ${pid} of the fake has ended`);
+    return process;
+  }
+
+  #validTask({ pid, startTicks }: Pick<FakeProcess, 'pid' | 'startTicks'>): Task | undefined {
+    const task = this.#tasks.get(pid);
+    return task?.startTicks === startTicks ? task : undefined;
+  }
+
+  #afterExec(process: FakeProcess): void {
+    if (!this.inheritance) return;
+    const { pid, startTicks } = process;
+    const own = this.#executables.get(process.executable)?.childrenNumber;
+    const task = this.#validTask(process);
+    const childrenNumber = own ?? task?.childrenNumber;
+    if (childrenNumber === undefined) this.#tasks.delete(pid);
+    else this.#tasks.set(pid, { number: childrenNumber, script: false, childrenNumber, startTicks });
+  }
+
+  #numberOf(process: FakeProcess): number {
+    const executable = this.#executables.get(this.#living(process).executable)?.number;
+    const task = this.#validTask(process);
+    if (task?.script) return task.number;
+    if (executable !== undefined && executable < PROGRAM_NONE_FIRST) return executable;
+    if (task !== undefined) return task.number;
+    const isKnown = this.#cgroups.get(process.cgroupId) === this.#cgroupEpoch;
+    return executable !== undefined && isKnown ? executable : 0;
+  }
+
+  #markOf(number: number, family: 4 | 6, markedBefore: number): number {
+    const isForeign = (markedBefore & ~MARK_FOREIGN) !== 0;
+    const outcome = number === 0 ? 'unmarked' : isForeign ? 'foreign' : 'marked';
+    this.#counts = { ...this.#counts, [outcome]: this.#counts[outcome] + 1 };
+    if (outcome !== 'marked') return markedBefore;
+    const ways = this.#ways.get(number);
+    const way = family === 4 ? ways?.v4 : ways?.v6;
+    return (markedBefore | programMark(number) | (way ?? 0)) >>> 0;
+  }
+}

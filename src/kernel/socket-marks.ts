@@ -1,0 +1,89 @@
+/**
+ * Marks on sockets from the moment they are made, by the program that makes them. `bpf/linux-socket-marks.ts` has the kernel
+ * do it, `fake/fake-socket-marks.ts` does it in memory; `test/contract/socket-marks-contract.ts` is the suite that both pass.
+ * Every failure is a KernelError.
+ *
+ * Only sockets of the network namespace in which it was opened are marked and noted, whatever process makes them. A number
+ * is one of a program (`plan/reserved.ts`).
+ */
+import type { CreatorRecord, ExecutableKey } from '../bpf/records.ts';
+import type { KernelError } from './kernel-error.ts';
+
+export interface ExecutableProgram {
+  readonly number: number;
+  /** What a process that starts the executable counts as, and what it starts, where they have no number of their own. */
+  readonly childrenNumber?: number;
+}
+
+export interface TaskProgram {
+  readonly number: number;
+  /** It runs a script: `number` goes before that of its executable. */
+  readonly script: boolean;
+}
+
+export interface BoundTask extends TaskProgram {
+  /** What programs that it starts count as, where they have no number of their own. */
+  readonly childrenNumber?: number;
+}
+
+/** Bits of the mark, at their place, that say where a socket's packets go: by the socket's address family. */
+export interface WayBits {
+  readonly v4: number;
+  readonly v6: number;
+}
+
+export interface SocketMarkCounts {
+  /** Sockets that were marked. */
+  readonly marked: number;
+  /** Sockets without a mark: nobody named what made them. */
+  readonly unmarked: number;
+  /** Sockets of named programs that had a mark of somebody else's when they were made, and kept it. */
+  readonly foreign: number;
+}
+
+/** What other threads of the process may do as well. */
+export interface SharedSocketMarks {
+  /**
+   * Whether what processes start inherits from them. Where not, tasks are not bound: a binding would outlive the program.
+   */
+  readonly inheritance: boolean;
+  /**
+   * The kernel's own key of the regular file at a path, links followed; also where stat(2) shows other numbers than the
+   * kernel has (overlayfs, btrfs). Changes when the file is written, renamed, linked or replaced. `undefined` where there is
+   * none, or it cannot be opened.
+   */
+  keyOfFile(path: string): ExecutableKey | undefined;
+  setExecutable(key: ExecutableKey, program: ExecutableProgram): void;
+  forgetExecutable(key: ExecutableKey): void;
+  /** The number that this executable has. */
+  programOf(key: ExecutableKey): number | undefined;
+  /** `startTicks`: field 22 of /proc/PID/stat. Nothing where there is no inheritance. */
+  bindTask(pid: number, startTicks: number, task: BoundTask): void;
+  unbindTask(pid: number): void;
+  taskOf(pid: number, startTicks: number): TaskProgram | undefined;
+  /** Of the cgroup it is known in this epoch what policies say. */
+  addCgroup(id: bigint, epoch: number): void;
+  /** Who made the socket with this cookie (SO_COOKIE, sock_diag): of the youngest ones. */
+  creatorOf(cookie: bigint): CreatorRecord | undefined;
+  /** Since it was opened. */
+  counts(): SocketMarkCounts;
+}
+
+export interface SocketMarks extends SharedSocketMarks, Disposable {
+  /** Why there is no inheritance. */
+  readonly inheritanceRefusal: KernelError | undefined;
+  /** All that have a number, read from the kernel: milliseconds for thousands. */
+  executables(): ReadonlyMap<ExecutableKey, number>;
+  /** Way bits by program number: exactly these from now on, and none for all others. Only what changed is written. */
+  setWays(ways: ReadonlyMap<number, WayBits>): void;
+  /** The epoch that counts from now on: cgroups added for another one are not known. */
+  setCgroupEpoch(epoch: number): void;
+  /** For `borrowSocketMarks` in another thread; plain data. Of no use once this is disposed of. */
+  readonly handle: SocketMarksHandle;
+}
+
+export interface SocketMarksHandle {
+  /** Descriptors of the maps, by name. */
+  readonly maps: Readonly<Record<string, number>>;
+  readonly inheritance: boolean;
+}

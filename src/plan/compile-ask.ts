@@ -1,0 +1,114 @@
+/** The one place from which flows go to user space, and what is done with the answer. */
+import type { SystemDefault, Verb } from '../policy/model.ts';
+import { CHAIN } from './compile-app.ts';
+import { accept, drop, goto, is, isNot, rule, setBits, vmap } from './nft/expressions.ts';
+import { ctBits, hook, isDecided, metaBits } from './nft/marks.ts';
+import type { Chain, MapElement, NftMap, Rule } from './nft/ruleset.ts';
+import {
+  CODE_DENIED,
+  CODE_NO_UPLINK,
+  CODE_QUEUE,
+  MARK_APP,
+  MARK_FOREIGN,
+  MARK_OURS,
+  MARK_SOCKET,
+  MARK_WAY,
+  PRIORITY_VERDICT,
+  QUEUE_NUMBER,
+} from './reserved.ts';
+
+/** Without a conntrack entry there is nowhere to keep an answer: nobody is asked, and the owner counts as unknown. */
+const UNTRACKED: Record<Verb, string> = { allow: CHAIN.acceptSystem, deny: CHAIN.deny, drop: CHAIN.dropped };
+
+/** The one place from which flows go to user space. */
+export function askChain(queue: 'nft' | 'xtables', { whenAway, unknown: { do: unknown } }: SystemDefault): Chain {
+  const open = whenAway === 'open';
+  const invalid = rule(is({ kind: 'ct state' }, 'invalid'), open ? accept : drop);
+  const untracked = rule(is({ kind: 'ct state' }, 'untracked'), goto(UNTRACKED[unknown]));
+  const hold: readonly Rule[] =
+    queue === 'nft'
+      ? [rule({ kind: 'queue', number: QUEUE_NUMBER, bypass: open })]
+      : [rule(setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, (MARK_OURS | CODE_QUEUE) >>> 0)), rule(accept)];
+  return { name: CHAIN.ask, rules: [invalid, untracked, ...hold] };
+}
+
+const code = (value: number, chain: string): MapElement => ({
+  key: BigInt((MARK_OURS | value) >>> 0),
+  data: { kind: 'verdict', verdict: chain === 'drop' ? { kind: 'drop' } : { kind: 'goto', chain } },
+});
+
+function rememberBitwise(): Chain {
+  const ourBits = [...Array(32).keys()].map((bit) => (1 << bit) >>> 0).filter((bit) => (bit & MARK_FOREIGN) === 0);
+  return {
+    name: 'remember_bitwise',
+    comment: 'where the connection carries bits of others: nft cannot join two marks in one expression',
+    rules: [
+      rule(setBits('ct mark', ~MARK_FOREIGN >>> 0, 0)),
+      ...ourBits.map((bit) => rule(is(metaBits(bit), bit), setBits('ct mark', bit, bit))),
+    ],
+  };
+}
+
+/** The packet mark of a verdict goes into the conntrack mark; the bits of others stay in both. */
+const remember: readonly Rule[] = [
+  rule(vmap(metaBits((MARK_OURS | MARK_APP) >>> 0), 'code_of_verdict')),
+  rule(isDecided, accept),
+  rule(is(ctBits(MARK_FOREIGN), 0), {
+    kind: 'copy mark',
+    to: 'ct mark',
+    from: 'meta mark',
+    keep: ~MARK_FOREIGN >>> 0,
+  }),
+  rule(isNot(ctBits(MARK_OURS), MARK_OURS), {
+    kind: 'verdict',
+    verdict: { kind: 'jump', chain: 'remember_bitwise' },
+  }),
+  rule({ kind: 'copy mark', to: 'meta mark', from: 'meta mark', keep: ~MARK_APP >>> 0 }, accept),
+];
+
+/** A socket's number has served: nobody behind us is to see it. Here, where a changed mark does not route the packet again. */
+const clearProgram: Rule = rule(
+  is(metaBits(MARK_SOCKET), MARK_SOCKET),
+  { kind: 'copy mark', to: 'meta mark', from: 'meta mark', keep: ~MARK_APP >>> 0 },
+  accept,
+);
+
+export interface AskOptions {
+  readonly whenAway: SystemDefault['whenAway'];
+  /** Sockets carry marks. */
+  readonly marked: boolean;
+  /** Flows that come in are asked about, too. */
+  readonly inbound: boolean;
+}
+
+export function verdictChains({ whenAway, marked, inbound }: AskOptions): { chains: Chain[]; map: NftMap } {
+  const notOurs = rule(isNot(metaBits(MARK_OURS), MARK_OURS), accept);
+  const answered = (name: string, hookName: 'output' | 'input'): Chain => ({
+    name,
+    comment: 'just after the queue: carries out refusals, and remembers what was decided',
+    hook: hook('filter', hookName, PRIORITY_VERDICT),
+    rules: [notOurs, ...(marked && hookName === 'output' ? [clearProgram] : []), ...remember],
+  });
+  return {
+    map: {
+      name: 'code_of_verdict',
+      key: 'mark',
+      data: 'verdict',
+      elements: [
+        code(CODE_DENIED, 'refuse'),
+        code(CODE_NO_UPLINK, 'refuse_no_uplink'),
+        code(CODE_QUEUE, whenAway === 'open' ? 'not_asked' : 'drop'),
+      ],
+    },
+    chains: [
+      answered('verdict', 'output'),
+      ...(inbound ? [answered('verdict_inbound', 'input')] : []),
+      rememberBitwise(),
+      {
+        name: 'not_asked',
+        comment: 'nobody was there to ask, and the files say: open',
+        rules: [rule(setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, 0)), rule(accept)],
+      },
+    ],
+  };
+}

@@ -1,0 +1,113 @@
+/** The hook that every outgoing packet passes: a decided flow takes its way, others are told and decided. */
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
+import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
+import { CHAIN } from './compile-app.ts';
+import { accept, goto, is, isNot, rule, setBits, verdict, vmap } from './nft/expressions.ts';
+import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
+import type { Chain, Rule, Verdict } from './nft/ruleset.ts';
+import {
+  FOREIGN_MARKS,
+  MARK_FOREIGN,
+  MARK_OURS,
+  MARK_SOCKET,
+  MARK_UPLINK,
+  MARK_WAY,
+  PRIORITY_OUTPUT,
+  UPLINK_LOCAL,
+  UPLINK_SYSTEM,
+  wayMark,
+} from './reserved.ts';
+
+const CHAIN_SYSTEM = 'via_system';
+
+/** ICMP errors follow the connection they are about. */
+const followsConnection = (pass: Verdict): readonly Rule[] => [
+  rule(isReply, verdict(pass)),
+  rule(is({ kind: 'ct state' }, 'related'), is({ kind: 'meta l4proto' }, IPPROTO_ICMP, IPPROTO_ICMPV6), verdict(pass)),
+];
+/** Somebody else's bits on an undecided connection: the maps would overwrite them, the slow path adds to them. */
+const askForeign: Rule = rule(isNot(ctBits((MARK_FOREIGN | MARK_UPLINK) >>> 0), 0), goto(CHAIN.ask));
+/** A connection older than our rules may have come in: conntrack takes the direction of the first packet it sees for the original one. */
+const askMidstream: Rule = rule(is({ kind: 'ct state' }, 'new'), isNot({ kind: 'tcp flags' }, 'syn'), goto(CHAIN.ask));
+
+export const housekeeping = (pass: Verdict): readonly Rule[] => [
+  rule(is({ kind: 'icmpv6 type' }, ...HOUSEKEEPING_ICMPV6), verdict(pass)),
+  rule(is({ kind: 'meta l4proto' }, IPPROTO_IGMP), verdict(pass)),
+  ...HOUSEKEEPING_DHCP.map(({ source, destination }) =>
+    rule(
+      is({ kind: 'meta l4proto' }, IPPROTO_UDP),
+      is({ kind: 'th sport' }, source),
+      is({ kind: 'th dport' }, destination),
+      verdict(pass),
+    ),
+  ),
+];
+
+/** What is not to leave by the uplink that its socket was marked for goes by the system's route. */
+const viaSystem: Chain = {
+  name: CHAIN_SYSTEM,
+  comment: 'a socket is marked for the uplink of its application before it is known where it connects',
+  rules: [
+    rule(
+      is(metaBits((MARK_OURS | MARK_SOCKET) >>> 0), (MARK_OURS | MARK_SOCKET) >>> 0),
+      isNot(metaBits(MARK_UPLINK), 0),
+      setBits('meta mark', MARK_UPLINK, 0),
+    ),
+    rule(accept),
+  ],
+};
+
+export interface OutputOptions {
+  /** Sockets carry the way of their application. */
+  readonly socketWays: boolean;
+}
+
+/** How a packet goes by the system's route. */
+export const passBySystem = ({ socketWays }: OutputOptions): Verdict =>
+  socketWays ? { kind: 'goto', chain: CHAIN_SYSTEM } : { kind: 'accept' };
+
+export function outputChains(options: OutputOptions): readonly Chain[] {
+  const pass = passBySystem(options);
+  return [
+    {
+      name: 'output',
+      comment: 'every packet that leaves: a decided flow takes its way, others are decided',
+      hook: hook('route', 'output', PRIORITY_OUTPUT),
+      rules: [
+        rule(is({ kind: 'meta oifname' }, 'lo'), goto('loopback')),
+        rule(vmap(ctBits(MARK_WAY), 'way_of_flow')),
+        rule(isDecided, goto('ended')),
+        ...followsConnection(pass),
+        ...housekeeping(pass),
+        rule(is({ kind: 'meta mark' }, ...FOREIGN_MARKS.map(({ mark }) => mark)), accept),
+        askForeign,
+        askMidstream,
+        rule(goto('identify')),
+      ],
+    },
+    ...(options.socketWays ? [viaSystem] : []),
+    {
+      name: CHAIN.acceptSystem,
+      rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_SYSTEM))), rule(verdict(pass))],
+    },
+    {
+      name: CHAIN.acceptLocal,
+      rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_LOCAL))), rule(goto('via_local'))],
+    },
+    {
+      name: CHAIN.acceptLoopback,
+      rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_LOCAL))), rule(accept)],
+    },
+    {
+      name: 'via_local',
+      comment: 'on-link: marked, so that no default route can take it when the link is gone',
+      rules: [rule(setBits('meta mark', MARK_WAY, wayMark(UPLINK_LOCAL))), rule(accept)],
+    },
+  ];
+}
+
+/** `identify`: where flows of programs with rules about loopback are told; without any, everything there passes. */
+export function loopbackChain(identify: string | undefined): Chain {
+  const rules = [rule(isDecided, accept), ...followsConnection({ kind: 'accept' }), askForeign];
+  return { name: 'loopback', rules: identify === undefined ? [rule(accept)] : [...rules, rule(goto(identify))] };
+}

@@ -1,0 +1,28 @@
+/** Files that others write, looked at and read without throwing. */
+import { readFileSync, type Stats, statSync } from 'node:fs';
+
+/** Empty where it cannot be read, is no regular file, or is too large to be what it should be. */
+export function readText(path: string, maxBytes: number): string {
+  try {
+    const stats = lookAt(path);
+    return stats?.isFile() && stats.size <= maxBytes ? readFileSync(path, 'utf8') : '';
+  } catch {
+    return '';
+  }
+}
+
+/** Of what is at the end of all links; `undefined` where nothing is. */
+export function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+export const NO_FILE = '-';
+
+/** Another text for another file at the path, or another content of it. A directory's content are its entries. */
+export function fileVersion(stats: Stats | undefined): string {
+  return stats === undefined ? NO_FILE : `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}`;
+}

@@ -1,0 +1,8 @@
+/* COUNT datagrams on one connected socket, and gone. */
+#include "sender.h"
+
+int main(int argc, char **argv) {
+  struct target target = target_of(argc, argv);
+  send_on(connected(SOCK_DGRAM, 0, &target), target.count);
+  return leave(argc, argv);
+}
