@@ -12,13 +12,15 @@ export interface DecisionEvent {
   readonly protocol: string;
   readonly source: string;
   readonly destination: string;
+  /** It came in: `source` is the peer, `destination` an address of this machine. */
+  readonly inbound?: true;
   readonly app?: string;
   readonly executable?: string;
   readonly pid?: number;
   readonly uid?: number;
   readonly verdict: Decision['verdict'];
   readonly cause?: 'denied' | 'no-uplink';
-  /** "wifi", "system", "local". */
+  /** "wifi", "system", "local", "inbound". */
   readonly way?: string;
   /** In one line: rule, file and line. */
   readonly reason: string;

@@ -40,12 +40,12 @@ function body(event: WatchEvent, paint: Paint): string {
 }
 
 function decision(event: DecisionEvent, paint: Paint): string {
-  const { verdict, protocol, destination, way, cause, reason, by } = event;
+  const { verdict, protocol, source, destination, inbound, way, cause, reason, by } = event;
   const columns = [
     column(verdict, VERDICT_COLUMNS, (text) => paint(text, VERDICT_STYLES[verdict])),
     column(who(event), WHO_COLUMNS),
     column(protocol, PROTOCOL_COLUMNS),
-    column(destination, DESTINATION_COLUMNS),
+    column(inbound ? `from ${source}` : destination, DESTINATION_COLUMNS),
     column(way ?? (cause === 'no-uplink' ? 'none' : '-'), WAY_COLUMNS),
   ];
   const notes = [

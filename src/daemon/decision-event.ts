@@ -26,6 +26,7 @@ export function fromDecision(by: DecisionEvent['by'], timeMs: number, flow: Flow
     protocol: protocolName(flow.protocol),
     source: endpoint(flow.source, flow.sourcePort),
     destination: endpoint(flow.destination, flow.destinationPort),
+    ...(flow.inbound && { inbound: true }),
     ...(decision.app !== undefined && { app: decision.app }),
     verdict: decision.verdict,
     ...(decision.verdict === 'reject' && { cause: decision.cause }),

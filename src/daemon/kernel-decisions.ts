@@ -12,6 +12,8 @@ import type { VerdictEvent } from './verdict-loop.ts';
 
 /** The verdict thread tells of a flow a little later than conntrack does. */
 export const SETTLE_MS = 80;
+/** The rules that refuse what comes in call it so (`compile-inbound.ts`). */
+const NOT_ACCEPTED = 'not accepted';
 /** Flows of the verdict thread that are remembered, to be told from the kernel's own. */
 const MAX_REMEMBERED = 8192;
 
@@ -57,7 +59,7 @@ export class KernelDecisions implements Disposable {
   /** The rules that log are those that refuse. */
   hearLogged(packets: readonly LoggedPacket[]): void {
     for (const { payload, mark, prefix } of packets) {
-      const flow = flowOf(payload);
+      const flow = flowOf(payload, prefix === NOT_ACCEPTED);
       if (flow !== undefined) this.#tell(flow, readMark(mark).appId, this.#options.nowMs(), prefix);
     }
   }
@@ -89,9 +91,9 @@ function outcomeOf(prefix: string): Pick<DecisionEvent, 'verdict' | 'cause'> {
   return { verdict: 'reject', cause: prefix === 'no uplink' ? 'no-uplink' : 'denied' };
 }
 
-function flowOf(payload: Uint8Array): Flow | undefined {
+function flowOf(payload: Uint8Array, inbound: boolean): Flow | undefined {
   try {
-    return decodePacket(payload, { loopback: false });
+    return { ...decodePacket(payload, { loopback: false }), ...(inbound && { inbound }) };
   } catch {
     // A packet that cannot be read is refused all the same.
     return undefined;

@@ -20,6 +20,7 @@ import {
   MARK_UPLINK_SHIFT,
   MARK_WAY,
   UPLINK_FIRST,
+  UPLINK_INBOUND,
   UPLINK_LAST,
   UPLINK_LOCAL,
   UPLINK_NONE,
@@ -51,9 +52,10 @@ export function readMark(mark: number): MarkedFlow {
 }
 
 /** Conntrack does not know the device: loopback is told by the addresses. */
-export function flowOfEntry({ original }: Pick<ConntrackEntry, 'original'>): Flow {
+export function flowOfEntry({ original, mark }: Pick<ConntrackEntry, 'original' | 'mark'>): Flow {
   const { source, destination } = original;
-  return { ...original, loopback: isLoopbackAddress(destination) || equalAddress(source, destination) };
+  const loopback = isLoopbackAddress(destination) || equalAddress(source, destination);
+  return { ...original, loopback, ...(readMark(mark).way === UPLINK_INBOUND && { inbound: true }) };
 }
 
 /** The decision by the number in a mark; the application may have gone since. */

@@ -10,6 +10,7 @@ import {
   CODE_QUEUE,
   MARK_FOREIGN,
   MARK_OURS,
+  UPLINK_INBOUND,
   UPLINK_LOCAL,
   UPLINK_SYSTEM,
   wayMark,
@@ -68,5 +69,7 @@ function uplinkOf(way: Way): number {
       return UPLINK_LOCAL;
     case 'uplink':
       return way.id;
+    case 'inbound':
+      return UPLINK_INBOUND;
   }
 }

@@ -50,7 +50,7 @@ function rememberBitwise(): Chain {
 }
 
 /** The packet mark of a verdict goes into the conntrack mark; the bits of others stay in both. */
-const remember: readonly Rule[] = [
+const remember = (pass: Rule): readonly Rule[] => [
   rule(vmap(metaBits((MARK_OURS | MARK_APP) >>> 0), 'code_of_verdict')),
   rule(isDecided, accept),
   rule(is(ctBits(MARK_FOREIGN), 0), {
@@ -63,8 +63,13 @@ const remember: readonly Rule[] = [
     kind: 'verdict',
     verdict: { kind: 'jump', chain: 'remember_bitwise' },
   }),
-  rule({ kind: 'copy mark', to: 'meta mark', from: 'meta mark', keep: ~MARK_APP >>> 0 }, accept),
+  pass,
 ];
+
+/** The packet goes its way by the mark. */
+const passMarked = rule({ kind: 'copy mark', to: 'meta mark', from: 'meta mark', keep: ~MARK_APP >>> 0 }, accept);
+/** It has arrived: a socket may inherit its mark (tcp_fwmark_accept). */
+const passUnmarked = rule({ kind: 'copy mark', to: 'meta mark', from: 'meta mark', keep: MARK_FOREIGN }, accept);
 
 /** A socket's number has served: nobody behind us is to see it. Here, where a changed mark does not route the packet again. */
 const clearProgram: Rule = rule(
@@ -87,7 +92,10 @@ export function verdictChains({ whenAway, marked, inbound }: AskOptions): { chai
     name,
     comment: 'just after the queue: carries out refusals, and remembers what was decided',
     hook: hook('filter', hookName, PRIORITY_VERDICT),
-    rules: [notOurs, ...(marked && hookName === 'output' ? [clearProgram] : []), ...remember],
+    rules:
+      hookName === 'input'
+        ? [notOurs, ...remember(passUnmarked)]
+        : [notOurs, ...(marked ? [clearProgram] : []), ...remember(passMarked)],
   });
   return {
     map: {

@@ -18,7 +18,7 @@ import {
   PRIORITY_OUTPUT,
   PROGRAM_DAEMON,
   programMark,
-  UPLINK_SYSTEM,
+  UPLINK_INBOUND,
   wayMark,
 } from './reserved.ts';
 
@@ -55,7 +55,7 @@ const inputChain: Chain = {
 const verdicts: readonly Chain[] = [
   {
     name: CHAIN.acceptInbound,
-    rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_SYSTEM))), rule(accept)],
+    rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_INBOUND))), rule(accept)],
   },
   { name: CHAIN.denyInbound, rules: [...report('not accepted'), rule(goto('refuse'))] },
 ];

@@ -25,6 +25,7 @@ import {
   PRIORITY_GUARD,
   PRIORITY_MASQUERADE,
   TABLE,
+  UPLINK_INBOUND,
   UPLINK_LOCAL,
   UPLINK_NONE,
   UPLINK_SYSTEM,
@@ -114,6 +115,7 @@ export function compileNft(input: InboundInput): Ruleset {
   const choices = new Map<string, Via>(parts.flatMap((part) => [...part.choices]));
   const ways: MapElement[] = [
     { key: BigInt(wayMark(UPLINK_SYSTEM)), data: { kind: 'verdict', verdict: passBySystem(output) } },
+    { key: BigInt(wayMark(UPLINK_INBOUND)), data: { kind: 'verdict', verdict: passBySystem(output) } },
     ...uplinks.decided,
     { key: BigInt(wayMark(UPLINK_LOCAL)), data: { kind: 'verdict', verdict: { kind: 'goto', chain: 'via_local' } } },
     { key: BigInt(wayMark(UPLINK_NONE)), data: { kind: 'verdict', verdict: { kind: 'goto', chain: 'ended' } } },

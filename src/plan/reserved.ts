@@ -30,7 +30,9 @@ export const MARK_UPLINK_SHIFT = 24;
 /** Values of the uplink bits. */
 export const UPLINK_SYSTEM = 0;
 export const UPLINK_FIRST = 1;
-export const UPLINK_LAST = 125;
+export const UPLINK_LAST = 124;
+/** Of a connection that came in: replies go back by its address. */
+export const UPLINK_INBOUND = 125;
 /** On-link or loopback: no uplink is involved. */
 export const UPLINK_LOCAL = 126;
 /** The flow has lost its permission: each further packet is refused. */
@@ -98,7 +100,7 @@ export const RULE_PREF_UPLINK = 17710;
 export const RULE_PREF_SOURCE = 17850;
 export const RULE_PREF_LAST = 17999;
 
-/** Routing tables 17701..17825: the uplink's id is added. */
+/** Routing tables 17701..17824: the uplink's id is added. */
 export const ROUTE_TABLE_BASE = 17700;
 /** Route and rule protocol (rtnetlink(7) rtm_protocol): tells our routes from everybody else's. */
 export const ROUTE_PROTOCOL = 177;

@@ -25,6 +25,7 @@ import {
   MARK_WAY,
   PROGRAM_NONE_FIRST,
   programMark,
+  UPLINK_INBOUND,
   UPLINK_LOCAL,
   UPLINK_SYSTEM,
   wayMark,
@@ -425,6 +426,12 @@ function packetOf(w: World, s: Sender): TracePacket {
   };
 }
 
+const WAYS: Partial<Record<string, number>> = {
+  system: UPLINK_SYSTEM,
+  local: UPLINK_LOCAL,
+  inbound: UPLINK_INBOUND,
+};
+
 /** What the kernel must have done for a decision, in the tracer's words. */
 function expected(decision: Decision): {
   verdict: TraceResult['verdict'];
@@ -434,7 +441,7 @@ function expected(decision: Decision): {
   switch (decision.verdict) {
     case 'accept': {
       const { way } = decision;
-      const value = way.kind === 'system' ? UPLINK_SYSTEM : way.kind === 'local' ? UPLINK_LOCAL : way.id;
+      const value = WAYS[way.kind] ?? (way.kind === 'uplink' ? way.id : UPLINK_SYSTEM);
       return { verdict: 'accept', way: wayMark(value) };
     }
     case 'reject':

@@ -3,7 +3,7 @@
  * (RFC 9622 section 6.2). Deterministic, and every uplink gets its reason.
  */
 import type { Family } from '../net/address.ts';
-import type { UplinkChoice, Way } from './decision.ts';
+import type { UplinkChoice } from './decision.ts';
 import type { UplinkState } from './facts.ts';
 import type { PropertyConstraint, Uplink, UplinkProperties, Via } from './model.ts';
 
@@ -112,7 +112,7 @@ export function chooseUplink(
       via.else === 'any' || (isEmpty(via.require) && isEmpty(via.prohibit)) ? { kind: 'system' } : { kind: 'none' };
     return { via: via.at, way, considered };
   }
-  const way: Way = { kind: 'uplink', name: best.uplink.name, id: best.state.id };
+  const way: UplinkChoice['way'] = { kind: 'uplink', name: best.uplink.name, id: best.state.id };
   const fallback = permitted.length === 0 ? 'else: any; ' : '';
   return {
     via: via.at,

@@ -124,7 +124,7 @@ function decideInbound(context: DecideContext, policy: EffectivePolicy | undefin
   const pass = (reason: Reason): Decision => ({
     ...head,
     verdict: 'accept',
-    way: { kind: flow.loopback ? 'local' : 'system' },
+    way: { kind: flow.loopback ? 'local' : 'inbound' },
     reason,
   });
   if (!isAcceptable(flow)) return pass({ kind: flow.loopback ? 'loopback' : 'accept-all' });

@@ -4,7 +4,9 @@ import type { Layer, SourceLocation } from './model.ts';
 export type Way =
   | { readonly kind: 'system' }
   | { readonly kind: 'local' }
-  | { readonly kind: 'uplink'; readonly name: string; readonly id: number };
+  | { readonly kind: 'uplink'; readonly name: string; readonly id: number }
+  /** It came in, and what answers goes back. */
+  | { readonly kind: 'inbound' };
 
 export type Reason =
   | {
@@ -33,7 +35,7 @@ export type Reason =
 /** How `via` came to its answer: each uplink, and what kept it or threw it out. */
 export interface UplinkChoice {
   readonly via: SourceLocation;
-  readonly way: Way | { readonly kind: 'none' };
+  readonly way: Exclude<Way, { readonly kind: 'inbound' }> | { readonly kind: 'none' };
   readonly considered: readonly { readonly uplink: string; readonly taken: boolean; readonly because: string }[];
 }
 

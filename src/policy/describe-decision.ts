@@ -4,7 +4,7 @@ import type { AppMatch } from './match-app.ts';
 import type { Layer, SourceLocation, Via } from './model.ts';
 import { matchKey } from './policy-source.ts';
 
-/** "wifi", "system", "local": what `watch` shows in its column. */
+/** "wifi", "system", "local", "inbound": what `watch` shows in its column. */
 export function wayName(way: Way): string {
   return way.kind === 'uplink' ? way.name : way.kind;
 }
@@ -18,6 +18,8 @@ export function describeWay(way: Way): string {
       return "the system's route";
     case 'local':
       return 'directly connected';
+    case 'inbound':
+      return 'came in';
   }
 }
 

@@ -7,6 +7,9 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** The kernel or the machine has not got what it needs; stdout says what. */
+export const EXIT_ABSENT = 77;
+
 /** For what is no program of the device. */
 export const WELL_ENDED: Ended = { exitCode: 0, stdout: '', stderr: '' };
 

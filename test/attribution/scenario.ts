@@ -11,6 +11,8 @@ export interface Companion {
   readonly name: string;
   readonly source: string;
   readonly isMatched?: boolean;
+  /** Path at which the daemon finds it, if there is such a file. */
+  readonly standsAt?: string;
 }
 
 export interface Scenario {

@@ -1,5 +1,6 @@
 /** The lab's world with an internet that answers everywhere, a policy for each sender, and the real daemon. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WatchEvent } from '../../src/api/event.ts';
@@ -9,8 +10,9 @@ import { labFiles } from '../../src/lab/lab-state.ts';
 import { inDevice } from '../../src/lab/namespace-command.ts';
 import { Device } from '../netns/support/device.ts';
 import { SenderBuilder } from './build-sender.ts';
-import { type Ended, ended } from './ended.ts';
+import { type Ended, EXIT_ABSENT, ended } from './ended.ts';
 import { addressOf, buildInternet, PORT } from './internet.ts';
+import { laidOver } from './lay-over.ts';
 import { ownerOfMark } from './mark-owner.ts';
 import { Reference } from './reference.ts';
 import type { Scenario, Stage } from './scenario.ts';
@@ -24,7 +26,6 @@ const STAY_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 15_000;
 const START_TIMEOUT_MS = 15_000;
 const POLL_MS = 20;
-const EXIT_ABSENT = 77;
 
 export interface WorldOptions {
   /** Part of the namespaces' names. */
@@ -202,7 +203,8 @@ export class World implements AsyncDisposable {
   }
 
   async #startDaemon(without: string): Promise<void> {
-    const wrap = (command: readonly string[]): readonly string[] => ['env', `POINTSMAN_WITHOUT=${without}`, ...command];
+    const wrap = (command: readonly string[]): readonly string[] =>
+      this.#withStandIns(['env', `POINTSMAN_WITHOUT=${without}`, ...command]);
     const daemon = this.device.spawnDaemon({ wrap });
     const deadlineMs = performance.now() + START_TIMEOUT_MS * this.#patience;
     const isUp = (): Promise<boolean> =>
@@ -215,6 +217,17 @@ export class World implements AsyncDisposable {
         throw new Error(`the daemon did not come up: ${daemon.ending ?? 'it takes too long'}\n${daemon.output}`);
       await delay(POLL_MS);
     }
+  }
+
+  #withStandIns(command: readonly string[]): readonly string[] {
+    const standIns = [...this.#stages.values()].flatMap(({ scenario: { companions = [] }, companion }) =>
+      companions.flatMap(({ name, standsAt }) =>
+        standsAt === undefined ? [] : [[companion(name), standsAt] as const],
+      ),
+    );
+    return standIns
+      .filter(([, path]) => existsSync(path))
+      .reduce((inner, [file, path]) => laidOver(file, path, inner), command);
   }
 
   async #buildPrograms(): Promise<void> {

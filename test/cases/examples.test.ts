@@ -218,17 +218,17 @@ const CASES: readonly (readonly [
 /** Who connects to whom, to which port. */
 const INBOUND: readonly (readonly [who: string, peer: string, port: number, protocol: 'tcp' | 'udp', want: string])[] =
   [
-    ['sshd', LAN, 22, 'tcp', 'system'],
+    ['sshd', LAN, 22, 'tcp', 'inbound'],
     ['sshd', LAN, 2222, 'tcp', 'denied'],
     ['sshd', WEB, 22, 'tcp', 'denied'],
     ['yt-dlp', LAN, 8000, 'tcp', 'denied'],
     ['ffmpeg of yt-dlp', WEB, 8000, 'udp', 'denied'],
-    ['signal', WEB, 40000, 'udp', 'system'],
+    ['signal', WEB, 40000, 'udp', 'inbound'],
     ['signal', LAN, 40000, 'udp', 'denied'],
-    ['home assistant', LAN, 8123, 'tcp', 'system'],
+    ['home assistant', LAN, 8123, 'tcp', 'inbound'],
     ['home assistant', WEB, 8123, 'tcp', 'denied'],
-    ['home assistant', LAN, 5353, 'udp', 'system'],
-    ['thunderbird', WEB, 993, 'tcp', 'system'],
+    ['home assistant', LAN, 5353, 'udp', 'inbound'],
+    ['thunderbird', WEB, 993, 'tcp', 'inbound'],
   ];
 
 describe('examples', () => {

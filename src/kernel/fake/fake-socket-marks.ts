@@ -42,6 +42,14 @@ export interface FakeSocket {
 export interface FakeSocketMarksOptions {
   /** Set where the kernel refuses to tell what processes start. */
   readonly inheritanceRefusal?: KernelError;
+  /** Set where files and what processes run are kept elsewhere: then they are not made here. */
+  readonly files?: FakeFiles;
+}
+
+/** Keys as they are now: that of a running file changes when it is linked or renamed. */
+export interface FakeFiles {
+  keyOfFile(path: string): ExecutableKey | undefined;
+  executableOf(pid: number): ExecutableKey | undefined;
 }
 
 interface Task extends BoundTask {
@@ -51,6 +59,7 @@ interface Task extends BoundTask {
 /** A kernel in memory that marks sockets of pretended processes, by the rules of the real one. */
 export class FakeSocketMarks implements SocketMarks {
   readonly inheritanceRefusal: KernelError | undefined;
+  readonly #kept: FakeFiles | undefined;
   readonly #files = new Map<string, ExecutableKey>();
   readonly #processes = new Map<number, FakeProcess>();
   readonly #executables = new Map<ExecutableKey, ExecutableProgram>();
@@ -67,6 +76,7 @@ export class FakeSocketMarks implements SocketMarks {
 
   constructor(options: FakeSocketMarksOptions = {}) {
     this.inheritanceRefusal = options.inheritanceRefusal;
+    this.#kept = options.files;
   }
 
   /** A new file at the path, in the place of any other. */
@@ -132,7 +142,7 @@ export class FakeSocketMarks implements SocketMarks {
   }
 
   keyOfFile(path: string): ExecutableKey | undefined {
-    return this.#files.get(path);
+    return this.#kept === undefined ? this.#files.get(path) : this.#kept.keyOfFile(path);
   }
 
   setExecutable(key: ExecutableKey, program: ExecutableProgram): void {
@@ -196,7 +206,7 @@ export class FakeSocketMarks implements SocketMarks {
   [Symbol.dispose](): void {}
 
   #fileAt(path: string): ExecutableKey {
-    const key = this.#files.get(path);
+    const key = this.keyOfFile(path);
     if (key === undefined) throw new Error(`the fake has no file ${path}`);
     return key;
   }
@@ -212,7 +222,7 @@ export class FakeSocketMarks implements SocketMarks {
   #living({ pid }: FakeProcess): FakeProcess {
     const process = this.#processes.get(pid);
     if (process === undefined) throw new Error(`process ${pid} of the fake has ended`);
-    return process;
+    return { ...process, executable: this.#kept?.executableOf(pid) ?? process.executable };
   }
 
   #validTask({ pid, startTicks }: Pick<FakeProcess, 'pid' | 'startTicks'>): Task | undefined {

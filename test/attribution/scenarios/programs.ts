@@ -1,6 +1,7 @@
 /** What a program is, and what it only pretends to be. */
 import { chmodSync, chownSync, copyFileSync, linkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { type Ended, ended } from '../ended.ts';
+import { laidOver } from '../lay-over.ts';
 import type { Scenario, Stage } from '../scenario.ts';
 import { connections, datagrams4 } from './amounts.ts';
 
@@ -11,7 +12,6 @@ const POLICY = 'rules:\n  - { to: "*", do: allow }\notherwise: deny';
 const SETUID = 0o4755;
 /** Where ld.so stands is part of the ABI. */
 const LOADER = process.arch === 'arm64' ? '/lib/ld-linux-aarch64.so.1' : '/lib64/ld-linux-x86-64.so.2';
-const MOUNT_OVER = 'mount --bind "$1" "$2" && shift && exec "$@"';
 
 /** The program runs, then `change` happens, then it sends. */
 async function sendAfter(stage: Stage, change: () => void): Promise<Ended> {
@@ -106,7 +106,7 @@ export const PROGRAMS: readonly Scenario[] = [
     companions: [other],
     expected: { notAnApplication: 'it is not that file' },
     run: (stage) => {
-      const forge = ['sh', '-c', MOUNT_OVER, 'sh', stage.companion('other'), stage.program, ...stage.args()];
+      const forge = laidOver(stage.companion('other'), stage.program, [stage.program, ...stage.args()]);
       return stage.world.run(stage, ['unshare', '--mount', '--pid', '--fork', ...forge]);
     },
   },

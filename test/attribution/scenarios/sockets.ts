@@ -1,10 +1,22 @@
 /** Sockets that one program makes and another uses. */
-import type { Scenario } from '../scenario.ts';
+import { existsSync } from 'node:fs';
+import { type Ended, EXIT_ABSENT } from '../ended.ts';
+import { laidOver } from '../lay-over.ts';
+import type { Scenario, Stage } from '../scenario.ts';
 import { datagrams4 } from './amounts.ts';
 
 const sends = datagrams4(10);
 const user = { name: 'user', source: 'use-descriptor.c', isMatched: true } as const;
 const taker = { name: 'taker', source: 'take-descriptor.c', isMatched: true } as const;
+/** The file that is a broker is what stands at a broker's path: here for the daemon and for this scenario alone. */
+const BROKER = '/usr/lib/systemd/systemd';
+
+function runBroker(stage: Stage): Promise<Ended> {
+  if (!existsSync(BROKER))
+    return Promise.resolve({ exitCode: EXIT_ABSENT, stdout: `this machine has no ${BROKER}`, stderr: '' });
+  const command = [BROKER, ...stage.args(['fork', stage.program])];
+  return stage.world.run(stage, laidOver(stage.companion('broker'), BROKER, command));
+}
 
 export const SOCKETS: readonly Scenario[] = [
   {
@@ -41,10 +53,19 @@ export const SOCKETS: readonly Scenario[] = [
   },
   {
     name: 'broker',
-    what: 'a socket that a broker (inetd) makes for the program it starts',
+    what: 'a socket that a broker (systemd) makes for the program it starts',
+    source: 'use-descriptor.c',
+    companions: [{ name: 'broker', source: 'hand-down.c', standsAt: BROKER }],
+    sends,
+    run: runBroker,
+  },
+  {
+    name: 'false-broker',
+    what: 'a socket made for another by a program that is only called inetd',
     source: 'use-descriptor.c',
     companions: [{ name: 'inetd', source: 'hand-down.c', isMatched: true }],
     sends,
+    expected: { app: 'false-broker-inetd' },
     run: (stage) => stage.world.run(stage, [stage.companion('inetd'), ...stage.args(['fork', stage.program])]),
   },
   {
