@@ -7,13 +7,14 @@ import { count, microseconds, tenths, times } from './target.ts';
 /** Why the numbers are what they are; kept beside the code that makes it true. */
 export const IDENTITY_METHOD: readonly string[] = [
   'First connections: each is the only one of a new process, which runs a file of its own (a copy made just before), so nothing is',
-  'known of it: the file, the command line, the cgroup and the user are found out anew. It measures its own connect(2). OpenSnitch is',
-  "Debian's package with one rule that allows everything and no window. That every packet was asked about is checked by the kernel's",
-  "count of the queue. Sustained: without BPF each connection's process has to be found by its descriptors; with it, all sockets are made before anything",
-  'is known of the program, so that none carries a mark. A verdict is lost or late where the kernel dropped the packet, or TCP had to send',
-  'it again. The flood is one socket that sends each datagram to another port, without a pause; the other application makes first',
-  'connections as above. The cost of socket(2) is measured with one daemon at a time. A script that no policy names is started beside an equal one that',
-  'a policy names, under the same daemon.',
+  'known of it: the file, the command line, the cgroup and the user are found out anew. It measures its own connect(2). OpenSnitch',
+  "is Debian's package with one rule that allows everything and no window. That every packet was asked about is checked by the",
+  "kernel's count of the queue. Sustained: without BPF each connection's process has to be found by its descriptors; with it, all",
+  'sockets are made before anything is known of the program, so that none carries a mark. A verdict is lost or late where the kernel',
+  'dropped the packet, or the answer came later than the second after which TCP sends again. The flood is one socket that sends each',
+  'datagram to another port, without a pause; the other application makes first connections as above. The cost of socket(2) is',
+  'measured with one daemon at a time. A script that no policy names is started beside an equal one that a policy names, under the',
+  'same daemon.',
 ];
 
 export function identityTables(results: IdentityResults): Table[] {

@@ -27,6 +27,9 @@ export interface SocketOptions {
   readonly sockets: number;
 }
 
+/** A daemon that has just begun to enforce still tidies up. */
+const REST_MS = 2000;
+
 /** The first result is that without a daemon. */
 export async function measureSocket(
   { world, programs }: Bed,
@@ -40,8 +43,10 @@ export async function measureSocket(
     const found = new Map<number, ConnectRound[]>(sizes.map((size) => [size, []]));
     for (let round = 0; round < rounds; round += 1) {
       for (const size of round % 2 === 0 ? sizes : sizes.toReversed()) {
-        const policies = { apps: size, executable: programs.socketCost, executables: files.slice(0, size) };
+        // The load's own program is one of them.
+        const policies = { apps: size, executable: programs.socketCost, executables: files.slice(1, size) };
         await using _daemon = size === 0 ? undefined : await startIn(client, programs, policies);
+        if (size > 0) await new Promise((resolve) => setTimeout(resolve, REST_MS));
         found.get(size)?.push(await socketCost(client, programs.socketCost, sockets));
       }
     }

@@ -16,8 +16,8 @@ export interface SustainedResult {
   /** Packets that the queue took. */
   readonly queued: number;
   /**
-   * Dropped by the kernel's queue, sent again for want of a timely verdict, refused, or never answered; seen from outside
-   * the daemon.
+   * Dropped by the kernel's queue, answered later than TCP waits before it sends again (1 s), refused, or never answered;
+   * seen from outside the daemon.
    */
   readonly lostOrLate: number;
 }
@@ -36,7 +36,7 @@ export interface SustainedOptions {
 
 interface SustainedRun extends ConnectRound {
   readonly perSecond: number;
-  readonly repeated: number;
+  readonly late: number;
   readonly unanswered: number;
 }
 
@@ -53,8 +53,8 @@ export async function measureSustained(
   if (queued.packets + queued.lost < connections) {
     throw new Error(`${name}: ${queued.packets} packets queued for ${connections} connections`);
   }
-  const { p50Us, p99Us, failed, repeated, unanswered } = result;
+  const { p50Us, p99Us, failed, late, unanswered } = result;
   // A packet that the kernel dropped shows as one of the others, too: the larger number counts.
-  const lostOrLate = Math.max(queued.lost, failed + repeated + unanswered);
+  const lostOrLate = Math.max(queued.lost, failed + late + unanswered);
   return { name, connections, perSecond: result.perSecond, p50Us, p99Us, queued: queued.packets, lostOrLate };
 }

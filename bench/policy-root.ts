@@ -19,7 +19,7 @@ export const LOAD_USER = {
 const FIRST_FILLER_USER = 20_000;
 
 export interface PolicyRootOptions {
-  /** Applications in all; those of LOAD_USER are among them. */
+  /** Applications in all; those of LOAD_USER are among them. More, where there are more `executables` than that. */
   readonly apps: number;
   /** A program that one more policy names, with the rules of the load. */
   readonly executable?: string;
@@ -45,8 +45,9 @@ export async function writePolicyRoot(rootDir: string, options: PolicyRootOption
     );
   }
   const policies = loadPolicies(options, hasWays);
+  const fillers = Math.max(apps - policies.size, executables.length);
   for (const [app, text] of policies) await writeFile(policyPath(rootDir, app), text);
-  for (let i = 0; i < apps - policies.size; i += 1) {
+  for (let i = 0; i < fillers; i += 1) {
     const app = `org.example.App${i}`;
     const executable = executables[i];
     const match = executable === undefined ? `user: ${FIRST_FILLER_USER + i}` : `exec: ${executable}`;

@@ -50,7 +50,7 @@ export interface MarkEvidence {
   readonly mark: string;
   readonly meaning: string;
   readonly app?: string;
-  /** "uplink wifi", "the system's route", "directly connected", "refused". */
+  /** "uplink wifi", "the system’s route", "direct connection", "came in", "refused". */
   readonly way?: string;
   readonly program?: ProgramEvidence;
 }

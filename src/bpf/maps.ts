@@ -30,6 +30,7 @@ export type MapName =
   | 'tasks'
   | 'cgroups'
   | 'creators'
+  | 'strangers'
   | 'config'
   | 'learners'
   | 'learned'
@@ -42,12 +43,13 @@ export type MapDescriptors = Readonly<Record<MapName, number>>;
 const U32_BYTES = 4;
 const U64_BYTES = 8;
 
-export const MAX_EXECUTABLES = 65_536;
+export const MAX_EXECUTABLES = 40_960;
 /** As many as there are program numbers: 15 bits of the mark. */
 export const MAX_PROGRAMS = 32_768;
-export const MAX_TASKS = 65_536;
-export const MAX_CGROUPS = 65_536;
-export const MAX_CREATORS = 131_072;
+export const MAX_TASKS = 16_384;
+export const MAX_CGROUPS = 16_384;
+export const MAX_CREATORS = 32_768;
+export const MAX_STRANGERS = 1024;
 /** Threads of the daemon that may ask for keys at the same time. */
 export const MAX_LEARNERS = 16;
 
@@ -99,6 +101,14 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
     keyBytes: U64_BYTES,
     valueBytes: CREATOR_RECORD_BYTES,
     maxEntries: MAX_CREATORS,
+  },
+  /** Executable that nothing is known of -> who made its last socket. */
+  strangers: {
+    name: 'pm_strangers',
+    type: BPF_MAP_TYPE_LRU_HASH,
+    keyBytes: EXECUTABLE_KEY_BYTES,
+    valueBytes: CREATOR_RECORD_BYTES,
+    maxEntries: MAX_STRANGERS,
   },
   config: {
     name: 'pm_config',

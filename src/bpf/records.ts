@@ -24,12 +24,17 @@ export const EXECUTABLE_KEY_FIELDS = {
   changeNanoseconds: 24,
 } as const;
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** Of a thread that has no executable: the kernel's own. */
 export const NO_EXECUTABLE: ExecutableKey = '0'.repeat(2 * EXECUTABLE_KEY_BYTES) as ExecutableKey;
 
 export function decodeExecutableKey(bytes: Uint8Array): ExecutableKey {
   checkLength('executable key', bytes, EXECUTABLE_KEY_BYTES);
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('') as ExecutableKey;
+  // On the packet path.
+  let text = '';
+  for (let index = 0; index < EXECUTABLE_KEY_BYTES; index++) text += HEX[bytes[index] ?? 0];
+  return text as ExecutableKey;
 }
 
 export function encodeExecutableKey(key: ExecutableKey): Uint8Array {

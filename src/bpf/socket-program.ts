@@ -215,6 +215,10 @@ function keepCreator(maps: MapDescriptors): readonly Instruction[] {
     call(BPF_FUNC_get_socket_cookie),
     store('u64', 'r10', COOKIE, 'r0'),
     ...update(maps.creators, COOKIE, CREATOR),
+    // Its process may have ended before anybody asks.
+    branch('r9', 'not equal', 0, 'no stranger'),
+    ...update(maps.strangers, EXECUTABLE, CREATOR),
+    label('no stranger'),
   ];
 }
 

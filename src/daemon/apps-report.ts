@@ -8,7 +8,7 @@ import { type AppIndex, type AppMatch, claimsExecutable, matchApp } from '../pol
 import { compareText } from '../policy/policy-source.ts';
 import { HeldSockets, unhurried } from './held-sockets.ts';
 import { openSockets } from './open-sockets.ts';
-import { ownerOfProcess, type ProcessOwnerSources } from './process-owner.ts';
+import { ownerOfProcess, type ProcessOwnerSources, runsNothing } from './process-owner.ts';
 
 /** Further processes are not looked at. */
 export const MAX_PROCESSES = 20_000;
@@ -38,7 +38,7 @@ interface Group {
   readonly inodes: Set<number>;
 }
 
-/** Kernel threads are left out. */
+/** Kernel threads and processes that have ended are left out. */
 export async function appsReport(sources: AppsSources): Promise<AppsReport> {
   const { proc, maxProcesses = MAX_PROCESSES } = sources;
   const inodes = new Set(openSockets(sources.tables, proc).map(({ inode }) => inode));
@@ -53,7 +53,7 @@ export async function appsReport(sources: AppsSources): Promise<AppsReport> {
       continue;
     }
     const owner = ownerOfProcess(sources, pid, sources.names);
-    if (owner === undefined || isKernelThread(owner)) continue;
+    if (owner === undefined || runsNothing(owner)) continue;
     const group = groupOf(groups, owner, sources);
     group.pids.push(pid);
     if (owner.executable !== undefined) group.executables.add(owner.executable);
@@ -71,9 +71,6 @@ export async function appsReport(sources: AppsSources): Promise<AppsReport> {
     ...(incomplete !== '' && { incomplete }),
   };
 }
-
-const isKernelThread = ({ executable, commandLine }: ProcessOwner): boolean =>
-  executable === undefined && (commandLine ?? []).length === 0;
 
 function groupOf(groups: Map<string, Group>, owner: ProcessOwner, { index, facts }: AppsSources): Group {
   const match = matchApp(index, owner, facts);

@@ -101,9 +101,9 @@ export class AskedFlows {
   }
 }
 
-/** Conntrack knows neither the device nor which packet is meant. */
+/** Conntrack knows neither the device, nor which packet is meant, nor who passes through. */
 function keyOf(flow: Flow): string {
-  const { midstream: _, ...rest } = flow;
+  const { midstream: _, forwarded: __, ...rest } = flow;
   return flowKey({ ...rest, loopback: false });
 }
 

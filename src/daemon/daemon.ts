@@ -317,6 +317,8 @@ export class Daemon implements AsyncDisposable {
 
   #hearVerdicts({ events }: EventBatch): void {
     this.#enforcement.hearVerdicts(events);
+    // Whoever was not found may have ended: it is to be known when it starts again.
+    if (events.some(({ owner }) => owner.kind === 'unknown')) this.#guardedly(() => this.#programs?.noteStrangers());
     for (const event of events) {
       this.#cgroupLearner.note(event);
       this.#programs?.note(event);
@@ -344,9 +346,10 @@ export class Daemon implements AsyncDisposable {
       log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
   }
 
-  #lookAtPrograms(): void {
+  /** What the kernel is told of programs is a cache: where it refuses, the slow path tells. */
+  #guardedly(step: () => void): void {
     try {
-      this.#programs?.look();
+      step();
     } catch (error) {
       // Ignoring it: the slow path tells, and the next look comes.
       if (!(error instanceof KernelError)) throw error;
@@ -404,7 +407,10 @@ export class Daemon implements AsyncDisposable {
   async #lookSlowly(): Promise<void> {
     const { kernel, nowMs } = this.#parts;
     if (this.#pace.isQuiet(nowMs())) this.#health.clear('foreign-change');
-    this.#lookAtPrograms();
+    this.#guardedly(() => {
+      this.#programs?.look();
+      this.#programs?.noteStrangers();
+    });
     const facts = await slowFacts(kernel, PANIC_TABLE, this.#names.failures(), this.#enforcement.inForce);
     if (this.#isStopping) return;
     for (const [code, warning] of facts) this.#health.report(code, warning);

@@ -3,14 +3,15 @@
  * be named by nobody. It is a cache of what the slow path says: an entry may be missing, then a flow is asked about; it may
  * never say "nobody" for what is named.
  */
-import { describeExecutableKey, type ExecutableKey, parseExecutableKey } from '../bpf/records.ts';
+import { describeExecutableKey, type ExecutableKey, NO_EXECUTABLE, parseExecutableKey } from '../bpf/records.ts';
 import { isInterpreter } from '../identify/interpreter.ts';
+import { NamedFiles } from '../identify/named-files.ts';
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import { fileIdentity } from '../kernel/file-identity.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { ExecutableProgram, SocketMarks } from '../kernel/socket-marks.ts';
-import { programName } from '../plan/program.ts';
+import { namedPrograms, programName } from '../plan/program.ts';
 import { PROGRAM_DAEMON } from '../plan/reserved.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import { type AppMatch, cgroupAncestry, matchExactCgroup } from '../policy/match-app.ts';
@@ -24,6 +25,10 @@ export const MAX_UNNAMED = 16_384;
 const MAX_KEYS_OF_PATH = 4;
 /** Named paths that are looked at in one go. */
 const PATHS_A_LOOK = 1000;
+/** Hexadecimal digits of a key that say which file it is (inode, device, generation), whatever links it has. */
+const FILE_DIGITS = 32;
+/** Where only root makes names. Elsewhere even looking at a file may take as long as its owner likes. */
+const SYSTEM_DIRECTORIES = /^\/(bin|lib|lib32|lib64|opt|sbin|usr)\//;
 /** What is known of cgroups is never taken back: their ids are not given out again. */
 const CGROUP_EPOCH = 1;
 
@@ -44,11 +49,16 @@ interface NamedFile {
 export class KnownPrograms {
   readonly #parts: KnownProgramsParts;
   readonly #named = new Map<string, NamedFile>();
-  /** In the order in which they became known; whether it can run scripts. */
-  readonly #unnamed = new Map<ExecutableKey, { readonly isInterpreter: boolean }>();
+  /** Whose number each key of these has: a file may have several names. */
+  readonly #pathOfKey = new Map<ExecutableKey, string>();
+  /** In the order in which they became known. */
+  readonly #unnamed = new Map<ExecutableKey, { readonly mayRunScripts: boolean }>();
   readonly #cgroups = new Set<bigint>();
+  readonly #files = new NamedFiles();
   #inForce: InForce | undefined;
   #lookedAt = 0;
+  /** Whether the kernel can tell each program that is named. */
+  #allHaveNumbers = false;
   /** A plan is being applied: what policies say now does not hold in the kernel yet. */
   #isChanging = false;
 
@@ -66,19 +76,15 @@ export class KnownPrograms {
     this.#isChanging = true;
   }
 
-  /** What is in force now. Throws KernelError. */
+  /** What is in force now. Throws KernelError: then nothing is learned either, and the next call tries all of it again. */
   follow(inForce: InForce | undefined): void {
-    this.#isChanging = false;
     const before = this.#inForce;
-    if (inForce === undefined || inForce === before) return;
-    this.#inForce = inForce;
-    const [old, now] = [before?.index, inForce.index];
-    const sameNumbers = before?.ids.programs === inForce.ids.programs;
-    if (old?.byExecutable !== now.byExecutable || old.byParent !== now.byParent || !sameNumbers)
-      this.#learnNamed(inForce);
-    if (before?.ids.programs.none !== inForce.ids.programs.none) this.#renewUnnamed(inForce);
-    if (before?.machine.host.cgroups !== inForce.machine.host.cgroups) this.#addCgroups(inForce);
-    if (old?.byParent !== now.byParent) bindDescendants(this.#parts, inForce);
+    if (inForce !== undefined && inForce !== before) {
+      this.#isChanging = true;
+      this.#tell(inForce, before);
+      this.#inForce = inForce;
+    }
+    this.#isChanging = false;
   }
 
   /** Starts of scripts are not seen any more, or are again. */
@@ -93,13 +99,15 @@ export class KnownPrograms {
   look(): void {
     const inForce = this.#inForce;
     if (inForce === undefined || this.#isChanging) return;
+    const learned: boolean[] = [];
     for (const [path, match] of this.#nextPaths(inForce)) {
       const inode = fileIdentity(path)?.inode;
       const [latest] = this.#named.get(path)?.keys ?? [];
       if (inode === undefined || (latest !== undefined && describeExecutableKey(latest).inode === inode)) continue;
       const key = this.#parts.marks.keyOfFile(path);
-      if (key !== undefined) this.#noteNamed(path, key, match, inForce);
+      if (key !== undefined) learned.push(this.#noteNamed(path, key, match, inForce));
     }
+    if (learned.includes(true)) bindDescendants(this.#parts, inForce);
   }
 
   /** What the slow path found out. */
@@ -114,6 +122,46 @@ export class KnownPrograms {
       // Ignoring it: whatever is not known is asked about again.
       if (!(error instanceof KernelError)) throw error;
     }
+  }
+
+  /**
+   * Programs that have made sockets, and that may have ended before anybody could look: the kernel has noted what they ran,
+   * so that the next start is known. Throws KernelError.
+   */
+  noteStrangers(): void {
+    const inForce = this.#inForce;
+    if (inForce === undefined || this.#isChanging) return;
+    for (const { executable: key, cgroupId } of this.#parts.marks.takeStrangers()) {
+      if (key === NO_EXECUTABLE) continue;
+      this.#noteFile(key, inForce);
+      if (this.#cgroups.has(cgroupId)) continue;
+      const path = this.#parts.cgroups?.pathOfId(cgroupId);
+      if (path !== undefined) this.#noteCgroup(path, inForce);
+    }
+  }
+
+  #noteFile(key: ExecutableKey, inForce: InForce): void {
+    if (this.#pathOfKey.has(key) || this.#unnamed.has(key)) return;
+    const { byExecutable } = inForce.index;
+    const names = { executables: () => byExecutable.keys() };
+    const { paths, isNow } = this.#files.withInode(describeExecutableKey(key).inode, names);
+    const path = paths.find((candidate) => this.#parts.marks.keyOfFile(candidate) === key);
+    const match = path === undefined ? undefined : byExecutable.get(path);
+    if (path !== undefined && match !== undefined) {
+      if (this.#noteNamed(path, key, match, inForce)) bindDescendants(this.#parts, inForce);
+    } else if (isNow) this.#noteUnnamed(key, undefined, inForce);
+  }
+
+  /** Nobody's programs come after all that may be somebody's. */
+  #tell(inForce: InForce, before: InForce | undefined): void {
+    const [old, now] = [before?.index, inForce.index];
+    const sameNumbers = before?.ids.programs === inForce.ids.programs;
+    if (!sameNumbers) this.#allHaveNumbers = allHaveNumbers(inForce);
+    if (old?.byExecutable !== now.byExecutable || old.byParent !== now.byParent || !sameNumbers)
+      this.#learnNamed(inForce);
+    if (old?.byParent !== now.byParent) bindDescendants(this.#parts, inForce);
+    if (before?.ids.programs.none !== inForce.ids.programs.none) this.#renewUnnamed(inForce);
+    if (before?.machine.host.cgroups !== inForce.machine.host.cgroups) this.#addCgroups(inForce);
   }
 
   /** Each time the next ones, so that thousands cost no noticeable moment. */
@@ -135,33 +183,47 @@ export class KnownPrograms {
   }
 
   #learnNamed(inForce: InForce): void {
-    const { marks } = this.#parts;
+    this.#files.forget();
     const { byExecutable } = inForce.index;
-    for (const [path, { keys }] of this.#named) {
-      if (byExecutable.has(path)) continue;
-      for (const key of keys) marks.forgetExecutable(key);
-      this.#named.delete(path);
-    }
+    for (const path of [...this.#named.keys()]) if (!byExecutable.has(path)) this.#forgetNamed(path);
     const taken = new Set<ExecutableKey>();
     for (const [path, match] of byExecutable) {
       const program = this.#programOf(path, match, inForce);
-      if (program === undefined) continue;
       const known = this.#named.get(path);
-      const latest = known?.keys[0] ?? marks.keyOfFile(path);
+      const latest = known?.keys[0] ?? this.#parts.marks.keyOfFile(path);
       // Of several names for one file the first of the policies holds, as everywhere.
-      if (latest === undefined || taken.has(latest)) continue;
+      if (program === undefined || latest === undefined || taken.has(latest)) {
+        this.#forgetNamed(path);
+        continue;
+      }
       taken.add(latest);
-      const keys = known?.keys ?? [latest];
-      if (known === undefined || !isSameProgram(known.program, program)) this.#setNamed(path, keys, program);
+      const isHeld = this.#pathOfKey.get(latest) === path;
+      if (known === undefined || !isHeld || !isSameProgram(known.program, program))
+        this.#setNamed(path, known?.keys ?? [latest], program);
     }
   }
 
+  /** The first key is taken from whoever has it. */
   #setNamed(path: string, keys: readonly ExecutableKey[], program: ExecutableProgram): void {
     for (const key of keys) {
-      this.#unnamed.delete(key);
+      if (key !== keys[0] && (this.#pathOfKey.get(key) ?? path) !== path) continue;
+      // Should the number not be taken, it is at least nobody's no more.
+      if (this.#unnamed.has(key)) this.#forgetUnnamed(key);
       this.#parts.marks.setExecutable(key, program);
+      this.#pathOfKey.set(key, path);
     }
     this.#named.set(path, { keys, program });
+  }
+
+  #forgetNamed(path: string): void {
+    for (const key of this.#named.get(path)?.keys ?? []) this.#forgetKey(path, key);
+    this.#named.delete(path);
+  }
+
+  #forgetKey(path: string, key: ExecutableKey): void {
+    if (this.#pathOfKey.get(key) !== path) return;
+    this.#pathOfKey.delete(key);
+    this.#parts.marks.forgetExecutable(key);
   }
 
   #noteExecutable(owner: ProcessOwner, inForce: InForce): void {
@@ -170,36 +232,56 @@ export class KnownPrograms {
     if (key === undefined) return;
     const match = executable === undefined ? undefined : inForce.index.byExecutable.get(executable);
     if (executable !== undefined && match !== undefined && owner.executableUnproven !== true) {
-      this.#noteNamed(executable, key, match, inForce);
-    } else if (match === undefined) this.#noteUnnamed(key, owner, inForce);
+      if (this.#noteNamed(executable, key, match, inForce)) bindDescendants(this.#parts, inForce);
+    } else if (match === undefined) this.#noteUnnamed(key, executable, inForce);
   }
 
-  /** The file under a path has been replaced; what still runs the old one goes on being it. */
-  #noteNamed(path: string, key: ExecutableKey, match: AppMatch, inForce: InForce): void {
+  /**
+   * The file under a path has been replaced; what still runs the old one goes on being it. True where programs that were
+   * started from the new one before may have started others.
+   */
+  #noteNamed(path: string, key: ExecutableKey, match: AppMatch, inForce: InForce): boolean {
     const known = this.#named.get(path);
-    if (known?.keys.includes(key)) return;
+    const holder = this.#pathOfKey.get(key);
+    if (holder === path || (holder !== undefined && !isBefore(path, holder, inForce))) return false;
     const program = this.#programOf(path, match, inForce);
-    if (program === undefined) return;
-    const keys = [key, ...(known?.keys ?? [])];
-    for (const old of keys.slice(MAX_KEYS_OF_PATH)) this.#parts.marks.forgetExecutable(old);
+    if (program === undefined) return false;
+    const keys = [key, ...(known?.keys ?? []).filter((other) => other !== key)];
+    for (const old of keys.slice(MAX_KEYS_OF_PATH)) this.#forgetKey(path, old);
     this.#setNamed(path, keys.slice(0, MAX_KEYS_OF_PATH), program);
+    return program.childrenNumber !== undefined;
   }
 
-  #noteUnnamed(key: ExecutableKey, { executable = '' }: ProcessOwner, inForce: InForce): void {
+  /** `executable`: what a process that runs it calls it, where that is known. */
+  #noteUnnamed(key: ExecutableKey, executable: string | undefined, inForce: InForce): void {
     const { ids } = inForce;
-    const runsScripts = isInterpreter(executable);
-    if (!this.#mayBeNobody(inForce, runsScripts)) return;
+    const mayRunScripts = this.#unnamed.get(key)?.mayRunScripts ?? this.#mayRunScripts(executable, key);
+    if (!this.#mayBeNobody(inForce, mayRunScripts)) return;
+    // Whoever found that it is nobody's may have looked before the file got its name.
+    if (!this.#unnamed.has(key) && this.#isLinkOfNamed(key)) return;
     const [oldest] = this.#unnamed.keys();
     if (this.#unnamed.size >= MAX_UNNAMED && oldest !== undefined && !this.#unnamed.has(key))
       this.#forgetUnnamed(oldest);
-    this.#unnamed.set(key, { isInterpreter: runsScripts });
+    this.#unnamed.set(key, { mayRunScripts });
     this.#parts.marks.setExecutable(key, { number: ids.programs.none });
+  }
+
+  #isLinkOfNamed(key: ExecutableKey): boolean {
+    const file = key.slice(0, FILE_DIGITS);
+    for (const named of this.#pathOfKey.keys()) if (named.startsWith(file)) return true;
+    return false;
+  }
+
+  /** An interpreter tells itself by its name, and in its own mounts a process may call it anything. */
+  #mayRunScripts(executable: string | undefined, key: ExecutableKey): boolean {
+    if (executable === undefined || isInterpreter(executable) || !SYSTEM_DIRECTORIES.test(executable)) return true;
+    return this.#parts.marks.keyOfFile(executable) !== key;
   }
 
   /** All named files have just been learned: whatever is left is still nobody's. */
   #renewUnnamed(inForce: InForce): void {
-    for (const [key, { isInterpreter: runsScripts }] of this.#unnamed) {
-      if (this.#mayBeNobody(inForce, runsScripts))
+    for (const [key, { mayRunScripts }] of this.#unnamed) {
+      if (this.#mayBeNobody(inForce, mayRunScripts))
         this.#parts.marks.setExecutable(key, { number: inForce.ids.programs.none });
       else this.#forgetUnnamed(key);
     }
@@ -211,10 +293,10 @@ export class KnownPrograms {
   }
 
   /** Whether what tells a program before its executable does would be seen. */
-  #mayBeNobody({ index }: InForce, runsScripts: boolean): boolean {
+  #mayBeNobody({ index }: InForce, mayRunScripts: boolean): boolean {
     const { marks, tellsScripts } = this.#parts;
-    if (index.byParent.size > 0 && !marks.inheritance) return false;
-    return index.byScript.size === 0 || tellsScripts() || !runsScripts;
+    if (!this.#allHaveNumbers || (index.byParent.size > 0 && !marks.inheritance)) return false;
+    return index.byScript.size === 0 || tellsScripts() || !mayRunScripts;
   }
 
   /** The cgroup counts as known where the maps in force tell what policies say about it. */
@@ -244,3 +326,12 @@ export class KnownPrograms {
 
 const isSameProgram = (a: ExecutableProgram, b: ExecutableProgram): boolean =>
   a.number === b.number && a.childrenNumber === b.childrenNumber;
+
+const allHaveNumbers = ({ index, ids }: InForce): boolean =>
+  [...namedPrograms(index)].every(({ program }) => ids.programs.numbers.has(programName(program)));
+
+/** In the order of the policies. */
+function isBefore(path: string, other: string, { index }: InForce): boolean {
+  for (const each of index.byExecutable.keys()) if (each === path || each === other) return each === path;
+  return false;
+}

@@ -77,8 +77,8 @@ describe('liveFlows', () => {
     const older = socket(IPPROTO_TCP, HERE, THERE);
     const found = liveFlows({ entries: [], sockets: [listener, older], isOwn }, all);
     expect(found).toMatchObject([
-      { flow: { inbound: true, destinationPort: 22, sourcePort: 0 }, socket: listener },
       { flow: flow(IPPROTO_TCP, HERE, THERE), socket: older },
+      { flow: { inbound: true, destinationPort: 22, sourcePort: 0 }, socket: listener },
     ]);
   });
 

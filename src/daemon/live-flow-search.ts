@@ -57,9 +57,12 @@ export function liveFlows({ entries, sockets, isOwn }: LiveFlowsSeen, isMeant: (
   const rest = single.filter(
     ({ flow, socket }) => isWaiting(socket) || !flow.inbound || !senders.has(localPortOf(flow)),
   );
-  // Whoever opened a connection before whoever accepted it.
-  connected.sort((a, b) => Number(a.flow.inbound === true) - Number(b.flow.inbound === true));
-  return [...connected, ...others, ...rest];
+  return [...opensFirst(connected), ...others, ...opensFirst(rest)];
+}
+
+/** Whoever opened a connection before whoever accepted it, and connections before whoever waits for some. */
+function opensFirst(flows: readonly LiveFlow[]): readonly LiveFlow[] {
+  return flows.toSorted((a, b) => Number(a.flow.inbound === true) - Number(b.flow.inbound === true));
 }
 
 function asHostSees(entry: ConntrackEntry, isOwn: LiveFlowsSeen['isOwn']): Pick<LiveFlow, 'flow' | 'isForwarded'> {

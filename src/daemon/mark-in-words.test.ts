@@ -21,6 +21,7 @@ describe('markInWords', () => {
     [wayMark(126) | 0, 'no policy, by direct connection'],
     [wayMark(127) | 3, 'org.example.Mail: refused since its permission ended'],
     [wayMark(9) | 4, 'application 4, which has gone, by uplink 9, which has gone'],
+    [wayMark(125) | 3, 'org.example.Mail, it came in'],
     [wayMark(0) | 0x7e03, 'came in before the daemon started, by the system’s route'],
     [wayMark(0) | 0x7f01, 'a packet on its way to be decided (code 1)'],
     [programMark(5), 'program 5, exec:/usr/bin/mail'],

@@ -19,6 +19,7 @@ import {
   MARK_WAY,
   PROGRAM_DAEMON,
   PROGRAM_NONE_FIRST,
+  UPLINK_INBOUND,
   UPLINK_LOCAL,
   UPLINK_NONE,
   UPLINK_SYSTEM,
@@ -59,6 +60,7 @@ function ofConnection(
     return { meaning: `a packet on its way to be decided (code ${number - APP_CODE_FIRST})` };
   const named = app === undefined ? {} : { app };
   if (way === UPLINK_NONE) return { meaning: `${who}: refused since its permission ended`, ...named, way: 'refused' };
+  if (way === UPLINK_INBOUND) return { meaning: `${who}, it came in`, ...named, way: 'came in' };
   const text = wayInWords(way, uplinks);
   return { meaning: `${who}, by ${text}`, ...named, way: text };
 }

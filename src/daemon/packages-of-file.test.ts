@@ -1,6 +1,13 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { packagesIn, packagesOfFile } from './packages-of-file.ts';
+import { literal, packagesIn, packagesOfFile } from './packages-of-file.ts';
+
+describe('literal', () => {
+  it('literal leaves no character that a pattern has a use for', () => {
+    expect(literal('/usr/b[a]*?\\n')).toBe('/usr/b\\[a\\]\\*\\?\\\\n');
+    expect(literal('/usr/bin/a-b.c')).toBe('/usr/bin/a-b.c');
+  });
+});
 
 describe('packagesIn', () => {
   it('packagesIn reads what dpkg-query writes', () => {
@@ -20,6 +27,8 @@ describe.runIf(existsSync('/usr/bin/dpkg-query'))('packagesOfFile', () => {
   it('packagesOfFile finds the package of a program under the path that it runs by', async () => {
     expect(await packagesOfFile('/usr/bin/dpkg-query')).toEqual(['dpkg']);
     expect(await packagesOfFile('/usr/bin/ls')).toEqual(['coreutils']);
+    // A pattern to the shell.
+    expect(await packagesOfFile('/usr/bin/[')).toEqual(['coreutils']);
   });
 
   it.each(['/usr/bin/dpkg-quer*', '/usr/bin/[d]pkg-query', '/usr/bin/dpkg-quer?', '/nowhere'])(

@@ -18,9 +18,12 @@ import { account } from './account-names.ts';
 import type { EvidenceSources } from './evidence-sources.ts';
 import { programEvidence } from './mark-in-words.ts';
 import { packagesOfFile } from './packages-of-file.ts';
+import { runsNothing } from './process-owner.ts';
 
 /** USER_HZ of proc(5): what ticks are counted in, on every architecture that we run on. */
 const TICKS_PER_SECOND = 100;
+/** The parent of all kernel threads (kernel/kthread.c). */
+const KTHREADD = 2;
 /** Digits of a container's id, as `docker ps` shows them. */
 const SHOWN_CONTAINER_ID = 12;
 
@@ -41,7 +44,9 @@ export async function processEvidence(
     pid,
     startedMs: startedMs(stat.startTimeTicks, nowMs),
     executable:
-      path === undefined ? { because: withoutExecutable(commandLine) } : await executableEvidence(sources, owner, path),
+      path === undefined
+        ? { because: withoutExecutable(owner, stat.parentPid) }
+        : await executableEvidence(sources, owner, path),
     commandLine,
     ...(script !== undefined && { script }),
     ...(childOf !== undefined && { childOf }),
@@ -60,8 +65,10 @@ export function startedMs(ticks: number, nowMs: number): number {
   return Math.round(nowMs - uptime() * 1000 + (ticks * 1000) / TICKS_PER_SECOND);
 }
 
-function withoutExecutable(commandLine: readonly string[]): string {
-  return commandLine.length === 0 ? 'it is a thread of the kernel, or is ending' : 'it cannot be read';
+function withoutExecutable(owner: ProcessOwner, parentPid: number): string {
+  if (!runsNothing(owner)) return 'it cannot be read';
+  const isOfKernel = owner.pid === KTHREADD || parentPid === KTHREADD;
+  return isOfKernel ? 'it is a thread of the kernel' : 'it has ended, and its parent has not asked how';
 }
 
 async function executableEvidence(

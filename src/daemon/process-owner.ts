@@ -52,6 +52,14 @@ export function ownerOfProcess(
   };
 }
 
+/** A thread of the kernel, or a process that has ended and whose parent has not asked how. */
+export function runsNothing({
+  executable,
+  commandLine = [],
+}: Pick<ProcessOwner, 'executable' | 'commandLine'>): boolean {
+  return executable === undefined && commandLine.length === 0;
+}
+
 /** By the file, or where it was replaced before anybody looked, by the kernel's memory of it. */
 function namedPathOf(
   { executables, ...sources }: ProcessOwnerSources,

@@ -11,7 +11,7 @@ const LOOK_MS = MAX_HELD_MS / 4;
 const RELEASE_AFTER_MS = MAX_HELD_MS - LOOK_MS;
 
 export interface ScriptGuardParts {
-  readonly watch: ScriptWatch;
+  readonly watch: Pick<ScriptWatch, 'watch' | 'release'>;
   /** Counts the signs of life of the answering thread. */
   readonly beats: () => number;
   /** `undefined`: scripts are told by the kernel again. */

@@ -108,11 +108,31 @@ describe('answerTo', () => {
     expect(asked).toEqual([]);
   });
 
+  it.each([
+    ['nothing', '{}'],
+    ['two at once', '{"pid":1,"flow":":443"}'],
+    ['no process number', '{"pid":0}'],
+    ['a number that no process has', '{"pid":2147483648}'],
+    ['a flow that is longer than any', JSON.stringify({ flow: ':'.repeat(1000) })],
+  ])('answerTo refuses to say who %s is', async (_, body) => {
+    expect(await ask('POST', '/v1/who', { body })).toMatchObject({ status: 400, body: { code: 'bad-request' } });
+    expect(asked).toEqual([]);
+  });
+
   it('answerTo hands over what a good body says, and takes an empty one for a reload without conditions', async () => {
     await ask('POST', '/v1/explain', { body: '{"app":"a","host":"b.example","port":1,"protocol":"udp"}' });
+    await ask('POST', '/v1/who', { body: '{"pid":4711}' });
+    await ask('POST', '/v1/who', { body: '{"flow":"tcp :443"}' });
     await ask('POST', '/v1/reload', { body: '' });
     await ask('POST', '/v1/reload', { body: '{"confirmMs":30000}' });
-    expect(asked).toEqual([{ app: 'a', host: 'b.example', port: 1, protocol: 'udp' }, {}, { confirmMs: 30_000 }]);
+    expect(asked).toEqual([
+      { app: 'a', host: 'b.example', port: 1, protocol: 'udp' },
+      { pid: 4711 },
+      { flow: 'tcp :443' },
+      {},
+      { confirmMs: 30_000 },
+    ]);
+    expect(await ask('GET', '/v1/apps')).toMatchObject({ status: 200, body: { elsewhere: 3 } });
   });
 
   it('answerTo streams events only to who is permitted', async () => {

@@ -11,6 +11,7 @@ import type { EvidenceSources } from './evidence-sources.ts';
 import { markInWords, programEvidence } from './mark-in-words.ts';
 import { type OpenSocket, socketStateName } from './open-sockets.ts';
 import { ancestorOf, startedMs } from './process-evidence.ts';
+import { runsNothing } from './process-owner.ts';
 
 /** Of the processes that hold one socket. */
 export const MAX_HOLDERS_SHOWN = 8;
@@ -64,10 +65,11 @@ function creatorOf(sources: EvidenceSources, socket: OpenSocket): Evidence<Creat
   const record = marks.creatorOf(cookie);
   if (record === undefined) return { because: 'it was made before the daemon started, or many others since' };
   const { pid, startTicks, command, executable: key, number } = record;
-  const isRunning = pid > 0 && proc.stat(pid)?.startTimeTicks === startTicks;
+  const process = pid > 0 ? sources.reader.read({ pid, startTimeTicks: startTicks }) : undefined;
+  const isRunning = process !== undefined && !runsNothing(process);
   const owner = creators?.ownerOf({ inode, uid, cookie, ...(cgroupId !== undefined && { cgroupId }) }, names);
   const path = owner?.kind === 'process' ? owner.executable : undefined;
-  const link = isRunning ? proc.executable(pid) : undefined;
+  const link = process?.executable;
   const opensForOthers = pid === 1 || (link !== undefined && isBroker(link, proc, pid));
   const shown = path ?? (opensForOthers ? link : undefined);
   return {

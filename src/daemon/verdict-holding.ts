@@ -1,6 +1,6 @@
 /** Flows whose first packets wait in the kernel's queue until a name is known. Bounded in flows, packets and time. */
 import type { Flow } from '../net/flow.ts';
-import type { Owner } from '../policy/identity.ts';
+import type { Sender } from '../policy/identity.ts';
 
 /** Flows that wait at the same time. */
 export const MAX_HELD_FLOWS = 1024;
@@ -24,7 +24,7 @@ export interface HeldFlow {
   /** The application it counts for; '' for none. It stays where a new policy gives the flow to another. */
   readonly app: string;
   readonly flow: Flow;
-  readonly owner: Owner;
+  readonly owner: Sender;
   readonly deadlineMs: number;
   readonly packets: HeldPacket[];
   waitsFor: string;

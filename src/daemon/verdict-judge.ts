@@ -5,7 +5,8 @@ import type { Flow } from '../net/flow.ts';
 import { APP_DAEMON } from '../plan/reserved.ts';
 import { decide } from '../policy/decide.ts';
 import type { Decision } from '../policy/decision.ts';
-import type { Owner } from '../policy/identity.ts';
+import { forwardedPolicies } from '../policy/forwarded-policy.ts';
+import type { Owner, Sender } from '../policy/identity.ts';
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
 import { appIdOf } from './verdict-mark.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
@@ -69,8 +70,22 @@ export class VerdictJudge {
     }
   }
 
+  /**
+   * The containers whose packets carry this application's number. The number is older than the snapshot where a container has
+   * just ended, or is no longer named: then nobody knows.
+   */
+  container(appId: number): Sender {
+    const { facts, appIds } = this.#snapshot;
+    for (const { cgroups } of facts.forwarded ?? []) {
+      const [policy, other] = forwardedPolicies(this.#index, { cgroups }, facts);
+      if (policy !== undefined && other === undefined && appIds.get(policy.app) === appId)
+        return { kind: 'container', cgroups };
+    }
+    return { kind: 'unknown', because: 'no container with a policy sends by that device any more' };
+  }
+
   /** The daemon itself passes: its questions for names are part of what others wait for. */
-  decide(owner: Owner, flow: Flow, unknownNames: 'queue' | 'no-match'): Decision {
+  decide(owner: Sender, flow: Flow, unknownNames: 'queue' | 'no-match'): Decision {
     if (this.#isOwn(owner)) {
       return { verdict: 'accept', way: { kind: flow.loopback ? 'local' : 'system' }, reason: { kind: 'daemon' } };
     }
@@ -83,11 +98,11 @@ export class VerdictJudge {
     }
   }
 
-  appId(owner: Owner, decision: Decision): number {
+  appId(owner: Sender, decision: Decision): number {
     return this.#isOwn(owner) ? APP_DAEMON : appIdOf(owner, decision, this.#snapshot.appIds);
   }
 
-  #isOwn(owner: Owner): boolean {
+  #isOwn(owner: Sender): boolean {
     return owner.kind === 'process' && owner.pid === this.#parts.ownPid;
   }
 }

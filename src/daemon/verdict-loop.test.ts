@@ -8,8 +8,16 @@ import { encodeAttribute, encodeU32Be } from '../netlink/attribute.ts';
 import { concatBytes, u32Be } from '../netlink/bytes.ts';
 import { encodeMessage } from '../netlink/message.ts';
 import { NFQUEUE_PACKET } from '../netlink/nfqueue.ts';
-import { NF_ACCEPT, NF_DROP } from '../netlink/uapi.ts';
-import { APP_DAEMON, APP_UNKNOWN, CODE_DENIED, CODE_QUEUE, MARK_OURS, wayMark } from '../plan/reserved.ts';
+import { NF_ACCEPT, NF_DROP, NF_INET_PRE_ROUTING } from '../netlink/uapi.ts';
+import {
+  APP_DAEMON,
+  APP_UNKNOWN,
+  CODE_DENIED,
+  CODE_QUEUE,
+  forwardedMark,
+  MARK_OURS,
+  wayMark,
+} from '../plan/reserved.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { Owner } from '../policy/identity.ts';
@@ -25,6 +33,8 @@ const APP_ID = 7;
 const FOREIGN_BITS = 0x00120000;
 const MAIL: Owner = { kind: 'process', pid: 100, uid: 1000, executable: '/usr/bin/mail' };
 const DAEMON_PID = 4242;
+const CONTAINER_ID = 'c'.repeat(64);
+const NF_INET_LOCAL_OUT = 3;
 const EAGAIN = -11;
 const ENOENT = -2;
 
@@ -35,11 +45,11 @@ class MemoryQueue implements VerdictQueue {
   readonly #pending: Uint8Array[] = [];
   #lastId = 0;
 
-  enqueue(payload: Uint8Array, options: { uid?: number; mark?: number } = {}): number {
+  enqueue(payload: Uint8Array, options: { uid?: number; mark?: number; hook?: number } = {}): number {
     const id = ++this.#lastId;
     this.#waiting.add(id);
     const attributes = [
-      encodeAttribute(1, concatBytes([u32Be(id), new Uint8Array([8, 0, 3])])),
+      encodeAttribute(1, concatBytes([u32Be(id), new Uint8Array([8, 0, options.hook ?? NF_INET_LOCAL_OUT])])),
       encodeU32Be(6, 2),
       encodeU32Be(3, options.mark ?? FOREIGN_BITS),
       encodeU32Be(16, options.uid ?? 1000),
@@ -188,6 +198,30 @@ describe('VerdictLoop', () => {
     loop.turn();
     expect(queue.released.get(id)).toEqual({ verdict: NF_DROP });
     expect(loop.counts).toMatchObject({ packets: 1, drop: 1 });
+  });
+
+  it('VerdictLoop tells a container by the number in the mark of what it sends, and asks for no socket', () => {
+    const { queue, loop, events } = bed({ owner: () => expect.unreachable('a socket was looked for') });
+    const scope = `/docker-${CONTAINER_ID}.scope`;
+    const first = snapshot({ revision: 2 });
+    const { apps, ...rest } = first.policySet;
+    const named = apps.map((app) => ({ ...app, match: [{ kind: 'container', value: CONTAINER_ID, at: AT }] as const }));
+    const forwarded = [{ device: 'veth1', deviceIndex: 7, cgroups: [scope] }];
+    loop.publish({ ...first, policySet: { ...rest, apps: named }, facts: { ...first.facts, forwarded } });
+    const from = (appId: number) => ({ hook: NF_INET_PRE_ROUTING, mark: (forwardedMark(appId) | FOREIGN_BITS) >>> 0 });
+    const allowed = queue.enqueue(packetTo('203.0.113.5', 80), from(APP_ID));
+    const denied = queue.enqueue(packetTo('203.0.113.5', 25), from(APP_ID));
+    const gone = queue.enqueue(packetTo('203.0.113.6', 80), from(APP_ID + 1));
+    loop.turn();
+    expect(queue.released.get(allowed)).toEqual({ verdict: NF_ACCEPT, mark: acceptedMark });
+    const refused = { verdict: NF_ACCEPT, mark: (FOREIGN_BITS | MARK_OURS | CODE_DENIED) >>> 0 };
+    expect(queue.released.get(denied)).toEqual(refused);
+    expect(queue.released.get(gone)).toEqual(refused);
+    expect(events.map(({ owner }) => owner)).toMatchObject([
+      { kind: 'container', cgroups: [scope] },
+      { kind: 'container' },
+      { kind: 'unknown' },
+    ]);
   });
 
   it('VerdictLoop lets the daemon itself pass', () => {

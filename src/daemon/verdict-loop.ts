@@ -12,9 +12,10 @@ import { DecodeError } from '../netlink/errors.ts';
 import { messageLengthAt, messageTypeAt, NLMSG_HDRLEN } from '../netlink/message.ts';
 import { NFGENMSG_BYTES } from '../netlink/nfnetlink.ts';
 import { decodeQueuePacket, NFQUEUE_PACKET, type QueuePacket } from '../netlink/nfqueue.ts';
-import { NF_DROP, NF_INET_LOCAL_IN, NLMSG_ERROR } from '../netlink/uapi.ts';
+import { NF_DROP, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NLMSG_ERROR } from '../netlink/uapi.ts';
+import { MARK_FORWARDED_APP } from '../plan/reserved.ts';
 import type { Decision, FinalDecision } from '../policy/decision.ts';
-import type { Owner } from '../policy/identity.ts';
+import type { Sender } from '../policy/identity.ts';
 import type { AppIndex } from '../policy/match-app.ts';
 import { type HeldFlow, HeldFlows, type HeldPacket, HOLD_MS } from './verdict-holding.ts';
 import { VerdictJudge, type VerdictJudgeParts } from './verdict-judge.ts';
@@ -47,7 +48,7 @@ export interface VerdictEvent {
   readonly atMs: number;
   readonly revision: number;
   readonly flow: Flow;
-  readonly owner: Owner;
+  readonly owner: Sender;
   readonly appId: number;
   readonly decision: FinalDecision;
   readonly latencyUs: number;
@@ -158,9 +159,9 @@ export class VerdictLoop {
 
   #answer(packet: QueuePacket, received: HeldPacket): void {
     const decoded = decodePacket(packet.payload, { loopback: packet.ifIndexOut === LOOPBACK_IFINDEX });
-    const flow: Flow = packet.hook === NF_INET_LOCAL_IN ? { ...decoded, inbound: true } : decoded;
-    // Another user's packet with the same addresses and ports is another flow.
-    const key = `${packet.uid ?? ''}|${flowKey(flow)}`;
+    const flow: Flow = { ...decoded, ...directionOf(packet) };
+    // Another user's or container's packet with the same addresses and ports is another flow.
+    const key = `${flow.forwarded ? packet.mark : (packet.uid ?? '')}|${flowKey(flow)}`;
     if (this.#fold(key, received)) return;
     const owner = this.#identify(key, flow, packet);
     const decision = this.#judge.decide(owner, flow, 'queue');
@@ -178,7 +179,8 @@ export class VerdictLoop {
   }
 
   /** A program that sends a burst and ends has no socket any more when its last packets are read. */
-  #identify(key: string, flow: Flow, packet: QueuePacket): Owner {
+  #identify(key: string, flow: Flow, packet: QueuePacket): Sender {
+    if (flow.forwarded) return this.#judge.container(packet.mark & MARK_FORWARDED_APP);
     const { uid, gid } = packet;
     const deviceIndex = flow.inbound ? packet.ifIndexIn : packet.ifIndexOut;
     const owner = this.#judge.identify(flow, {
@@ -252,8 +254,13 @@ export class VerdictLoop {
 interface DecidedFlow {
   readonly key: string;
   readonly flow: Flow;
-  readonly owner: Owner;
+  readonly owner: Sender;
   readonly packets: readonly HeldPacket[];
+}
+
+function directionOf({ hook }: QueuePacket): Pick<Flow, 'inbound' | 'forwarded'> {
+  if (hook === NF_INET_LOCAL_IN) return { inbound: true };
+  return hook === NF_INET_PRE_ROUTING ? { forwarded: true } : {};
 }
 
 function awaitedName({ reason }: Decision): string {

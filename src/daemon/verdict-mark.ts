@@ -16,7 +16,7 @@ import {
   wayMark,
 } from '../plan/reserved.ts';
 import type { Decision, FinalDecision, Way } from '../policy/decision.ts';
-import type { Owner } from '../policy/identity.ts';
+import type { Sender } from '../policy/identity.ts';
 
 /** `mark` absent: the packet keeps its own. */
 export interface PacketVerdict {
@@ -25,7 +25,7 @@ export interface PacketVerdict {
 }
 
 /** The application bits of an owner's flows. */
-export function appIdOf(owner: Owner, decision: Decision, appIds: ReadonlyMap<string, number>): number {
+export function appIdOf(owner: Sender, decision: Decision, appIds: ReadonlyMap<string, number>): number {
   if (decision.reason.kind === 'inbound') return APP_INBOUND;
   if (decision.app !== undefined) return appIds.get(decision.app) ?? APP_NONE;
   if (decision.reason.kind === 'unknown-owner') return APP_UNKNOWN;
@@ -36,6 +36,7 @@ export function appIdOf(owner: Owner, decision: Decision, appIds: ReadonlyMap<st
       return APP_KERNEL;
     case 'process':
     case 'one of':
+    case 'container':
       return APP_NONE;
   }
 }

@@ -1,13 +1,13 @@
 import { BoundedMap } from '../identify/bounded-map.ts';
 import type { FinalDecision } from '../policy/decision.ts';
-import type { Owner } from '../policy/identity.ts';
+import type { Sender } from '../policy/identity.ts';
 
 /** Packets of one burst come within this: they left the program before the verdict on the first was in the kernel. */
 export const RECENT_MS = 1000;
 const MAX_RECENT_FLOWS = 1024;
 
 interface RecentFlow {
-  readonly owner: Owner;
+  readonly owner: Sender;
   readonly verdict: FinalDecision['verdict'];
   readonly revision: number;
   readonly atMs: number;
@@ -17,10 +17,11 @@ interface RecentFlow {
 export class RecentFlows {
   readonly #flows = new BoundedMap<string, RecentFlow>(MAX_RECENT_FLOWS);
 
-  /** The owner, where it was known. */
-  ownerOf(key: string, nowMs: number): Owner | undefined {
+  /** The owner, where anything was known of it. */
+  ownerOf(key: string, nowMs: number): Sender | undefined {
     const found = this.#find(key, nowMs);
-    return found === undefined || found.owner.kind === 'unknown' ? undefined : found.owner;
+    const isNobody = found?.owner.kind === 'unknown' && found.owner.cgroup === undefined;
+    return isNobody ? undefined : found?.owner;
   }
 
   /** Remembers an answer; true where the same was given a moment ago by the same snapshot. */

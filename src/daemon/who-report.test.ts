@@ -158,6 +158,20 @@ describe('whoIsProcess', () => {
     expect(report?.application).toMatchObject({ app: 'app0', by: `user ${user}` });
   });
 
+  it('whoIsProcess tells a thread of the kernel, and what has ended while its parent looks away', async () => {
+    const thread = openProc()
+      .pids()
+      .find((pid) => openProc().stat(pid)?.parentPid === 2);
+    const child = await perl('exit if fork() == 0; sleep 1;');
+    const zombie = openProc()
+      .pids()
+      .find((pid) => openProc().stat(pid)?.parentPid === child.pid);
+    const reason = async (pid = 0): Promise<unknown> => (await whoIsProcess(sources(), pid))?.process.executable;
+    expect(await reason(zombie)).toEqual({ because: 'it has ended, and its parent has not asked how' });
+    // In a container there is none to be seen.
+    if (thread !== undefined) expect(await reason(thread)).toEqual({ because: 'it is a thread of the kernel' });
+  });
+
   it('whoIsProcess knows of no process that has ended', async () => {
     const child = await perl('');
     child.kill('SIGKILL');

@@ -14,7 +14,7 @@ import { type LiveFlow, liveFlows } from './live-flow-search.ts';
 import { markInWords } from './mark-in-words.ts';
 import { isListening, type OpenSocket, openSockets } from './open-sockets.ts';
 import { applicationEvidence, processEvidence } from './process-evidence.ts';
-import { ownerOfProcess } from './process-owner.ts';
+import { ownerOfProcess, runsNothing } from './process-owner.ts';
 import { formatSocket, socketEvidence } from './socket-evidence.ts';
 
 /** Flows that one answer is about. */
@@ -143,7 +143,7 @@ async function ownerEvidence(
     return { found: foundText(owner, sockets), process: { because }, application };
   }
   const now = owner.foundBy === 'ended creator' ? undefined : ownerOfProcess(sources, owner.pid, sources.names);
-  const process = now === undefined ? undefined : await processEvidence(sources, now);
+  const process = now === undefined || runsNothing(now) ? undefined : await processEvidence(sources, now);
   return {
     found: foundText(owner, sockets),
     process: process ?? { because: `process ${owner.pid} has ended` },

@@ -4,10 +4,12 @@
  * under the same path deceive it.
  */
 import { type CreatorRecord, describeExecutableKey, type ExecutableKey, NO_EXECUTABLE } from '../bpf/records.ts';
+import { type FileChange, fileChange } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import type { SingleOwner } from '../policy/identity.ts';
 import { BoundedMap } from './bounded-map.ts';
+import { ExecutableFiles } from './executable-files.ts';
 import { NamedFiles } from './named-files.ts';
 import type { PolicyNames } from './policy-names.ts';
 import type { ProcessReader } from './process-reader.ts';
@@ -23,6 +25,8 @@ export interface CreatorSources {
   readonly marks: CreatorMarks;
   readonly proc: Proc;
   readonly reader: ProcessReader;
+  /** Shared with whoever finds holders; its own unless stated. */
+  readonly executables?: ExecutableFiles;
   readonly monotonicMs?: () => number;
 }
 
@@ -33,6 +37,19 @@ interface Naming {
 
 const UNNAMED: Naming = {};
 
+/** A process that runs the very file; `link`: what it calls it. */
+interface Running {
+  readonly pid: number;
+  readonly link: string;
+}
+
+/** stat(2) shows what the key holds, but on file systems with numbers of their own: then it has to be asked for. */
+function isChangedAsKey(change: FileChange | undefined, key: ExecutableKey): boolean {
+  if (change === undefined) return false;
+  const { inode, changeSeconds, changeNanoseconds } = describeExecutableKey(key);
+  return change.inode === inode && change.changedNs === changeSeconds * 1_000_000_000n + BigInt(changeNanoseconds);
+}
+
 /** Remembers answers, so one for each thread that asks. */
 export class CreatorOwners {
   readonly #sources: CreatorSources;
@@ -41,9 +58,11 @@ export class CreatorOwners {
   readonly #links = new BoundedMap<ExecutableKey, string>(MAX_KEYS_REMEMBERED);
   #names: PolicyNames | undefined;
   readonly #files: NamedFiles;
+  readonly #executables: ExecutableFiles;
 
   constructor(sources: CreatorSources) {
     this.#sources = sources;
+    this.#executables = sources.executables ?? new ExecutableFiles(sources.proc);
     this.#files = new NamedFiles(sources.monotonicMs);
   }
 
@@ -74,7 +93,8 @@ export class CreatorOwners {
     const cgroup = isSame ? reader.cgroup(pid, creator.cgroupId) : reader.cgroupOfSocket(creator.cgroupId);
     const known = { uid: socket.uid, gid: creator.gid, ...(cgroup !== undefined && { cgroup }) };
     const program = names.programOf(creator.number);
-    const naming = program?.kind === 'exec' ? program : this.#naming(key, { link, isAlive: isSame }, names);
+    const running = isSame ? { pid, link: facts.executable } : undefined;
+    const naming = program?.kind === 'exec' ? program : this.#naming(key, { link, running }, names);
     if (naming === undefined && program === undefined) {
       const because = 'its process has ended, and its executable is not known';
       return { kind: 'unknown', because, ...known, command: creator.command };
@@ -85,7 +105,7 @@ export class CreatorOwners {
       kind: 'process',
       pid,
       ...known,
-      foundBy: facts === undefined ? 'ended creator' : 'creator',
+      foundBy: isSame ? 'creator' : 'ended creator',
       executableKey: key,
       ...(executable !== undefined && { executable }),
       // A file that policies call something else, or nothing: what its process calls it proves nothing.
@@ -93,14 +113,15 @@ export class CreatorOwners {
       ...(program?.kind === 'script' && { script: program.path }),
       ...(program?.kind === 'children' && { childOf: program.app }),
       ...(isSame && facts.commandLine !== undefined && { commandLine: facts.commandLine }),
-      ...(facts === undefined && { command: creator.command }),
+      ...(!isSame && { command: creator.command }),
       ...(socket.accepted && { accepted: true }),
     };
   }
 
   #runs(pid: number, link: string, key: ExecutableKey): boolean {
     if (this.#links.get(key) === link) return true;
-    if (this.#sources.marks.keyOfFile(this.#sources.proc.executableLink(pid)) !== key) return false;
+    const path = this.#sources.proc.executableLink(pid);
+    if (!isChangedAsKey(fileChange(path), key) && this.#sources.marks.keyOfFile(path) !== key) return false;
     this.#links.set(key, link);
     return true;
   }
@@ -108,7 +129,7 @@ export class CreatorOwners {
   /** `undefined` where it cannot be told now. `link`: what a process that runs the file calls it. */
   #naming(
     key: ExecutableKey,
-    { link, isAlive }: { readonly link: string | undefined; readonly isAlive: boolean },
+    { link, running }: { readonly link: string | undefined; readonly running: Running | undefined },
     names: PolicyNames,
   ): Naming | undefined {
     const number = this.#sources.marks.programOf(key);
@@ -116,17 +137,27 @@ export class CreatorOwners {
     if (program?.kind === 'exec') return program;
     const known = this.#named.get(key);
     if (known !== undefined) return known;
-    const naming = this.#look(key, link, names);
+    const naming = this.#wasNamed(running, names) ?? this.#look(key, link, names);
     if (naming !== undefined) this.#named.set(key, naming);
     // A link to a named file that was made just now: as good as a copy of it.
-    return naming ?? (isAlive ? UNNAMED : undefined);
+    return naming ?? (running === undefined ? undefined : UNNAMED);
+  }
+
+  /** A file that was replaced or removed while it runs has another key since: it lost a link. */
+  #wasNamed(running: Running | undefined, names: PolicyNames): Naming | undefined {
+    const { proc } = this.#sources;
+    if (running === undefined || !names.hasExecutable(running.link) || !proc.isExecutableDeleted(running.pid))
+      return undefined;
+    const path = this.#executables.namedPathOf(running.pid, running.link, names);
+    return path === undefined ? undefined : { path };
   }
 
   #look(key: ExecutableKey, link: string | undefined, names: PolicyNames): Naming | undefined {
     const { marks } = this.#sources;
     if (link !== undefined && names.hasExecutable(link) && marks.keyOfFile(link) === key) return { path: link };
-    const candidates = this.#files.withInode(describeExecutableKey(key).inode, names);
-    const path = candidates?.find((candidate) => marks.keyOfFile(candidate) === key);
-    return candidates === undefined ? undefined : path === undefined ? UNNAMED : { path };
+    const { paths, isNow } = this.#files.withInode(describeExecutableKey(key).inode, names);
+    const path = paths.find((candidate) => marks.keyOfFile(candidate) === key);
+    if (path !== undefined) return { path };
+    return isNow ? UNNAMED : undefined;
   }
 }

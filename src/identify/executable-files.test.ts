@@ -1,7 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeMachine } from '../../test/contract/fake-machine.ts';
 import type { FileIdentity } from '../kernel/file-identity.ts';
 import { openProc } from '../kernel/proc.ts';
 import { ExecutableFiles, PATH_VALID_MS } from './executable-files.ts';
+import type { PolicyNames } from './policy-names.ts';
 
 const PATH = '/usr/bin/mail';
 const file = (inode: bigint, birthNs = inode): FileIdentity => ({
@@ -84,5 +86,48 @@ describe('ExecutableFiles', () => {
     files.learn([PATH]);
     files.learn([PATH]);
     expect(state.looks).toBe(1);
+  });
+});
+
+describe('ExecutableFiles.namedPathOf', () => {
+  let machine: FakeMachine;
+  let clock: { ms: number };
+  let mail: string;
+  let other: string;
+
+  beforeEach(() => {
+    machine = new FakeMachine();
+    clock = { ms: 0 };
+    [mail, other] = [machine.path('mail'), machine.path('other')];
+    for (const path of [mail, other]) machine.writeFile(path);
+  });
+
+  afterEach(() => machine[Symbol.dispose]());
+
+  function namedPathOf(path: string, link?: string): string | undefined {
+    const names = {
+      hasExecutable: (named: string) => named === mail,
+      executables: () => [mail],
+    } as unknown as PolicyNames;
+    const { pid } = machine.start(path, link === undefined ? {} : { link });
+    const files = new ExecutableFiles(machine.proc, { monotonicMs: () => clock.ms });
+    return files.namedPathOf(pid, machine.proc.executable(pid) ?? '', names);
+  }
+
+  it('ExecutableFiles.namedPathOf() names what a policy names, whatever the process calls it', () => {
+    const link = machine.path('link');
+    machine.linkFile(link, mail);
+    expect([namedPathOf(mail), namedPathOf(link), namedPathOf(mail, '/home/eve/x')]).toEqual([mail, mail, mail]);
+    expect(namedPathOf(other)).toBeUndefined();
+  });
+
+  it('ExecutableFiles.namedPathOf() does not believe the name of a named file, nor names one that took its place', () => {
+    expect(namedPathOf(other, mail)).toBeUndefined();
+    const link = machine.path('link');
+    machine.linkFile(link, mail);
+    machine.writeFile(mail);
+    expect(namedPathOf(link)).toBeUndefined();
+    machine.removeFile(mail);
+    expect(namedPathOf(link)).toBeUndefined();
   });
 });

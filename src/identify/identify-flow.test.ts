@@ -6,7 +6,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Address, parseAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
-import { type IdentityHint, identifyFlow as identifyWith, type OpenIdentitySources, openIdentitySources } from './identify-flow.ts';
+import {
+  type IdentityHint,
+  identifyFlow as identifyWith,
+  type OpenIdentitySources,
+  openIdentitySources,
+} from './identify-flow.ts';
 import type { PolicyNames } from './policy-names.ts';
 
 const FREE_PORT = 9;

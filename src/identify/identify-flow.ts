@@ -57,13 +57,14 @@ export function identitySources(
   marks?: CreatorMarks,
 ): IdentitySources {
   const reader = new ProcessReader(proc, cgroups);
+  const executables = new ExecutableFiles(proc);
   return {
     proc,
     tables,
     holders: new ProcessOfSocket(proc),
     reader,
-    executables: new ExecutableFiles(proc),
-    ...(marks !== undefined && { creators: new CreatorOwners({ marks, proc, reader }) }),
+    executables,
+    ...(marks !== undefined && { creators: new CreatorOwners({ marks, proc, reader, executables }) }),
   };
 }
 

@@ -6,6 +6,12 @@ import type { PolicyNames } from './policy-names.ts';
 export const MIN_LOOK_PAUSE_MS = 100;
 export const LOOK_PAUSE_FACTOR = 20;
 
+export interface FilesWithInode {
+  readonly paths: readonly string[];
+  /** Where not, all were looked at so lately that this was not done again: other paths may have such a file by now. */
+  readonly isNow: boolean;
+}
+
 /** Remembers answers, so one for each thread that asks. */
 export class NamedFiles {
   readonly #monotonicMs: () => number;
@@ -23,13 +29,10 @@ export class NamedFiles {
     this.#lookAgainMs = 0;
   }
 
-  /**
-   * Paths whose file has this inode number, on whatever device; `undefined` where all were looked at so lately that this
-   * cannot be done again now.
-   */
-  withInode(inode: bigint, names: PolicyNames): readonly string[] | undefined {
+  /** Paths whose file has this inode number, on whatever device. */
+  withInode(inode: bigint, names: Pick<PolicyNames, 'executables'>): FilesWithInode {
     const startMs = this.#monotonicMs();
-    if (startMs < this.#lookAgainMs) return this.#byInode.get(inode);
+    if (startMs < this.#lookAgainMs) return { paths: this.#byInode.get(inode) ?? [], isNow: false };
     this.#byInode = new Map();
     for (const path of names.executables()) {
       const file = this.#fileAt(path);
@@ -40,6 +43,6 @@ export class NamedFiles {
     }
     const endMs = this.#monotonicMs();
     this.#lookAgainMs = endMs + Math.max(MIN_LOOK_PAUSE_MS, (endMs - startMs) * LOOK_PAUSE_FACTOR);
-    return this.#byInode.get(inode) ?? [];
+    return { paths: this.#byInode.get(inode) ?? [], isNow: true };
   }
 }

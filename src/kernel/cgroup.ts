@@ -9,6 +9,9 @@ export const MAX_CGROUPS_WALKED = 20_000;
 /** Deeper nesting is not followed. The kernel's own limit is far beyond what anyone uses. */
 export const MAX_CGROUP_DEPTH = 32;
 
+/** For a container's process no more cgroups below its own are looked at: a runtime makes one or two. */
+const MAX_CGROUPS_SEARCHED = 64;
+
 /** `path` is below the cgroup2 root and starts with `/`; `level` counts from the root (`/a/b` is level 2). */
 export interface Cgroup {
   readonly path: string;
@@ -44,6 +47,33 @@ export function cgroupTreeAt(mountDir: string): CgroupTree {
     },
     walk: () => walk(mountDir),
   };
+}
+
+/**
+ * A process in this cgroup or one below it, those nearest to it first; undefined where there is none that is visible here, or
+ * the cgroup has gone.
+ */
+export function firstProcessIn({ mountDir }: Pick<CgroupTree, 'mountDir'>, path: string): number | undefined {
+  const pending = [directoryOf(mountDir, path)];
+  for (let looked = 0; looked < MAX_CGROUPS_SEARCHED; looked += 1) {
+    const dir = pending.shift();
+    if (dir === undefined) return undefined;
+    const pid = firstProcess(dir);
+    if (pid !== undefined) return pid;
+    for (const name of childNames(dir, MAX_CGROUPS_SEARCHED - looked - pending.length)) pending.push(`${dir}/${name}`);
+  }
+  return undefined;
+}
+
+/** Processes of another pid namespace are listed as 0. */
+function firstProcess(dir: string): number | undefined {
+  try {
+    const pids = readFileSync(`${dir}/cgroup.procs`, 'utf8').split('\n').map(Number);
+    return pids.find((pid) => pid > 0);
+  } catch {
+    // Removed, or a threaded cgroup, which lists no processes (EOPNOTSUPP).
+    return undefined;
+  }
 }
 
 /**

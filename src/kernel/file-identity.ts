@@ -21,6 +21,21 @@ export function fileIdentity(path: string): FileIdentity | undefined {
   }
 }
 
+/** Inode number and time of the last change of the inode (ctime), which nobody can set; links are followed. */
+export interface FileChange {
+  readonly inode: bigint;
+  readonly changedNs: bigint;
+}
+
+export function fileChange(path: string): FileChange | undefined {
+  try {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stat && { inode: stat.ino, changedNs: stat.ctimeNs };
+  } catch {
+    return undefined;
+  }
+}
+
 /** Of two files that exist at the same time. */
 export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.device === b.device && a.inode === b.inode;

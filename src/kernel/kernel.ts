@@ -50,6 +50,11 @@ export interface Nft {
 export interface Routing {
   links(): readonly Link[];
   addresses(): readonly LinkAddress[];
+  /**
+   * The number of a process's network namespace, as links name the one of their other end; undefined where the process has
+   * ended, or no link leads there. Links that have just come are numbered by `links()`.
+   */
+  namespaceIdOf(pid: number): number | undefined;
   /** Routes of all tables, of whomever. */
   routes(): readonly Route[];
   rules(): readonly RoutingRule[];

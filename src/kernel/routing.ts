@@ -5,6 +5,7 @@ import { type Family, formatPrefix } from '../net/address.ts';
 import { decodeLink, encodeLinkDump } from '../netlink/link.ts';
 import { decodeLinkAddress, encodeAddressDump } from '../netlink/link-address.ts';
 import type { NetlinkMessage, NetlinkRequest } from '../netlink/message.ts';
+import { decodeNamespaceId, encodeNamespaceIdGet } from '../netlink/namespace-id.ts';
 import { decodeRoute, encodeRouteAdd, encodeRouteDelete, encodeRouteDump, type Route } from '../netlink/route.ts';
 import {
   decodeRule,
@@ -17,6 +18,7 @@ import type { PlannedRoute, PlannedRule } from '../plan/plan.ts';
 import { decodeReply } from './decode-reply.ts';
 import { kernelErrorFromErrno } from './errno.ts';
 import type { Routing } from './kernel.ts';
+import { KernelError } from './kernel-error.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import { planOfRoute, planOfRule, routeOfPlan, ruleOfPlan } from './planned-routing.ts';
 
@@ -38,6 +40,7 @@ export function openRouting(socket: NetlinkSocket): Routing {
   return {
     links: () => dump('links', encodeLinkDump(), decodeLink),
     addresses: () => FAMILIES.flatMap((family) => dump('addresses', encodeAddressDump(family), decodeLinkAddress)),
+    namespaceIdOf: (pid) => namespaceIdOf(socket, pid),
     routes,
     rules,
     ownRoutes,
@@ -61,6 +64,17 @@ export function openRouting(socket: NetlinkSocket): Routing {
       socket.request(encodeRuleDelete(ruleOfPlan(rule)), { operation: 'delete rule', object: ruleText(rule) });
     },
   };
+}
+
+function namespaceIdOf(socket: NetlinkSocket, pid: number): number | undefined {
+  const subject = { operation: 'get namespace id', object: `process ${pid}` };
+  try {
+    const [answer] = socket.request(encodeNamespaceIdGet(pid), subject);
+    return answer === undefined ? undefined : decodeReply(subject, () => decodeNamespaceId(answer));
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'ESRCH') return undefined;
+    throw error;
+  }
 }
 
 const routeText = ({ destination, table, metric }: PlannedRoute): string =>

@@ -72,6 +72,11 @@ export interface SharedSocketMarks {
 export interface SocketMarks extends SharedSocketMarks, Disposable {
   /** Why there is no inheritance. */
   readonly inheritanceRefusal: KernelError | undefined;
+  /**
+   * Makers of sockets of whose executables nothing was known, one for each executable, since this was last asked: of the
+   * youngest ones.
+   */
+  takeStrangers(): readonly CreatorRecord[];
   /** All that have a number, read from the kernel: milliseconds for thousands. */
   executables(): ReadonlyMap<ExecutableKey, number>;
   /** Way bits by program number: exactly these from now on, and none for all others. Only what changed is written. */

@@ -18,6 +18,8 @@ export interface Flow {
   readonly midstream?: true;
   /** It comes in: `source` is the peer, and `destinationPort` a port of this machine. */
   readonly inbound?: true;
+  /** It passes through: a container of this machine sends it, and it is seen before it is known where it goes. */
+  readonly forwarded?: true;
 }
 
 /** Equal for two flows exactly where all their fields are equal. Not for people; the form may change. */
@@ -25,7 +27,7 @@ export function flowKey(flow: Flow): string {
   const icmp = flow.icmp === undefined ? '' : `${flow.icmp.type}.${flow.icmp.code}.${flow.icmp.identifier ?? ''}`;
   const from = endpointKey(flow.source, flow.sourcePort);
   const to = endpointKey(flow.destination, flow.destinationPort);
-  return `${flow.protocol}|${from}|${to}|${icmp}|${flow.loopback ? 'lo' : ''}${flow.midstream ? '~' : ''}${flow.inbound ? '<' : ''}`;
+  return `${flow.protocol}|${from}|${to}|${icmp}|${flow.loopback ? 'lo' : ''}${flow.midstream ? '~' : ''}${flow.inbound ? '<' : ''}${flow.forwarded ? '^' : ''}`;
 }
 
 function endpointKey(address: Address, port: number | undefined): string {

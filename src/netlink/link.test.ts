@@ -24,6 +24,11 @@ describe('decodeLink()', () => {
     expect(decodeLink(capturedMessage('linkTun'))).toMatchObject({ name: 't0', type: 65534, kind: 'tun', ...down });
   });
 
+  it('reads which namespace the other end of a veth device is in', () => {
+    expect(decodeLink(capturedMessage('linkOfOtherNamespace'))).toMatchObject({ name: 'vh', linkNamespaceId: 0 });
+    expect(decodeLink(capturedMessage('linkVeth'))).not.toHaveProperty('linkNamespaceId');
+  });
+
   it('tells a device that left its bridge from one that is gone', () => {
     const message = { ...capturedMessage('linkVeth'), type: RTM_DELLINK };
     const body = message.body.slice();

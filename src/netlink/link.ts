@@ -20,6 +20,7 @@ const IFLA_MTU = 4;
 const IFLA_MASTER = 10;
 const IFLA_OPERSTATE = 16;
 const IFLA_LINKINFO = 18;
+const IFLA_LINK_NETNSID = 37;
 const IFLA_INFO_KIND = 1;
 
 /** IF_OPER_* of linux/if.h, in the words of ip(8); the index is the kernel's number. */
@@ -45,6 +46,8 @@ export interface Link {
   readonly mtu: number;
   /** The bridge, bond or VRF that it is a port of. */
   readonly masterIndex?: number;
+  /** The network namespace that its other end is in, as this one numbers it; absent where that is here too. */
+  readonly linkNamespaceId?: number;
 }
 
 export function encodeLinkDump(): NetlinkRequest {
@@ -59,6 +62,7 @@ export function decodeLink(message: NetlinkMessage): Link {
   const mtu = attributes.get(IFLA_MTU);
   const master = attributes.get(IFLA_MASTER);
   const state = attributes.get(IFLA_OPERSTATE);
+  const linkNamespace = attributes.get(IFLA_LINK_NETNSID);
   const kind = decodeNested(attributes, IFLA_LINKINFO).get(IFLA_INFO_KIND);
   return {
     index: readI32(message.body, 4),
@@ -73,5 +77,6 @@ export function decodeLink(message: NetlinkMessage): Link {
     ...(kind !== undefined && { kind: decodeString(kind) }),
     mtu: mtu === undefined ? 0 : readU32(mtu),
     ...(master !== undefined && { masterIndex: readU32(master) }),
+    ...(linkNamespace !== undefined && { linkNamespaceId: readI32(linkNamespace) }),
   };
 }

@@ -6,6 +6,7 @@ import { DecodeError } from './errors.ts';
 import { decodeLink } from './link.ts';
 import { decodeLinkAddress } from './link-address.ts';
 import { decodeAcknowledgement, decodeMessages, type NetlinkMessage } from './message.ts';
+import { decodeNamespaceId } from './namespace-id.ts';
 import { decodeLoggedPacket } from './nflog.ts';
 import { decodeQueuePacket } from './nfqueue.ts';
 import { decodeGeneration } from './nftables.ts';
@@ -16,6 +17,7 @@ import { decodeSocket } from './sock-diag.ts';
 
 const DECODERS: Readonly<Record<string, (message: NetlinkMessage) => unknown>> = {
   link: decodeLink,
+  namespace: decodeNamespaceId,
   address: decodeLinkAddress,
   route: decodeRoute,
   rule: decodeRule,

@@ -65,5 +65,6 @@ export const RTNLGRP_IPV6_IFADDR = 9;
 export const RTNLGRP_IPV6_ROUTE = 11;
 export const RTNLGRP_IPV6_RULE = 19;
 
-/** `enum nf_inet_hooks` (linux/netfilter.h): packets for this machine. */
+/** `enum nf_inet_hooks` (linux/netfilter.h): all packets that come in, and those for this machine. */
+export const NF_INET_PRE_ROUTING = 0;
 export const NF_INET_LOCAL_IN = 1;

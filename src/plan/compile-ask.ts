@@ -10,6 +10,7 @@ import {
   CODE_QUEUE,
   MARK_APP,
   MARK_FOREIGN,
+  MARK_FORWARDED,
   MARK_OURS,
   MARK_SOCKET,
   MARK_WAY,
@@ -20,15 +21,26 @@ import {
 /** Without a conntrack entry there is nowhere to keep an answer: nobody is asked, and the owner counts as unknown. */
 const UNTRACKED: Record<Verb, string> = { allow: CHAIN.acceptSystem, deny: CHAIN.deny, drop: CHAIN.dropped };
 
-/** The one place from which flows go to user space. */
-export function askChain(queue: 'nft' | 'xtables', { whenAway, unknown: { do: unknown } }: SystemDefault): Chain {
+/** The xtables rule stands where programs send and receive. Until names are known, containers have to try again. */
+const notForwarded: Rule = rule(is(metaBits(MARK_FORWARDED), MARK_FORWARDED), drop);
+
+/** The one place from which flows go to user space. `forwards`: containers are governed. */
+export function askChain(
+  queue: 'nft' | 'xtables',
+  forwards: boolean,
+  { whenAway, unknown: { do: unknown } }: SystemDefault,
+): Chain {
   const open = whenAway === 'open';
   const invalid = rule(is({ kind: 'ct state' }, 'invalid'), open ? accept : drop);
   const untracked = rule(is({ kind: 'ct state' }, 'untracked'), goto(UNTRACKED[unknown]));
   const hold: readonly Rule[] =
     queue === 'nft'
       ? [rule({ kind: 'queue', number: QUEUE_NUMBER, bypass: open })]
-      : [rule(setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, (MARK_OURS | CODE_QUEUE) >>> 0)), rule(accept)];
+      : [
+          ...(forwards ? [notForwarded] : []),
+          rule(setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, (MARK_OURS | CODE_QUEUE) >>> 0)),
+          rule(accept),
+        ];
   return { name: CHAIN.ask, rules: [invalid, untracked, ...hold] };
 }
 
@@ -84,9 +96,11 @@ export interface AskOptions {
   readonly marked: boolean;
   /** Flows that come in are asked about, too. */
   readonly inbound: boolean;
+  /** Containers are governed. */
+  readonly forwards: boolean;
 }
 
-export function verdictChains({ whenAway, marked, inbound }: AskOptions): { chains: Chain[]; map: NftMap } {
+export function verdictChains({ whenAway, marked, inbound, forwards }: AskOptions): { chains: Chain[]; map: NftMap } {
   const notOurs = rule(isNot(metaBits(MARK_OURS), MARK_OURS), accept);
   const answered = (name: string, hookName: 'output' | 'input'): Chain => ({
     name,
@@ -97,6 +111,14 @@ export function verdictChains({ whenAway, marked, inbound }: AskOptions): { chai
         ? [notOurs, ...remember(passUnmarked)]
         : [notOurs, ...(marked ? [clearProgram] : []), ...remember(passMarked)],
   });
+  // Still as it was when it was queued: nobody was there to answer.
+  const unanswered = rule(is(metaBits(MARK_FORWARDED), MARK_FORWARDED), whenAway === 'open' ? goto('not_asked') : drop);
+  const answeredForwarded: Chain = {
+    name: 'verdict_forwarded',
+    comment: 'the same for what containers send',
+    hook: hook('filter', 'prerouting', PRIORITY_VERDICT),
+    rules: [notOurs, unanswered, clearProgram, ...remember(passMarked)],
+  };
   return {
     map: {
       name: 'code_of_verdict',
@@ -111,6 +133,7 @@ export function verdictChains({ whenAway, marked, inbound }: AskOptions): { chai
     chains: [
       answered('verdict', 'output'),
       ...(inbound ? [answered('verdict_inbound', 'input')] : []),
+      ...(forwards ? [answeredForwarded] : []),
       rememberBitwise(),
       {
         name: 'not_asked',

@@ -5,14 +5,16 @@
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from '../net/protocol.ts';
 import { HOUSEKEEPING_DHCP } from '../policy/decide.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
+import { governsForwarded } from './compile-forwarded.ts';
 import { appMaps, cgroupKeys, howTold, type IdentityInput, type KeyKind, programKeys } from './compile-identity.ts';
 import { report } from './compile-refusal.ts';
 import { accept, goto, is, isNot, rule, setBits, vmap } from './nft/expressions.ts';
-import { ctBits, hook, isDecided, isReply } from './nft/marks.ts';
+import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
 import type { Chain, MapElement, NftMap, Rule } from './nft/ruleset.ts';
 import {
   APP_DAEMON,
   MARK_FOREIGN,
+  MARK_OURS,
   MARK_UPLINK,
   MARK_WAY,
   PRIORITY_OUTPUT,
@@ -27,13 +29,34 @@ const UNNAMED = 'inbound_unnamed';
 /** What a program can receive, and what `accept` is about: the rest is the kernel's own business. */
 const ACCEPTED_PROTOCOLS = [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_SCTP];
 
-const inputChain: Chain = {
+/**
+ * A container's connection to this machine was decided for the container, and is yet to be accepted. Only packets from
+ * containers come in with our bit.
+ */
+const passDecided = (forwards: boolean): readonly Rule[] =>
+  forwards
+    ? [
+        rule(isDecided, isNot(metaBits(MARK_OURS), MARK_OURS), accept),
+        rule(isDecided, isNot({ kind: 'ct state' }, 'new'), accept),
+      ]
+    : [rule(isDecided, accept)];
+
+/** The way of a container's connection is no reason to ask. */
+const askForeign = (forwards: boolean): readonly Rule[] =>
+  forwards
+    ? [
+        rule(isNot(ctBits(MARK_FOREIGN), 0), goto(CHAIN.ask)),
+        rule(isNot(ctBits(MARK_OURS), MARK_OURS), isNot(ctBits(MARK_UPLINK), 0), goto(CHAIN.ask)),
+      ]
+    : [rule(isNot(ctBits((MARK_FOREIGN | MARK_UPLINK) >>> 0), 0), goto(CHAIN.ask))];
+
+const inputChain = (forwards: boolean): Chain => ({
   name: 'input',
   comment: 'what comes in and opens a connection: the receiving application says whether it may',
   hook: hook('filter', 'input', PRIORITY_OUTPUT),
   rules: [
     rule(is({ kind: 'meta iifname' }, 'lo'), accept),
-    rule(isDecided, accept),
+    ...passDecided(forwards),
     rule(isReply, accept),
     rule(isNot({ kind: 'meta l4proto' }, ...ACCEPTED_PROTOCOLS), accept),
     rule(isNot({ kind: 'ct state' }, 'new', 'untracked'), accept),
@@ -47,10 +70,10 @@ const inputChain: Chain = {
         accept,
       ),
     ),
-    rule(isNot(ctBits((MARK_FOREIGN | MARK_UPLINK) >>> 0), 0), goto(CHAIN.ask)),
+    ...askForeign(forwards),
     rule(goto('identify_inbound')),
   ],
-};
+});
 
 const verdicts: readonly Chain[] = [
   {
@@ -100,7 +123,7 @@ export function compileInbound(input: InboundInput): CompiledInbound {
   const byCgroup = cgroups.flatMap(({ phrases }) => phrases);
   const cgroupMaps = cgroups.flatMap(({ ids, rules }) => [ids, rules]);
   const identify = (rules: readonly Rule[]): Chain => ({ name: 'identify_inbound', rules });
-  const common = [inputChain, ...verdicts];
+  const common = [inputChain(governsForwarded(input)), ...verdicts];
   if (told === 'asked') return { maps: [], chains: [...common, identify([askAny, rule(goto(byDefault))])] };
   if (told === 'directly') return { maps: cgroupMaps, chains: [...common, identify([...byCgroup, ...nobody])] };
   const { ids, rules, phrases } = lookUp(programKeys(input, 'socket mark'), input, chainOf);

@@ -9,6 +9,7 @@ import type { Via } from '../policy/model.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import { askChain, verdictChains } from './compile-ask.ts';
 import { compileChoice, LOCAL4, LOCAL6 } from './compile-choice.ts';
+import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
 import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
 import { loopbackChain, outputChains, passBySystem } from './compile-output.ts';
@@ -48,7 +49,7 @@ const byName = <T extends { readonly name: string }>(items: readonly T[]): Map<s
 
 /** Chains, sets and choices of the applications that some map leads to. */
 function reachableParts(input: InboundInput): AppPart[] {
-  const used = new Set(reachesApps(input) ? input.parts.values() : []);
+  const used = new Set([...(reachesApps(input) ? input.parts.values() : []), ...forwardedParts(input)]);
   return [...(howTold(input) === 'asked' ? used : used.add(input.defaultPart))];
 }
 
@@ -102,16 +103,19 @@ export function compileNft(input: InboundInput): Ruleset {
   const { policySet, facts, host } = input;
   const { whenAway } = policySet.systemDefault;
   const parts = reachableParts(input);
-  const output = { socketWays: host.programs !== undefined && facts.uplinks.length > 0 };
+  const forwards = governsForwarded(input);
+  const output = { marksBefore: forwards || (host.programs !== undefined && facts.uplinks.length > 0), forwards };
   const inbound = compileInbound(input);
   const uplinks = compileUplinks(facts.uplinks);
   const verdict = verdictChains({
     whenAway,
     marked: host.programs !== undefined,
     inbound: governsInbound(input),
+    forwards,
   });
   const outgoing = identifyOutgoing(input);
   const loopback = identifyLoopback(input);
+  const forwarded = compileForwarded(input, passBySystem(output));
   const choices = new Map<string, Via>(parts.flatMap((part) => [...part.choices]));
   const ways: MapElement[] = [
     { key: BigInt(wayMark(UPLINK_SYSTEM)), data: { kind: 'verdict', verdict: passBySystem(output) } },
@@ -122,13 +126,14 @@ export function compileNft(input: InboundInput): Ruleset {
   ];
   const chains: Chain[] = [
     ...refusals,
-    askChain(host.queue, policySet.systemDefault),
+    askChain(host.queue, forwards, policySet.systemDefault),
     ...uplinks.chains,
     ...[...choices].map(([name, via]) => compileChoice(name, via, policySet, facts)),
     ...parts.flatMap((part) => [part.chain, ...extraChains(part)]),
     ...outgoing.chains,
     ...loopback.chains,
     ...inbound.chains,
+    ...forwarded.chains,
     ...verdict.chains,
     ...outputChains(output),
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
@@ -145,6 +150,7 @@ export function compileNft(input: InboundInput): Ruleset {
       ...outgoing.maps,
       ...loopback.maps,
       ...inbound.maps,
+      ...forwarded.maps,
     ]),
     chains: byName(chains),
   };

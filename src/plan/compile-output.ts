@@ -14,6 +14,7 @@ import {
   MARK_WAY,
   PRIORITY_OUTPUT,
   UPLINK_LOCAL,
+  UPLINK_NONE,
   UPLINK_SYSTEM,
   wayMark,
 } from './reserved.ts';
@@ -21,7 +22,7 @@ import {
 const CHAIN_SYSTEM = 'via_system';
 
 /** ICMP errors follow the connection they are about. */
-const followsConnection = (pass: Verdict): readonly Rule[] => [
+export const followsConnection = (pass: Verdict): readonly Rule[] => [
   rule(isReply, verdict(pass)),
   rule(is({ kind: 'ct state' }, 'related'), is({ kind: 'meta l4proto' }, IPPROTO_ICMP, IPPROTO_ICMPV6), verdict(pass)),
 ];
@@ -58,13 +59,19 @@ const viaSystem: Chain = {
 };
 
 export interface OutputOptions {
-  /** Sockets carry the way of their application. */
-  readonly socketWays: boolean;
+  /** Packets carry a way before they are told: that of their socket's application, or what says that a container sends them. */
+  readonly marksBefore: boolean;
+  /** Containers are governed. */
+  readonly forwards: boolean;
 }
 
 /** How a packet goes by the system's route. */
-export const passBySystem = ({ socketWays }: OutputOptions): Verdict =>
-  socketWays ? { kind: 'goto', chain: CHAIN_SYSTEM } : { kind: 'accept' };
+export const passBySystem = ({ marksBefore }: OutputOptions): Verdict =>
+  marksBefore ? { kind: 'goto', chain: CHAIN_SYSTEM } : { kind: 'accept' };
+
+/** A container's connection to this machine has the way that its application was given; the way back is another. */
+const answersContainer = (pass: Verdict): Rule =>
+  rule(isReply, isNot(ctBits(MARK_WAY), wayMark(UPLINK_NONE)), verdict(pass));
 
 export function outputChains(options: OutputOptions): readonly Chain[] {
   const pass = passBySystem(options);
@@ -75,6 +82,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
       hook: hook('route', 'output', PRIORITY_OUTPUT),
       rules: [
         rule(is({ kind: 'meta oifname' }, 'lo'), goto('loopback')),
+        ...(options.forwards ? [answersContainer(pass)] : []),
         rule(vmap(ctBits(MARK_WAY), 'way_of_flow')),
         rule(isDecided, goto('ended')),
         ...followsConnection(pass),
@@ -85,7 +93,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
         rule(goto('identify')),
       ],
     },
-    ...(options.socketWays ? [viaSystem] : []),
+    ...(options.marksBefore ? [viaSystem] : []),
     {
       name: CHAIN.acceptSystem,
       rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_SYSTEM))), rule(verdict(pass))],

@@ -144,6 +144,20 @@ describe('diff()', () => {
     );
   });
 
+  it('removes a chain at a device whether or not the kernel has removed it with the device', async () => {
+    const hook = { type: 'filter', hook: 'ingress', priority: 0, policy: 'accept', devices: ['veth1'] } as const;
+    const without: Ruleset = { table: 'pointsman', sets: new Map(), maps: new Map(), chains: new Map() };
+    const first = { expressions: [accept] };
+    const ingress = new Map<string, Chain>([['ingress', { name: 'ingress', hook, rules: [first] }]]);
+    const before = plan({ ...without, chains: ingress });
+    for (const isThere of [true, false]) {
+      const nft = fakeNft();
+      await run(nft, diff(empty, isThere ? before : plan(without)));
+      const held = await run(nft, diff({ ...empty, nft: before.nft }, plan(without)));
+      expect([...(held.at(-1)?.chains.keys() ?? [])]).toEqual([ASK.name]);
+    }
+  });
+
   it('is empty where nothing changed', () => {
     fc.assert(
       fc.property(ruleset, (same) => {

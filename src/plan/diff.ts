@@ -124,8 +124,10 @@ function diffChains(
     else fill.push({ kind: 'flush chain', chain: name });
     fill.push(...chain.rules.map((r) => ({ kind: 'add rule', chain: name, rule: r }) as const));
   }
-  for (const name of before.chains.keys()) {
+  for (const [name, { hook }] of before.chains) {
     if (after.chains.has(name)) continue;
+    // Kernels before 6.16 remove a chain with the last of its devices.
+    if (hook?.devices !== undefined) flush.push({ kind: 'add chain', chain: { name, rules: [] } });
     flush.push({ kind: 'flush chain', chain: name });
     remove.push({ kind: 'delete chain', chain: name });
   }

@@ -71,6 +71,15 @@ export const MARK_PROGRAM: number = (MARK_OURS | MARK_APP) >>> 0;
 export const programMark = (number: number): number => (MARK_OURS | MARK_SOCKET | number) >>> 0;
 
 /**
+ * Packets of containers that this machine forwards, from the device by which they come in until they have been told apart: all
+ * bits of the way and MARK_SOCKET, with the application's number. No socket has these, and no packet behind the chains.
+ */
+export const MARK_FORWARDED: number = (MARK_WAY | MARK_SOCKET) >>> 0;
+export const forwardedMark = (appId: number): number => (MARK_FORWARDED | appId) >>> 0;
+/** The bits of that number. */
+export const MARK_FORWARDED_APP = 0x00007fff;
+
+/**
  * Marks of others, compared whole: their packets have been dealt with by somebody who routes them by mark.
  * wg-quick and NetworkManager's WireGuard 0xca6c (its default port as fwmark), Mullvad 0x6d6f6c65.
  */

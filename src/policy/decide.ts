@@ -15,7 +15,8 @@ import { chooseUplink } from './choose-uplink.ts';
 import type { Decision, Reason } from './decision.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
-import type { Owner, ProcessOwner, SingleOwner } from './identity.ts';
+import { forwardedPolicies } from './forwarded-policy.ts';
+import type { ContainerOwner, ProcessOwner, Sender, SingleOwner } from './identity.ts';
 import { type RuleInForce, rulesInForce } from './implied-rule.ts';
 import { isLocalDestination } from './local-networks.ts';
 import { type AppIndex, claimsExecutable, matchApp, type Traits } from './match-app.ts';
@@ -226,10 +227,23 @@ function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): D
   }
 }
 
+/**
+ * What a container sends through this machine. The system default is about programs of this machine: without a policy of its
+ * own a container is left alone. Where two in one namespace have different policies, neither may be taken for the other.
+ */
+function decideForContainer(context: DecideContext, owner: ContainerOwner, flow: Flow): Decision {
+  const [policy, other] = forwardedPolicies(context.index, owner, context.facts);
+  if (policy === undefined) return { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'forwarded' } };
+  if (other === undefined) return decideForApp(context, policy, flow);
+  const because = `containers of ${policy.app} and of ${other.app} share a network namespace`;
+  return { verdict: 'reject', cause: 'denied', reason: { kind: 'blocked-app', because } };
+}
+
 /** Total: every owner and flow gets a decision. Pure. */
-export function decide(context: DecideContext, owner: Owner, flow: Flow): Decision {
+export function decide(context: DecideContext, owner: Sender, flow: Flow): Decision {
   const pass = housekeeping(flow);
   if (pass !== undefined) return pass;
+  if (owner.kind === 'container') return decideForContainer(context, owner, flow);
   if (owner.kind !== 'one of') return decideForOne(context, owner, flow);
   const decisions = owner.candidates.map((candidate) => decideForOne(context, candidate, flow));
   return strictest(decisions) ?? decideForUnknown(context, {}, 'it has no candidates', flow);

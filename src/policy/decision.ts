@@ -27,6 +27,8 @@ export type Reason =
   | { readonly kind: 'accept-all' }
   | { readonly kind: 'loopback' }
   | { readonly kind: 'inbound' }
+  /** Of a container that no policy names. */
+  | { readonly kind: 'forwarded' }
   | { readonly kind: 'housekeeping'; readonly protocol: string }
   | { readonly kind: 'blocked-app'; readonly because: string }
   | { readonly kind: 'name-not-known'; readonly name: string; readonly at: SourceLocation }

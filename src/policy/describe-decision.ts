@@ -49,6 +49,7 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
     case 'accept-all':
     case 'loopback':
     case 'inbound':
+    case 'forwarded':
     case 'housekeeping':
     case 'blocked-app':
     case 'daemon':
@@ -82,6 +83,8 @@ function words(reason: Reason): string {
       return 'loopback, and no rule names it';
     case 'inbound':
       return 'the connection came in before the daemon started';
+    case 'forwarded':
+      return 'it is forwarded for a container that no policy names';
     case 'housekeeping':
       return `${reason.protocol} always passes`;
     case 'blocked-app':

@@ -33,6 +33,15 @@ export interface PackagePrograms {
   readonly scripts: readonly string[];
 }
 
+/** A device by which containers with a network namespace of their own send: this machine's end of it. */
+export interface ForwardedDevice {
+  readonly device: string;
+  /** Another device may have the same name later. */
+  readonly deviceIndex: number;
+  /** Of the containers in that namespace that policies name: paths below the cgroup2 root, sorted, at least one. */
+  readonly cgroups: readonly string[];
+}
+
 export interface Facts {
   readonly uplinks: readonly UplinkState[];
   /** Directly connected networks of all devices: no uplink is involved in reaching them. */
@@ -49,4 +58,6 @@ export interface Facts {
   readonly packages: ReadonlyMap<string, PackagePrograms>;
   /** Ids of containers (64 hexadecimal digits) -> their names. */
   readonly containers: ReadonlyMap<string, readonly string[]>;
+  /** Sorted by device index; absent: none. */
+  readonly forwarded?: readonly ForwardedDevice[];
 }

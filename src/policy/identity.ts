@@ -7,6 +7,16 @@ export type Owner =
    */
   | { readonly kind: 'one of'; readonly candidates: readonly SingleOwner[] };
 
+/** Whoever may be decided about: the owner of a socket here, or a container whose packets this machine forwards. */
+export type Sender = Owner | ContainerOwner;
+
+/** Containers in one network namespace of their own: nothing tells which of them sends. */
+export interface ContainerOwner {
+  readonly kind: 'container';
+  /** Paths below the cgroup2 root. */
+  readonly cgroups: readonly string[];
+}
+
 export type SingleOwner = ProcessOwner | UnknownOwner | { readonly kind: 'kernel'; readonly sender: string };
 
 /** What the kernel told of it all the same is kept: policies for its user and its cgroup hold. */

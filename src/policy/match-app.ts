@@ -2,7 +2,7 @@
  * Which application a process is, the most exact kind first: script > executable > who started it > cgroup > user > group.
  * Of several cgroups that contain the process the deepest one wins. One index, built once for a policy set.
  */
-import { scopesOfCgroup } from './cgroup-scope.ts';
+import { type CgroupScopes, scopesOfCgroup } from './cgroup-scope.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
 import type { Match, SourceLocation } from './model.ts';
@@ -163,15 +163,36 @@ function matchSnap({ bySnap }: AppIndex, snap: string): AppMatch | undefined {
   return bySnap.get(snap) ?? bySnap.get(snap.slice(0, snap.indexOf('.')));
 }
 
+/** By `container` alone: the container, or machine of systemd-machined(8), whose cgroup this is. */
+export function matchContainerCgroup(
+  index: AppIndex,
+  path: string,
+  containers: Names['containers'],
+): AppMatch | undefined {
+  if (index.byContainer.size === 0) return undefined;
+  return matchContainerScope(index, scopesOfCgroup(path), containers);
+}
+
+function matchContainerScope(
+  index: AppIndex,
+  { containerId, machine }: CgroupScopes,
+  containers: Names['containers'],
+): AppMatch | undefined {
+  return (
+    (containerId === undefined ? undefined : matchContainer(index, containerId, containers.get(containerId) ?? [])) ??
+    (machine === undefined ? undefined : index.byContainer.get(machine))
+  );
+}
+
 /** What holds for one cgroup, whatever is above it. A path wins over names: it says more. */
 export function matchExactCgroup(index: AppIndex, path: string, containers: Names['containers']): AppMatch | undefined {
   const found = index.byCgroup.get(path);
   if (found !== undefined || !namesScopes(index)) return found;
-  const { unit, containerId, machine, flatpak, snap, desktop } = scopesOfCgroup(path);
+  const scopes = scopesOfCgroup(path);
+  const { unit, flatpak, snap, desktop } = scopes;
   return (
     (unit === undefined ? undefined : index.byUnit.get(unit)) ??
-    (containerId === undefined ? undefined : matchContainer(index, containerId, containers.get(containerId) ?? [])) ??
-    (machine === undefined ? undefined : index.byContainer.get(machine)) ??
+    matchContainerScope(index, scopes, containers) ??
     (flatpak === undefined ? undefined : index.byFlatpak.get(flatpak)) ??
     (snap === undefined ? undefined : matchSnap(index, snap)) ??
     (desktop === undefined ? undefined : index.byDesktop.get(desktop))

@@ -110,11 +110,11 @@ export class AppIds {
       const restoredUplinks = registerFrom(uplinks, UPLINK_FIRST, UPLINK_LAST);
       const restoredPrograms = registerFrom(programs, PROGRAM_FIRST, PROGRAM_LAST);
       if (typeof format === 'number' && format !== FORMAT) return [this.#lost('it is of another version')];
-      const isWhole = format === FORMAT && Number.isSafeInteger(epoch);
+      const isWhole = format === FORMAT && typeof epoch === 'number' && Number.isSafeInteger(epoch) && epoch >= 0;
       if (!isWhole || restoredApps === undefined || restoredUplinks === undefined || restoredPrograms === undefined)
         return [this.#lost('it is damaged')];
       this.#programs = restoredPrograms;
-      this.#epoch = (epoch as number) + 1;
+      this.#epoch = epoch + 1;
       this.#apps = restoredApps;
       this.#uplinks = restoredUplinks;
       // This start counts as well.

@@ -6,6 +6,7 @@ import type { Host } from '../plan/host.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { AppIndex } from '../policy/match-app.ts';
+import { containerDevices } from './container-devices.ts';
 import type { Containers } from './containers.ts';
 import { observeHost } from './host-facts.ts';
 import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
@@ -38,6 +39,8 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const { policySet, index, uplinkIds, names, packages } = question;
   const containers = index.byContainer.size === 0 ? NO_CONTAINERS : sources.containers.names();
   const { uplinks, onLink } = observeHost(sources.routing, policySet.uplinks, uplinkIds);
+  const cgroups = namedCgroups(index, sources.cgroups, containers);
+  const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
   const facts: Facts = {
     uplinks,
     onLink,
@@ -47,8 +50,9 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     groups: namedGroups(index),
     packages,
     containers,
+    ...(forwarded.length > 0 && { forwarded }),
   };
-  const host: Host = { cgroups: namedCgroups(index, sources.cgroups, containers), queue: sources.queue };
+  const host: Host = { cgroups, queue: sources.queue };
   const sameMaps =
     before?.facts.names === names && before.facts.packages === packages && before.facts.containers === containers;
   const sameFacts = before !== undefined && sameMaps && text(before.facts) === text(facts);
@@ -60,14 +64,14 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
 /** Names, packages and containers are compared by identity, not here. */
 function text(value: Facts | Host): string {
   if ('queue' in value) return JSON.stringify(value, plainNumber);
-  const { uplinks, onLink, resolvers, users, groups } = value;
+  const { uplinks, onLink, resolvers, users, groups, forwarded } = value;
   const shown = uplinks.map((uplink) => ({
     ...uplink,
     addresses: uplink.addresses.map(formatAddress),
     onLink: uplink.onLink.map(formatPrefix),
   }));
   return JSON.stringify(
-    [shown, onLink.map(formatPrefix), resolvers.map(formatAddress), [...users], [...groups]],
+    [shown, onLink.map(formatPrefix), resolvers.map(formatAddress), [...users], [...groups], forwarded],
     plainNumber,
   );
 }

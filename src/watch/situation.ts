@@ -53,7 +53,13 @@ export interface SituationOptions {
 
 /** Where the kernel describes itself: without it no program can mark sockets. */
 const VMLINUX_BTF = '/sys/kernel/btf/vmlinux';
-const NO_ROUTING = { links: () => [], addresses: () => [], routes: () => [], rules: () => [] };
+const NO_ROUTING = {
+  links: () => [],
+  addresses: () => [],
+  namespaceIdOf: () => undefined,
+  routes: () => [],
+  rules: () => [],
+};
 
 export async function readSituation({
   paths,

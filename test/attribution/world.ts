@@ -18,6 +18,11 @@ import { Reference } from './reference.ts';
 import type { Scenario, Stage } from './scenario.ts';
 import { type Arrived, hasArrived, type Score, type Share, score } from './score/score.ts';
 
+/** Of the internet's, and no scenario's. */
+const UNCOUNTED = '198.18.0.1';
+/** What the daemon learns of a program it learns after it has answered. */
+const SEEN_MS = 500;
+
 const ALLOW_ALL = 'rules:\n  - { to: "*", do: allow }\notherwise: deny';
 /** Beyond this nothing more is waited for: verdicts take less than a tenth of it. */
 const ARRIVAL_TIMEOUT_MS = 1_500;
@@ -118,10 +123,17 @@ export class World implements AsyncDisposable {
     return child;
   }
 
+  /** Runs the program once, to where nobody counts. */
+  async showBefore(stage: Stage): Promise<void> {
+    await this.run(stage, [stage.program, ...stage.args([], UNCOUNTED)]);
+    await delay(SEEN_MS * this.#patience);
+  }
+
   /** Runs a scenario, waits for what it sent to arrive, and compares. */
   async perform(name: string): Promise<ScenarioResult> {
     const stage = this.stage(name);
     const { scenario, program, args } = stage;
+    if (scenario.seenBefore) await this.showBefore(stage);
     const running = scenario.run?.(stage) ?? this.run(stage, [program, ...args(scenario.more?.(stage))]);
     await this.#arrivedWhile(stage, running);
     this.#letEnd();

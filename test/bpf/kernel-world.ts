@@ -4,6 +4,7 @@ import type { KernelLayout } from '../../src/bpf/kernel-layout.ts';
 const FIRST_ADDRESS = 0xffff_8880_0000_0000n;
 const STRUCT_BYTES = 16_384;
 const NANOSECONDS_PER_TICK = 10_000_000n;
+const NOT_ITS_NUMBER = 7777;
 
 export interface ExecutableFile {
   readonly inode: bigint;
@@ -90,7 +91,8 @@ export class KernelWorld {
     const { pid, upid } = this.#layout;
     const address = this.#allocate();
     this.#u32(address, pid.level, numbers.length - 1);
-    for (const [level, number] of numbers.entries()) {
+    // Behind its own numbers stands other memory, here what would be taken for a number of the next namespace.
+    for (const [level, number] of [...numbers, NOT_ITS_NUMBER].entries()) {
       const at = pid.numbers + level * upid.size;
       this.#u32(address, at + upid.nr, number);
       this.#u64(address, at + upid.ns, this.pidNamespace(level));

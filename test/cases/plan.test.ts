@@ -30,6 +30,7 @@ interface HostFile {
   readonly groups?: Record<string, number>;
   /** id -> names */
   readonly containers?: Record<string, string[]>;
+  readonly forwarded?: readonly { readonly device: string; readonly index: number; readonly cgroups: string[] }[];
   /** Sockets are marked; programs are numbered in the order of the policies. */
   readonly marks?: boolean;
   readonly 'on-link': readonly string[];
@@ -110,6 +111,9 @@ function readCase(dir: string) {
     groups: new Map(Object.entries(host.groups ?? {})),
     packages: new Map(),
     containers: new Map(Object.entries(host.containers ?? {})),
+    ...(host.forwarded && {
+      forwarded: host.forwarded.map(({ device, index, cgroups }) => ({ device, deviceIndex: index, cgroups })),
+    }),
   };
   const cgroups = Object.entries(host.cgroups).map(([path, id]) => ({
     path,

@@ -10,6 +10,8 @@ export interface ContractWorld {
   readonly v6: Address;
   /** Sends one packet to the device's network, whose conntrack entry gets this mark. */
   sendMarked(mark: number): Promise<void>;
+  /** A process in another network namespace, and the device here whose other end is there. */
+  addNeighbour(): Promise<{ readonly pid: number; readonly deviceName: string }>;
   close(): Promise<void>;
 }
 

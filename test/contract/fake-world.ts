@@ -18,6 +18,8 @@ const IPPROTO_UDP = 17;
 const V4 = address('192.0.2.2');
 const V6 = address('2001:db8::2');
 
+const NEIGHBOUR = { pid: 4711, namespaceId: 0 };
+
 const CONNECTED: Route = {
   family: 4,
   table: RT_TABLE_MAIN,
@@ -66,6 +68,12 @@ export async function openFakeWorld(): Promise<FakeWorld> {
     sendMarked: async (mark) => {
       entries += 1;
       kernel.conntrack.addEntry(entryOf(entries, mark));
+    },
+    addNeighbour: async () => {
+      const neighbour = { index: DEVICE_INDEX + 1, name: 'pm2', kind: 'veth', linkNamespaceId: NEIGHBOUR.namespaceId };
+      kernel.routing.setLinks([...kernel.routing.links(), fakeLink(neighbour)]);
+      kernel.routing.setNamespaceIds(new Map([[NEIGHBOUR.pid, NEIGHBOUR.namespaceId]]));
+      return { pid: NEIGHBOUR.pid, deviceName: neighbour.name };
     },
     close: async () => {},
   };

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { LinuxKernel } from '../../src/kernel/linux-kernel.ts';
@@ -28,7 +28,9 @@ export async function openNamespaceWorld(): Promise<NamespaceWorld> {
   execFileSync('ip', ['netns', 'add', namespace]);
   let inside: Disposable | undefined;
   let kernel: LinuxKernel | undefined;
+  let neighbour: ChildProcess | undefined;
   const close = async (): Promise<void> => {
+    neighbour?.kill('SIGKILL');
     kernel?.[Symbol.dispose]();
     inside?.[Symbol.dispose]();
     execFileSync('ip', ['netns', 'del', namespace]);
@@ -39,7 +41,18 @@ export async function openNamespaceWorld(): Promise<NamespaceWorld> {
     kernel = LinuxKernel.open();
     const deviceIndex = kernel.routing.links().find(({ name }) => name === DEVICE_NAME)?.index ?? 0;
     const device = { deviceName: DEVICE_NAME, deviceIndex, v4: address('192.0.2.2'), v6: address('2001:db8::2') };
-    return { kernel, namespace, ...device, sendMarked, close };
+    const addNeighbour = async () => {
+      neighbour = spawn('unshare', ['--net', 'sh', '-c', 'echo here; exec sleep 60'], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      const { pid, stdout } = neighbour;
+      if (pid === undefined || stdout === null) throw new Error('no neighbour');
+      await once(stdout, 'data');
+      const pair = ['link', 'add', 'pm2', 'type', 'veth', 'peer', 'name', 'pm3', 'netns', `${pid}`];
+      execFileSync('ip', ['-n', namespace, ...pair]);
+      return { pid, deviceName: 'pm2' };
+    };
+    return { kernel, namespace, ...device, sendMarked, addNeighbour, close };
   } catch (error) {
     await close();
     throw error;

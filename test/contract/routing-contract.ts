@@ -92,6 +92,18 @@ export function routingContract(openWorld: OpenWorld): void {
     expect(own.map((entry) => entry.address)).toEqual(expect.arrayContaining([world.v4, world.v6]));
   });
 
+  it('Routing.namespaceIdOf() gives the number by which a link names the namespace of its other end', async () => {
+    const { pid, deviceName } = await world.addNeighbour();
+    const link = routing.links().find(({ name }) => name === deviceName);
+    expect(link?.linkNamespaceId).toBeTypeOf('number');
+    expect(routing.namespaceIdOf(pid)).toBe(link?.linkNamespaceId);
+  });
+
+  it('Routing.namespaceIdOf() knows no number of a process that does not exist, nor of one that no link leads to', () => {
+    expect(routing.namespaceIdOf(0x7ffffff0)).toBeUndefined();
+    expect(routing.namespaceIdOf(1)).toBeUndefined();
+  });
+
   it('Routing.ownRoutes() returns planned routes as they were added, and no others', () => {
     const foreign = routing.routes().length;
     expect(foreign).toBeGreaterThan(0);

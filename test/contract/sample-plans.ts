@@ -32,7 +32,7 @@ const QUEUE = { number: QUEUE_NUMBER, mark: (MARK_OURS | CODE_QUEUE) >>> 0, mask
 export function firstPlan(world: ContractWorld): Plan {
   return {
     socketWays: new Map(),
-  nft: SAMPLE,
+    nft: SAMPLE,
     routes: sampleRoutes(world),
     rules: sampleRules(world),
     xtablesQueue: { ...QUEUE, bypass: false },
@@ -49,7 +49,7 @@ export function secondPlan(world: ContractWorld): Plan {
   const apps = { ...APPS, elements: [gotoElement(1n, 'app_1'), gotoElement(3n, 'app_3')] };
   return {
     socketWays: new Map(),
-  nft: rulesetOf({
+    nft: rulesetOf({
       chains: [
         { ...output, rules: [rule(vmap({ kind: 'meta mark' }, APPS.name)), rule(jump('app_3'))] },
         chain('app_1', rule(inSet(PORTS.name, { kind: 'th dport' }), accept), rule(goto('app_3'))),

@@ -163,6 +163,22 @@ export function socketMarksContract(kernelName: string, openWorld: () => Promise
         expect(marks.executables()).toEqual(new Map([[second, PROGRAM_NONE_FIRST]]));
       });
 
+      it('takeStrangers() tells once of each executable that nothing is known of', async () => {
+        const [named, stranger] = [world.addProgram(), world.addProgram()];
+        nameProgram(named, 7);
+        const maker = await world.start(stranger);
+        marks.takeStrangers();
+        await markOf(await world.start(named));
+        await markOf(maker);
+        await markOf(maker);
+        const taken = marks.takeStrangers().filter(({ executable }) => executable === keyOf(stranger));
+        expect(taken.map(({ pid, number }) => ({ pid, number }))).toEqual([{ pid: maker.pid, number: 0 }]);
+        expect(marks.takeStrangers().filter(({ executable }) => executable === keyOf(stranger))).toEqual([]);
+        nameProgram(stranger, 8);
+        await markOf(maker);
+        expect(marks.takeStrangers().filter(({ executable }) => executable === keyOf(stranger))).toEqual([]);
+      });
+
       it('counts() tells what became of sockets', async () => {
         const named = world.addProgram();
         nameProgram(named, 7);

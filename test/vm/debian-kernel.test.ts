@@ -7,14 +7,16 @@ import { type GuestReport, parseReports } from './guest-report.ts';
 import { type GuestOutcome, runInGuest } from './run-in-guest.ts';
 
 const PROJECT_DIR = fileURLToPath(new URL('../..', import.meta.url));
-const TIMEOUT_MS = 420_000;
+const TIMEOUT_MS = 840_000;
 /** With the least number of tests that each must have run. */
 const GUEST_FILES = [
   { file: 'test/vm/guest/daemon.guest.ts', tests: 15 },
   { file: 'test/vm/guest/kernel-facts.guest.ts', tests: 3 },
   { file: 'test/vm/guest/golden-rulesets.guest.ts', tests: 8 },
   { file: 'test/vm/guest/cgroup-map.guest.ts', tests: 1 },
+  { file: 'test/vm/guest/leaks.guest.ts', tests: 7 },
   { file: 'test/netns/kernel-contract.test.ts', tests: 40 },
+  { file: 'test/netns/socket-marks.test.ts', tests: 60 },
 ] as const;
 
 describe("a guest with Debian's stock kernel", () => {

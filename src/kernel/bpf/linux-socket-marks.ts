@@ -1,5 +1,7 @@
 import {
   type Config,
+  type CreatorRecord,
+  decodeCreatorRecord,
   decodeExecutableKey,
   decodeExecutableRecord,
   type ExecutableKey,
@@ -94,6 +96,14 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   executables(): ReadonlyMap<ExecutableKey, number> {
     const entries = this.maps.executables.entries();
     return new Map(entries.map(({ key, value }) => [decodeExecutableKey(key), decodeExecutableRecord(value).number]));
+  }
+
+  takeStrangers(): readonly CreatorRecord[] {
+    const { strangers } = this.maps;
+    return strangers.entries().map(({ key, value }) => {
+      strangers.delete(key);
+      return decodeCreatorRecord(value);
+    });
   }
 
   setWays(ways: ReadonlyMap<number, WayBits>): void {

@@ -25,6 +25,7 @@ const slotOf = ({ family, table, destination, metric }: Route): string =>
 export class FakeRouting implements Routing {
   readonly #failures: FailurePlan;
   #network: FakeNetwork;
+  #namespaceIds: ReadonlyMap<number, number> = new Map();
 
   constructor(failures: FailurePlan, network: FakeNetwork) {
     this.#failures = failures;
@@ -36,6 +37,15 @@ export class FakeRouting implements Routing {
     const usable = new Set(links.filter(({ up }) => up).map(({ index }) => index));
     const routes = this.#network.routes.filter(({ oif }) => oif === undefined || usable.has(oif));
     this.#network = { ...this.#network, links, routes };
+  }
+
+  /** pid -> number of its namespace. */
+  setNamespaceIds(ids: ReadonlyMap<number, number>): void {
+    this.#namespaceIds = ids;
+  }
+
+  namespaceIdOf(pid: number): number | undefined {
+    return this.#namespaceIds.get(pid);
   }
 
   links(): readonly Link[] {

@@ -66,6 +66,7 @@ export class FakeSocketMarks implements SocketMarks {
   readonly #tasks = new Map<number, Task>();
   readonly #cgroups = new Map<bigint, number>();
   readonly #creators = new Map<bigint, CreatorRecord>();
+  readonly #strangers = new Map<ExecutableKey, CreatorRecord>();
   #ways: ReadonlyMap<number, WayBits> = new Map();
   #cgroupEpoch = 0;
   #counts: SocketMarkCounts = { marked: 0, unmarked: 0, foreign: 0 };
@@ -132,7 +133,9 @@ export class FakeSocketMarks implements SocketMarks {
     const number = this.#numberOf(process);
     const cookie = this.#nextCookie;
     this.#nextCookie += 1n;
-    this.#creators.set(cookie, { pid, startTicks, executable, number, uid, gid, cgroupId, command });
+    const creator = { pid, startTicks, executable, number, uid, gid, cgroupId, command };
+    this.#creators.set(cookie, creator);
+    if (number === 0) this.#strangers.set(executable, creator);
     const mark = this.#markOf(number, family, markedBefore);
     return { cookie, mark };
   }
@@ -151,6 +154,12 @@ export class FakeSocketMarks implements SocketMarks {
 
   forgetExecutable(key: ExecutableKey): void {
     this.#executables.delete(key);
+  }
+
+  takeStrangers(): readonly CreatorRecord[] {
+    const taken = [...this.#strangers.values()];
+    this.#strangers.clear();
+    return taken;
   }
 
   executables(): ReadonlyMap<ExecutableKey, number> {

@@ -166,8 +166,9 @@ function chainBlock(chain: Chain): string[] {
   const lines = [`chain ${chain.name} {`];
   if (chain.comment !== undefined) lines.push(`  comment "${chain.comment}"`);
   if (chain.hook !== undefined) {
-    const { type, hook, priority, policy } = chain.hook;
-    lines.push(`  type ${type} hook ${hook} priority ${priority}; policy ${policy};`);
+    const { type, hook, priority, policy, devices } = chain.hook;
+    const at = devices === undefined ? '' : ` devices = { ${devices.map((device) => `"${device}"`).join(', ')} }`;
+    lines.push(`  type ${type} hook ${hook}${at} priority ${priority}; policy ${policy};`);
   }
   lines.push(...chain.rules.map((rule) => `  ${renderRule(rule)}`), '}');
   return lines;

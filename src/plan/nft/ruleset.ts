@@ -87,9 +87,11 @@ export interface Rule {
 
 export interface Hook {
   readonly type: 'filter' | 'route' | 'nat';
-  readonly hook: 'output' | 'postrouting' | 'input' | 'prerouting';
+  readonly hook: 'output' | 'postrouting' | 'input' | 'prerouting' | 'ingress';
   readonly priority: number;
   readonly policy: 'accept' | 'drop';
+  /** With `ingress`: the devices whose packets pass it. They must exist; where one goes, its packets' hook goes with it. */
+  readonly devices?: readonly string[];
 }
 
 export interface Chain {

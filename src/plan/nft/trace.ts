@@ -219,9 +219,10 @@ function runChain(state: State, name: string): Outcome {
   return undefined;
 }
 
-const baseChains = (ruleset: Ruleset, hook: string): Chain[] =>
+const baseChains = (ruleset: Ruleset, hook: string, inDevice: string | undefined): Chain[] =>
   [...ruleset.chains.values()]
     .filter((chain) => chain.hook?.hook === hook)
+    .filter(({ hook: at }) => at?.devices === undefined || at.devices.includes(inDevice ?? ''))
     .sort((a, b) => (a.hook?.priority ?? 0) - (b.hook?.priority ?? 0));
 
 const result = (state: State, verdict: TraceResult['verdict']): TraceResult => ({
@@ -237,7 +238,7 @@ const result = (state: State, verdict: TraceResult['verdict']): TraceResult => (
 export function trace(
   ruleset: Ruleset,
   packet: TracePacket,
-  hooks: readonly ('output' | 'postrouting' | 'input')[] = ['output'],
+  hooks: readonly ('output' | 'postrouting' | 'input' | 'ingress' | 'prerouting')[] = ['output'],
 ): TraceResult {
   const state: State = {
     ruleset,
@@ -248,7 +249,7 @@ export function trace(
     chains: [],
   };
   for (const hook of hooks) {
-    for (const chain of baseChains(ruleset, hook)) {
+    for (const chain of baseChains(ruleset, hook, packet.inDevice)) {
       const outcome = runChain(state, chain.name) ?? { kind: chain.hook?.policy ?? 'accept' };
       if (outcome.kind === 'drop' || outcome.kind === 'queue' || outcome.kind === 'reject')
         return result(state, outcome.kind);

@@ -133,7 +133,8 @@ export const PROGRAMS: readonly Scenario[] = [
   {
     ...udp,
     name: 'cgroup',
-    what: 'a cgroup that a policy names, by a program that ends at once',
+    what: 'a cgroup that a policy names, by a program that ends at once and has run before',
+    seenBefore: true,
     isStatic: true,
     isBrief: true,
     match: ({ cgroup }) => `cgroup: ${cgroup}`,

@@ -21,7 +21,7 @@ export const SECOND = { v4: '10.9.2.2', v6: 'fd09:2::2' };
 
 const tag = `pmd${process.pid}`;
 export const DEVICE: string = `${tag}-device`;
-const NET = `${tag}-net`;
+export const NET: string = `${tag}-net`;
 
 const ip = (...args: readonly string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
 

@@ -1,0 +1,185 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openFakeWorld } from '../../test/contract/fake-world.ts';
+import { FakeSocketMarks } from '../kernel/fake/fake-socket-marks.ts';
+import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
+import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
+import type { PackagePrograms } from '../policy/facts.ts';
+import type { Match, MatchKind, Uplink, Verb } from '../policy/model.ts';
+import { builtinSystemDefault } from '../policy/validate-system-default.ts';
+import { AppIds } from '../store/app-ids.ts';
+import type { Machine } from '../watch/machine.ts';
+import { Names } from '../watch/names.ts';
+import { type WantedParts, Wants } from './wanted.ts';
+
+const at = { file: 'a.yaml', line: 1, column: 1 };
+const entry = (kind: MatchKind, value: string): Match => ({ kind, value, at });
+const NO_PACKAGES: ReadonlyMap<string, PackagePrograms> = new Map();
+
+interface AppParts {
+  readonly match: readonly Match[];
+  readonly names?: readonly (readonly [Verb, string])[];
+  readonly children?: true;
+}
+
+const app = (name: string, { match, names = [], children }: AppParts): EffectivePolicy => ({
+  app: name,
+  match,
+  rules: names.map(([verb, host]) => ({
+    to: [{ text: host, target: { kind: 'name', name: host } as const, at }],
+    do: verb,
+    at,
+    layer: 'administrator' as const,
+  })),
+  files: [],
+  ...(children && { children: { value: { are: 'same', at }, layer: 'administrator' } as const }),
+});
+const setOf = (...apps: readonly EffectivePolicy[]): PolicySet => ({
+  apps,
+  systemDefault: builtinSystemDefault,
+  uplinks: [],
+});
+const UPLINK: Uplink = {
+  name: 'wifi',
+  device: 'pm0',
+  priority: 100,
+  properties: { type: 'wifi', metered: false, roaming: false, trusted: false, encrypted: false },
+  gateways: {},
+  at,
+};
+
+const asItIs = (machine: Machine): Machine => machine;
+const MAIL = app('mail', { match: [entry('exec', '/usr/bin/mail')] });
+
+let directory: string;
+let names: Names;
+let asked: string[];
+let packages: ReadonlyMap<string, PackagePrograms>;
+let packageQuestions: string[][];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'wanted-'));
+  asked = [];
+  packages = NO_PACKAGES;
+  packageQuestions = [];
+  names = new Names({
+    lookUp: (name) => {
+      asked.push(name);
+      return new Promise(() => undefined);
+    },
+    nowMs: () => 0,
+    onChange: () => undefined,
+  });
+});
+
+afterEach(() => {
+  names[Symbol.dispose]();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function wants({ isMarked = true } = {}): Promise<Wants> {
+  const { kernel } = await openFakeWorld();
+  const parts: WantedParts = {
+    kernel: isMarked ? { sockets: new FakeSocketMarks() } : {},
+    machine: { routing: kernel.routing, cgroups: undefined, queue: 'nft', containers: { names: () => new Map() } },
+    packages: {
+      programs: (of) => {
+        packageQuestions.push([...of]);
+        return packages;
+      },
+    },
+    ids: new AppIds(join(directory, 'ids.json')),
+    names,
+    nowMs: () => 0,
+  };
+  return new Wants(parts);
+}
+
+describe('Wants', () => {
+  it('Wants has a number for each program that is named, in the plan and in the snapshot', async () => {
+    const all = setOf(
+      app('mail', { match: [entry('exec', '/usr/bin/mail'), entry('script', '/opt/mail.py')], children: true }),
+      app('user', { match: [entry('user', '1000')] }),
+    );
+    const wanted = (await wants()).want(all, asItIs);
+    expect([...wanted.ids.programs.numbers.keys()].sort()).toEqual([
+      'children:mail',
+      'exec:/usr/bin/mail',
+      'script:/opt/mail.py',
+    ]);
+    expect(wanted.snapshot).toMatchObject({ revision: 1, policySet: all, programs: wanted.ids.programs });
+    expect([...wanted.compilation.plan.nft.maps.keys()]).toContain('app_of_program');
+  });
+
+  it('Wants has no numbers where sockets cannot be marked', async () => {
+    const wanted = (await wants({ isMarked: false })).want(setOf(MAIL), asItIs);
+    expect(wanted.ids.programs.numbers.size).toBe(0);
+    expect(wanted.snapshot).not.toHaveProperty('programs');
+    expect([...wanted.compilation.plan.nft.maps.keys()]).not.toContain('app_of_program');
+  });
+
+  it('Wants the very same as long as nothing is otherwise, and counts revisions where something is', async () => {
+    const all = await wants();
+    const first = all.want(setOf(MAIL), asItIs);
+    const source = first.policySet;
+    const again = all.want(source, asItIs);
+    expect(again).toEqual(first);
+    expect([again.snapshot, again.compilation, again.index, again.machine]).toEqual([
+      first.snapshot,
+      first.compilation,
+      first.index,
+      first.machine,
+    ]);
+    expect(again.snapshot).toBe(first.snapshot);
+    expect(again.compilation).toBe(first.compilation);
+    const other = app('other', { match: [entry('exec', '/usr/bin/other')] });
+    const next = all.want(setOf(MAIL, other), asItIs);
+    expect([next.snapshot.revision, next.ids.programs.numbers.size]).toEqual([2, 2]);
+    expect(next.ids.programs.none).not.toBe(first.ids.programs.none);
+    expect(next.ids.programs.none).toBeGreaterThanOrEqual(PROGRAM_NONE_FIRST);
+    // Nothing that tells programs is another: sockets of before stay known.
+    const renamed = all.want({ ...next.policySet, systemDefault: { ...builtinSystemDefault } }, asItIs);
+    expect(renamed.snapshot.revision).toBe(3);
+    expect(renamed.ids.programs).toBe(next.ids.programs);
+  });
+
+  it('Wants the machine as it counts, and looks at it as it is', async () => {
+    const all = await wants();
+    const source: PolicySet = { ...setOf(MAIL), uplinks: [UPLINK] };
+    const withoutUplinks = (machine: Machine): Machine => ({ ...machine, facts: { ...machine.facts, uplinks: [] } });
+    expect(all.want(source, asItIs).snapshot.facts.uplinks.map(({ name }) => name)).toEqual(['wifi']);
+    expect(all.want(source, withoutUplinks).snapshot.facts.uplinks).toEqual([]);
+    expect(all.want(source, asItIs).snapshot.facts.uplinks).toHaveLength(1);
+  });
+
+  it('Wants numbers for the programs of packages, as they are installed now', async () => {
+    const all = await wants();
+    const source = setOf(app('curl', { match: [entry('package', 'curl')] }));
+    expect(all.want(source, asItIs).ids.programs.numbers.size).toBe(0);
+    packages = new Map([['curl', { executables: ['/usr/bin/curl'], scripts: ['/usr/bin/curl-config'] }]]);
+    const wanted = all.want(source, asItIs);
+    expect([...wanted.ids.programs.numbers.keys()].sort()).toEqual([
+      'exec:/usr/bin/curl',
+      'script:/usr/bin/curl-config',
+    ]);
+    expect(wanted.index.byExecutable.get('/usr/bin/curl')?.policy.app).toBe('curl');
+    expect(wanted.snapshot.revision).toBe(2);
+    packages = NO_PACKAGES;
+    expect(all.want(source, asItIs).ids.programs.numbers.size).toBe(0);
+    expect(packageQuestions).toEqual([['curl'], ['curl'], ['curl']]);
+  });
+
+  it('Wants the names of rules resolved, those of others no more', async () => {
+    const all = await wants();
+    const naming = (...hosts: readonly string[]) =>
+      setOf(app('mail', { match: [entry('exec', '/usr/bin/mail')], names: hosts.map((host) => ['allow', host]) }));
+    all.want(naming('a.example.org', 'b.example.org'), asItIs);
+    expect(asked).toEqual(['a.example.org', 'b.example.org']);
+    expect([...names.states().keys()]).toEqual(['a.example.org', 'b.example.org']);
+    const wanted = all.want(naming('b.example.org'), asItIs);
+    expect([...wanted.snapshot.facts.names.keys()]).toEqual(['b.example.org']);
+    expect(asked).toHaveLength(2);
+  });
+});

@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { indexApps } from '../policy/match-app.ts';
+import { builtinSystemDefault } from '../policy/validate-system-default.ts';
+import { namedPrograms, type Program, parseProgramName, programName } from './program.ts';
+
+const at = { file: 'a.yaml', line: 1, column: 1 };
+const text = fc.string({ minLength: 1 });
+const program: fc.Arbitrary<Program> = fc.oneof(
+  text.map((path) => ({ kind: 'exec', path }) as const),
+  text.map((path) => ({ kind: 'script', path }) as const),
+  text.map((app) => ({ kind: 'children', app }) as const),
+);
+
+describe('programName', () => {
+  it('programName() and parseProgramName() are each other’s inverse, for colons and line ends too', () => {
+    fc.assert(
+      fc.property(program, (each) => {
+        expect(parseProgramName(programName(each))).toEqual(each);
+      }),
+    );
+    expect(parseProgramName('exec:/a:b\nc')).toEqual({ kind: 'exec', path: '/a:b\nc' });
+  });
+
+  it('programName() differs for programs that differ', () => {
+    fc.assert(
+      fc.property(program, program, (a, b) => {
+        expect(programName(a) === programName(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
+      }),
+    );
+  });
+
+  it.each(['', 'exec', 'exec:', 'user:alice', ':x', 'Exec:/a', 'children:'])(
+    'parseProgramName(%j) is no program',
+    (name) => {
+      expect(parseProgramName(name)).toBeUndefined();
+    },
+  );
+});
+
+describe('namedPrograms', () => {
+  it('namedPrograms() yields what sockets’ marks tell, and nothing that cgroups and users tell', () => {
+    const policy = {
+      app: 'mail',
+      match: (
+        [
+          ['exec', '/usr/bin/mail'],
+          ['script', '/opt/mail.py'],
+          ['user', 'alice'],
+          ['cgroup', '/apps'],
+          ['unit', 'mail.service'],
+          ['container', 'web'],
+        ] as const
+      ).map(([kind, value]) => ({ kind, value, at })),
+      rules: [],
+      files: [],
+      children: { value: { are: 'same', at }, layer: 'administrator' } as const,
+    };
+    const index = indexApps({ apps: [policy], systemDefault: builtinSystemDefault, uplinks: [] });
+    expect([...namedPrograms(index)]).toEqual([
+      { program: { kind: 'script', path: '/opt/mail.py' }, policy },
+      { program: { kind: 'exec', path: '/usr/bin/mail' }, policy },
+      { program: { kind: 'children', app: 'mail' }, policy },
+    ]);
+  });
+});
