@@ -13,4 +13,4 @@ beforeAll(() => {
   execFileSync(file, [...args, '--version']);
 });
 describeAttribution(PATIENCE);
-describeLeaks(PATIENCE);
+describeLeaks(PATIENCE, ['all']);

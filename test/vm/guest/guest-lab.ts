@@ -14,6 +14,7 @@ import { namespaceName } from '../../../src/lab/world.ts';
 import { QUEUE_NUMBER } from '../../../src/plan/reserved.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../dist/main/pointsman.js', import.meta.url));
+const DAEMON = new URL('../../../dist/daemon/run.js', import.meta.url).href;
 const POLICIES_DIR = fileURLToPath(new URL('policies', import.meta.url));
 const COMMAND_TIMEOUT_MS = 60_000;
 /** Swallowed on arrival, unanswered: a flow that goes there is one-way. */
@@ -48,6 +49,8 @@ export async function openGuestLab(): Promise<GuestLab> {
   const lab = { id: 'guest', stateDir: join(mkdtempSync(join(tmpdir(), 'lab-')), 'state') };
   // Emulated and read over 9p for the first time, the program takes longer to start than the lab waits for a daemon.
   execFileSync(process.execPath, [PROGRAM, '--version']);
+  const load = 'await import(process.argv[1]); process.exit()';
+  execFileSync(process.execPath, ['--input-type=module', '--eval', load, DAEMON]);
   await labUp({ ...lab, pointsmanCommand: [process.execPath, PROGRAM], policiesDir: POLICIES_DIR });
   const files = labFiles(lab.stateDir);
   const nftInternet = (args: readonly string[], input = ''): string => {
