@@ -87,6 +87,15 @@ describe('applyPlan with socket ways', () => {
     expect(failed).toBeGreaterThan(3);
   });
 
+  it('applyPlan() takes ways back where there were none before', async () => {
+    const none = withWay(one, undefined);
+    await applyOrFail(kernel, none);
+    world.kernel.failures.failNext('nft apply', refusal);
+    const report = await applyPlan({ kernel, current: none, wanted: two, nowMs });
+    expect(report).toMatchObject({ ok: false, restored: true });
+    expect(wayNow()).toBe(0);
+  });
+
   it('applyPlan() restores everything else where the ways themselves are refused', async () => {
     await applyOrFail(kernel, one);
     marks.refusals = 1;

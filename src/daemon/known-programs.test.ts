@@ -241,6 +241,10 @@ describe('KnownPrograms', () => {
     bed.programs.note(early);
     expect(bed.numberOf(process)).toBe(0);
     const third = bed.machine.start(bed.file('third'));
+    const late = bed.event(third);
+    bed.apply(app('other', { exec: [other] }));
+    bed.programs.note(late);
+    expect(bed.numberOf(third)).toBe(0);
     bed.programs.beginChange();
     bed.ask(third);
     bed.programs.look();
@@ -356,6 +360,17 @@ describe('KnownPrograms', () => {
     const { executable: _, ...owner } = event.owner as Extract<Owner, { readonly kind: 'process' }>;
     bed.programs.note({ ...event, owner });
     expect(bed.nameOf(bed.machine.start(perl))).not.toBe('none');
+  });
+
+  it('KnownPrograms opens no file where anybody may make one', () => {
+    const process = bed.machine.start(bed.file('other'), { link: '/home/eve/slow' });
+    const event = bed.event(process);
+    const opened: string[] = [];
+    Reflect.set(bed.machine.marks, 'keyOfFile', (path: string) => void opened.push(path));
+    bed.programs.note(event);
+    Reflect.deleteProperty(bed.machine.marks, 'keyOfFile');
+    expect(opened).toEqual([]);
+    expect(bed.nameOf(process)).toBe('none');
   });
 
   it('KnownPrograms says nobody where it is certain that a program runs no scripts, although their starts are not seen', () => {

@@ -52,7 +52,7 @@ export class KnownPrograms {
   /** Whose number each key of these has: a file may have several names. */
   readonly #pathOfKey = new Map<ExecutableKey, string>();
   /** In the order in which they became known. */
-  readonly #unnamed = new Map<ExecutableKey, { readonly mayRunScripts: boolean }>();
+  readonly #unnamed = new Map<ExecutableKey, { readonly mayRunScripts: boolean; readonly none: number }>();
   readonly #cgroups = new Set<bigint>();
   readonly #files = new NamedFiles();
   #inForce: InForce | undefined;
@@ -254,16 +254,19 @@ export class KnownPrograms {
 
   /** `executable`: what a process that runs it calls it, where that is known. */
   #noteUnnamed(key: ExecutableKey, executable: string | undefined, inForce: InForce): void {
-    const { ids } = inForce;
-    const mayRunScripts = this.#unnamed.get(key)?.mayRunScripts ?? this.#mayRunScripts(executable, key);
+    const { none } = inForce.ids.programs;
+    const known = this.#unnamed.get(key);
+    // A socket that is older than what is known of its program asks for each of its flows.
+    if (known?.none === none) return;
+    const mayRunScripts = known?.mayRunScripts ?? this.#mayRunScripts(executable, key);
     if (!this.#mayBeNobody(inForce, mayRunScripts)) return;
     // Whoever found that it is nobody's may have looked before the file got its name.
     if (!this.#unnamed.has(key) && this.#isLinkOfNamed(key)) return;
     const [oldest] = this.#unnamed.keys();
     if (this.#unnamed.size >= MAX_UNNAMED && oldest !== undefined && !this.#unnamed.has(key))
       this.#forgetUnnamed(oldest);
-    this.#unnamed.set(key, { mayRunScripts });
-    this.#parts.marks.setExecutable(key, { number: ids.programs.none });
+    this.#parts.marks.setExecutable(key, { number: none });
+    this.#unnamed.set(key, { mayRunScripts, none });
   }
 
   #isLinkOfNamed(key: ExecutableKey): boolean {
@@ -280,10 +283,12 @@ export class KnownPrograms {
 
   /** All named files have just been learned: whatever is left is still nobody's. */
   #renewUnnamed(inForce: InForce): void {
+    const { none } = inForce.ids.programs;
     for (const [key, { mayRunScripts }] of this.#unnamed) {
-      if (this.#mayBeNobody(inForce, mayRunScripts))
-        this.#parts.marks.setExecutable(key, { number: inForce.ids.programs.none });
-      else this.#forgetUnnamed(key);
+      if (this.#mayBeNobody(inForce, mayRunScripts)) {
+        this.#parts.marks.setExecutable(key, { number: none });
+        this.#unnamed.set(key, { mayRunScripts, none });
+      } else this.#forgetUnnamed(key);
     }
   }
 

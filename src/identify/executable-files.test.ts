@@ -121,6 +121,18 @@ describe('ExecutableFiles.namedPathOf', () => {
     expect(namedPathOf(other)).toBeUndefined();
   });
 
+  it('ExecutableFiles.namedPathOf() tells a file from one with its inode number on another device', () => {
+    const { pid } = machine.start(other);
+    const runs = machine.proc.executableFile(pid);
+    if (runs === undefined) throw new Error();
+    let device = runs.device;
+    const files = new ExecutableFiles(machine.proc, { fileAt: () => ({ ...runs, device }) });
+    const names = { hasExecutable: () => false, executables: () => [mail] } as unknown as PolicyNames;
+    expect(files.namedPathOf(pid, other, names)).toBe(mail);
+    device += 1n;
+    expect(files.namedPathOf(pid, other, names)).toBeUndefined();
+  });
+
   it('ExecutableFiles.namedPathOf() does not believe the name of a named file, nor names one that took its place', () => {
     expect(namedPathOf(other, mail)).toBeUndefined();
     const link = machine.path('link');

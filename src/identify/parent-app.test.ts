@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeMachine } from '../../test/contract/fake-machine.ts';
 import type { FakeProcess } from '../kernel/fake/fake-socket-marks.ts';
+import type { Proc } from '../kernel/proc.ts';
 import { indexApps } from '../policy/match-app.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { ExecutableFiles } from './executable-files.ts';
@@ -29,7 +30,7 @@ beforeEach(() => {
 
 afterEach(() => machine[Symbol.dispose]());
 
-function appOf({ pid }: FakeProcess): string | undefined {
+function appOf({ pid }: FakeProcess, proc: Proc = machine.proc): string | undefined {
   const app = (name: string, kind: 'exec' | 'script', value: string, isFollowed: boolean) => ({
     app: name,
     match: [{ kind, value, at } as const],
@@ -47,7 +48,6 @@ function appOf({ pid }: FakeProcess): string | undefined {
     systemDefault: builtinSystemDefault,
     uplinks: [],
   });
-  const { proc } = machine;
   return parentApp({ proc, executables: new ExecutableFiles(proc) }, pid, policyNames(index, undefined));
 }
 
@@ -65,6 +65,21 @@ describe('parentApp', () => {
     expect(appOf(machine.start(paths.mail))).toBeUndefined();
     expect(appOf(machine.start(paths.other, { parentPid: 1 }))).toBeUndefined();
     expect(appOf(childOf(machine.start(paths.plain), paths.other))).toBeUndefined();
+    // Whatever init is: all that lost their parents are its children.
+    const { proc } = machine;
+    const running = machine.start(paths.mail);
+    const asInit =
+      <T>(look: (pid: number) => T) =>
+      (pid: number) =>
+        look(pid === 1 ? running.pid : pid);
+    const { stat, executable, executableFile } = proc;
+    const init: Proc = {
+      ...proc,
+      stat: asInit(stat),
+      executable: asInit(executable),
+      executableFile: asInit(executableFile),
+    };
+    expect(appOf(machine.start(paths.other, { parentPid: 1 }), init)).toBeUndefined();
   });
 
   it('parentApp() sees a script that is followed', () => {
