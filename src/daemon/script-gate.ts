@@ -33,7 +33,8 @@ export const EVENTS_A_TURN = 256;
 /** A replacement that was opened under another name is known so soon after it was renamed. */
 const MISSED_MS = 2;
 
-export type TaskBinder = Pick<SharedSocketMarks, 'bindTask'>;
+/** `taskOf`: where processes inherit from those that start them. */
+export type TaskBinder = Pick<SharedSocketMarks, 'bindTask'> & Partial<Pick<SharedSocketMarks, 'taskOf'>>;
 
 export interface ScriptProgram {
   readonly number: number;
@@ -142,9 +143,20 @@ export class ScriptGate {
     // Read from the event's own descriptor, the only one whose use is not asked of us.
     const startTimeTicks = scriptStart(this.#proc, pid, { file, path, start: () => readStart(fd) });
     if (startTimeTicks === undefined) return;
-    this.#binder.bindTask(pid, startTimeTicks, { ...program, script: true });
+    bindScript(this.#binder, { pid, startTimeTicks }, program);
     this.#counts.bound += 1;
   }
+}
+
+/** What it starts goes on counting as that of the application that started it, unless the script's own says otherwise. */
+export function bindScript(
+  binder: TaskBinder,
+  { pid, startTimeTicks }: { readonly pid: number; readonly startTimeTicks: number },
+  program: ScriptProgram,
+): void {
+  const before = binder.taskOf?.(pid, startTimeTicks);
+  const inherited = before?.script === false ? { childrenNumber: before.number } : {};
+  binder.bindTask(pid, startTimeTicks, { ...inherited, ...program, script: true });
 }
 
 function readStart(fd: number): string {

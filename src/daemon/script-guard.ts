@@ -53,11 +53,17 @@ export class ScriptGuard implements Disposable {
       this.#lastBeat = beat;
       this.#heardMs = nowMs;
       if (this.#released !== undefined) this.#resume();
-    } else if (this.#released === undefined && nowMs - this.#heardMs >= RELEASE_AFTER_MS) this.#release();
+    } else if (this.#released === undefined && this.#mayHold && nowMs - this.#heardMs >= RELEASE_AFTER_MS)
+      this.#release();
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+  }
+
+  /** Where no script is listed nobody waits. */
+  get #mayHold(): boolean {
+    return this.#listed.size > 0;
   }
 
   #release(): void {

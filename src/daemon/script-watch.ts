@@ -17,7 +17,7 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import { ScriptDirectories } from './script-directories.ts';
-import type { ScriptProgram } from './script-gate.ts';
+import { bindScript, type ScriptProgram, type TaskBinder } from './script-gate.ts';
 
 /** Processes that are looked at for scripts that run already. */
 export const MAX_PROCESSES_LOOKED_AT = 65_536;
@@ -34,7 +34,7 @@ const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 
 export interface ScriptWatchOptions {
-  readonly binder: Pick<SharedSocketMarks, 'bindTask' | 'unbindTask'>;
+  readonly binder: TaskBinder & Pick<SharedSocketMarks, 'unbindTask'>;
   /** What failed while nobody had called; it is tried again after RECHECK_MS. */
   readonly onError: (error: KernelError) => void;
   readonly proc?: Proc;
@@ -235,7 +235,7 @@ export class ScriptWatch implements Disposable {
     const program = path === undefined ? undefined : this.#listed.get(path);
     const startTimeTicks = program === undefined ? undefined : this.#proc.stat(pid)?.startTimeTicks;
     if (program === undefined || startTimeTicks === undefined) return;
-    this.#binder.bindTask(pid, startTimeTicks, { ...program, script: true });
+    bindScript(this.#binder, { pid, startTimeTicks }, program);
     // It was not standing still: by now it may be another process, or have started another program.
     const isSame = scriptOfProcess(this.#proc, pid, this.#paths) === path;
     if (!isSame || this.#proc.stat(pid)?.startTimeTicks !== startTimeTicks) this.#binder.unbindTask(pid);

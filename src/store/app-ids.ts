@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import type { Programs } from '../plan/host.ts';
 import {
@@ -41,8 +42,11 @@ export class AppIds {
   #apps: IdRegister = emptyRegister(APP_FIRST, APP_LAST);
   #uplinks: IdRegister = emptyRegister(UPLINK_FIRST, UPLINK_LAST);
   #programs: IdRegister = emptyRegister(PROGRAM_FIRST, PROGRAM_LAST);
-  /** Counts the changes of what is named, and the daemon's starts: sockets marked before one are asked about after it. */
-  #epoch = 0;
+  /**
+   * Counts the changes of what is named, and the daemon's starts: sockets marked before one are asked about after it. Where the
+   * count was lost, from anywhere.
+   */
+  #epoch = randomInt(PROGRAM_NONE_COUNT);
   #assignedPrograms: Programs | undefined;
   #isStored = false;
   #wereLost = true;
