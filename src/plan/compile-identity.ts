@@ -70,21 +70,26 @@ export function howTold(input: IdentityInput): Telling {
   return input.host.programs === undefined ? 'asked' : 'by program';
 }
 
+/** `told`: found out once, since it looks at every cgroup and every application. */
+export interface ToldInput extends IdentityInput {
+  readonly told: Telling;
+}
+
 /** Whether the rules of applications are reached from the kernel's maps at all. */
-export const reachesApps = (input: IdentityInput): boolean => howTold(input) !== 'asked' || !namesPrograms(input);
+export const reachesApps = (input: ToldInput): boolean => input.told !== 'asked' || !namesPrograms(input);
 
 /** Units hold no other units, slices and plain cgroups may. */
 const isLeafUnit = (path: string): boolean => /\.(service|scope|socket|mount)$/.test(path);
 
 /** A cgroup of which it is not certain that it holds nothing with a policy of its own is left out. */
-function isCertain(input: IdentityInput): (cgroup: ResolvedCgroup) => boolean {
+function isCertain(input: ToldInput): (cgroup: ResolvedCgroup) => boolean {
   // A socket's mark says that its cgroup is known, whatever is above it.
-  if (howTold(input) === 'by program') return () => true;
+  if (input.told === 'by program') return () => true;
   const { paths, anyByName } = unresolved(input);
   return ({ path }) => !paths.some((other) => other.startsWith(`${path}/`)) && (!anyByName || isLeafUnit(path));
 }
 
-export function cgroupKeys(input: IdentityInput): KeyKind[] {
+export function cgroupKeys(input: ToldInput): KeyKind[] {
   const { host, index, facts } = input;
   const certain = isCertain(input);
   const levels = new Map<number, Keyed[]>();
@@ -143,7 +148,7 @@ function idKeys({ index, facts }: IdentityInput): KeyKind[] {
 }
 
 /** Programs by the number in a mark: `field` is the packet's, or its socket's. */
-export function programKeys({ index, host }: IdentityInput, field: 'meta mark' | 'socket mark'): KeyKind {
+function programKeys({ index, host }: IdentityInput, field: 'meta mark' | 'socket mark'): KeyKind {
   const found = [...namedPrograms(index)].flatMap(({ program, policy }): Keyed[] => {
     const number = host.programs?.numbers.get(programName(program));
     return number === undefined ? [] : [{ key: BigInt(programMark(number)), policy }];
@@ -152,11 +157,10 @@ export function programKeys({ index, host }: IdentityInput, field: 'meta mark' |
 }
 
 /** A map from key to the application's number, and one to the chain of its rules. */
-export function appMaps(
+function appMaps(
   { suffix, shape, found }: KeyKind,
   { parts, appIds }: IdentityInput,
-  prefix: string,
-  chainOf: (part: AppPart) => string,
+  { prefix, chainOf }: MapTarget,
 ): { readonly ids: NftMap; readonly rules: NftMap } {
   const ids: MapElement[] = [];
   const rules: MapElement[] = [];
@@ -190,37 +194,55 @@ export interface CompiledIdentity {
   readonly chains: readonly Chain[];
 }
 
-function lookUp(kinds: readonly KeyKind[], input: IdentityInput, { prefix, chainOf }: IdentityTarget) {
-  const compiled = kinds.map((kind) => ({ field: kind.field, ...appMaps(kind, input, prefix, chainOf) }));
-  return {
-    maps: compiled.flatMap(({ ids, rules }) => [ids, rules]),
-    rules: compiled.flatMap(({ field, ids, rules }) => [
-      rule({ kind: 'map mark', to: 'ct mark', field, map: ids.name }),
-      rule(vmap(field, rules.name)),
-    ]),
-  };
+/** What one kind of key needs after another: their maps, and the rules that look the flow up in them. */
+interface LookUp {
+  readonly maps: readonly NftMap[];
+  readonly rules: readonly Rule[];
 }
 
-function compileByProgram(input: IdentityInput, target: IdentityTarget): CompiledIdentity {
-  const unnamed = `${target.prefix}unnamed`;
-  const groups = lookUp([...cgroupKeys(input), ...idKeys(input)], input, target);
-  const programs = lookUp([programKeys(input, 'meta mark')], input, target);
-  const [ids, rules] = programs.maps;
-  const leadingTo = (key: number, chain: string): MapElement => ({
-    key: BigInt(programMark(key)),
+type MapTarget = Pick<IdentityTarget, 'prefix' | 'chainOf'>;
+
+const looksUp = (field: Field, ids: NftMap, rules: NftMap): LookUp => ({
+  maps: [ids, rules],
+  rules: [rule({ kind: 'map mark', to: 'ct mark', field, map: ids.name }), rule(vmap(field, rules.name))],
+});
+
+export function lookUp(kinds: readonly KeyKind[], input: IdentityInput, target: MapTarget): LookUp {
+  const each = kinds.map((kind) => {
+    const { ids, rules } = appMaps(kind, input, target);
+    return looksUp(kind.field, ids, rules);
+  });
+  return { maps: each.flatMap(({ maps }) => maps), rules: each.flatMap(({ rules }) => rules) };
+}
+
+/** `unnamed`: the chain for programs that no policy names. */
+export function lookUpProgram(
+  input: IdentityInput,
+  field: 'meta mark' | 'socket mark',
+  target: MapTarget & { readonly daemon: string; readonly unnamed: string },
+): LookUp {
+  const kind = programKeys(input, field);
+  const { ids, rules } = appMaps(kind, input, target);
+  const daemon = BigInt(programMark(PROGRAM_DAEMON));
+  const leadingTo = (key: bigint, chain: string): MapElement => ({
+    key,
     data: { kind: 'verdict', verdict: { kind: 'goto', chain } },
   });
-  const more: readonly MapElement[] = [
-    leadingTo(PROGRAM_DAEMON, target.daemon),
-    ...(input.host.programs === undefined ? [] : [leadingTo(input.host.programs.none, unnamed)]),
-  ];
-  const daemon: MapElement = { key: BigInt(programMark(PROGRAM_DAEMON)), data: { kind: 'mark', mark: APP_DAEMON } };
+  const { programs } = input.host;
+  const none = programs === undefined ? [] : [leadingTo(BigInt(programMark(programs.none)), target.unnamed)];
+  return looksUp(
+    kind.field,
+    { ...ids, elements: [...ids.elements, { key: daemon, data: { kind: 'mark', mark: APP_DAEMON } }] },
+    { ...rules, elements: [...rules.elements, leadingTo(daemon, target.daemon), ...none] },
+  );
+}
+
+function compileByProgram(input: ToldInput, target: IdentityTarget): CompiledIdentity {
+  const unnamed = `${target.prefix}unnamed`;
+  const programs = lookUpProgram(input, 'meta mark', { ...target, unnamed });
+  const groups = lookUp([...cgroupKeys(input), ...idKeys(input)], input, target);
   return {
-    maps: [
-      ...(ids === undefined ? [] : [{ ...ids, elements: [...ids.elements, daemon] }]),
-      ...(rules === undefined ? [] : [{ ...rules, elements: [...rules.elements, ...more] }]),
-      ...groups.maps,
-    ],
+    maps: [...programs.maps, ...groups.maps],
     chains: [
       { name: target.chain, rules: [...programs.rules, rule(goto(CHAIN.ask))] },
       {
@@ -233,8 +255,8 @@ function compileByProgram(input: IdentityInput, target: IdentityTarget): Compile
 }
 
 /** Each chain ends in a verdict. */
-export function compileIdentity(input: IdentityInput, target: IdentityTarget): CompiledIdentity {
-  const told = howTold(input);
+export function compileIdentity(input: ToldInput, target: IdentityTarget): CompiledIdentity {
+  const { told } = input;
   if (told === 'by program') return compileByProgram(input, target);
   const ask = rule(goto(CHAIN.ask));
   if (!reachesApps(input)) return { maps: [], chains: [{ name: target.chain, rules: [ask] }] };

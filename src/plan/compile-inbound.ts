@@ -6,20 +6,17 @@ import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from '../net/
 import { HOUSEKEEPING_DHCP } from '../policy/decide.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import { governsForwarded } from './compile-forwarded.ts';
-import { appMaps, cgroupKeys, howTold, type IdentityInput, type KeyKind, programKeys } from './compile-identity.ts';
+import { type CompiledIdentity, cgroupKeys, lookUp, lookUpProgram, type ToldInput } from './compile-identity.ts';
 import { report } from './compile-refusal.ts';
-import { accept, goto, is, isNot, rule, setBits, vmap } from './nft/expressions.ts';
+import { accept, goto, is, isNot, rule, setBits } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
-import type { Chain, MapElement, NftMap, Rule } from './nft/ruleset.ts';
+import type { Chain, Rule } from './nft/ruleset.ts';
 import {
-  APP_DAEMON,
   MARK_FOREIGN,
   MARK_OURS,
   MARK_UPLINK,
   MARK_WAY,
   PRIORITY_OUTPUT,
-  PROGRAM_DAEMON,
-  programMark,
   UPLINK_INBOUND,
   wayMark,
 } from './reserved.ts';
@@ -86,12 +83,7 @@ const verdicts: readonly Chain[] = [
 /** A socket is there, whatever its mark: without one nothing is compared. */
 const anySocket = isNot({ kind: 'socket mark' }, 0xffffffff);
 
-export interface CompiledInbound {
-  readonly maps: readonly NftMap[];
-  readonly chains: readonly Chain[];
-}
-
-export interface InboundInput extends IdentityInput {
+export interface InboundInput extends ToldInput {
   readonly defaultPart: AppPart;
 }
 
@@ -99,50 +91,33 @@ export interface InboundInput extends IdentityInput {
 export const governsInbound = ({ parts, defaultPart }: InboundInput): boolean =>
   defaultPart.accept !== undefined || [...parts.values()].some(({ accept: own }) => own !== undefined);
 
-function lookUp(kind: KeyKind, input: InboundInput, chainOf: (part: AppPart) => string) {
-  const { ids, rules } = appMaps(kind, input, PREFIX, chainOf);
-  const { field } = kind;
-  return {
-    ids,
-    rules,
-    phrases: [rule({ kind: 'map mark', to: 'ct mark', field, map: ids.name }), rule(vmap(field, rules.name))],
-  };
-}
-
 /** A user's sockets cannot be told here: a packet that comes in has no user. */
 const namesUsers = ({ index }: InboundInput): boolean => index.byUser.size > 0 || index.byGroup.size > 0;
 
-export function compileInbound(input: InboundInput): CompiledInbound {
+export function compileInbound(input: InboundInput): CompiledIdentity {
   if (!governsInbound(input)) return { maps: [], chains: [] };
-  const told = howTold(input);
+  const { told } = input;
   const byDefault = input.defaultPart.accept?.name ?? CHAIN.acceptInbound;
-  const chainOf = (part: AppPart): string => part.accept?.name ?? byDefault;
+  const target = { prefix: PREFIX, chainOf: (part: AppPart): string => part.accept?.name ?? byDefault };
   const askAny: Rule = rule(anySocket, goto(CHAIN.ask));
   const nobody: readonly Rule[] = [...(namesUsers(input) ? [askAny] : []), rule(goto(byDefault))];
-  const cgroups = told === 'asked' ? [] : cgroupKeys(input).map((kind) => lookUp(kind, input, chainOf));
-  const byCgroup = cgroups.flatMap(({ phrases }) => phrases);
-  const cgroupMaps = cgroups.flatMap(({ ids, rules }) => [ids, rules]);
   const identify = (rules: readonly Rule[]): Chain => ({ name: 'identify_inbound', rules });
   const common = [inputChain(governsForwarded(input)), ...verdicts];
   if (told === 'asked') return { maps: [], chains: [...common, identify([askAny, rule(goto(byDefault))])] };
-  if (told === 'directly') return { maps: cgroupMaps, chains: [...common, identify([...byCgroup, ...nobody])] };
-  const { ids, rules, phrases } = lookUp(programKeys(input, 'socket mark'), input, chainOf);
-  const leadingTo = (number: number, chain: string): MapElement => ({
-    key: BigInt(programMark(number)),
-    data: { kind: 'verdict', verdict: { kind: 'goto', chain } },
+  const cgroups = lookUp(cgroupKeys(input), input, target);
+  const byCgroup = [...cgroups.rules, ...nobody];
+  if (told === 'directly') return { maps: cgroups.maps, chains: [...common, identify(byCgroup)] };
+  const programs = lookUpProgram(input, 'socket mark', {
+    ...target,
+    daemon: CHAIN.acceptInbound,
+    unnamed: UNNAMED,
   });
-  const none = input.host.programs === undefined ? [] : [leadingTo(input.host.programs.none, UNNAMED)];
-  const daemon: MapElement = { key: BigInt(programMark(PROGRAM_DAEMON)), data: { kind: 'mark', mark: APP_DAEMON } };
   return {
-    maps: [
-      { ...ids, elements: [...ids.elements, daemon] },
-      { ...rules, elements: [...rules.elements, leadingTo(PROGRAM_DAEMON, CHAIN.acceptInbound), ...none] },
-      ...cgroupMaps,
-    ],
+    maps: [...programs.maps, ...cgroups.maps],
     chains: [
       ...common,
-      identify([...phrases, askAny, rule(goto(byDefault))]),
-      { name: UNNAMED, rules: [...byCgroup, ...nobody] },
+      identify([...programs.rules, askAny, rule(goto(byDefault))]),
+      { name: UNNAMED, rules: byCgroup },
     ],
   };
 }

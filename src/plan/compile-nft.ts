@@ -50,7 +50,7 @@ const byName = <T extends { readonly name: string }>(items: readonly T[]): Map<s
 /** Chains, sets and choices of the applications that some map leads to. */
 function reachableParts(input: InboundInput): AppPart[] {
   const used = new Set([...(reachesApps(input) ? input.parts.values() : []), ...forwardedParts(input)]);
-  return [...(howTold(input) === 'asked' ? used : used.add(input.defaultPart))];
+  return [...(input.told === 'asked' ? used : used.add(input.defaultPart))];
 }
 
 /** Parts of which only the chains for what comes in, or for loopback, are reached. */
@@ -99,7 +99,8 @@ function identifyLoopback(input: InboundInput) {
   return { maps, chains: [...chains, loopbackChain(chain)] };
 }
 
-export function compileNft(input: InboundInput): Ruleset {
+export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
+  const input: InboundInput = { ...given, told: howTold(given) };
   const { policySet, facts, host } = input;
   const { whenAway } = policySet.systemDefault;
   const parts = reachableParts(input);
