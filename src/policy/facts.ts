@@ -1,6 +1,18 @@
 /** What the world outside the files looks like at one moment, as far as a decision depends on it. */
 import type { Address, Prefix } from '../net/address.ts';
 
+/**
+ * What probing and live connections say of one family of an uplink. `failed`: nothing is chosen that way while anything else
+ * will do. `lossRatio`: 0 to 1.
+ */
+export interface FamilyHealth {
+  readonly state: 'unknown' | 'good' | 'failed';
+  readonly rttMs?: number;
+  readonly lossRatio?: number;
+  /** Somebody wants to be paid, or agreed with, before anything passes. */
+  readonly captivePortal?: true;
+}
+
 /** One configured uplink's state in the kernel. */
 export interface UplinkState {
   readonly name: string;
@@ -16,6 +28,8 @@ export interface UplinkState {
   readonly addresses: readonly Address[];
   readonly onLink: readonly Prefix[];
   readonly gateways: { readonly v4?: Address; readonly v6?: Address };
+  /** Absent: nobody looks. */
+  readonly health?: { readonly v4?: FamilyHealth; readonly v6?: FamilyHealth };
 }
 
 /** `expiresAtMs` of an address that is kept until a better answer comes: what is denied by name stays denied without DNS. */
