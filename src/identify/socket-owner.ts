@@ -12,6 +12,7 @@ import {
   protocolHasPorts,
 } from '../net/protocol.ts';
 import { ALL_SOCKET_STATES, type InetSocket, TCP_LISTEN, TCP_TIME_WAIT } from '../netlink/sock-diag.ts';
+import type { FoundSocket } from '../netlink/socket-lookup.ts';
 import type { SocketTables } from './socket-diag.ts';
 import { parseSocketTable, type TableSocket } from './socket-table.ts';
 
@@ -94,7 +95,7 @@ function findWithPorts(tables: SocketTables, flow: PortFlow, hint: SocketHint): 
     : found([listener]);
 }
 
-function lookUp(tables: SocketTables, flow: PortFlow, hint: SocketHint): InetSocket | undefined {
+function lookUp(tables: SocketTables, flow: PortFlow, hint: SocketHint): FoundSocket | undefined {
   return tables.lookup({
     protocol: flow.protocol,
     local: flow.source,
@@ -106,7 +107,7 @@ function lookUp(tables: SocketTables, flow: PortFlow, hint: SocketHint): InetSoc
 }
 
 /** An incoming connection that is not accepted yet is its listener's. */
-function lookUpListener(tables: SocketTables, flow: PortFlow, hint: SocketHint): InetSocket | undefined {
+function lookUpListener(tables: SocketTables, flow: PortFlow, hint: SocketHint): FoundSocket | undefined {
   const nobody: Address = { family: flow.destination.family, value: 0n };
   return lookUp(tables, { ...flow, destination: nobody, destinationPort: 0 }, hint);
 }
@@ -152,12 +153,12 @@ function findWithoutPorts(proc: Proc, flow: Flow, hint: SocketHint): SocketSearc
   return { kind: 'none', because: 'no socket for this protocol is open any more' };
 }
 
-function found(sockets: readonly (InetSocket | TableSocket)[]): SocketSearch {
+function found(sockets: readonly (FoundSocket | TableSocket)[]): SocketSearch {
   const [first, ...others] = sockets.slice(0, MAX_CANDIDATES).map(ownerOf);
   return first === undefined ? { kind: 'none', because: NO_SOCKET } : { kind: 'found', sockets: [first, ...others] };
 }
 
-function ownerOf(socket: InetSocket | TableSocket): SocketOwner {
+function ownerOf(socket: FoundSocket | TableSocket): SocketOwner {
   const { inode, uid } = socket;
   if (!('cookie' in socket)) return { inode, uid };
   const { cookie, cgroupId } = socket;

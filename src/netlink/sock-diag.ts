@@ -31,9 +31,9 @@ export const ALL_SOCKET_STATES = 0xffff_ffff;
 const INET_DIAG_PROTOCOL = 10;
 const INET_DIAG_SKV6ONLY = 11;
 const INET_DIAG_MARK = 15;
-const INET_DIAG_CGROUP_ID = 21;
+export const INET_DIAG_CGROUP_ID = 21;
 const INET_DIAG_NOCOOKIE = 0xffff_ffff_ffff_ffffn;
-const INET_DIAG_MSG_BYTES = 72;
+export const INET_DIAG_MSG_BYTES = 72;
 const SOCKID_OFFSET = 4;
 
 /** As this host sees it: `local` is the sender of an outgoing flow. */
