@@ -24,6 +24,8 @@ export const EXECUTABLE_KEY_FIELDS = {
   changeNanoseconds: 24,
 } as const;
 
+const DIGIT_0 = 0x30;
+const LETTER_A = 0x61;
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Of a thread that has no executable: the kernel's own. */
@@ -31,17 +33,27 @@ export const NO_EXECUTABLE: ExecutableKey = '0'.repeat(2 * EXECUTABLE_KEY_BYTES)
 
 export function decodeExecutableKey(bytes: Uint8Array): ExecutableKey {
   checkLength('executable key', bytes, EXECUTABLE_KEY_BYTES);
-  // On the packet path.
+  return executableKeyAt(bytes, 0);
+}
+
+/** On the packet path. */
+function executableKeyAt(bytes: Uint8Array, start: number): ExecutableKey {
   let text = '';
-  for (let index = 0; index < EXECUTABLE_KEY_BYTES; index++) text += HEX[bytes[index] ?? 0];
+  for (let index = start; index < start + EXECUTABLE_KEY_BYTES; index++) text += HEX[bytes[index] ?? 0];
   return text as ExecutableKey;
 }
 
 export function encodeExecutableKey(key: ExecutableKey): Uint8Array {
   const bytes = new Uint8Array(EXECUTABLE_KEY_BYTES);
   for (let index = 0; index < bytes.length; index++)
-    bytes[index] = Number.parseInt(key.slice(2 * index, 2 * index + 2), 16);
+    bytes[index] = (hexDigit(key, 2 * index) << 4) | hexDigit(key, 2 * index + 1);
   return bytes;
+}
+
+/** Of a key, whose letters are small. */
+function hexDigit(key: ExecutableKey, index: number): number {
+  const code = key.charCodeAt(index);
+  return code < LETTER_A ? code - DIGIT_0 : code - LETTER_A + 10;
 }
 
 /** `undefined` for text that is no key: any but 64 lower-case hexadecimal digits. */
@@ -212,14 +224,14 @@ export function decodeCreatorRecord(bytes: Uint8Array): CreatorRecord {
   const view = viewOf(bytes);
   const at = CREATOR_RECORD_FIELDS;
   return {
-    executable: decodeExecutableKey(bytes.subarray(at.executable, at.executable + EXECUTABLE_KEY_BYTES)),
+    executable: executableKeyAt(bytes, at.executable),
     startTicks: Number(view.getBigUint64(at.startTicks, true)),
     cgroupId: view.getBigUint64(at.cgroupId, true),
     pid: view.getUint32(at.pid, true),
     number: view.getUint32(at.number, true),
     uid: view.getUint32(at.uid, true),
     gid: view.getUint32(at.gid, true),
-    command: decodeCommand(bytes.subarray(at.command, at.command + COMMAND_BYTES)),
+    command: decodeCommand(bytes, at.command),
   };
 }
 
@@ -232,9 +244,11 @@ function setCommand(bytes: Uint8Array, offset: number, command: string): void {
   }
 }
 
-function decodeCommand(bytes: Uint8Array): string {
-  const end = bytes.indexOf(0);
-  return String.fromCharCode(...(end < 0 ? bytes : bytes.subarray(0, end)));
+function decodeCommand(bytes: Uint8Array, start: number): string {
+  let command = '';
+  for (let index = start; index < start + COMMAND_BYTES && bytes[index] !== 0; index++)
+    command += String.fromCharCode(bytes[index] ?? 0);
+  return command;
 }
 
 /** Value of `config`. All zero, as the map is made, it lets the programs do nothing at all. */

@@ -30,7 +30,8 @@ export function ownerOfProcess(
   const { startTimeTicks } = stat;
   const facts = reader.read({ pid, startTimeTicks });
   if (facts === undefined) return undefined;
-  const { executable: link, commandLine } = facts;
+  const { executable: link } = facts;
+  const commandLine = proc.commandLine(pid);
   const [gid, cgroup] = [proc.gid(pid), reader.cgroup(pid, undefined)];
   const task = marks?.taskOf(pid, startTimeTicks);
   const bound = task === undefined ? undefined : names.programOf(task.number);

@@ -66,7 +66,7 @@ function creatorOf(sources: EvidenceSources, socket: OpenSocket): Evidence<Creat
   if (record === undefined) return { because: 'it was made before the daemon started, or many others since' };
   const { pid, startTicks, command, executable: key, number } = record;
   const process = pid > 0 ? sources.reader.read({ pid, startTimeTicks: startTicks }) : undefined;
-  const isRunning = process !== undefined && !runsNothing(process);
+  const isRunning = process !== undefined && !runsNothing({ ...process, commandLine: proc.commandLine(pid) ?? [] });
   const owner = creators?.ownerOf({ inode, uid, cookie, ...(cgroupId !== undefined && { cgroupId }) }, names);
   const path = owner?.kind === 'process' ? owner.executable : undefined;
   const link = process?.executable;

@@ -15,7 +15,7 @@ import { decodeQueuePacket, NFQUEUE_PACKET, type QueuePacket } from '../netlink/
 import { NF_DROP, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NLMSG_ERROR } from '../netlink/uapi.ts';
 import { MARK_FORWARDED_APP } from '../plan/reserved.ts';
 import type { Decision, FinalDecision } from '../policy/decision.ts';
-import type { Sender } from '../policy/identity.ts';
+import type { ProcessOwner, Sender } from '../policy/identity.ts';
 import type { AppIndex } from '../policy/match-app.ts';
 import { type HeldFlow, HeldFlows, type HeldPacket, HOLD_MS } from './verdict-holding.ts';
 import { VerdictJudge, type VerdictJudgeParts } from './verdict-judge.ts';
@@ -24,10 +24,9 @@ import { type PacketVerdict, packetVerdict, unansweredVerdict } from './verdict-
 import { RecentFlows } from './verdict-recent.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 import { NO_VERDICTS, type VerdictCounts } from './verdict-stats.ts';
+import { WaitingPackets } from './verdict-waiting.ts';
 
-/** Datagrams taken in one turn, so that snapshots and deadlines are not kept waiting by a flood. */
-export const MAX_DATAGRAMS_PER_TURN = 64;
-/** The same for datagrams that take long to answer; the first is always taken. */
+/** A turn ends after this, so that snapshots and deadlines are not kept waiting by a flood; one packet is always answered. */
 export const MAX_TURN_MS = 2;
 /** One packet's message with its copied bytes; the kernel never joins several in one datagram beyond this. */
 const RECEIVE_BUFFER_BYTES = 65_536;
@@ -61,6 +60,8 @@ export interface VerdictLoopParts extends VerdictJudgeParts {
   readonly report: (event: VerdictEvent) => void;
   /** Called once for a name while any flow waits for it: a snapshot that knows it is the answer. */
   readonly requestName: (name: string) => void;
+  /** Looks again at an owner whose packet has been answered: `CreatorOwners.confirm`. */
+  readonly confirm?: (owner: ProcessOwner) => ProcessOwner;
   /** Monotonic milliseconds with fractions: latencies and deadlines. */
   readonly monotonicMs: () => number;
   readonly maxHeldFlows?: number;
@@ -73,6 +74,7 @@ export class VerdictLoop {
   readonly #buffer = new Uint8Array(RECEIVE_BUFFER_BYTES);
   readonly #counts = { ...NO_VERDICTS };
   readonly #recent = new RecentFlows();
+  readonly #waiting = new WaitingPackets<ReadPacket>();
   readonly #judge: VerdictJudge;
 
   constructor(parts: VerdictLoopParts, snapshot: VerdictSnapshot) {
@@ -97,8 +99,9 @@ export class VerdictLoop {
     };
   }
 
-  /** Milliseconds until the next deadline, 0 where it has passed; undefined where nothing waits. */
+  /** Milliseconds until the next turn is due, 0 where it is now; undefined where nothing waits. */
   get timeoutMs(): number | undefined {
+    if (!this.#waiting.isEmpty) return 0;
     const deadlineMs = this.#held.nextDeadlineMs;
     return deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - this.#parts.monotonicMs());
   }
@@ -113,18 +116,38 @@ export class VerdictLoop {
     }
   }
 
-  /** Answers what lies in the queue, within MAX_DATAGRAMS_PER_TURN and MAX_TURN_MS, and flows that have waited long enough. */
+  /** Answers what lies in the queue, for MAX_TURN_MS at most, and flows that have waited long enough. */
   turn(): void {
     const endMs = this.#parts.monotonicMs() + MAX_TURN_MS;
-    for (let taken = 0; taken < MAX_DATAGRAMS_PER_TURN; taken++) {
-      if (taken > 0 && this.#parts.monotonicMs() >= endMs) break;
-      const received = this.#parts.queue.receive(this.#buffer);
-      if (received === -EAGAIN || received === -EINTR) break;
-      if (received === -ENOBUFS) this.#counts.overruns++;
-      else if (received < 0) throw new Error(`receiving from the queue failed with errno ${-received}`);
-      else this.#readDatagram(this.#buffer.subarray(0, received));
-    }
+    do {
+      // Where nobody else waits, there is nobody to be fair to.
+      if (this.#waiting.isEmpty && !this.#receive()) break;
+      this.#answerNext();
+      while (!this.#waiting.isFull && this.#receive());
+    } while (!this.#waiting.isEmpty && this.#parts.monotonicMs() < endMs);
     this.#expire();
+  }
+
+  /** Takes one datagram from the kernel; false where none is there. */
+  #receive(): boolean {
+    const received = this.#parts.queue.receive(this.#buffer);
+    if (received === -EAGAIN || received === -EINTR) return false;
+    if (received === -ENOBUFS) this.#counts.overruns++;
+    else if (received < 0) throw new Error(`receiving from the queue failed with errno ${-received}`);
+    else this.#readDatagram(this.#buffer.subarray(0, received));
+    return true;
+  }
+
+  #answerNext(): void {
+    const next = this.#waiting.next();
+    if (next === undefined) return;
+    try {
+      this.#answer(next);
+    } catch {
+      // Our own mistake: it may not leave the packet, and its program, without an answer.
+      this.#counts.failed++;
+      this.#send(next.received, { verdict: NF_DROP });
+    }
   }
 
   #readDatagram(bytes: Uint8Array): void {
@@ -148,7 +171,10 @@ export class VerdictLoop {
     const receivedUs = this.#parts.monotonicMs() * 1000;
     try {
       const packet = decodeQueuePacket(bytes, start, end);
-      this.#answer(packet, { packetId: packet.packetId, mark: packet.mark, receivedUs });
+      const decoded = decodePacket(packet.payload, { loopback: packet.ifIndexOut === LOOPBACK_IFINDEX });
+      const flow: Flow = { ...decoded, ...directionOf(packet) };
+      const received = { packetId: packet.packetId, mark: packet.mark, receivedUs };
+      this.#waiting.add(socketKey(flow, packet), { packet, flow, received });
     } catch (error) {
       // Bytes that are no packet, or our own mistake: neither may leave the packet, and its program, without an answer.
       if (error instanceof PacketError || error instanceof DecodeError) this.#counts.undecodable++;
@@ -157,9 +183,7 @@ export class VerdictLoop {
     }
   }
 
-  #answer(packet: QueuePacket, received: HeldPacket): void {
-    const decoded = decodePacket(packet.payload, { loopback: packet.ifIndexOut === LOOPBACK_IFINDEX });
-    const flow: Flow = { ...decoded, ...directionOf(packet) };
+  #answer({ packet, flow, received }: ReadPacket): void {
     // Another user's or container's packet with the same addresses and ports is another flow.
     const key = `${flow.forwarded ? packet.mark : (packet.uid ?? '')}|${flowKey(flow)}`;
     if (this.#fold(key, received)) return;
@@ -179,7 +203,7 @@ export class VerdictLoop {
   }
 
   /** A program that sends a burst and ends has no socket any more when its last packets are read. */
-  #identify(key: string, flow: Flow, packet: QueuePacket): Sender {
+  #identify(key: string, flow: Flow, packet: ReadPacket['packet']): Sender {
     if (flow.forwarded) return this.#judge.container(packet.mark & MARK_FORWARDED_APP);
     const { uid, gid } = packet;
     const deviceIndex = flow.inbound ? packet.ifIndexIn : packet.ifIndexOut;
@@ -230,12 +254,13 @@ export class VerdictLoop {
     if (held !== undefined && decision.verdict !== 'queue') this.#conclude({ key, ...held }, decision);
   }
 
-  #conclude({ key, flow, owner, packets }: DecidedFlow, decision: FinalDecision): void {
-    const appId = this.#judge.appId(owner, decision);
+  #conclude({ key, flow, owner: decided, packets }: DecidedFlow, decision: FinalDecision): void {
+    const appId = this.#judge.appId(decided, decision);
     for (const packet of packets) this.#send(packet, packetVerdict(decision, appId, packet.mark));
     const nowMs = this.#parts.monotonicMs();
     const latencyUs = nowMs * 1000 - (packets[0]?.receivedUs ?? 0);
     const { revision } = this.#judge.snapshot;
+    const owner = decided.kind === 'process' ? (this.#parts.confirm?.(decided) ?? decided) : decided;
     if (this.#recent.repeats(key, { owner, verdict: decision.verdict, revision }, nowMs)) {
       this.#counts.repeated++;
       return;
@@ -251,6 +276,13 @@ export class VerdictLoop {
   }
 }
 
+/** What was read of a packet; its bytes are gone. */
+interface ReadPacket {
+  readonly packet: Omit<QueuePacket, 'payload'>;
+  readonly flow: Flow;
+  readonly received: HeldPacket;
+}
+
 interface DecidedFlow {
   readonly key: string;
   readonly flow: Flow;
@@ -261,6 +293,11 @@ interface DecidedFlow {
 function directionOf({ hook }: QueuePacket): Pick<Flow, 'inbound' | 'forwarded'> {
   if (hook === NF_INET_LOCAL_IN) return { inbound: true };
   return hook === NF_INET_PRE_ROUTING ? { forwarded: true } : {};
+}
+
+/** One socket's packets have the same; those of others may: then they share a place in the line. */
+function socketKey({ protocol, source, sourcePort = 0 }: Flow, { uid = 0 }: QueuePacket): string {
+  return `${uid}|${protocol}|${sourcePort}|${source.value}`;
 }
 
 function awaitedName({ reason }: Decision): string {

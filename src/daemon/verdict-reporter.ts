@@ -40,7 +40,7 @@ export class VerdictReporter {
       return;
     }
     if (this.#events.length === 0) this.#firstAtMs = nowMs;
-    this.#events.push(withoutCommandLine(event));
+    this.#events.push(event);
     if (this.#events.length >= BATCH_EVENTS) this.flush();
   }
 
@@ -61,11 +61,4 @@ export class VerdictReporter {
     this.#lost = 0;
     this.#post(batch);
   }
-}
-
-/** It may have 4 KiB, and often holds what is not for the history: the reader can look it up by pid. */
-function withoutCommandLine(event: VerdictEvent): VerdictEvent {
-  if (event.owner.kind !== 'process' || event.owner.commandLine === undefined) return event;
-  const { commandLine: _, ...owner } = event.owner;
-  return { ...event, owner };
 }

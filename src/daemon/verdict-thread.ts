@@ -7,7 +7,7 @@ import { identifyFlow, openIdentitySources } from '../identify/identify-flow.ts'
 import { borrowSocketMarks } from '../kernel/bpf/socket-mark-maps.ts';
 import { EventFd } from '../kernel/event-fd.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
-import { poll } from '../kernel/poll.ts';
+import { PollSet } from '../kernel/poll.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import { listedScripts } from './listed-scripts.ts';
 import { ScriptGate } from './script-gate.ts';
@@ -19,6 +19,9 @@ import { applyUpdate, type VerdictSnapshot } from './verdict-snapshot.ts';
 
 /** `process.exit` waits for the thread to come out of poll(2), and so long at most. */
 const MAX_POLL_MS = 500;
+/** Places in the set of descriptors that are waited for; the queue is the first. */
+const WAKE = 1;
+const GATE = 2;
 
 runOrRefuse(workerData as VerdictThreadStart);
 
@@ -51,6 +54,7 @@ function run(start: VerdictThreadStart): void {
     {
       queue,
       identify: (flow, hint) => identifyFlow(sources, flow, hint),
+      confirm: (owner) => sources.creators?.confirm(owner) ?? owner,
       report: (event) => reporter.report(event, monotonicMs()),
       requestName: (name) => say(start, { kind: 'resolve', name }),
       clockMs: Date.now,
@@ -96,17 +100,17 @@ function run(start: VerdictThreadStart): void {
 
   say(start, { kind: 'published', revision: snapshot.revision });
   say(start, { kind: 'ready' });
-  const descriptors = [queue.fd, wake.fd, ...(gate === undefined ? [] : [gate.fd])];
+  const descriptors = new PollSet([queue.fd, wake.fd, ...(gate === undefined ? [] : [gate.fd])]);
   // Once before the first wait: packets that came while the queue was set up make no descriptor readable.
   loop.turn();
   for (;;) {
     const nowMs = monotonicMs();
     const timeoutMs = queue.hasEarly ? 0 : soonest(loop.timeoutMs, reporter.timeoutMs(nowMs));
-    const ready = poll(descriptors, timeoutMs);
+    descriptors.wait(timeoutMs);
     Atomics.add(beats, 0, 1);
-    if (ready.includes(wake.fd) && !obeyAll()) break;
+    if (descriptors.isReady(WAKE) && !obeyAll()) break;
     // Whoever starts a script stands still until then; packets have their queue.
-    if (gate !== undefined && ready.includes(gate.fd)) gate.turn();
+    if (gate !== undefined && descriptors.isReady(GATE)) gate.turn();
     loop.turn();
     reporter.flushIfDue(monotonicMs());
   }

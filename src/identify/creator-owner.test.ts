@@ -49,6 +49,11 @@ function naming(match: readonly Match[], numbers: Record<string, number> = {}): 
 }
 
 const ownerOf = (socket: SocketOwner) => creators.ownerOf(socket, names);
+/** As it is reported, after the answer. */
+function confirmed(socket: SocketOwner) {
+  const owner = ownerOf(socket);
+  return owner?.kind === 'process' ? creators.confirm(owner) : owner;
+}
 const started = (path: string, options?: Parameters<FakeMachine['start']>[1]): [FakeProcess, SocketOwner] => {
   const process = machine.start(path, options);
   return [process, machine.makeSocket(process)];
@@ -62,7 +67,7 @@ function mark(path: string, number: number): void {
 
 describe('CreatorOwners', () => {
   it('CreatorOwners tells the living creator with all that is known of it', () => {
-    const [process, socket] = started(mail, { uid: 7, gid: 8, args: ['mail', '-q'] });
+    const [process, socket] = started(mail, { uid: 7, gid: 8 });
     expect(ownerOf(socket)).toEqual({
       kind: 'process',
       pid: process.pid,
@@ -71,7 +76,6 @@ describe('CreatorOwners', () => {
       cgroup: '/apps',
       executable: mail,
       executableKey: machine.marks.keyOfFile(mail),
-      commandLine: ['mail', '-q'],
       foundBy: 'creator',
     });
     expect(ownerOf({ ...socket, accepted: true })).toMatchObject({ accepted: true });
@@ -95,7 +99,6 @@ describe('CreatorOwners', () => {
     for (const ended of [process, unnamed]) machine.end(ended);
     expect(ownerOf(socket)).toMatchObject({ executable: mail, foundBy: 'ended creator', command: 'mailer' });
     expect(ownerOf(socket)).not.toHaveProperty('executableUnproven');
-    expect(ownerOf(socket)).not.toHaveProperty('commandLine');
     clock.ms += MIN_LOOK_PAUSE_MS * 100;
     expect(ownerOf(itsSocket)).toMatchObject({ kind: 'process', foundBy: 'ended creator' });
     expect(ownerOf(itsSocket)).not.toHaveProperty('executable');
@@ -128,7 +131,6 @@ describe('CreatorOwners', () => {
     const owner = ownerOf(socket);
     expect(owner).toMatchObject({ kind: 'process', foundBy: 'ended creator' });
     expect(owner).not.toMatchObject({ executable: mail });
-    expect(owner).not.toHaveProperty('commandLine');
   });
 
   it('CreatorOwners tells the program that made the socket, not what its process runs since', () => {
@@ -136,13 +138,33 @@ describe('CreatorOwners', () => {
     machine.exec(process, mail);
     const owner = ownerOf(socket);
     expect(owner).not.toMatchObject({ executable: mail });
-    expect(owner).not.toHaveProperty('commandLine');
     const [named, itsSocket] = started(mail);
     machine.exec(named, other);
     expect(ownerOf(itsSocket)).toMatchObject({ executable: mail });
     expect(ownerOf(itsSocket)).not.toHaveProperty('executableUnproven');
     // What it runs now, and who started that, says nothing of the socket.
-    expect([owner, ownerOf(itsSocket)]).toMatchObject([{ foundBy: 'ended creator' }, { foundBy: 'ended creator' }]);
+    expect([owner, confirmed(itsSocket)]).toMatchObject([{ foundBy: 'ended creator' }, { foundBy: 'ended creator' }]);
+  });
+
+  it('CreatorOwners.confirm() takes back what the process is called where it was another one', () => {
+    const third = machine.path('third');
+    machine.writeFile(third);
+    ownerOf(started(other)[1]);
+    const [process, socket] = started(third);
+    machine.exec(process, other);
+    // The cgroup is known and no policy speaks of either: the answer does not wait for the proof.
+    expect(ownerOf(socket)).toMatchObject({ executable: other, executableUnproven: true, foundBy: 'creator' });
+    expect(confirmed(socket)).toMatchObject({
+      executableKey: machine.marks.keyOfFile(third),
+      foundBy: 'ended creator',
+    });
+    expect(confirmed(socket)).not.toHaveProperty('executable');
+  });
+
+  it('CreatorOwners.confirm() lets stand what is so', () => {
+    const [, socket] = started(other);
+    expect(confirmed(socket)).toEqual(ownerOf(socket));
+    expect(confirmed(socket)).toMatchObject({ executable: other, foundBy: 'creator' });
   });
 
   it('CreatorOwners does not believe what a process calls its file', () => {

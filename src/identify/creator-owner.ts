@@ -3,11 +3,17 @@
  * processes that have ended, too. The file is told by the kernel's own key, so neither a process's mounts nor another file
  * under the same path deceive it.
  */
-import { type CreatorRecord, describeExecutableKey, type ExecutableKey, NO_EXECUTABLE } from '../bpf/records.ts';
+import {
+  type CreatorRecord,
+  describeExecutableKey,
+  type ExecutableKey,
+  NO_EXECUTABLE,
+  parseExecutableKey,
+} from '../bpf/records.ts';
 import { type FileChange, fileChange } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
-import type { SingleOwner } from '../policy/identity.ts';
+import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { ExecutableFiles } from './executable-files.ts';
 import { NamedFiles } from './named-files.ts';
@@ -74,6 +80,25 @@ export class CreatorOwners {
     return this.#describe(creator, socket, names);
   }
 
+  /**
+   * An owner of `ownerOf` after its packet has been answered: where it turns out that the process has ended, or runs another
+   * program by then, what that one is called is taken back. Nothing that policies look at changes.
+   */
+  confirm(owner: ProcessOwner): ProcessOwner {
+    const key = parseExecutableKey(owner.executableKey ?? '');
+    if (owner.foundBy !== 'creator' || key === undefined) return owner;
+    const now = this.#sources.proc.executable(owner.pid);
+    if (now !== undefined && this.#runs(owner.pid, now, key)) return owner;
+    const { executable, executableUnproven, ...known } = owner;
+    const link = executableUnproven === true ? this.#links.get(key) : executable;
+    return {
+      ...known,
+      foundBy: 'ended creator',
+      ...(link !== undefined && { executable: link }),
+      ...(link !== undefined && executableUnproven === true && { executableUnproven }),
+    };
+  }
+
   /** Files may be named now that were not, and the other way round. */
   #forgetNames(names: PolicyNames): void {
     for (const [key] of this.#named.recent()) this.#named.delete(key);
@@ -84,16 +109,13 @@ export class CreatorOwners {
   #describe(creator: CreatorRecord, socket: SocketOwner, names: PolicyNames): SingleOwner | undefined {
     const { proc, reader } = this.#sources;
     const { pid, executable: key } = creator;
-    const process = { pid, startTimeTicks: creator.startTicks };
-    const facts = pid > 0 ? reader.read(process) : undefined;
-    // The same process may run another program by now: then its links tell nothing about this socket.
-    const isSame = facts?.executable !== undefined && this.#runs(pid, facts.executable, key);
-    const link = isSame ? facts.executable : this.#links.get(key);
+    const running = this.#running(creator, names);
+    const isSame = running !== undefined;
+    const link = running?.link ?? this.#links.get(key);
     if (pid === 1 || (link !== undefined && isBroker(link, proc, pid))) return undefined;
     const cgroup = isSame ? reader.cgroup(pid, creator.cgroupId) : reader.cgroupOfSocket(creator.cgroupId);
     const known = { uid: socket.uid, gid: creator.gid, ...(cgroup !== undefined && { cgroup }) };
     const program = names.programOf(creator.number);
-    const running = isSame ? { pid, link: facts.executable } : undefined;
     const naming = program?.kind === 'exec' ? program : this.#naming(key, { link, running }, names);
     if (naming === undefined && program === undefined) {
       const because = 'its process has ended, and its executable is not known';
@@ -112,10 +134,23 @@ export class CreatorOwners {
       ...(executable !== undefined && executable !== path && { executableUnproven: true }),
       ...(program?.kind === 'script' && { script: program.path }),
       ...(program?.kind === 'children' && { childOf: program.app }),
-      ...(isSame && facts.commandLine !== undefined && { commandLine: facts.commandLine }),
       ...(!isSame && { command: creator.command }),
       ...(socket.accepted && { accepted: true }),
     };
+  }
+
+  /**
+   * `undefined` where the process has ended, or runs another program by now: then its links tell nothing about this socket.
+   * Where nothing in the policies depends on that, the packet does not wait for the proof: see `confirm`.
+   */
+  #running({ pid, startTicks, cgroupId, executable: key }: CreatorRecord, names: PolicyNames): Running | undefined {
+    const { proc, reader } = this.#sources;
+    const link = pid > 0 ? proc.executable(pid) : undefined;
+    if (link === undefined) return undefined;
+    const isSpokenOf = names.scripts.size > 0 || names.anyChildren || names.hasExecutable(link);
+    if (!isSpokenOf && reader.remembersCgroup(cgroupId)) return { pid, link };
+    const isSame = this.#runs(pid, link, key) && proc.stat(pid)?.startTimeTicks === startTicks;
+    return isSame ? { pid, link } : undefined;
   }
 
   #runs(pid: number, link: string, key: ExecutableKey): boolean {

@@ -179,7 +179,7 @@ describe('identifyFlow on UDP', () => {
     const owner = identifyFlow(sources, flow);
     expect(owner).toMatchObject({ kind: 'process', pid: other.pid });
     expect(owner.kind === 'process' && owner.executable).toBe('/usr/bin/perl');
-    expect(owner.kind === 'process' && owner.commandLine).toEqual(['/usr/bin/perl', '-MSocket', '-e', UDP_CHILD]);
+    expect(owner).not.toHaveProperty('commandLine');
     other.kill('SIGKILL');
     await once(other, 'exit');
     expect(identifyFlow(sources, flow)).toMatchObject({ kind: 'unknown' });

@@ -85,7 +85,7 @@ export function identifyFlow(sources: IdentitySources, flow: Flow, hint: Identit
   if (hint.uid === 'none' && owners.every(({ kind }) => kind === 'unknown')) return kernel;
   const [first, ...others] = distinct(owners);
   if (first === undefined) return unknown('no socket', socketHint);
-  if (others.length > 0) return { kind: 'one of', candidates: [first, ...others].map(withoutCommandLine) };
+  if (others.length > 0) return { kind: 'one of', candidates: [first, ...others] };
   return first.kind === 'unknown' ? explainMissing(sources, flow, socketHint, first) : first;
 }
 
@@ -120,12 +120,6 @@ function isSame(a: SingleOwner, b: SingleOwner): boolean {
   const isSameCause = a.script === b.script && a.childOf === b.childOf;
   const isSameGroup = a.uid === b.uid && a.gid === b.gid && a.cgroup === b.cgroup;
   return isSameProgram && isSameCause && isSameGroup && a.accepted === b.accepted;
-}
-
-function withoutCommandLine(owner: SingleOwner): SingleOwner {
-  if (owner.kind !== 'process') return owner;
-  const { commandLine: _, ...rest } = owner;
-  return rest;
 }
 
 function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: IdentityHint): SingleOwner[] {
@@ -163,7 +157,7 @@ function ownerOf(
   const gid = hint.gid ?? sources.proc.gid(pid);
   const known = { uid, ...(gid !== undefined && { gid }), ...(cgroup !== undefined && { cgroup }) };
   if (facts === undefined) return unknown(PROCESS_ENDED, known);
-  const { executable: link, commandLine } = facts;
+  const { executable: link } = facts;
   // Who holds a socket is no kernel thread, so it has one: unless nobody may see it, or it is ending.
   if (link === undefined) return unknown(EXECUTABLE_HIDDEN, known);
   const named = executables.namedPathOf(pid, link, hint.names);
@@ -173,7 +167,6 @@ function ownerOf(
     ...known,
     executable: named ?? link,
     ...(named === undefined && { executableUnproven: true }),
-    ...(commandLine !== undefined && { commandLine }),
     ...(accepted && { accepted: true }),
     foundBy: 'holder',
   };

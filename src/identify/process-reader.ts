@@ -10,10 +10,9 @@ export const MAX_CGROUPS_REMEMBERED = 1024;
 /** A cgroup that was not found is looked for again after this: a walk takes milliseconds, and anybody can ask for one. */
 export const MISSED_CGROUP_MS = 1000;
 
-/** Absent is what could not be read: kernel threads have no executable, and /proc may hide other users' processes. */
+/** `executable` is absent where it could not be read: kernel threads have none, and /proc may hide other users' processes. */
 export interface ProcessFacts {
   readonly executable?: string;
-  readonly commandLine?: readonly string[];
 }
 
 interface Remembered extends ProcessFacts {
@@ -44,15 +43,15 @@ export class ProcessReader {
     const known = this.#processes.get(pid);
     if (known?.startTimeTicks === startTimeTicks && known.executable === executable && executable !== undefined)
       return known;
-    const commandLine = this.#proc.commandLine(pid);
     if (this.#proc.stat(pid)?.startTimeTicks !== startTimeTicks) return undefined;
-    const facts = {
-      startTimeTicks,
-      ...(executable !== undefined && { executable }),
-      ...(commandLine !== undefined && { commandLine }),
-    };
+    const facts = { startTimeTicks, ...(executable !== undefined && { executable }) };
     this.#processes.set(pid, facts);
     return facts;
+  }
+
+  /** Whether `cgroup` says what it is called without looking at any process. */
+  remembersCgroup(id: bigint): boolean {
+    return this.#cgroupPaths.get(id) !== undefined;
   }
 
   /** The socket's cgroup, in which it was made, before the process's, which may have moved since. */

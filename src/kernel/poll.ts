@@ -11,14 +11,36 @@ const POLLIN = 1;
  * poll(2). None after `timeoutMs` (-1: no limit) or where a signal came in between. Blocks the calling thread.
  */
 export function poll(fds: readonly number[], timeoutMs: number): number[] {
-  const descriptors = pollfds(fds);
-  const ready = libc().poll(descriptors, fds.length, timeoutMs);
-  if (ready < 0) {
-    const error = lastKernelError('poll', `${fds.length} descriptors`);
-    if (error.errno === constants.errno.EINTR) return [];
-    throw error;
+  const set = new PollSet(fds);
+  set.wait(timeoutMs);
+  return fds.filter((_, index) => set.isReady(index));
+}
+
+/** The same for who waits for the same descriptors again and again. */
+export class PollSet {
+  readonly #descriptors: Uint8Array;
+  readonly #view: DataView;
+  readonly #count: number;
+
+  constructor(fds: readonly number[]) {
+    this.#descriptors = pollfds(fds);
+    this.#view = new DataView(this.#descriptors.buffer);
+    this.#count = fds.length;
   }
-  return readyAmong(fds, descriptors);
+
+  /** As `poll`. */
+  wait(timeoutMs: number): void {
+    if (libc().poll(this.#descriptors, this.#count, timeoutMs) >= 0) return;
+    const error = lastKernelError('poll', `${this.#count} descriptors`);
+    if (error.errno !== constants.errno.EINTR) throw error;
+    for (let index = 0; index < this.#count; index++)
+      this.#view.setInt16(index * POLLFD_SIZE + POLLFD_REVENTS, 0, true);
+  }
+
+  /** After `wait`; `index`: of the descriptor in the list. */
+  isReady(index: number): boolean {
+    return this.#view.getInt16(index * POLLFD_SIZE + POLLFD_REVENTS, true) !== 0;
+  }
 }
 
 /** As `poll`, without blocking: a thread of libuv's pool waits, and is not free for anything else until then. */

@@ -55,6 +55,7 @@ export interface ProcessOwner {
   readonly cgroup?: string;
   /** The socket came out of a listener's accept(): somebody else opened the connection. */
   readonly accepted?: true;
+  /** Not read on the packet path: no policy speaks of it, and it may hold what is not for the history. */
   readonly commandLine?: readonly string[];
   /**
    * How the process was found: the kernel noted who created the socket, or it is a process that holds it. An ended creator is
