@@ -34,7 +34,11 @@ static int new_socket(void) {
 
 static void allow_descriptors(long wanted) {
   rlim_t most = (rlim_t)wanted + SPARE_DESCRIPTORS;
-  struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) fail("getrlimit");
+  /* Beyond the hard limit it takes CAP_SYS_RESOURCE, which root in a container often has not got. */
+  if (limit.rlim_max < most) limit.rlim_max = most;
+  limit.rlim_cur = most;
   if (setrlimit(RLIMIT_NOFILE, &limit) < 0) fail("setrlimit");
 }
 

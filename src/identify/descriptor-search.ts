@@ -20,6 +20,8 @@ export interface Holding {
 export interface DescriptorSearchOptions {
   readonly maxDescriptors: number;
   readonly maxPerProcess: number;
+  /** Told of each socket that is seen on the way. */
+  readonly note?: (inode: number, holding: Holding) => void;
 }
 
 /** One search: it counts what it has read. */
@@ -27,15 +29,21 @@ export class DescriptorSearch {
   readonly #proc: Proc;
   readonly #inode: number;
   readonly #maxPerProcess: number;
+  readonly #note: NonNullable<DescriptorSearchOptions['note']>;
   readonly #seen = new Set<number>();
   readonly #cut: number[] = [];
   #left: number;
 
-  constructor(proc: Proc, inode: number, { maxDescriptors, maxPerProcess }: DescriptorSearchOptions) {
+  constructor(
+    proc: Proc,
+    inode: number,
+    { maxDescriptors, maxPerProcess, note = () => undefined }: DescriptorSearchOptions,
+  ) {
     this.#proc = proc;
     this.#inode = inode;
     this.#left = maxDescriptors;
     this.#maxPerProcess = maxPerProcess;
+    this.#note = note;
   }
 
   /** Some were not read: those of a large process, or all that came after the bound. */
@@ -69,16 +77,22 @@ export class DescriptorSearch {
     const most = Math.min(limit, this.#left);
     const descriptors = this.#proc.descriptors(pid, most);
     if (descriptors === undefined) return undefined;
-    const found = this.#among(pid, descriptors);
+    const found = this.#among(pid, descriptors, (inode, descriptor) => this.#note(inode, { pid, descriptor }));
     if (found === undefined && descriptors.length === most) this.#cut.push(pid);
     return found === undefined ? undefined : { pid, descriptor: found };
   }
 
-  #among(id: number, descriptors: readonly number[]): number | undefined {
+  #among(
+    id: number,
+    descriptors: readonly number[],
+    note?: (inode: number, descriptor: number) => void,
+  ): number | undefined {
     return descriptors.find((descriptor) => {
       if (this.#left <= 0) return false;
       this.#left--;
-      return this.#proc.socketInode(id, descriptor) === this.#inode;
+      const inode = this.#proc.socketInode(id, descriptor);
+      if (inode !== undefined) note?.(inode, descriptor);
+      return inode === this.#inode;
     });
   }
 

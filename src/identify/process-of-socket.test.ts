@@ -115,6 +115,31 @@ describe('ProcessOfSocket', () => {
     expect(proc.reads).toBe(0);
   });
 
+  it('ProcessOfSocket looks at the number beside it where the last one is still open', () => {
+    const sockets: Record<number, number> = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [n, 1000 + n]));
+    const proc = procOf({ 10: { sockets } });
+    const search = new ProcessOfSocket(proc);
+    search.find(1499, 0);
+    sockets[500] = 9999;
+    proc.reads = 0;
+    expect(search.find(9999, 0)).toMatchObject({ processes: [{ pid: 10 }] });
+    expect(proc.reads).toBe(0);
+  });
+
+  it('ProcessOfSocket knows sockets that it saw on the way to another, as long as they are where they were', () => {
+    const sockets: Record<number, number> = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [n, 1000 + n]));
+    const proc = procOf({ 9: { sockets: { 7: 1400 } }, 10: { sockets } });
+    const search = new ProcessOfSocket(proc);
+    const find = (inode: number) => search.find(inode, 0, () => false);
+    find(1003);
+    proc.reads = 0;
+    expect(find(1250)).toMatchObject({ processes: [{ pid: 10 }] });
+    expect(proc.reads).toBe(0);
+    delete sockets[400];
+    expect(find(1400)).toMatchObject({ processes: [{ pid: 9 }] });
+    expect(proc.reads).toBeGreaterThan(0);
+  });
+
   it('ProcessOfSocket forgets an answer when another process has that pid, and finds the child that kept the socket', () => {
     const processes: Record<number, FakeProcess> = {
       10: { sockets: { 3: 700 } },

@@ -31,6 +31,8 @@ export const MAX_PROGRAMS_SEEN = 256;
 export const MAX_DESCRIPTORS_FOR_OTHERS = 8000;
 /** Programs that share a socket; further ones are not asked about. */
 export const MAX_HOLDERS = 8;
+/** Sockets that were seen while another was looked for: a program that has one of thousands asked about has others. */
+export const MAX_SOCKETS_NOTED = 16_384;
 const MAX_ANCESTORS = 32;
 
 export interface SocketProcess {
@@ -68,6 +70,7 @@ export class ProcessOfSocket {
   readonly #proc: Proc;
   readonly #sockets = new BoundedMap<number, readonly [SocketProcess, ...SocketProcess[]]>(MAX_SOCKETS_REMEMBERED);
   readonly #recent = new BoundedMap<number, RecentProcess>(MAX_RECENT_PROCESSES);
+  readonly #noted = new BoundedMap<number, Holding>(MAX_SOCKETS_NOTED);
   readonly #seen = new BoundedMap<number, SeenProgram>(MAX_PROGRAMS_SEEN);
   readonly #maxDescriptors: number;
   readonly #maxPerProcess: number;
@@ -88,7 +91,7 @@ export class ProcessOfSocket {
     const known = this.#remembered(inode);
     if (known !== undefined) return { kind: 'found', processes: known };
     const search = this.#search(inode, this.#maxDescriptors);
-    const holding = this.#atLastDescriptor(inode) ?? search.first(uid, this.#livingRecent());
+    const holding = this.#whereNoted(inode) ?? this.#atLastDescriptor(inode) ?? search.first(uid, this.#livingRecent());
     if (holding === undefined) return { kind: 'not found', gaveUp: search.gaveUp };
     const line = this.#line(inode, holding);
     const [first] = line;
@@ -101,7 +104,11 @@ export class ProcessOfSocket {
   }
 
   #search(inode: number, maxDescriptors: number): DescriptorSearch {
-    return new DescriptorSearch(this.#proc, inode, { maxDescriptors, maxPerProcess: this.#maxPerProcess });
+    return new DescriptorSearch(this.#proc, inode, {
+      maxDescriptors,
+      maxPerProcess: this.#maxPerProcess,
+      note: (seen, holding) => this.#noted.get(seen) ?? this.#noted.set(seen, holding),
+    });
   }
 
   #remembered(inode: number): readonly [SocketProcess, ...SocketProcess[]] | undefined {
@@ -116,10 +123,22 @@ export class ProcessOfSocket {
     return this.#proc.stat(pid)?.startTimeTicks === startTimeTicks;
   }
 
-  /** One link each, whosever they are, before all links of any: most programs open the next socket where the last one was. */
+  /** Asked again: it may have been closed, and the process may have ended. */
+  #whereNoted(inode: number): Holding | undefined {
+    const noted = this.#noted.get(inode);
+    if (noted === undefined || this.#proc.probeSocketInode(noted.pid, noted.descriptor) === inode) return noted;
+    this.#noted.delete(inode);
+    return undefined;
+  }
+
+  /**
+   * Two links each, whosever they are, before all links of any: most programs open the next socket where the last one was, or
+   * beside it where that is still open.
+   */
   #atLastDescriptor(inode: number): Holding | undefined {
     for (const [pid, { lastDescriptor }] of this.#recent.recent()) {
-      if (this.#proc.probeSocketInode(pid, lastDescriptor) === inode) return { pid, descriptor: lastDescriptor };
+      for (const descriptor of [lastDescriptor, lastDescriptor + 1])
+        if (this.#proc.probeSocketInode(pid, descriptor) === inode) return { pid, descriptor };
     }
     return undefined;
   }
