@@ -335,6 +335,21 @@ describe('VerdictLoop', () => {
     expect(answered).toEqual([2, 4, 5]);
   });
 
+  it('VerdictLoop answers another socket after one packet of a flood, however many of its packets came before', () => {
+    const answered: string[] = [];
+    const { queue, loop } = bed({
+      owner: ({ uid }) => {
+        answered.push(uid === 1001 ? 'mail' : 'flood');
+        if (answered.length === 2) queue.enqueue(packetTo('203.0.113.5', 80, 50_000), { uid: 1001 });
+        return MAIL;
+      },
+    });
+    for (let sent = 0; sent < 300; sent++) queue.enqueue(packetTo('203.0.113.5', 1000 + sent, 40_000));
+    loop.turn();
+    expect(answered.slice(0, 4)).toEqual(['flood', 'flood', 'flood', 'mail']);
+    expect(queue.waiting).toEqual([]);
+  });
+
   it('VerdictLoop tells the search which executables policies name, those of a new snapshot too', () => {
     const named: boolean[] = [];
     const { queue, loop } = bed({
