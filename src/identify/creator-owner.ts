@@ -16,6 +16,7 @@ import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { ExecutableFiles } from './executable-files.ts';
+import { isInterpreter } from './interpreter.ts';
 import { NamedFiles } from './named-files.ts';
 import type { PolicyNames } from './policy-names.ts';
 import type { ProcessReader } from './process-reader.ts';
@@ -147,7 +148,8 @@ export class CreatorOwners {
     const { proc, reader } = this.#sources;
     const link = pid > 0 ? proc.executable(pid) : undefined;
     if (link === undefined) return undefined;
-    const isSpokenOf = names.scripts.size > 0 || names.anyChildren || names.hasExecutable(link);
+    const mayRunScript = names.scripts.size > 0 && isInterpreter(link);
+    const isSpokenOf = mayRunScript || names.anyChildren || names.hasExecutable(link);
     if (!isSpokenOf && reader.remembersCgroup(cgroupId)) return { pid, link };
     const isSame = this.#runs(pid, link, key) && proc.stat(pid)?.startTimeTicks === startTicks;
     return isSame ? { pid, link } : undefined;

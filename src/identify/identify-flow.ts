@@ -6,9 +6,10 @@ import { type CgroupTree, openCgroupTree } from '../kernel/cgroup.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_TCP, protocolName } from '../net/protocol.ts';
-import type { Owner, SingleOwner, UnknownOwner } from '../policy/identity.ts';
+import type { Owner, ProcessOwner, SingleOwner, UnknownOwner } from '../policy/identity.ts';
 import { type CreatorMarks, CreatorOwners } from './creator-owner.ts';
 import { ExecutableFiles } from './executable-files.ts';
+import { isInterpreter } from './interpreter.ts';
 import { parentApp } from './parent-app.ts';
 import type { PolicyNames } from './policy-names.ts';
 import { ProcessOfSocket, type SocketProcess } from './process-of-socket.ts';
@@ -138,10 +139,16 @@ function withFamily(sources: IdentitySources, owner: SingleOwner, { names }: Ide
   if (owner.kind !== 'process' || owner.foundBy === 'ended creator') return owner;
   const { pid } = owner;
   const script =
-    owner.script ?? (names.scripts.size === 0 ? undefined : scriptOfProcess(sources.proc, pid, names.scripts));
+    owner.script ?? (mayRunScript(owner, names) ? scriptOfProcess(sources.proc, pid, names.scripts) : undefined);
   const childOf = owner.childOf ?? (names.anyChildren ? parentApp(sources, pid, names) : undefined);
   if (script === owner.script && childOf === owner.childOf) return owner;
   return { ...owner, ...(script !== undefined && { script }), ...(childOf !== undefined && { childOf }) };
+}
+
+/** Where it is not what the process itself calls its program, it may be another name of an interpreter. */
+function mayRunScript({ executable, executableUnproven }: ProcessOwner, { scripts }: PolicyNames): boolean {
+  const isOtherProgram = executableUnproven === true && executable !== undefined && !isInterpreter(executable);
+  return scripts.size > 0 && !isOtherProgram;
 }
 
 function ownerOf(
