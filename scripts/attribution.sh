@@ -20,6 +20,8 @@ run() {
 }
 
 mkdir -p test/attribution/results
+POINTSMAN_LEAK_STARTS=${POINTSMAN_LEAK_STARTS:-1000}
+export POINTSMAN_LEAK_STARTS
 run here --project netns test/attribution/
 # An emulated processor takes a quarter of an hour.
 [ "${POINTSMAN_ATTRIBUTION_HERE:-}" = 1 ] || run debian --project vm test/attribution/guest/

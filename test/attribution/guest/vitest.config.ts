@@ -6,6 +6,6 @@ export default defineConfig({
     include: ['test/attribution/guest/**/*.guest.ts'],
     fileParallelism: false,
     testTimeout: 240_000,
-    hookTimeout: 240_000,
+    hookTimeout: 600_000,
   },
 });
