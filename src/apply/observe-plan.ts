@@ -24,8 +24,9 @@ export async function observePlan(kernel: Kernel, belief: Belief | undefined): P
   const generation = kernel.nft.generation();
   const rules = kernel.routing.ownRules();
   const routes = kernel.routing.ownRoutes();
+  const socketWays = observeSocketWays(kernel, belief?.plan);
   if (belief !== undefined && belief.generation === generation) {
-    const { nft, xtablesQueue, socketWays } = belief.plan;
+    const { nft, xtablesQueue } = belief.plan;
     return {
       generation,
       observed: { nft, rules, routes, socketWays, ...(xtablesQueue !== undefined && { xtablesQueue }) },
@@ -38,11 +39,16 @@ export async function observePlan(kernel: Kernel, belief: Belief | undefined): P
     observed: {
       rules,
       routes,
-      ...(belief !== undefined && { socketWays: belief.plan.socketWays }),
+      socketWays,
       ...(nft !== undefined && { nft }),
       ...(xtablesQueue !== undefined && { xtablesQueue }),
     },
   };
+}
+
+/** Where nothing can mark sockets there is nothing to set: they are as believed. */
+export function observeSocketWays({ sockets }: Kernel, believed: Plan | undefined): Observed['socketWays'] {
+  return sockets === undefined ? (believed?.socketWays ?? new Map()) : sockets.ways();
 }
 
 async function believedRuleset(kernel: Kernel, plan: Plan | undefined): Promise<Plan['nft'] | undefined> {

@@ -5,7 +5,7 @@ import type { Observed } from '../plan/diff.ts';
 import type { Ruleset } from '../plan/nft/ruleset.ts';
 import type { Plan } from '../plan/plan.ts';
 import { TABLE } from '../plan/reserved.ts';
-import { changesBetween, type KernelState, routingDifference } from './observe-plan.ts';
+import { changesBetween, type KernelState, observeSocketWays, routingDifference } from './observe-plan.ts';
 import { kernelErrorOf, runChange, settleQueues } from './run-change.ts';
 import { tableDifference } from './table-counts.ts';
 
@@ -41,19 +41,19 @@ async function restoreCurrent(
   current: Plan,
 ): Promise<KernelError[]> {
   const nft = tableTouched ? undefined : before.observed.nft;
-  const now = { ...(await observeRouting(kernel)), ...(nft !== undefined && { nft }) };
+  const now = { ...(await observeOthers(kernel, current)), ...(nft !== undefined && { nft }) };
   const errors = await runAll(kernel, changesBetween(now, current), nowMs);
   errors.push(...(await attempt(() => settleQueues(kernel, current.xtablesQueue))));
-  errors.push(...(await attempt(async () => kernel.sockets?.setWays(current.socketWays))));
   const difference =
-    routingDifference(await observeRouting(kernel), current) ??
+    routingDifference(observeRouting(kernel), current) ??
     tableDifference(await kernel.nft.observe(current.nft.table), current.nft);
   if (difference !== undefined) errors.push(notRestored(difference));
   return errors;
 }
 
 async function restoreObserved({ kernel, before, tableTouched, nowMs }: RestoreRequest): Promise<KernelError[]> {
-  const now = { ...(await observeRouting(kernel)), nft: LEFT_ALONE };
+  const now = { ...(await observeOthers(kernel, undefined)), nft: LEFT_ALONE };
+  // Ways of which nothing is known are of no plan: none is the state that a daemon starts with.
   const then = { ...before.observed, nft: LEFT_ALONE, socketWays: before.observed.socketWays ?? new Map() };
   const errors = await runAll(kernel, changesBetween(now, then), nowMs);
   errors.push(...(await attempt(() => settleQueues(kernel, before.observed.xtablesQueue))));
@@ -64,11 +64,17 @@ async function restoreObserved({ kernel, before, tableTouched, nowMs }: RestoreR
 const notRestored = (difference: string): KernelError =>
   new KernelError('restore', 0, '', 'last good plan', difference);
 
-async function observeRouting({ routing, xtables }: Kernel): Promise<Omit<Observed, 'nft'>> {
-  const xtablesQueue = await xtables.observeQueue();
-  const own = { routes: routing.ownRoutes(), rules: routing.ownRules() };
-  return { ...own, ...(xtablesQueue !== undefined && { xtablesQueue }) };
+/** All but the table. */
+async function observeOthers(kernel: Kernel, believed: Plan | undefined): Promise<Omit<Observed, 'nft'>> {
+  const xtablesQueue = await kernel.xtables.observeQueue();
+  const socketWays = observeSocketWays(kernel, believed);
+  return { ...observeRouting(kernel), socketWays, ...(xtablesQueue !== undefined && { xtablesQueue }) };
 }
+
+const observeRouting = ({ routing }: Kernel): Pick<Observed, 'routes' | 'rules'> => ({
+  routes: routing.ownRoutes(),
+  rules: routing.ownRules(),
+});
 
 async function runAll(kernel: Kernel, changes: readonly Change[], nowMs: number): Promise<KernelError[]> {
   const errors: KernelError[] = [];

@@ -22,16 +22,29 @@ const withWay = (plan: Plan, uplink: number | undefined): Plan => ({
   socketWays: uplink === undefined ? new Map() : new Map([[NUMBER, way(uplink)]]),
 });
 
-/** Refuses so many of the next calls. */
+/** Refuses so many of the next calls, after so many that it takes. */
 class Marks extends FakeSocketMarks {
   refusals = 0;
+  taken = 0;
+  /** Some are written before one is refused: what is there then is not known. */
+  isHalfDone = false;
+  #isKnown = true;
+
+  override ways(): ReadonlyMap<number, WayBits> | undefined {
+    return this.#isKnown ? super.ways() : undefined;
+  }
 
   override setWays(ways: ReadonlyMap<number, WayBits>): void {
-    if (this.refusals > 0) {
+    if (this.taken > 0) {
+      this.taken -= 1;
+    } else if (this.refusals > 0) {
       this.refusals -= 1;
+      this.#isKnown = !this.isHalfDone;
+      if (this.isHalfDone) super.setWays(new Map());
       throw refusal;
     }
     super.setWays(ways);
+    this.#isKnown = true;
   }
 }
 
@@ -119,13 +132,43 @@ describe('applyPlan with socket ways', () => {
 
   it('applyPlan() says so where the ways cannot be put back', async () => {
     await applyOrFail(kernel, one);
-    marks.refusals = 10;
+    Object.assign(marks, { refusals: 10, isHalfDone: true });
     const report = await applyPlan({ kernel, current: one, wanted: two, nowMs });
     expect(report).toMatchObject({ ok: false, restored: false });
     expect(!report.ok && report.restoreErrors).toContain(refusal);
     marks.refusals = 0;
     await applyOrFail(kernel, two);
     expect(wayNow()).toBe(2);
+  });
+
+  it('applyPlan() brings the ways right in the next round where they could not be put back', async () => {
+    for (const isHalfDone of [false, true]) {
+      await applyOrFail(kernel, one);
+      // The new ones are set, what comes after them is refused, and so is the way back: wholly, or in the middle of it.
+      world.kernel.failures.failNext('delete rule', refusal);
+      Object.assign(marks, { taken: 1, refusals: 10, isHalfDone });
+      const report = await applyPlan({ kernel, current: one, wanted: two, nowMs });
+      world.kernel.failures.clear();
+      marks.refusals = 0;
+      expect(report).toMatchObject({ ok: false, failedChange: { kind: 'delete rule' }, restored: false });
+      expect(wayNow()).toBe(isHalfDone ? 0 : 2);
+      await applyOrFail(kernel, one, { plan: one, generation: -1 });
+      expect(wayNow()).toBe(1);
+      expect(await applyOrFail(kernel, one, { plan: one })).toMatchObject({ changes: 0 });
+    }
+  });
+
+  it('applyPlan() takes ways away in the next round that a first plan has left behind', async () => {
+    await applyOrFail(kernel, withWay(two, undefined));
+    world.kernel.failures.failNext('delete rule', refusal);
+    Object.assign(marks, { taken: 1, refusals: 10 });
+    const report = await applyPlan({ kernel, current: undefined, wanted: one, nowMs });
+    world.kernel.failures.clear();
+    marks.refusals = 0;
+    expect(report).toMatchObject({ ok: false, failedChange: { kind: 'delete rule' } });
+    expect(wayNow()).toBe(1);
+    await applyOrFail(kernel, withWay(one, undefined));
+    expect(wayNow()).toBe(0);
   });
 
   it('applyPlan() leaves no way behind where the first plan fails', async () => {
@@ -138,5 +181,6 @@ describe('applyPlan with socket ways', () => {
   it('applyPlan() applies a plan with ways where sockets cannot be marked', async () => {
     await applyOrFail(world.kernel, one);
     await applyOrFail(world.kernel, two, { plan: one });
+    expect(await applyOrFail(world.kernel, two, { plan: two })).toMatchObject({ changes: 0 });
   });
 });

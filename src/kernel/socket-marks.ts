@@ -81,6 +81,8 @@ export interface SocketMarks extends SharedSocketMarks, Disposable {
   executables(): ReadonlyMap<ExecutableKey, number>;
   /** Way bits by program number: exactly these from now on, and none for all others. Only what changed is written. */
   setWays(ways: ReadonlyMap<number, WayBits>): void;
+  /** What the kernel has by `setWays`; `undefined` where it refused one in the middle. */
+  ways(): ReadonlyMap<number, WayBits> | undefined;
   /** The epoch that counts from now on: cgroups added for another one are not known. */
   setCgroupEpoch(epoch: number): void;
   /** For `borrowSocketMarks` in another thread; plain data. Of no use once this is disposed of. */

@@ -17,8 +17,8 @@ export interface Observed {
   readonly rules: readonly PlannedRule[];
   readonly routes: readonly PlannedRoute[];
   readonly xtablesQueue?: XtablesQueue;
-  /** Absent: none, for they do not outlive the daemon that set them. */
-  readonly socketWays?: Plan['socketWays'];
+  /** `undefined`: not known, so that they have to be set. */
+  readonly socketWays: Plan['socketWays'] | undefined;
 }
 
 const queueText = (queue: XtablesQueue | undefined): string =>
@@ -193,10 +193,8 @@ function nftChanges(before: Ruleset | undefined, after: Ruleset): Change[] {
   return diffRuleset(before, after).map((commands) => ({ kind: 'nft', commands }));
 }
 
-const NO_WAYS: Plan['socketWays'] = new Map();
-
-function waysDiffer(before: Plan['socketWays'], after: Plan['socketWays']): boolean {
-  if (before.size !== after.size) return true;
+function waysDiffer(before: Plan['socketWays'] | undefined, after: Plan['socketWays']): boolean {
+  if (before?.size !== after.size) return true;
   for (const [number, { v4, v6 }] of after) {
     const old = before.get(number);
     if (old?.v4 !== v4 || old.v6 !== v6) return true;
@@ -215,7 +213,7 @@ export function diff(observed: Observed, wanted: Plan): Change[] {
       ? [{ kind: 'add xtables queue', queue: wanted.xtablesQueue } as const]
       : []),
     ...nftChanges(observed.nft, wanted.nft),
-    ...(waysDiffer(observed.socketWays ?? NO_WAYS, wanted.socketWays)
+    ...(waysDiffer(observed.socketWays, wanted.socketWays)
       ? [{ kind: 'set socket ways', ways: wanted.socketWays } as const]
       : []),
     ...(queueChanged && observed.xtablesQueue !== undefined

@@ -209,7 +209,9 @@ export function socketMarksContract(kernelName: string, openWorld: () => Promise
         const path = world.addProgram();
         nameProgram(path, 7);
         const process = await world.start(path);
+        expect(marks.ways()).toEqual(new Map());
         marks.setWays(new Map([[7, { v4: WAY4, v6: WAY6 }]]));
+        expect(marks.ways()).toEqual(new Map([[7, { v4: WAY4, v6: WAY6 }]]));
         expect(await markOf(process, 4)).toBe((programMark(7) | WAY4) >>> 0);
         expect(await markOf(process, 6)).toBe((programMark(7) | WAY6) >>> 0);
         marks.setWays(new Map([[7, { v4: WAY6, v6: WAY6 }]]));

@@ -425,7 +425,9 @@ describe('openSocketMarks()', () => {
         ]),
       ),
     ).toThrow(/E2BIG/);
+    expect(marks.ways()).toBeUndefined();
     marks.setWays(new Map([[8, way]]));
+    expect(marks.ways()).toEqual(new Map([[8, way]]));
     expect((await agent.makeSocket(4)).mark).toBe(programMark(7));
   });
 

@@ -78,7 +78,6 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   readonly inheritanceRefusal: KernelError | undefined;
   readonly #links: readonly Disposable[];
   #config: Config;
-  /** What the kernel has; `undefined` where a write failed in the middle. */
   #ways: ReadonlyMap<number, WayBits> | undefined = new Map();
   #closed = false;
 
@@ -113,6 +112,10 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
       changed.map(([number, bits]) => ({ key: encodeU32(number), value: encodeWaysRecord(bits) })),
     );
     this.#ways = new Map(ways);
+  }
+
+  ways(): ReadonlyMap<number, WayBits> | undefined {
+    return this.#ways;
   }
 
   setCgroupEpoch(epoch: number): void {

@@ -170,6 +170,10 @@ export class FakeSocketMarks implements SocketMarks {
     this.#ways = new Map(ways);
   }
 
+  ways(): ReadonlyMap<number, WayBits> | undefined {
+    return this.#ways;
+  }
+
   programOf(key: ExecutableKey): number | undefined {
     return this.#executables.get(key)?.number;
   }
