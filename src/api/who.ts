@@ -90,6 +90,8 @@ export interface CreatorEvidence {
   readonly pid: number;
   readonly startedMs?: number;
   readonly isRunning: boolean;
+  /** What it runs by now, where that is another program than the one that made the socket. */
+  readonly runsNow?: string;
   /** What its thread called itself. */
   readonly command: string;
   readonly executable: Evidence<{ readonly path: string }>;

@@ -16,6 +16,7 @@ import {
   decodeWaysRecord,
   describeExecutableKey,
   EXECUTABLE_KEY_BYTES,
+  EXECUTABLE_KEY_FIELDS,
   type ExecutableKey,
   encodeConfig,
   encodeCreatorRecord,
@@ -26,6 +27,7 @@ import {
   encodeU32,
   encodeU64,
   encodeWaysRecord,
+  isSameExecutable,
   NO_EXECUTABLE,
   parseExecutableKey,
 } from './records.ts';
@@ -199,6 +201,15 @@ describe('ExecutableKey', () => {
       changeSeconds: 1745849508n,
       changeNanoseconds: 123456789,
     });
+  });
+
+  it('isSameExecutable() tells a file that has changed since from another', () => {
+    const other = (at: number): ExecutableKey => `${text.slice(0, at)}f${text.slice(at + 1)}` as ExecutableKey;
+    const { inode, device, generation, changeSeconds, changeNanoseconds } = EXECUTABLE_KEY_FIELDS;
+    for (const field of [changeSeconds, changeNanoseconds])
+      expect(isSameExecutable(text as ExecutableKey, other(2 * field))).toBe(true);
+    for (const field of [inode, device, generation])
+      expect(isSameExecutable(text as ExecutableKey, other(2 * field))).toBe(false);
   });
 
   it('parseExecutableKey() takes keys and nothing else', () => {

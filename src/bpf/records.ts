@@ -83,6 +83,12 @@ export function describeExecutableKey(key: ExecutableKey): ExecutableFile {
   };
 }
 
+/** Whether it is one file, though it may have been renamed, linked, unlinked or written in between: a key changes with that. */
+export function isSameExecutable(a: ExecutableKey, b: ExecutableKey): boolean {
+  const [one, other] = [describeExecutableKey(a), describeExecutableKey(b)];
+  return one.inode === other.inode && one.device === other.device && one.generation === other.generation;
+}
+
 /** Value of `executables`. With `childrenNumber`, that is the number of the processes it starts. */
 export interface ExecutableRecord {
   readonly number: number;

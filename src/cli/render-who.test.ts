@@ -120,6 +120,19 @@ and 3 more: say more of the one that you mean
 `);
   });
 
+  it('renderWho says what became of the process that made a socket', () => {
+    const madeBy = (made: Partial<CreatorEvidence>): string | undefined =>
+      renderWho(flowsReport({ ...flow, sockets: [{ ...socket, creator: { ...creator, ...made } }] }), options)
+        .split('\n')
+        .find((line) => line.startsWith('  made by'));
+    const maker = '  made by      process 4711 "mail", /usr/bin/mail, alice (uid 1000), started 1 min 2 s ago';
+    expect(madeBy({})).toBe(`${maker}, as ${program.meaning}`);
+    expect(madeBy({ isRunning: false })).toBe(`${maker}, has ended, as ${program.meaning}`);
+    expect(madeBy({ runsNow: '/usr/bin/less' })).toBe(
+      `${maker}, runs another program now (/usr/bin/less), as ${program.meaning}`,
+    );
+  });
+
   it('renderWho numbers the owners where nothing tells which of them it is', () => {
     const owner = { found: 'it holds the socket', process: { because }, application };
     expect(renderWho(flowsReport({ ...flow, owners: [owner, owner] }), options)).toContain(
@@ -182,7 +195,7 @@ and 3 more: say more of the one that you mean
       flow: evil,
       state: evil,
       mark: { mark: evil, meaning: evil },
-      creator: { ...creator, command: evil, executable: { path: evil } },
+      creator: { ...creator, command: evil, runsNow: evil, executable: { path: evil } },
       holders: [{ pid: 1, executable: evil }],
     };
     const owner = { found: evil, process, application: { app: evil, by: evil, at: { ...at, file: evil } } };

@@ -127,7 +127,7 @@ function socketText({ flow, state, mark, creator }: SocketEvidence, pid: number)
 }
 
 function creatorText(
-  { pid, startedMs, isRunning, command, executable, user, program, isBroker }: CreatorEvidence,
+  { pid, startedMs, isRunning, runsNow, command, executable, user, program, isBroker }: CreatorEvidence,
   nowMs: number,
 ): Cell {
   const process = pid === 0 ? 'a process of another pid namespace' : `process ${pid}`;
@@ -137,6 +137,7 @@ function creatorText(
     accountText(user),
     ...(startedMs === undefined ? [] : [`started ${ago(startedMs, nowMs)}`]),
     ...(pid !== 0 && !isRunning ? ['has ended'] : []),
+    ...(runsNow === undefined ? [] : [`runs another program now (${runsNow})`]),
     ...(program === undefined ? [] : [`as ${program.meaning}`]),
     ...(isBroker ? ['opens sockets for others'] : []),
   ];

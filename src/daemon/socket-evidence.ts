@@ -1,7 +1,7 @@
 /** Everything that tells whose a socket is. */
 
 import type { CreatorEvidence, Evidence, MarkEvidence, SocketEvidence } from '../api/who.ts';
-import { describeExecutableKey } from '../bpf/records.ts';
+import { type CreatorRecord, describeExecutableKey, isSameExecutable } from '../bpf/records.ts';
 import { isBroker } from '../identify/socket-broker.ts';
 import { formatAddress } from '../net/address.ts';
 import { type Flow, formatFlow } from '../net/flow.ts';
@@ -69,13 +69,15 @@ function creatorOf(sources: EvidenceSources, socket: OpenSocket): Evidence<Creat
   const isRunning = process !== undefined && !runsNothing({ ...process, commandLine: proc.commandLine(pid) ?? [] });
   const owner = creators?.ownerOf({ inode, uid, cookie, ...(cgroupId !== undefined && { cgroupId }) }, names);
   const path = owner?.kind === 'process' ? owner.executable : undefined;
-  const link = process?.executable;
+  const runsNow = process === undefined ? undefined : programSince(sources, record, process.executable);
+  const link = runsNow === undefined ? process?.executable : undefined;
   const opensForOthers = pid === 1 || (link !== undefined && isBroker(link, proc, pid));
   const shown = path ?? (opensForOthers ? link : undefined);
   return {
     pid,
     ...(pid > 0 && { startedMs: startedMs(startTicks, nowMs) }),
     isRunning,
+    ...(runsNow !== undefined && { runsNow }),
     command,
     executable:
       shown === undefined ? { because: `nothing tells what the file is called (${fileText(key)})` } : { path: shown },
@@ -84,6 +86,16 @@ function creatorOf(sources: EvidenceSources, socket: OpenSocket): Evidence<Creat
     ...(number > 0 && { program: programEvidence(number, numbers.programs) }),
     ...(opensForOthers && { isBroker: true }),
   };
+}
+
+/** What the process of a record runs, where that is another program: after exec(2) it is still the same process. */
+function programSince(
+  { marks, proc }: EvidenceSources,
+  { pid, executable: key }: CreatorRecord,
+  link: string | undefined,
+): string | undefined {
+  const now = link === undefined ? undefined : marks?.keyOfFile(proc.executableLink(pid));
+  return now === undefined || isSameExecutable(now, key) ? undefined : link;
 }
 
 /** dev_t of the kernel: 12 bits major, 20 bits minor. */

@@ -1,15 +1,27 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseFlowQuery } from '../api/flow-query.ts';
 import type { FlowsReport, ProcessReport } from '../api/who.ts';
+import {
+  type CreatorRecord,
+  decodeExecutableKey,
+  EXECUTABLE_KEY_BYTES,
+  EXECUTABLE_KEY_FIELDS,
+  type ExecutableKey,
+} from '../bpf/records.ts';
 import { identitySources } from '../identify/identify-flow.ts';
 import { policyNames } from '../identify/policy-names.ts';
 import { SocketDiag } from '../identify/socket-diag.ts';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import { FakeKernel } from '../kernel/fake/fake-kernel.ts';
+import { FakeSocketMarks } from '../kernel/fake/fake-socket-marks.ts';
 import { openProc } from '../kernel/proc.ts';
+import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import { type Address, parseAddress } from '../net/address.ts';
 import { IPPROTO_TCP } from '../net/protocol.ts';
 import { PROGRAM_NONE_FIRST, wayMark } from '../plan/reserved.ts';
@@ -24,6 +36,7 @@ import { whoIsFlow, whoIsProcess } from './who-report.ts';
 const HOST = '127.0.0.1';
 const at = { file: '/etc/p.yaml', line: 4, column: 5 };
 const NODE = process.execPath;
+const PERL = '/usr/bin/perl';
 
 const facts: Facts = {
   uplinks: [],
@@ -38,7 +51,7 @@ const facts: Facts = {
 
 let kernel: FakeKernel;
 let diag: SocketDiag;
-let closing: (() => void)[];
+let closing: (() => unknown)[];
 
 beforeEach(() => {
   kernel = new FakeKernel();
@@ -54,10 +67,16 @@ const policyOf = (app: string, match: Match): EffectivePolicy => ({ app, match: 
 
 /** Real processes and sockets, connections as a test says, and policies by these entries. */
 function sources(...matches: readonly Match[]): EvidenceSources {
+  return sourcesWith(undefined, ...matches);
+}
+
+/** `marks`: what the kernel noted of who made which socket. */
+function sourcesWith(marks: SharedSocketMarks | undefined, ...matches: readonly Match[]): EvidenceSources {
   const apps = matches.map((match, i) => policyOf(`app${i}`, match));
   const index = indexApps({ apps, uplinks: [], systemDefault: builtinSystemDefault });
   return {
-    ...identitySources(openProc(), diag, openCgroupTree()),
+    ...identitySources(openProc(), diag, openCgroupTree(), marks),
+    ...(marks !== undefined && { marks }),
     conntrack: kernel.conntrack,
     routing: kernel.routing,
     index,
@@ -111,10 +130,60 @@ function decided(from: number, to: number, mark: number): void {
 
 /** A program that is not this one. */
 async function perl(script: string, ...args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn('/usr/bin/perl', ['-e', `$| = 1; ${script} print "ready"; sleep 60`, ...args]);
+  const child = spawn(PERL, ['-e', `$| = 1; ${script} print "ready"; sleep 60`, ...args]);
   closing.push(() => child.kill('SIGKILL'));
   await once(child.stdout, 'data');
   return child;
+}
+
+/** As the kernel has it, but for the generation, which stat(2) does not show. */
+function keyOfFile(path: string): ExecutableKey | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  const view = new DataView(new ArrayBuffer(EXECUTABLE_KEY_BYTES));
+  const fields = EXECUTABLE_KEY_FIELDS;
+  view.setBigUint64(fields.inode, stat.ino, true);
+  view.setUint32(fields.device, Number(stat.dev & 0xffffffffn), true);
+  view.setBigInt64(fields.changeSeconds, stat.ctimeNs / 1_000_000_000n, true);
+  view.setUint32(fields.changeNanoseconds, Number(stat.ctimeNs % 1_000_000_000n), true);
+  return decodeExecutableKey(new Uint8Array(view.buffer));
+}
+
+/** A kernel that noted that each socket was made by this process while it ran this file. */
+class NotedBy extends FakeSocketMarks {
+  readonly #noted: CreatorRecord;
+
+  constructor(pid: number, path: string) {
+    super();
+    const executable = keyOfFile(path);
+    const stat = openProc().stat(pid);
+    if (executable === undefined || stat === undefined) throw new Error(`process ${pid} has ended`);
+    const { startTimeTicks: startTicks } = stat;
+    this.#noted = { pid, startTicks, executable, number: 0, uid: 0, gid: 0, cgroupId: 1n, command: 'maker' };
+  }
+
+  override creatorOf(): CreatorRecord {
+    return this.#noted;
+  }
+
+  override keyOfFile(path: string): ExecutableKey | undefined {
+    return keyOfFile(path);
+  }
+}
+
+/** A copy of perl that has a socket open, which outlives exec(2), and goes on when it is told to; and the socket's port. */
+async function maker(goOn: string): Promise<{ child: ChildProcess; path: string; port: number; goOn: () => void }> {
+  const directory = mkdtempSync(join(tmpdir(), 'who-report-'));
+  closing.push(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'maker');
+  copyFileSync(PERL, path);
+  const open = '$^F = 99; $s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die;';
+  const script = `use IO::Socket::INET; $| = 1; ${open} print $s->sockport, "\\n"; <STDIN>; ${goOn}`;
+  const child = spawn(path, ['-e', script], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  // The whole group: a fork has the socket, too.
+  closing.push(() => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL'));
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  return { child, path, port: Number(line.toString()), goOn: () => child.stdin.write('\n') };
 }
 
 describe('whoIsProcess', () => {
@@ -256,6 +325,53 @@ describe('whoIsFlow', () => {
     for (let port = 1; port <= 40; port++) decided(port, 50_000, wayMark(0));
     const report = await flowsOf(sources(), ':50000');
     expect([report?.flows.length, report?.more]).toEqual([16, 24]);
+  });
+
+  it('whoIsFlow says of a maker that runs another program that it does, and not that it has ended', async () => {
+    const { child, path, port, goOn } = await maker('exec "/bin/sleep", "60"');
+    const evidence = sourcesWith(new NotedBy(child.pid ?? 0, path), exec(path));
+    const application = { app: 'app0', by: `exec ${path}` };
+    const [before] = (await flowsOf(evidence, `:${port}`))?.flows ?? [];
+    expect(before).toMatchObject({ owners: [{ process: { pid: child.pid, executable: { path } }, application }] });
+    expect(before?.sockets).toMatchObject([{ creator: { isRunning: true } }]);
+    expect(before).not.toHaveProperty('sockets.0.creator.runsNow');
+    goOn();
+    const sleep = realpathSync('/bin/sleep');
+    await expect
+      .poll(async () => (await flowsOf(evidence, `:${port}`))?.flows)
+      .toMatchObject([
+        {
+          sockets: [{ creator: { pid: child.pid, isRunning: true, runsNow: sleep, executable: { path } } }],
+          owners: [{ process: { because: `process ${child.pid} runs another program now (${sleep})` }, application }],
+        },
+      ]);
+  });
+
+  it('whoIsFlow says of a maker that has ended that it has, though its child has the socket', async () => {
+    const { child, path, port, goOn } = await maker('exit if fork() != 0; sleep 60');
+    const evidence = sourcesWith(new NotedBy(child.pid ?? 0, path), exec(path));
+    const ended = once(child, 'exit');
+    goOn();
+    await ended;
+    const report = await flowsOf(evidence, `:${port}`);
+    expect(report?.flows).toMatchObject([
+      {
+        sockets: [{ creator: { pid: child.pid, isRunning: false } }],
+        owners: [{ process: { because: `process ${child.pid} has ended` }, application: { app: 'app0' } }],
+      },
+    ]);
+    expect(report).not.toHaveProperty('flows.0.sockets.0.creator.runsNow');
+  });
+
+  it('whoIsFlow shows a maker whose file was removed while it runs', async () => {
+    const { child, path, port } = await maker('');
+    const evidence = sourcesWith(new NotedBy(child.pid ?? 0, path));
+    rmSync(path);
+    const report = await flowsOf(evidence, `:${port}`);
+    expect(report?.flows).toMatchObject([
+      { owners: [{ process: { pid: child.pid, executable: { path, isDeleted: true } } }] },
+    ]);
+    expect(report).not.toHaveProperty('flows.0.sockets.0.creator.runsNow');
   });
 
   it('whoIsFlow finds nothing where there is nothing', async () => {

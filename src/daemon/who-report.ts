@@ -1,13 +1,20 @@
 /** `POST /v1/who`: the evidence about a process, or about live flows. */
 import { type FlowQuery, matchesFlow } from '../api/flow-query.ts';
-import type { FlowEvidence, FlowsReport, OwnerEvidence, ProcessReport, SocketEvidence } from '../api/who.ts';
+import {
+  type FlowEvidence,
+  type FlowsReport,
+  isMissing,
+  type OwnerEvidence,
+  type ProcessReport,
+  type SocketEvidence,
+} from '../api/who.ts';
 import { identifyFlow } from '../identify/identify-flow.ts';
 import { findSocket } from '../identify/socket-owner.ts';
 import { type Address, formatAddress, isLoopbackAddress } from '../net/address.ts';
 import { type Flow, formatFlow } from '../net/flow.ts';
 import { IPPROTO_TCP } from '../net/protocol.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
-import type { Owner, SingleOwner } from '../policy/identity.ts';
+import type { Owner, ProcessOwner, SingleOwner } from '../policy/identity.ts';
 import type { EvidenceSources } from './evidence-sources.ts';
 import { HeldSockets, holdersOf } from './held-sockets.ts';
 import { type LiveFlow, liveFlows } from './live-flow-search.ts';
@@ -111,7 +118,15 @@ function withoutEntry({ socket }: LiveFlow): string {
 function ownerOf(sources: EvidenceSources, { flow, entry, isForwarded }: LiveFlow): Owner {
   if (isForwarded) return { kind: 'unknown', because: 'it passes through: its sender is another host or namespace' };
   const isOpen = entry === undefined && flow.protocol === IPPROTO_TCP && flow.inbound === undefined;
-  return identifyFlow(sources, isOpen ? { ...flow, midstream: true } : flow, { names: sources.names });
+  const owner = identifyFlow(sources, isOpen ? { ...flow, midstream: true } : flow, { names: sources.names });
+  if (owner.kind === 'one of')
+    return { ...owner, candidates: owner.candidates.map((each) => confirmed(sources, each)) };
+  return confirmed(sources, owner);
+}
+
+/** Nobody waits for the answer as a packet does. */
+function confirmed<T extends Owner>({ creators }: EvidenceSources, owner: T): T | ProcessOwner {
+  return owner.kind === 'process' && creators !== undefined ? creators.confirm(owner) : owner;
 }
 
 function directionOf({ flow, entry, socket, isForwarded }: LiveFlow, owner: Owner): FlowEvidence['direction'] {
@@ -142,14 +157,25 @@ async function ownerEvidence(
     const because = owner.kind === 'kernel' ? 'no process sends it' : owner.because;
     return { found: foundText(owner, sockets), process: { because }, application };
   }
-  const now = owner.foundBy === 'ended creator' ? undefined : ownerOfProcess(sources, owner.pid, sources.names);
+  const found = foundText(owner, sockets);
+  const because = owner.foundBy === 'former creator' ? becomeOf(owner, sockets) : undefined;
+  if (because !== undefined) return { found, process: { because }, application };
+  const now = ownerOfProcess(sources, owner.pid, sources.names);
   const process = now === undefined || runsNothing(now) ? undefined : await processEvidence(sources, now);
-  return {
-    found: foundText(owner, sockets),
-    process: process ?? { because: `process ${owner.pid} has ended` },
-    application,
-  };
+  return { found, process: process ?? { because: hasEnded(owner) }, application };
 }
+
+/** What became of the process that made a socket; `undefined` where it runs what it ran, though the file has changed since. */
+function becomeOf(owner: ProcessOwner, sockets: readonly SocketEvidence[]): string | undefined {
+  const made = sockets
+    .flatMap(({ creator }) => (isMissing(creator) ? [] : [creator]))
+    .find(({ pid, executableKey }) => pid === owner.pid && executableKey === owner.executableKey);
+  if (made === undefined) return `process ${owner.pid} has ended or runs another program now`;
+  if (!made.isRunning) return hasEnded(owner);
+  return made.runsNow === undefined ? undefined : `process ${owner.pid} runs another program now (${made.runsNow})`;
+}
+
+const hasEnded = ({ pid }: ProcessOwner): string => `process ${pid} has ended`;
 
 function foundText(owner: SingleOwner, sockets: readonly SocketEvidence[]): string {
   if (owner.kind === 'kernel') return 'no socket of a process sends it';
@@ -157,7 +183,7 @@ function foundText(owner: SingleOwner, sockets: readonly SocketEvidence[]): stri
   const isBrokered = sockets.some(({ creator }) => 'isBroker' in creator && creator.isBroker === true);
   switch (owner.foundBy) {
     case 'creator':
-    case 'ended creator':
+    case 'former creator':
       return 'it made the socket, as the kernel noted';
     default:
       return isBrokered ? 'it holds the socket, which was opened for it' : 'it holds the socket';

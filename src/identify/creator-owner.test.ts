@@ -97,10 +97,10 @@ describe('CreatorOwners', () => {
     const [process, socket] = started(mail, { command: 'mailer' });
     const [unnamed, itsSocket] = started(other);
     for (const ended of [process, unnamed]) machine.end(ended);
-    expect(ownerOf(socket)).toMatchObject({ executable: mail, foundBy: 'ended creator', command: 'mailer' });
+    expect(ownerOf(socket)).toMatchObject({ executable: mail, foundBy: 'former creator', command: 'mailer' });
     expect(ownerOf(socket)).not.toHaveProperty('executableUnproven');
     clock.ms += MIN_LOOK_PAUSE_MS * 100;
-    expect(ownerOf(itsSocket)).toMatchObject({ kind: 'process', foundBy: 'ended creator' });
+    expect(ownerOf(itsSocket)).toMatchObject({ kind: 'process', foundBy: 'former creator' });
     expect(ownerOf(itsSocket)).not.toHaveProperty('executable');
   });
 
@@ -113,7 +113,7 @@ describe('CreatorOwners', () => {
     machine.end(process);
     // Of so many files that a path had only the latest are known.
     if (key !== undefined) machine.marks.forgetExecutable(key);
-    expect(ownerOf(socket)).toMatchObject({ kind: 'process', executable: mail, foundBy: 'ended creator' });
+    expect(ownerOf(socket)).toMatchObject({ kind: 'process', executable: mail, foundBy: 'former creator' });
     expect(ownerOf(socket)).not.toHaveProperty('executableUnproven');
   });
 
@@ -129,7 +129,7 @@ describe('CreatorOwners', () => {
     const [process, socket] = started(other);
     machine.giveAwayPid(process, mail);
     const owner = ownerOf(socket);
-    expect(owner).toMatchObject({ kind: 'process', foundBy: 'ended creator' });
+    expect(owner).toMatchObject({ kind: 'process', foundBy: 'former creator' });
     expect(owner).not.toMatchObject({ executable: mail });
   });
 
@@ -143,7 +143,7 @@ describe('CreatorOwners', () => {
     expect(ownerOf(itsSocket)).toMatchObject({ executable: mail });
     expect(ownerOf(itsSocket)).not.toHaveProperty('executableUnproven');
     // What it runs now, and who started that, says nothing of the socket.
-    expect([owner, confirmed(itsSocket)]).toMatchObject([{ foundBy: 'ended creator' }, { foundBy: 'ended creator' }]);
+    expect([owner, confirmed(itsSocket)]).toMatchObject([{ foundBy: 'former creator' }, { foundBy: 'former creator' }]);
   });
 
   it('CreatorOwners.confirm() takes back what the process is called where it was another one', () => {
@@ -156,7 +156,7 @@ describe('CreatorOwners', () => {
     expect(ownerOf(socket)).toMatchObject({ executable: other, executableUnproven: true, foundBy: 'creator' });
     expect(confirmed(socket)).toMatchObject({
       executableKey: machine.marks.keyOfFile(third),
-      foundBy: 'ended creator',
+      foundBy: 'former creator',
     });
     expect(confirmed(socket)).not.toHaveProperty('executable');
   });
@@ -198,9 +198,22 @@ describe('CreatorOwners', () => {
     const [second, socket] = started(fresh, { command: 'fresh' });
     machine.end(second);
     const unknown = ownerOf(socket);
-    expect(unknown).toMatchObject({ kind: 'unknown', command: 'fresh', cgroup: '/apps', uid: 0 });
+    const because = 'its process has ended, and its executable is not known';
+    expect(unknown).toMatchObject({ kind: 'unknown', because, command: 'fresh', cgroup: '/apps', uid: 0 });
     clock.ms += MIN_LOOK_PAUSE_MS * 100;
     expect(ownerOf(socket)).toMatchObject({ kind: 'process' });
+  });
+
+  it('CreatorOwners does not say of a process that runs another program that it has ended', () => {
+    const [first, firstSocket] = started(other);
+    machine.end(first);
+    ownerOf(firstSocket);
+    const fresh = machine.path('fresh');
+    machine.writeFile(fresh);
+    const [process, socket] = started(fresh);
+    machine.exec(process, mail);
+    const because = 'its process runs another program, and its executable is not known';
+    expect(ownerOf(socket)).toMatchObject({ kind: 'unknown', because });
   });
 
   it('CreatorOwners does not remember that nobody names a file by what it saw a moment ago', () => {
@@ -245,7 +258,7 @@ describe('CreatorOwners', () => {
     machine.marks.bindTask(process.pid, process.startTicks, { number: 4, script: false });
     const byParent = machine.makeSocket(process);
     machine.end(process);
-    expect(ownerOf(byScript)).toMatchObject({ kind: 'process', script, foundBy: 'ended creator' });
+    expect(ownerOf(byScript)).toMatchObject({ kind: 'process', script, foundBy: 'former creator' });
     expect(ownerOf(byParent)).toMatchObject({ kind: 'process', childOf: 'org.example.Mail' });
   });
 

@@ -94,7 +94,7 @@ export class CreatorOwners {
     const link = executableUnproven === true ? this.#links.get(key) : executable;
     return {
       ...known,
-      foundBy: 'ended creator',
+      foundBy: 'former creator',
       ...(link !== undefined && { executable: link }),
       ...(link !== undefined && executableUnproven === true && { executableUnproven }),
     };
@@ -119,7 +119,8 @@ export class CreatorOwners {
     const program = names.programOf(creator.number);
     const naming = program?.kind === 'exec' ? program : this.#naming(key, { link, running }, names);
     if (naming === undefined && program === undefined) {
-      const because = 'its process has ended, and its executable is not known';
+      const became = proc.stat(pid)?.startTimeTicks === creator.startTicks ? 'runs another program' : 'has ended';
+      const because = `its process ${became}, and its executable is not known`;
       return { kind: 'unknown', because, ...known, command: creator.command };
     }
     const path = naming?.path;
@@ -128,7 +129,7 @@ export class CreatorOwners {
       kind: 'process',
       pid,
       ...known,
-      foundBy: isSame ? 'creator' : 'ended creator',
+      foundBy: isSame ? 'creator' : 'former creator',
       executableKey: key,
       ...(executable !== undefined && { executable }),
       // A file that policies call something else, or nothing: what its process calls it proves nothing.

@@ -136,7 +136,7 @@ function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: Ide
 
 /** What the kernel did not note of a living process: the script it runs, and who started it. */
 function withFamily(sources: IdentitySources, owner: SingleOwner, { names }: IdentityHint): SingleOwner {
-  if (owner.kind !== 'process' || owner.foundBy === 'ended creator') return owner;
+  if (owner.kind !== 'process' || owner.foundBy === 'former creator') return owner;
   const { pid } = owner;
   const script =
     owner.script ?? (mayRunScript(owner, names) ? scriptOfProcess(sources.proc, pid, names.scripts) : undefined);

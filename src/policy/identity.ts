@@ -58,10 +58,10 @@ export interface ProcessOwner {
   /** Not read on the packet path: no policy speaks of it, and it may hold what is not for the history. */
   readonly commandLine?: readonly string[];
   /**
-   * How the process was found: the kernel noted who created the socket, or it is a process that holds it. An ended creator is
-   * known by what was noted of it.
+   * How the process was found: the kernel noted who created the socket, or it is a process that holds it. A former creator
+   * has ended, or runs another program by now: it is known by what was noted of it.
    */
-  readonly foundBy?: 'creator' | 'ended creator' | 'holder';
+  readonly foundBy?: 'creator' | 'former creator' | 'holder';
   /** The kernel's own key of its executable (`bpf/records.ts`), where it was noted. */
   readonly executableKey?: string;
 }

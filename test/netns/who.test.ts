@@ -1,6 +1,6 @@
 /** `pointsman who` and `pointsman apps` ask the real daemon about real programs; what these say of themselves is the oracle. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AppsReport, RunningProgram } from '../../src/api/apps.ts';
@@ -35,6 +35,9 @@ time.sleep(600)`;
 /** Its child keeps the socket and has nothing else to do with it. */
 const LEAVE_IT_TO_A_CHILD = `${CONNECT}
 if os.fork() == 0: time.sleep(600)`;
+/** It goes on as another program, which keeps the socket open. */
+const BECOME_ANOTHER = `${CONNECT}
+s.set_inheritable(True); os.execv("/usr/bin/sleep", ["sleep", "600"])`;
 
 /** Accepts one connection, and says on which port. */
 const ACCEPT = `
@@ -198,6 +201,25 @@ describe('pointsman who', () => {
       .poll(() => json<FlowsReport>('who', flow).flows)
       .toMatchObject([{ sockets: [{ creator: maker }], owners: [{ process: ended, application: { app: 'mail' } }] }]);
     expect(pointsman('who', flow).out).toMatch(/made by .*process \d+ "mail".*, has ended, as program \d+, exec:/);
+  });
+
+  it('who says of the maker of a socket that runs another program which one, and not that it has ended', async () => {
+    const mail = await connected('mail', SERVER4, 82, BECOME_ANOTHER);
+    const flow = flowOf(mail, SERVER4, 82);
+    const [path, sleep] = [root.program('mail'), realpathSync('/usr/bin/sleep')];
+    const maker = { pid: mail.pid, isRunning: true, runsNow: sleep, executable: { path } };
+    const process = { because: `process ${mail.pid} runs another program now (${sleep})` };
+    await expect
+      .poll(() => json<FlowsReport>('who', flow).flows)
+      .toMatchObject([
+        {
+          sockets: [{ creator: maker, holders: [{ pid: mail.pid, executable: sleep }] }],
+          owners: [{ process, application: { app: 'mail' } }],
+        },
+      ]);
+    const { out } = pointsman('who', flow);
+    expect(out).toMatch(/made by .*process \d+ "mail".*, runs another program now \(.*sleep\), as program \d+, exec:/);
+    expect(out).not.toContain('has ended');
   });
 
   it('who tells a process by script and by user, and one that nobody names', async () => {
