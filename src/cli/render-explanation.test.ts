@@ -63,6 +63,46 @@ describe('renderExplanation', () => {
     expect(text).toContain('203.0.113.10: refused, because no uplink is permitted\n');
   });
 
+  it('renderExplanation shows who connects, and the entries of accept', () => {
+    const [outbound] = explanation.flows;
+    if (outbound === undefined) throw new Error('the fixture has a flow');
+    const entry = (index: number, outcome: 'matched' | 'did not match') => {
+      const text = `192.0.2.${index}:22/tcp`;
+      return { index, layer: 'administrator', file: '/etc/s.yaml', line: 6 + index, text, outcome };
+    };
+    const flow = {
+      ...outbound,
+      address: '192.0.2.7',
+      way: 'came in',
+      reason: 'accept (administrator): 192.0.2.7:22/tcp',
+      file: '/etc/s.yaml',
+      line: 7,
+      rules: [],
+      uplinks: [],
+    };
+    const { nameNote: _, ...head } = { ...explanation, source: '192.0.2.7:50000', destination: 'port 22/tcp' };
+    const render = (accept: ReturnType<typeof entry>[]) =>
+      renderExplanation({ ...head, flows: [{ ...flow, accept }] }, { colour: false });
+    expect(
+      render([entry(0, 'did not match'), entry(1, 'matched')]),
+    ).toBe(`192.0.2.7:50000 -> port 22/tcp of org.example.Browser
+  /usr/bin/curl: matched by exec /usr/bin/curl, /etc/b.yaml:6
+  policy (administrator): /etc/b.yaml
+
+192.0.2.7: allowed
+  because accept (administrator): 192.0.2.7:22/tcp, /etc/s.yaml:7
+  accept:
+    1  did not match  192.0.2.0:22/tcp  administrator /etc/s.yaml:6
+    2  matched        192.0.2.1:22/tcp  administrator /etc/s.yaml:7
+  path: first packet goes to the daemon
+`);
+    const many = Array.from({ length: 100 }, (_, index) => entry(index, index === 90 ? 'matched' : 'did not match'));
+    const lines = render(many).split('\n');
+    expect(lines.filter((line) => /22\/tcp +administrator/.test(line))).toHaveLength(17);
+    expect(lines.some((line) => /^ {4}91 +matched/.test(line))).toBe(true);
+    expect(lines.some((line) => /^ +and 83 more$/.test(line))).toBe(true);
+  });
+
   it('renderExplanation says so where a name has no address', () => {
     expect(renderExplanation({ ...explanation, flows: [] }, { colour: false })).toContain(
       'No address: nothing to decide yet.',

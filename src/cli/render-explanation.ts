@@ -17,12 +17,19 @@ const OUTCOME_STYLES: Readonly<Record<ExplainedRule['outcome'], Style>> = {
   'not reached': 'dim',
 };
 
+/** `accept` may have a thousand entries; `--json` has them all. */
+const SHOWN_ENTRIES = 16;
+
 /** Ends with a newline. */
 export function renderExplanation(explanation: Explanation, options: { readonly colour: boolean }): string {
   const paint = painter(options.colour);
-  const { app, identity, layers, destination, nameNote, flows } = explanation;
+  const { app, identity, layers, source, destination, nameNote, flows } = explanation;
+  const receives = source === undefined ? undefined : `${printable(source)} -> ${printable(destination)}`;
+  const subject = paint(printable(app ?? 'no application'), 'bold');
   const head = [
-    `${paint(printable(app ?? 'no application'), 'bold')} -> ${paint(printable(destination), 'bold')}`,
+    receives === undefined
+      ? `${subject} -> ${paint(printable(destination), 'bold')}`
+      : `${paint(receives, 'bold')} of ${subject}`,
     `  ${printable(identity)}`,
     ...layers.map(({ layer, file }) => `  policy (${printable(layer)}): ${printable(file)}`),
     ...(nameNote === undefined ? [] : [`  name: ${printable(nameNote)}`]),
@@ -42,19 +49,27 @@ function flowLines(flow: ExplainedFlow, paint: Paint): readonly string[] {
     `${printable(flow.address)}: ${paint(word, style)}${wayText(flow.way)}${cause}`,
     `  because ${placed}`,
     ...section('rules', flow.rules.map(ruleCells), paint),
+    ...section('accept', acceptRows(flow.accept ?? []), paint),
     ...section('uplinks', flow.uplinks.map(uplinkCells), paint),
     `  path: ${printable(flow.path)}`,
   ];
 }
 
-/** "uplink wifi" and "the system's route" are taken; "directly connected" describes. */
+/** "uplink wifi" and "the system's route" are taken; "directly connected" describes, and "came in" is what was asked. */
 function wayText(way: string | undefined): string {
-  if (way === undefined) return '';
+  if (way === undefined || way === 'came in') return '';
   return way.startsWith('directly') ? `, ${printable(way)}` : ` by ${printable(way)}`;
 }
 
 function ruleCells({ index, layer, file, line, text, outcome }: ExplainedRule): readonly Cell[] {
   return [`${index + 1}`, { text: outcome, style: OUTCOME_STYLES[outcome] }, text, `${layer} ${file}:${line}`];
+}
+
+/** The entry that matched is always among them. */
+function acceptRows(entries: readonly ExplainedRule[]): readonly (readonly Cell[])[] {
+  const shown = entries.filter(({ outcome }, at) => at < SHOWN_ENTRIES || outcome === 'matched');
+  const more = entries.length - shown.length;
+  return [...shown.map(ruleCells), ...(more === 0 ? [] : [['', '', `and ${more} more`, '']])];
 }
 
 function uplinkCells({ uplink, taken, because }: Explanation['flows'][number]['uplinks'][number]): readonly Cell[] {

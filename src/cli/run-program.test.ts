@@ -102,6 +102,8 @@ describe('runProgram', () => {
     [['explain', '--exe', '/x']],
     [['explain', '--exe', '/x', '--app', 'y', '--to', 'a:1']],
     [['explain', '--exe', '/x', '--to', 'a']],
+    [['explain', '--exe', '/x', '--from', 'a.example', '--port', '22']],
+    [['explain', '--exe', '/x', '--from', '192.0.2.7', '--port', 'ssh']],
     [['explain', '--pid', 'x', '--to', 'a:1']],
     [['up', '--confirm', 'soon']],
     [['up', 'extra']],
@@ -116,6 +118,44 @@ describe('runProgram', () => {
     expect(exitCode).toBe(2);
     expect(err).not.toBe('');
     expect(err).not.toMatch(/^\s+at /m);
+  });
+
+  it.each([
+    [[], 'which connection?', '--to HOST:PORT, or --from ADDRESS'],
+    [['--to', 'a:1', '--from', '192.0.2.7'], '--to and --from contradict each other', 'one after the other'],
+    [['--to', 'a:1', '--port', '22'], '--port does not go with --to', 'part of --to'],
+    [['--from', '192.0.2.7'], 'to which port of this machine?', '--port PORT'],
+    [['--port', '22'], 'who connects to that port?', '--from ADDRESS'],
+  ])('runProgram says what is wrong with explain --exe /x %j', async (words, message, hint) => {
+    const { exitCode, out, err } = await run(['explain', '--exe', '/x', ...words]);
+    expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' });
+    expect(err).toContain(`error: ${message}\n`);
+    expect(err).toMatch(/hint: /);
+    expect(err).toContain(hint);
+  });
+
+  it('runProgram asks whose connection it is that comes in', async () => {
+    const { exitCode, err } = await run(['explain', '--from', '192.0.2.7', '--port', '22']);
+    expect(exitCode).toBe(2);
+    expect(err).toContain('who is connected to?');
+  });
+
+  it('runProgram explains without a daemon who may connect, for people and for scripts', async () => {
+    const policies = join(root, 'inbound/etc/pointsman/policies');
+    mkdirSync(policies, { recursive: true });
+    const file = join(policies, 'ssh.yaml');
+    writeFileSync(file, 'pointsman: 1\napp: ssh\nmatch:\n  - exec: /usr/sbin/sshd\naccept: ["192.0.2.0/24:22/tcp"]\n');
+    const words = ['--root', join(root, 'inbound'), 'explain', '--exe', '/usr/sbin/sshd', '--port', '22', '--from'];
+    const { exitCode, out } = await run([...words, '192.0.2.7:50000']);
+    expect(exitCode).toBe(0);
+    expect(out).toContain('192.0.2.7:50000 -> port 22/tcp of ssh\n');
+    expect(out).toContain(`192.0.2.7: allowed\n  because accept (administrator): 192.0.2.0/24:22/tcp, ${file}:5\n`);
+    const refused = await run([...words, '198.51.100.7', '--json']);
+    expect(JSON.parse(refused.out)).toMatchObject({
+      app: 'ssh',
+      source: '198.51.100.7',
+      flows: [{ verdict: 'reject', cause: 'denied', file, line: 5, accept: [{ outcome: 'did not match' }] }],
+    });
   });
 
   it('runProgram starts the daemon with root and milliseconds to confirm', async () => {

@@ -1,16 +1,19 @@
 /** Bodies of requests: JSON from whoever may connect, checked before anything is done with it. */
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import type { ExplainQuery } from '../api/explanation.ts';
+import type { ExplainQuery, ExplainWho, InboundQuestion, OutboundQuestion } from '../api/explanation.ts';
 import { MAX_FLOW_QUERY_LENGTH } from '../api/flow-query.ts';
 import type { ReloadRequest } from '../api/request.ts';
 import type { WhoQuery } from '../api/who.ts';
+import { parseAddress } from '../net/address.ts';
 import { RequestRefused } from './request-refused.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 /** A day: longer than anyone watches whether his change was a good one. */
 const MAX_CONFIRM_MS = 86_400_000;
 
+/** INET6_ADDRSTRLEN of netinet/in.h, without its end. */
+const MAX_ADDRESS_LENGTH = 45;
 /** pid_t */
 const MAX_PID = 0x7fffffff;
 
@@ -20,13 +23,21 @@ const explainSchema = z
     app: z.string().min(1).max(255).optional(),
     exe: z.string().startsWith('/').max(4096).optional(),
     pid: z.int().min(1).max(MAX_PID).optional(),
-    host: z.string().min(1).max(253),
+    host: z.string().min(1).max(253).optional(),
+    from: z
+      .string()
+      .max(MAX_ADDRESS_LENGTH)
+      .refine((text) => parseAddress(text) !== undefined, { message: 'it is not an address' })
+      .optional(),
+    fromPort: z.int().min(0).max(65535).optional(),
     port: z.int().min(0).max(65535).optional(),
     protocol: z.enum(['tcp', 'udp', 'icmp']),
   })
   .refine(({ app, exe, pid }) => [app, exe, pid].filter((who) => who !== undefined).length === 1, {
     message: 'exactly one of app, exe and pid says who',
   });
+
+type Asked = Omit<z.infer<typeof explainSchema>, keyof ExplainWho>;
 
 const whoSchema = z.union([
   z.strictObject({ pid: z.int().min(1).max(MAX_PID) }),
@@ -64,15 +75,23 @@ export function readReloadRequest(body: string): ReloadRequest {
 }
 
 export function readExplainQuery(body: string): ExplainQuery {
-  const { app, exe, pid, host, port, protocol } = read(explainSchema, body);
-  return {
-    host,
-    protocol,
+  const { app, exe, pid, ...question } = read(explainSchema, body);
+  const who = {
     ...(app !== undefined && { app }),
     ...(exe !== undefined && { exe }),
     ...(pid !== undefined && { pid }),
-    ...(port !== undefined && { port }),
   };
+  return { ...who, ...questionOf(question) };
+}
+
+/** Throws RequestRefused. */
+function questionOf({ host, from, fromPort, port, protocol }: Asked): OutboundQuestion | InboundQuestion {
+  if (host !== undefined && from === undefined && fromPort === undefined)
+    return { host, protocol, ...(port !== undefined && { port }) };
+  if (from !== undefined && host === undefined && port !== undefined && protocol !== 'icmp')
+    return { from, port, protocol, ...(fromPort !== undefined && { fromPort }) };
+  const message = 'either host says where to, or from says who connects to which port by tcp or udp';
+  throw new RequestRefused(400, { code: 'bad-request', message });
 }
 
 export function readWhoQuery(body: string): WhoQuery {

@@ -103,6 +103,12 @@ describe('answerTo', () => {
     ['two at once', '{"app":"a","exe":"/b","host":"a","protocol":"tcp"}'],
     ['an unknown key', '{"app":"a","host":"a","protocol":"tcp","more":1}'],
     ['a port out of range', '{"app":"a","host":"a","port":65536,"protocol":"tcp"}'],
+    ['neither end', '{"app":"a","port":1,"protocol":"tcp"}'],
+    ['both ends', '{"app":"a","host":"a","from":"192.0.2.7","port":1,"protocol":"tcp"}'],
+    ['a name that connects', '{"app":"a","from":"b.example","port":1,"protocol":"tcp"}'],
+    ['a peer and no port', '{"app":"a","from":"192.0.2.7","protocol":"tcp"}'],
+    ['a peer and no protocol of programs', '{"app":"a","from":"192.0.2.7","port":1,"protocol":"icmp"}'],
+    ['a port of nobody', '{"app":"a","host":"a","fromPort":1,"port":1,"protocol":"tcp"}'],
   ])('answerTo refuses an explain query with %s', async (_, body) => {
     expect(await ask('POST', '/v1/explain', { body })).toMatchObject({ status: 400, body: { code: 'bad-request' } });
     expect(asked).toEqual([]);
@@ -121,12 +127,16 @@ describe('answerTo', () => {
 
   it('answerTo hands over what a good body says, and takes an empty one for a reload without conditions', async () => {
     await ask('POST', '/v1/explain', { body: '{"app":"a","host":"b.example","port":1,"protocol":"udp"}' });
+    await ask('POST', '/v1/explain', { body: '{"pid":7,"from":"::1","fromPort":2,"port":1,"protocol":"tcp"}' });
+    await ask('POST', '/v1/explain', { body: '{"exe":"/b","from":"192.0.2.7","port":1,"protocol":"udp"}' });
     await ask('POST', '/v1/who', { body: '{"pid":4711}' });
     await ask('POST', '/v1/who', { body: '{"flow":"tcp :443"}' });
     await ask('POST', '/v1/reload', { body: '' });
     await ask('POST', '/v1/reload', { body: '{"confirmMs":30000}' });
     expect(asked).toEqual([
       { app: 'a', host: 'b.example', port: 1, protocol: 'udp' },
+      { pid: 7, from: '::1', fromPort: 2, port: 1, protocol: 'tcp' },
+      { exe: '/b', from: '192.0.2.7', port: 1, protocol: 'udp' },
       { pid: 4711 },
       { flow: 'tcp :443' },
       {},

@@ -203,6 +203,53 @@ describe('explain', () => {
     expect(new Set(flows[0]?.rules.map(({ outcome }) => outcome))).toEqual(new Set(['not reached']));
   });
 
+  it('explain shows the entries of accept in place of rules for a connection that comes in', () => {
+    const entry = { ...lan(5), ports: [{ first: 993, last: 993 }] };
+    const policy: EffectivePolicy = { ...mail, accept: { layer: 'locks', value: { from: [entry], at: at(4) } } };
+    const facts = context(new Map());
+    const outcome = (peer: string, systemDefault = facts.policySet.systemDefault, app = policy) => {
+      const flows: Flow[] = [{ ...flow('192.168.1.2'), source: address(peer), inbound: true }];
+      const policySet = { ...facts.policySet, systemDefault };
+      const input = {
+        subject: { kind: 'app', policy: app },
+        source: peer,
+        destination: 'port 993/tcp',
+        flows,
+        path,
+      } as const;
+      return explain({ ...facts, policySet }, input).flows[0];
+    };
+    const shown = { layer: 'locks', line: 5, text: '192.168.0.0/16' };
+    expect(outcome('192.168.7.7')).toMatchObject({
+      address: '192.168.7.7',
+      verdict: 'accept',
+      reason: 'accept (lock): 192.168.0.0/16, /etc/pointsman/policies/mail.yaml:5',
+      line: 5,
+      rules: [],
+      accept: [{ ...shown, outcome: 'matched' }],
+    });
+    expect(outcome('203.0.113.7')).toMatchObject({
+      verdict: 'reject',
+      line: 4,
+      accept: [{ ...shown, outcome: 'did not match' }],
+    });
+    // The system default's holds where the application states none.
+    const stating = {
+      ...facts.policySet.systemDefault,
+      accept: { from: [], at: at(8, '/etc/pointsman/default.yaml') },
+    };
+    expect(outcome('203.0.113.7', stating, mail)).toMatchObject({
+      verdict: 'reject',
+      reason: 'accept (system default) has no entry for this peer and port, /etc/pointsman/default.yaml:8',
+      accept: [],
+    });
+    const blocked = { ...policy, blocked: { because: 'its file is broken' } };
+    expect(outcome('192.168.7.7', undefined, blocked)).toMatchObject({
+      verdict: 'reject',
+      accept: [{ ...shown, outcome: 'not reached' }],
+    });
+  });
+
   it('explain says by which package or by which parent a program is the application', () => {
     const curl = { kind: 'exec', value: '/usr/bin/curl', at: at(3), fromPackage: 'curl' } as const;
     const policy: EffectivePolicy = {

@@ -25,17 +25,20 @@ export interface ExplainedUplink {
   readonly because: string;
 }
 
-/** For one address of the destination. */
+/** For one address of the other end. */
 export interface ExplainedFlow {
   readonly address: string;
   readonly verdict: 'accept' | 'reject' | 'drop' | 'queue';
   readonly cause?: 'denied' | 'no-uplink';
-  /** "uplink wifi", "the system's route", "directly connected". */
+  /** "uplink wifi", "the system's route", "directly connected", "came in". */
   readonly way?: string;
   readonly reason: string;
   readonly file?: string;
   readonly line?: number;
+  /** Empty for a connection that comes in: rules are about those that go out. */
   readonly rules: readonly ExplainedRule[];
+  /** Entries of the `accept` that holds; absent for a connection that goes out, and where nobody states one. */
+  readonly accept?: readonly ExplainedRule[];
   readonly uplinks: readonly ExplainedUplink[];
   /** How the kernel comes to it: "decided in the kernel (cgroup map)" or "first packet goes to the daemon, because ...". */
   readonly path: string;
@@ -47,6 +50,9 @@ export interface Explanation {
   readonly identity: string;
   /** Files that make the policy, strongest layer first. */
   readonly layers: readonly { readonly layer: string; readonly file: string }[];
+  /** Who connects: "192.0.2.7:50000", where the question is about a connection that comes in. */
+  readonly source?: string;
+  /** "example.org:443/tcp"; "port 22/tcp" of a connection that comes in. */
   readonly destination: string;
   /** How the name came to its addresses; absent for an address. */
   readonly nameNote?: string;
@@ -54,25 +60,41 @@ export interface Explanation {
 }
 
 /** What a person asks. */
-export interface ExplainQuery {
-  /** Exactly one of the three says who. */
+export type ExplainQuery = ExplainWho & (OutboundQuestion | InboundQuestion);
+
+/** Exactly one of the three says who. */
+export interface ExplainWho {
   readonly app?: string;
   readonly exe?: string;
   readonly pid?: number;
+}
+
+export interface OutboundQuestion {
   /** Address or name. */
   readonly host: string;
   readonly port?: number;
   readonly protocol: 'tcp' | 'udp' | 'icmp';
 }
 
-/** Who sends: an application by its name, or an owner whose application is looked up. */
+export interface InboundQuestion {
+  /** Address of the peer. */
+  readonly from: string;
+  /** The peer's own port; absent: any. */
+  readonly fromPort?: number;
+  /** Of this machine. */
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+}
+
+/** Who sends or receives: an application by its name, or an owner whose application is looked up. */
 export type Subject =
   | { readonly kind: 'app'; readonly policy: EffectivePolicy }
   | { readonly kind: 'owner'; readonly owner: SingleOwner; readonly called: string };
 
 export interface ExplainInput {
   readonly subject: Subject;
-  /** As the person typed it. */
+  /** As in the explanation. */
+  readonly source?: string;
   readonly destination: string;
   readonly nameNote?: string;
   /** One for each address. */
@@ -137,19 +159,39 @@ function explainRules(
   });
 }
 
+/** In the order in which `decide` looks at them; it says which it was. */
+function explainAccept(
+  { policySet }: DecideContext,
+  policy: EffectivePolicy | undefined,
+  { reason }: Decision,
+): ExplainedRule[] | undefined {
+  const accept = policy?.accept?.value ?? policySet.systemDefault.accept;
+  if (accept === undefined) return undefined;
+  const layer = policy?.accept?.layer ?? 'system default';
+  let stopped = reason.kind !== 'accept' && reason.kind !== 'not-accepted';
+  return accept.from.map(({ text, at }, index) => {
+    const matched = !stopped && reason.kind === 'accept' && reason.at === at && reason.entry === text;
+    const outcome = stopped ? 'not reached' : matched ? 'matched' : 'did not match';
+    if (matched) stopped = true;
+    return { index, layer, file: at.file, line: at.line, text, outcome };
+  });
+}
+
 export function explainFlow(context: DecideContext, subject: Subject, flow: Flow, path: string): ExplainedFlow {
   const policy = policyOf(context, subject);
   const decision =
     subject.kind === 'app' ? decideAsApp(context, subject.policy, flow) : decide(context, subject.owner, flow);
   const at = reasonLocation(decision.reason);
+  const accept = flow.inbound ? explainAccept(context, policy, decision) : undefined;
   return {
-    address: formatAddress(flow.destination),
+    address: formatAddress(flow.inbound ? flow.source : flow.destination),
     verdict: decision.verdict,
     ...(decision.verdict === 'reject' && { cause: decision.cause }),
     ...(decision.verdict === 'accept' && { way: describeWay(decision.way) }),
     reason: describeReason(decision),
     ...(at !== undefined && { file: at.file, line: at.line }),
-    rules: policy === undefined ? [] : explainRules(context, policy, flow, decision),
+    rules: policy === undefined || flow.inbound ? [] : explainRules(context, policy, flow, decision),
+    ...(accept !== undefined && { accept }),
     uplinks: decision.choice?.considered ?? [],
     path,
   };
@@ -161,6 +203,7 @@ export function explain(context: DecideContext, input: ExplainInput): Explanatio
     ...(policy !== undefined && { app: policy.app }),
     identity: identityOf(context, input.subject),
     layers: policy?.files.map(({ layer, file }) => ({ layer, file })) ?? [],
+    ...(input.source !== undefined && { source: input.source }),
     destination: input.destination,
     ...(input.nameNote !== undefined && { nameNote: input.nameNote }),
     flows: input.flows.map((flow) => explainFlow(context, input.subject, flow, input.path)),

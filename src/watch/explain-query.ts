@@ -4,12 +4,19 @@ import { openProc, type Proc } from '../kernel/proc.ts';
 import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
-import { howTold } from '../plan/compile-identity.ts';
 import type { Host } from '../plan/host.ts';
 import type { DecideContext } from '../policy/decide.ts';
-import { type ExplainQuery, type Explanation, explain, type Subject } from '../policy/explain.ts';
+import {
+  type ExplainQuery,
+  type ExplainWho,
+  type Explanation,
+  explain,
+  type InboundQuestion,
+  type OutboundQuestion,
+  type Subject,
+} from '../policy/explain.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
-import { type AppMatch, matchApp } from '../policy/match-app.ts';
+import { inboundPath, outboundPath } from './kernel-path.ts';
 import type { LookUp } from './name-lookup.ts';
 
 /** The question is about something that is not there. */
@@ -35,17 +42,37 @@ const MAX_EXPLAINED_ADDRESSES = 32;
 /** Throws UnknownSubject. */
 export async function answerExplainQuery(sources: ExplainSources, query: ExplainQuery): Promise<Explanation> {
   const subject = subjectOf(sources, query);
+  return 'from' in query ? explainInbound(sources, subject, query) : explainOutbound(sources, subject, query);
+}
+
+function explainInbound(sources: ExplainSources, subject: Subject, question: InboundQuestion): Explanation {
+  const flow = flowFrom(question);
+  const { from, fromPort, port, protocol } = question;
+  return explain(sources.context, {
+    subject,
+    source: fromPort === undefined ? from : endpointText(from, fromPort),
+    destination: `port ${port}/${protocol}`,
+    flows: [flow],
+    path: inboundPath(sources, subject, flow.loopback),
+  });
+}
+
+async function explainOutbound(
+  sources: ExplainSources,
+  subject: Subject,
+  query: OutboundQuestion,
+): Promise<Explanation> {
   const { addresses, note } = await addressesOf(sources, query.host);
   return explain(sources.context, {
     subject,
     destination: destinationText(query),
     ...(note !== undefined && { nameNote: note }),
     flows: addresses.slice(0, MAX_EXPLAINED_ADDRESSES).map((address) => flowTo(address, query)),
-    path: kernelPath(sources, subject),
+    path: outboundPath(sources, subject),
   });
 }
 
-function subjectOf({ context, proc = openProc() }: ExplainSources, { app, exe, pid }: ExplainQuery): Subject {
+function subjectOf({ context, proc = openProc() }: ExplainSources, { app, exe, pid }: ExplainWho): Subject {
   if (app !== undefined) {
     const policy = context.policySet.apps.find((candidate) => candidate.app === app);
     if (policy === undefined) throw new UnknownSubject(`no policy file is about ${JSON.stringify(app)}`);
@@ -113,7 +140,7 @@ async function addressesOf(
   }
 }
 
-function flowTo(address: Address, { protocol, port }: ExplainQuery): Flow {
+function flowTo(address: Address, { protocol, port }: OutboundQuestion): Flow {
   const { family } = address;
   const loopback = isLoopbackAddress(address);
   const head = { source: { family, value: loopback ? address.value : 0n }, destination: address, loopback };
@@ -128,43 +155,26 @@ function flowTo(address: Address, { protocol, port }: ExplainQuery): Flow {
   };
 }
 
-function destinationText({ host, port, protocol }: ExplainQuery): string {
-  const name = parseAddress(host)?.family === 6 && port !== undefined ? `[${host}]` : host;
-  return `${name}${port === undefined ? '' : `:${port}`}/${protocol}`;
+/** Throws UnknownSubject. */
+function flowFrom({ from, fromPort, port, protocol }: InboundQuestion): Flow {
+  const source = parseAddress(from);
+  if (source === undefined) throw new UnknownSubject(`${JSON.stringify(from)} is not an address`);
+  const { family } = source;
+  const loopback = isLoopbackAddress(source);
+  return {
+    protocol: protocol === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP,
+    source,
+    destination: { family, value: loopback ? source.value : 0n },
+    ...(fromPort !== undefined && { sourcePort: fromPort }),
+    destinationPort: port,
+    loopback,
+    inbound: true,
+  };
 }
 
-/** The kernel's maps, by the `match` entry that they lead to. */
-const MAP_OF: Readonly<Record<AppMatch['match']['kind'], string>> = {
-  script: 'program',
-  exec: 'program',
-  package: 'program',
-  children: 'program',
-  cgroup: 'cgroup',
-  unit: 'cgroup',
-  container: 'cgroup',
-  flatpak: 'cgroup',
-  snap: 'cgroup',
-  desktop: 'cgroup',
-  user: 'user',
-  group: 'group',
-};
-
-/** Follows what `compileIdentity` makes of the same input. */
-function kernelPath({ context, host }: ExplainSources, subject: Subject): string {
-  const { index, policySet, facts } = context;
-  const owner = subject.kind === 'owner' && subject.owner.kind === 'process' ? subject.owner : undefined;
-  const found = owner && matchApp(index, owner, facts);
-  const match = subject.kind === 'app' ? subject.policy.match[0] : found?.match;
-  const told = howTold({ policySet, index, facts, host, parts: new Map(), appIds: new Map() });
-  const map = match === undefined ? 'default' : `${MAP_OF[match.kind]} map`;
-  switch (told) {
-    case 'directly':
-      return `decided in the kernel (${map})`;
-    case 'by program':
-      return match === undefined
-        ? 'decided in the kernel (default); the first time that a program is seen, its first packet goes to the daemon'
-        : `decided in the kernel (${map})`;
-    case 'asked':
-      return 'first packet goes to the daemon, because sockets are not marked here and policies name what the ruleset cannot see; the kernel remembers the answer';
-  }
+function destinationText({ host, port, protocol }: OutboundQuestion): string {
+  return `${port === undefined ? host : endpointText(host, port)}/${protocol}`;
 }
+
+const endpointText = (host: string, port: number): string =>
+  parseAddress(host)?.family === 6 ? `[${host}]:${port}` : `${host}:${port}`;

@@ -7,6 +7,7 @@ import type { Flow } from '../../src/net/flow.ts';
 import { type DecideContext, decide } from '../../src/policy/decide.ts';
 import type { Decision } from '../../src/policy/decision.ts';
 import { expandPackages } from '../../src/policy/expand-packages.ts';
+import { explain } from '../../src/policy/explain.ts';
 import type { UplinkState } from '../../src/policy/facts.ts';
 import type { ProcessOwner } from '../../src/policy/identity.ts';
 import { indexApps } from '../../src/policy/match-app.ts';
@@ -254,7 +255,20 @@ describe('examples', () => {
   it.each(INBOUND)('examples decide about %s when %s connects to port %d/%s: %s', (who, peer, port, protocol, want) => {
     const out = flowTo(peer, port, protocol);
     const flow: Flow = { ...out, source: out.destination, destination: out.source, inbound: true };
-    expect(summary(decide(contextWith(BOTH), ownerOf(who), flow))).toBe(want);
+    const context = contextWith(BOTH);
+    expect(summary(decide(context, ownerOf(who), flow))).toBe(want);
+    const subject = { kind: 'owner', owner: ownerOf(who), called: who } as const;
+    const explanation = explain(context, { subject, source: peer, destination: `${port}`, flows: [flow], path: '' });
+    const [explained] = explanation.flows;
+    expect(explained?.verdict).toBe(want === 'inbound' ? 'accept' : 'reject');
+    // The entry that let it in is on the line that it names.
+    const matched = explained?.accept?.find(({ outcome }) => outcome === 'matched');
+    expect(matched !== undefined).toBe(want === 'inbound' && explained?.accept !== undefined);
+    if (matched !== undefined) {
+      expect(matched).toMatchObject({ file: explained?.file, line: explained?.line });
+      const line = readFileSync(join(directory, matched.file), 'utf8').split('\n')[matched.line - 1];
+      expect(line).toContain(matched.text);
+    }
   });
 });
 

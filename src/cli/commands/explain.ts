@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { ExplainQuery, Explanation } from '../../api/explanation.ts';
+import type { ExplainQuery, ExplainWho, Explanation } from '../../api/explanation.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
 import { CliError } from '../cli-error.ts';
+import { type ConnectPeer, type OwnPort, parseConnectPeer, parseOwnPort } from '../connect-peer.ts';
 import { type ConnectTarget, parseConnectTarget } from '../connect-target.ts';
 import { addExamples, type CliContext, clientOf, offlineOptions, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
@@ -14,30 +15,31 @@ interface ExplainOptions extends JsonOption {
   readonly app?: string;
   readonly exe?: string;
   readonly pid?: number;
-  readonly to: ConnectTarget;
+  readonly to?: ConnectTarget;
+  readonly from?: ConnectPeer;
+  readonly port?: OwnPort;
 }
 
 export function explainCommand(context: CliContext): Command {
   const command = new Command('explain')
-    .description('what would happen to a connection, and why: file, line, rule, layers, uplinks')
+    .description('what would happen to a connection, out or in, and why: file, line, rule, layers, uplinks')
     .addOption(new Option('--app <id>', 'the application').conflicts(['exe', 'pid']))
     .addOption(new Option('--exe <path>', 'or a program').conflicts('pid'))
     .addOption(new Option('--pid <number>', 'or a running process').argParser(pid))
-    .requiredOption('--to <destination>', 'HOST:PORT (TCP), HOST:PORT/udp or HOST/icmp; [IPv6]:PORT', target)
+    .option('--to <destination>', 'it connects: HOST:PORT (TCP), HOST:PORT/udp or HOST/icmp; [IPv6]:PORT', target)
+    .option('--from <peer>', 'or somebody connects to it: ADDRESS or ADDRESS:PORT; [IPv6]:PORT', peer)
+    .option('--port <port>', 'with --from, to which port of this machine: PORT (TCP) or PORT/udp', ownPort)
     .addOption(jsonOption())
-    .action(async ({ json, to, app, exe, pid }: ExplainOptions) => {
+    .action(async ({ json, ...options }: ExplainOptions) => {
       const terminal = terminalOf(context, command);
-      if (app === undefined && exe === undefined && pid === undefined) {
-        throw new CliError(EXIT.usage, 'who connects?', { hint: 'give --app ID, --exe PATH or --pid NUMBER' });
-      }
-      const who = app !== undefined ? { app } : exe !== undefined ? { exe: resolve(exe) } : { pid: pid ?? 0 };
-      const query: ExplainQuery = { ...who, ...to };
+      const query: ExplainQuery = { ...whoOf(options), ...questionOf(options) };
       const answer = askDaemonOr(
         terminal,
         () => clientOf(command).post<Explanation>('/v1/explain', query),
         async () => (await import('../offline.ts')).explainOffline(offlineOptions(command, terminal), query),
       );
-      const explanation = await withProgress(terminal, 'looking up the destination', answer);
+      const doing = 'from' in query ? 'looking at the policies' : 'looking up the destination';
+      const explanation = await withProgress(terminal, doing, answer);
       if (json) writeJson(terminal, explanation);
       else terminal.out(renderExplanation(explanation, { colour: terminal.outColour }));
     });
@@ -46,7 +48,40 @@ export function explainCommand(context: CliContext): Command {
     ['pointsman explain --app org.example.Mail --to "[2001:db8::1]:993"', 'an application, IPv6'],
     ['sudo pointsman explain --pid 4711 --to 192.0.2.1:53/udp', 'a running process, UDP'],
     ['pointsman explain --exe /usr/bin/ping --to 192.0.2.1/icmp', 'ICMP'],
+    ['pointsman explain --exe /usr/sbin/sshd --from 192.0.2.7:50000 --port 22', 'who may connect to it'],
+    ['pointsman explain --app org.example.Phone --from 2001:db8::7 --port 5060/udp', 'the same for UDP'],
   ]);
+}
+
+/** Throws CliError. */
+function whoOf({ app, exe, pid, from, port }: ExplainOptions): ExplainWho {
+  if (app !== undefined) return { app };
+  if (exe !== undefined) return { exe: resolve(exe) };
+  if (pid !== undefined) return { pid };
+  const isInbound = from !== undefined || port !== undefined;
+  const question = isInbound ? 'who is connected to?' : 'who connects?';
+  throw new CliError(EXIT.usage, question, { hint: 'give --app ID, --exe PATH or --pid NUMBER' });
+}
+
+/** Throws CliError. */
+function questionOf({ to, from, port }: ExplainOptions): ConnectTarget | (ConnectPeer & OwnPort) {
+  if (to !== undefined && from !== undefined) {
+    const hint =
+      'a connection goes out, --to HOST:PORT, or comes in, --from ADDRESS --port PORT: ask one after the other';
+    throw new CliError(EXIT.usage, '--to and --from contradict each other', { hint });
+  }
+  if (to !== undefined) {
+    if (port === undefined) return to;
+    const hint = 'the port of the destination is part of --to; a port of this machine goes with --from';
+    throw new CliError(EXIT.usage, '--port does not go with --to', { hint });
+  }
+  if (from !== undefined) {
+    if (port !== undefined) return { ...from, ...port };
+    throw new CliError(EXIT.usage, 'to which port of this machine?', { hint: 'give --port PORT or --port PORT/udp' });
+  }
+  if (port !== undefined) throw new CliError(EXIT.usage, 'who connects to that port?', { hint: 'give --from ADDRESS' });
+  const hint = 'give --to HOST:PORT, or --from ADDRESS --port PORT for one that comes in';
+  throw new CliError(EXIT.usage, 'which connection?', { hint });
 }
 
 function pid(text: string): number {
@@ -55,8 +90,13 @@ function pid(text: string): number {
   return number;
 }
 
-function target(text: string): ConnectTarget {
-  const result = parseConnectTarget(text);
+const target = (text: string): ConnectTarget => parsedValue(parseConnectTarget(text));
+const peer = (text: string): ConnectPeer => parsedValue(parseConnectPeer(text));
+const ownPort = (text: string): OwnPort => parsedValue(parseOwnPort(text));
+
+function parsedValue<T>(
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string },
+): T {
   if (!result.ok) throw new InvalidArgumentError(result.message);
   return result.value;
 }

@@ -1,0 +1,78 @@
+/** How the kernel would come to a decision: follows what the compiler makes of the same input. */
+import { howTold, type IdentityInput } from '../plan/compile-identity.ts';
+import type { Host } from '../plan/host.ts';
+import type { DecideContext } from '../policy/decide.ts';
+import type { PolicySet } from '../policy/effective-policy.ts';
+import type { Subject } from '../policy/explain.ts';
+import { type AppMatch, matchApp } from '../policy/match-app.ts';
+
+export interface KernelPathSources {
+  readonly context: DecideContext;
+  readonly host: Host;
+}
+
+type MatchKind = AppMatch['match']['kind'];
+
+/** The kernel's maps, by the `match` entry that they lead to. */
+const MAP_OF: Readonly<Record<MatchKind, string>> = {
+  script: 'program',
+  exec: 'program',
+  package: 'program',
+  children: 'program',
+  cgroup: 'cgroup',
+  unit: 'cgroup',
+  container: 'cgroup',
+  flatpak: 'cgroup',
+  snap: 'cgroup',
+  desktop: 'cgroup',
+  user: 'user',
+  group: 'group',
+};
+
+const NOT_MARKED = 'because sockets are not marked here and policies name what the ruleset cannot see';
+const FIRST_SEEN = 'the first time that a program is seen, its first packet goes to the daemon';
+
+/** Of a connection that goes out: see `compileIdentity`. */
+export function outboundPath(sources: KernelPathSources, subject: Subject): string {
+  const match = matchOf(sources.context, subject);
+  const map = match === undefined ? 'default' : `${MAP_OF[match]} map`;
+  switch (howTold(identityInput(sources))) {
+    case 'directly':
+      return `decided in the kernel (${map})`;
+    case 'by program':
+      return match === undefined ? `decided in the kernel (default); ${FIRST_SEEN}` : `decided in the kernel (${map})`;
+    case 'asked':
+      return `first packet goes to the daemon, ${NOT_MARKED}; the kernel remembers the answer`;
+  }
+}
+
+/** Of a connection that comes in: see `compileInbound`. */
+export function inboundPath(sources: KernelPathSources, subject: Subject, isLoopback: boolean): string {
+  const { context } = sources;
+  if (!governsInbound(context.policySet)) return 'nothing in the kernel looks at it, because nobody states an accept';
+  if (isLoopback) return 'decided in the kernel (loopback)';
+  const told = howTold(identityInput(sources));
+  if (told === 'asked') return `first packet goes to the daemon, ${NOT_MARKED}; the kernel remembers the answer`;
+  const match = matchOf(context, subject);
+  const map = match === undefined ? undefined : MAP_OF[match];
+  if (map === 'program' || map === 'cgroup') return `decided in the kernel (${map} map)`;
+  // Nothing in a packet that comes in tells the user of the socket.
+  if (context.index.byUser.size > 0 || context.index.byGroup.size > 0) {
+    return 'first packet goes to the daemon, because policies name users, whom a packet that comes in does not tell; the kernel remembers the answer';
+  }
+  return told === 'directly' ? 'decided in the kernel (default)' : `decided in the kernel (default); ${FIRST_SEEN}`;
+}
+
+/** A blocked application accepts nobody. */
+const governsInbound = ({ apps, systemDefault }: PolicySet): boolean =>
+  systemDefault.accept !== undefined ||
+  apps.some(({ accept, blocked }) => accept !== undefined || blocked !== undefined);
+
+function identityInput({ context: { index, policySet, facts }, host }: KernelPathSources): IdentityInput {
+  return { policySet, index, facts, host, parts: new Map(), appIds: new Map() };
+}
+
+function matchOf({ index, facts }: DecideContext, subject: Subject): MatchKind | undefined {
+  if (subject.kind === 'app') return subject.policy.match[0]?.kind;
+  return subject.owner.kind === 'process' ? matchApp(index, subject.owner, facts)?.match.kind : undefined;
+}
