@@ -134,6 +134,11 @@ describe('runProgram', () => {
     expect(err).toContain(hint);
   });
 
+  it.each(['bash', 'zsh', 'fish'])('runProgram completes in %s what explain may be asked', async (shell) => {
+    const { out } = await run(['completion', shell]);
+    for (const option of ['to', 'from', 'port']) expect(out).toMatch(new RegExp(`explain.*\\b${option}\\b`));
+  });
+
   it('runProgram asks whose connection it is that comes in', async () => {
     const { exitCode, err } = await run(['explain', '--from', '192.0.2.7', '--port', '22']);
     expect(exitCode).toBe(2);

@@ -1,8 +1,10 @@
 /** Who may connect: what the other end gets is the judge, for applications told by executable, by user, and by nothing. */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DecisionEvent, WatchEvent } from '../../src/api/event.ts';
+import type { Explanation } from '../../src/api/explanation.ts';
 import { inNamespace } from '../../src/lab/namespace-command.ts';
 import { LAB_LAN, LAB_UPLINKS } from '../../src/lab/world.ts';
 import { buildProgram, POINTSMAN } from './support/build-program.ts';
@@ -103,6 +105,36 @@ describe('accept', () => {
     device.remove('etc/pointsman/default.yaml');
     await reload();
     expect(await internet.connect('tcp', WIFI4, 7000)).toMatchObject({ ok: true });
+  });
+
+  it('is what explain says that it is', async () => {
+    const explained = async (
+      pid: number,
+      from: string,
+      port: string,
+    ): Promise<Explanation['flows'][number] | undefined> => {
+      const { stdout } = await device.pointsman('explain', '--pid', `${pid}`, '--from', from, '--port', port, '--json');
+      return (JSON.parse(stdout) as Explanation).flows[0];
+    };
+    const [far, near] = [await internet.connect('tcp', WIFI4, 8443), await lan.connect('tcp', LAN6, 8500)];
+    for (const [peer, address, host, port, kind, to] of [
+      [internet, far.own, WIFI4, 8443, 'tcp', web],
+      [internet, far.own, WIFI4, 8443, 'udp', web],
+      [internet, far.own, WIFI4, 8500, 'tcp', web],
+      [internet, far.own, WIFI4, 8500, 'udp', web],
+      [lan, near.own, LAN6, 8500, 'tcp', web],
+      [internet, far.own, WIFI4, 9000, 'tcp', ofUser],
+      [internet, far.own, WIFI4, 7000, 'tcp', other],
+    ] as const) {
+      const { ok } = await peer.connect(kind, host, port);
+      const flow = await explained(to.pid, address ?? '', `${port}/${kind}`);
+      expect([port, kind, flow?.verdict]).toEqual([port, kind, ok ? 'accept' : 'reject']);
+    }
+    // The lines that say so, in the files as the device has them.
+    const line = (await explained(web.pid, far.own ?? '', '8500'))?.line ?? 0;
+    const { accept = [], file = '' } = (await explained(web.pid, near.own ?? '', '8500')) ?? {};
+    expect(readFileSync(file, 'utf8').split('\n')[line - 1]).toMatch(/^accept: .*lan/);
+    expect(accept.map(({ outcome }) => outcome)).toEqual(['did not match', 'did not match', 'matched']);
   });
 
   it('shows in watch who connected to what', async () => {
