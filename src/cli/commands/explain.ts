@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ExplainQuery, ExplainWho, Explanation } from '../../api/explanation.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
 import { CliError } from '../cli-error.ts';
-import { type ConnectPeer, type OwnPort, parseConnectPeer, parseOwnPort } from '../connect-peer.ts';
+import { type ConnectPeer, type OwnPort, type Parsed, parseConnectPeer, parseOwnPort } from '../connect-peer.ts';
 import { type ConnectTarget, parseConnectTarget } from '../connect-target.ts';
 import { addExamples, type CliContext, clientOf, offlineOptions, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
@@ -94,9 +94,7 @@ const target = (text: string): ConnectTarget => parsedValue(parseConnectTarget(t
 const peer = (text: string): ConnectPeer => parsedValue(parseConnectPeer(text));
 const ownPort = (text: string): OwnPort => parsedValue(parseOwnPort(text));
 
-function parsedValue<T>(
-  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string },
-): T {
+function parsedValue<T>(result: Parsed<T>): T {
   if (!result.ok) throw new InvalidArgumentError(result.message);
   return result.value;
 }
