@@ -11,8 +11,9 @@ const SETUP: readonly string[] = [
   'link set lo up',
   // Not every kernel has dummy devices.
   `link add ${DEVICE_NAME} type veth peer name pm1`,
-  `link set ${DEVICE_NAME} up`,
-  'link set pm1 up',
+  // Link-local addresses would bring routes of their own, a second or two later.
+  `link set ${DEVICE_NAME} addrgenmode none up`,
+  'link set pm1 addrgenmode none up',
   `addr add 192.0.2.2/24 dev ${DEVICE_NAME}`,
   `addr add 2001:db8::2/64 dev ${DEVICE_NAME} nodad`,
 ];
