@@ -9,7 +9,14 @@ import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from '../policy/decide.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { EffectivePolicy, EffectiveRule, PolicySet } from '../policy/effective-policy.ts';
-import { type Facts, type ForwardedDevice, type NameState, NEVER, type UplinkState } from '../policy/facts.ts';
+import {
+  type Facts,
+  type FamilyHealth,
+  type ForwardedDevice,
+  type NameState,
+  NEVER,
+  type UplinkState,
+} from '../policy/facts.ts';
 import type { ContainerOwner, ProcessOwner } from '../policy/identity.ts';
 import { cgroupAncestry, indexApps, matchExactCgroup } from '../policy/match-app.ts';
 import type { Destination, Match, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from '../policy/model.ts';
@@ -133,6 +140,11 @@ const constraint: fc.Arbitrary<PropertyConstraint> = fc.oneof(
     { type: ['wifi'] },
     { type: ['cellular', 'wifi'] },
     { name: ['vpn'] },
+    { validated: true },
+    { validated: false },
+    { rtt: { comparator: '<', value: 80, text: '<80ms' } },
+    { loss: { comparator: '>', value: 0.05, text: '>5%' } },
+    { bandwidth: { comparator: '>=', value: 10_000_000, text: '>=10mbit' } },
   ),
 );
 const via: fc.Arbitrary<Via> = fc
@@ -204,16 +216,34 @@ const uplink = (name: string, type: Uplink['properties']['type'], metered: boole
   gateways: {},
   at,
 });
+const wifi = uplink('wifi', 'wifi', false, false);
 const UPLINKS = [
-  uplink('wifi', 'wifi', false, false),
+  { ...wifi, properties: { ...wifi.properties, bandwidthBitsPerSecond: 50_000_000, rttMs: 80 } },
   uplink('cell', 'cellular', true, false),
   uplink('vpn', 'vpn', false, true),
 ];
 
+const familyHealth: fc.Arbitrary<FamilyHealth | undefined> = fc.option(
+  fc.record(
+    {
+      state: fc.constantFrom('unknown', 'good', 'good', 'failed'),
+      rttMs: fc.constantFrom(79, 80, 81),
+      lossRatio: fc.constantFrom(0, 0.05, 0.06),
+      captivePortal: fc.constant(true as const),
+    },
+    { requiredKeys: ['state'] },
+  ),
+  { nil: undefined },
+);
+
 const uplinkStates: fc.Arbitrary<UplinkState[]> = fc
-  .tuple(...UPLINKS.map(() => fc.tuple(fc.integer({ min: 0, max: 3 }), fc.boolean(), fc.boolean())))
+  .tuple(
+    ...UPLINKS.map(() =>
+      fc.tuple(fc.integer({ min: 0, max: 3 }), fc.boolean(), fc.boolean(), familyHealth, familyHealth),
+    ),
+  )
   .map((bits) =>
-    bits.map(([upBits, v4, v6], i) => {
+    bits.map(([upBits, v4, v6, health4, health6], i) => {
       const name = UPLINKS[i]?.name ?? '';
       const up = upBits > 0 && (v4 || v6);
       return {
@@ -227,6 +257,7 @@ const uplinkStates: fc.Arbitrary<UplinkState[]> = fc
         addresses: [address(`10.9.${i}.2`)],
         onLink: [prefix(`10.9.${i}.0/24`)],
         gateways: {},
+        health: { ...(health4 && { v4: health4 }), ...(health6 && { v6: health6 }) },
       };
     }),
   );

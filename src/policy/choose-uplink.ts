@@ -4,24 +4,67 @@
  */
 import type { Family } from '../net/address.ts';
 import type { UplinkChoice } from './decision.ts';
-import type { UplinkState } from './facts.ts';
+import type { FamilyHealth, UplinkState } from './facts.ts';
 import type { PropertyConstraint, Uplink, UplinkProperties, Via } from './model.ts';
+import { formatQuantity, isWithin, QUANTITIES } from './quantity.ts';
 
-/** The property names that a constraint can state besides `name`, in the order in which they are reported. */
-const PROPERTIES = ['type', 'metered', 'roaming', 'trusted', 'encrypted'] as const;
+/** The flags that a constraint can state, in the order in which they are reported. */
+const FLAGS = ['metered', 'roaming', 'trusted', 'encrypted'] as const;
 
-/** Names of the properties of `constraint` that the uplink has as wanted, and that it has otherwise. */
-function compare(constraint: PropertyConstraint, uplink: Uplink): { held: string[]; failed: string[] } {
+/** What is known of one family of an uplink: what was measured, else what its file states. */
+interface Known {
+  readonly rtt: number | undefined;
+  readonly loss: number | undefined;
+  readonly bandwidth: number | undefined;
+  readonly validated: boolean | undefined;
+}
+
+function known({ properties }: Uplink, health: FamilyHealth | undefined): Known {
+  return {
+    rtt: health?.rttMs ?? properties.rttMs,
+    loss: health?.lossRatio ?? properties.lossRatio,
+    bandwidth: properties.bandwidthBitsPerSecond,
+    validated: isValidated(health),
+  };
+}
+
+function isValidated(health: FamilyHealth | undefined): boolean | undefined {
+  if (health?.captivePortal === true || health?.state === 'failed') return false;
+  return health?.state === 'good' ? true : undefined;
+}
+
+const healthOf = ({ health }: UplinkState, family: Family): FamilyHealth | undefined =>
+  family === 4 ? health?.v4 : health?.v6;
+
+/** What of a constraint an uplink has as wanted, and what it has otherwise, or nobody knows it to have. */
+interface Comparison {
+  readonly held: readonly string[];
+  readonly failed: readonly string[];
+}
+
+function compare(constraint: PropertyConstraint, uplink: Uplink, values: Known): Comparison {
   const held: string[] = [];
   const failed: string[] = [];
-  if (constraint.name !== undefined)
-    (constraint.name.includes(uplink.name) ? held : failed).push(`name ${constraint.name.join(' or ')}`);
-  for (const property of PROPERTIES) {
-    const wanted = constraint[property];
-    if (wanted === undefined) continue;
-    const has =
-      typeof wanted === 'object' ? wanted.includes(uplink.properties.type) : wanted === uplink.properties[property];
-    (has ? held : failed).push(`${property} ${typeof wanted === 'object' ? wanted.join(' or ') : wanted}`);
+  const note = (holds: boolean, words: string): void => {
+    (holds ? held : failed).push(words);
+  };
+  const { name, type, validated } = constraint;
+  if (name !== undefined) note(name.includes(uplink.name), `name ${name.join(' or ')}`);
+  if (type !== undefined) note(type.includes(uplink.properties.type), `type ${type.join(' or ')}`);
+  for (const flag of FLAGS) {
+    const wanted = constraint[flag];
+    if (wanted !== undefined) note(wanted === uplink.properties[flag], `${flag} ${wanted}`);
+  }
+  if (validated !== undefined) {
+    const unknown = values.validated === undefined ? ' (not known)' : '';
+    note(validated === values.validated, `validated ${validated}${unknown}`);
+  }
+  for (const quantity of QUANTITIES) {
+    const { [quantity]: bound } = constraint;
+    if (bound === undefined) continue;
+    const { [quantity]: value } = values;
+    const has = value === undefined ? 'not known' : `it is ${formatQuantity(quantity, value)}`;
+    note(value !== undefined && isWithin(bound, value), `${quantity} ${bound.text} (${has})`);
   }
   return { held, failed };
 }
@@ -30,8 +73,13 @@ const isEmpty = (constraint: PropertyConstraint): boolean => Object.keys(constra
 
 /** An uplink's properties in a few words. */
 export function describeProperties(properties: UplinkProperties): string {
-  const flags = (['metered', 'roaming', 'trusted', 'encrypted'] as const).filter((flag) => properties[flag]);
-  return [properties.type, ...flags].join(', ');
+  const { type, bandwidthBitsPerSecond: bandwidth, rttMs, lossRatio } = properties;
+  const numbers = [
+    ...(bandwidth === undefined ? [] : [formatQuantity('bandwidth', bandwidth)]),
+    ...(rttMs === undefined ? [] : [`rtt ${formatQuantity('rtt', rttMs)}`]),
+    ...(lossRatio === undefined ? [] : [`loss ${formatQuantity('loss', lossRatio)}`]),
+  ];
+  return [type, ...FLAGS.filter((flag) => properties[flag]), ...numbers].join(', ');
 }
 
 interface Candidate {
@@ -39,6 +87,8 @@ interface Candidate {
   readonly state: UplinkState;
   readonly preferred: readonly string[];
   readonly avoided: readonly string[];
+  /** Probes say that nothing gets through. */
+  readonly hasFailed: boolean;
 }
 
 /** Why an uplink cannot be taken whatever the policy says; undefined where it can. */
@@ -49,9 +99,10 @@ function unusable(state: UplinkState | undefined, family: Family): string | unde
   return undefined;
 }
 
-/** Most wishes met first, then fewest dislikes, then the files' priority, then the name. */
+/** What gets through first, then most wishes met, then fewest dislikes, then the files' priority, then the name. */
 function compareCandidates(a: Candidate, b: Candidate): number {
   return (
+    Number(a.hasFailed) - Number(b.hasFailed) ||
     b.preferred.length - a.preferred.length ||
     a.avoided.length - b.avoided.length ||
     a.uplink.priority - b.uplink.priority ||
@@ -63,13 +114,15 @@ function why(candidate: Candidate): string {
   const words = [
     ...(candidate.preferred.length > 0 ? [`preferred: ${candidate.preferred.join(', ')}`] : []),
     ...(candidate.avoided.length > 0 ? [`avoided: ${candidate.avoided.join(', ')}`] : []),
+    ...(candidate.hasFailed ? ['probes fail'] : []),
   ];
   return words.length > 0 ? words.join('; ') : 'permitted';
 }
 
 /**
  * Chooses for one family. With no uplink that meets `require` and `prohibit`, `else` says what happens; a `via` that
- * requires and prohibits nothing falls back to the system's route instead, because it only states wishes.
+ * requires and prohibits nothing falls back to the system's route instead, because it only states wishes. One whose probes
+ * fail is taken only where no other will do: to try is better than to refuse.
  */
 export function chooseUplink(
   via: Via,
@@ -88,14 +141,17 @@ export function chooseUplink(
       considered.push({ uplink: uplink.name, taken: false, because: down ?? 'its device does not exist' });
       continue;
     }
+    const health = healthOf(state, family);
+    const values = known(uplink, health);
     const candidate = {
       uplink,
       state,
-      preferred: compare(via.prefer, uplink).held,
-      avoided: compare(via.avoid, uplink).held,
+      preferred: compare(via.prefer, uplink, values).held,
+      avoided: compare(via.avoid, uplink, values).held,
+      hasFailed: health?.state === 'failed',
     };
-    const missing = compare(via.require, uplink).failed;
-    const prohibited = compare(via.prohibit, uplink).held;
+    const missing = compare(via.require, uplink, values).failed;
+    const prohibited = compare(via.prohibit, uplink, values).held;
     if (missing.length > 0 || prohibited.length > 0) {
       const because = [
         ...missing.map((word) => `required: ${word}`),
@@ -118,7 +174,11 @@ export function chooseUplink(
     via: via.at,
     way,
     considered: [
-      { uplink: best.uplink.name, taken: true, because: `${fallback}${why(best)}` },
+      {
+        uplink: best.uplink.name,
+        taken: true,
+        because: `${fallback}${why(best)}${best.hasFailed ? ', but no other will do' : ''}`,
+      },
       ...others.map((other) => ({
         uplink: other.uplink.name,
         taken: false,

@@ -68,16 +68,38 @@ export interface Destination {
 
 export type UplinkType = 'ethernet' | 'wifi' | 'cellular' | 'vpn' | 'satellite' | 'bluetooth' | 'other';
 
-/** Properties of an uplink as its file states them; every one has a value (defaults: false, `other`). */
+/** What is said of an uplink in numbers: round-trip time in milliseconds, loss from 0 to 1, bandwidth in bits per second. */
+export type Quantity = 'rtt' | 'loss' | 'bandwidth';
+
+/**
+ * Properties of an uplink as its file states them. Flags and type always have a value (defaults: false, `other`); a number
+ * that is not stated is not known.
+ */
 export interface UplinkProperties {
   readonly type: UplinkType;
   readonly metered: boolean;
   readonly roaming: boolean;
   readonly trusted: boolean;
   readonly encrypted: boolean;
+  readonly bandwidthBitsPerSecond?: number;
+  /** Where nobody measures. */
+  readonly rttMs?: number;
+  readonly lossRatio?: number;
 }
 
-/** A set of wanted properties: each one that is present must hold. `name` and `type` hold if any of the list does. */
+export type Comparator = '<' | '<=' | '>' | '>=';
+
+/** A bound on a quantity, in its unit. `text`: as people write it, without blanks. */
+export interface Bound {
+  readonly comparator: Comparator;
+  readonly value: number;
+  readonly text: string;
+}
+
+/**
+ * A set of wanted properties: each one that is present must hold. `name` and `type` hold if any of the list does. `validated`
+ * and bounds hold only where the value is known.
+ */
 export interface PropertyConstraint {
   readonly name?: readonly string[];
   readonly type?: readonly UplinkType[];
@@ -85,6 +107,11 @@ export interface PropertyConstraint {
   readonly roaming?: boolean;
   readonly trusted?: boolean;
   readonly encrypted?: boolean;
+  /** Whether probes reach the internet by it. */
+  readonly validated?: boolean;
+  readonly rtt?: Bound;
+  readonly loss?: Bound;
+  readonly bandwidth?: Bound;
 }
 
 /** Which way out (TAPS selection words, RFC 9622 section 6.2). */

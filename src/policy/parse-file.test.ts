@@ -156,10 +156,6 @@ limit: {}
     'rules: [{to: lan, do: allow, limit: {}}]',
     'rules: [{to: "*.example.org", do: allow}]',
     'via: {else: wait}',
-    'via: {require: {bandwidth: 1}}',
-    'via: {prefer: {rtt: 1}}',
-    'via: {avoid: {loss: 1}}',
-    'via: {prohibit: {validated: false}}',
   ])('parsePolicyFile() refuses %s by name, because it cannot be enforced yet', (line) => {
     expect(codes(`${HEAD}${line}\n`)).toEqual(['not-yet-enforced']);
   });

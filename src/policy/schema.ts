@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
-import type { Duration, Existing, MatchKind, UplinkType, Verb } from './model.ts';
+import type { Duration, Existing, MatchKind, Quantity, UplinkType, Verb } from './model.ts';
+import { boundPattern, quantityPattern } from './quantity.ts';
 
 export const LANGUAGE_VERSION = 1;
 export const DEFAULT_PRIORITY = 100;
@@ -36,15 +37,20 @@ const SNAP_NAME = /^[a-z0-9](?:-?[a-z0-9])*(?:_[a-z0-9]{1,10})?(?:\.[A-Za-z0-9](
 /** Desktop Entry Specification, "Desktop File ID". */
 const DESKTOP_ID = /^(?!.*\.desktop$)[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const MAX_NAME_LENGTH = 255;
+const MAX_QUANTITY_LENGTH = 64;
 const ONE_LINE = /^\S(?:.*\S)?$/;
 
-export interface ConstraintFields {
+/** Of an uplink the values, of a constraint their bounds. */
+export type QuantityFields = { readonly [K in Quantity]?: string | undefined };
+
+export interface ConstraintFields extends QuantityFields {
   readonly name?: string | readonly (string | undefined)[] | undefined;
   readonly type?: UplinkType | readonly (UplinkType | undefined)[] | undefined;
   readonly metered?: boolean | undefined;
   readonly roaming?: boolean | undefined;
   readonly trusted?: boolean | undefined;
   readonly encrypted?: boolean | undefined;
+  readonly validated?: boolean | undefined;
 }
 
 export interface ViaFields {
@@ -81,7 +87,7 @@ export interface PolicyFields {
 
 export type AcceptFields = string | readonly (string | undefined)[];
 
-export interface UplinkFields {
+export interface UplinkFields extends QuantityFields {
   readonly uplink?: string | undefined;
   readonly device?: string | undefined;
   readonly priority?: number | undefined;
@@ -118,10 +124,22 @@ const property = {
   encrypted: z.boolean().describe('Everything that leaves by it is encrypted, as in a VPN.').optional(),
 };
 
+const quantityOf = (quantity: Quantity, pattern: (of: Quantity) => string, what: string) =>
+  z
+    .string()
+    .max(MAX_QUANTITY_LENGTH)
+    .meta({ pattern: pattern(quantity) })
+    .describe(what)
+    .optional();
+
 const constraintShape = {
   name: oneOrList(uplinkName).describe('Name of an uplink, or a list of which any will do.').optional(),
   type: oneOrList(uplinkType).describe('Type of uplink, or a list of which any will do.').optional(),
   ...property,
+  validated: z.boolean().describe('Probes reach the internet by it.').optional(),
+  rtt: quantityOf('rtt', boundPattern, 'Bound on the round-trip time, such as "<80ms".'),
+  loss: quantityOf('loss', boundPattern, 'Bound on the share of packets that are lost, such as ">5%".'),
+  bandwidth: quantityOf('bandwidth', boundPattern, 'Bound on the bandwidth, such as ">=10mbit".'),
 };
 const constraint = z.strictObject(constraintShape);
 
@@ -233,6 +251,9 @@ const uplinkShape = {
     .optional(),
   type: uplinkType.describe('Kind of network. `other` if absent.').optional(),
   ...property,
+  bandwidth: quantityOf('bandwidth', quantityPattern, 'Bandwidth, such as 50mbit.'),
+  rtt: quantityOf('rtt', quantityPattern, 'Round-trip time where nobody measures it, such as 30ms.'),
+  loss: quantityOf('loss', quantityPattern, 'Share of packets that are lost where nobody measures it, such as 1%.'),
   gateway: z
     .strictObject({
       v4: z.string().describe('IPv4 address of the next hop.').optional(),

@@ -3,12 +3,12 @@ import type { Context } from './schema.ts';
 
 export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
   policy: ['protect', 'limit'],
-  uplink: ['bandwidth', 'rtt', 'loss', 'validated'],
+  uplink: [],
   default: ['protect', 'limit'],
   match: [],
   rules: ['needs', 'protect', 'limit', 'existing'],
   via: [],
-  constraint: ['bandwidth', 'rtt', 'loss', 'validated'],
+  constraint: [],
   gateway: [],
   needs: ['capacity'],
 };

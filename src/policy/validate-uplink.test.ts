@@ -29,6 +29,14 @@ describe('parseUplinkFile()', () => {
     });
   });
 
+  it('parseUplinkFile() reads numbers in their units', () => {
+    expect(parse(`${HOME}bandwidth: 50mbit\nrtt: 0.6s\nloss: 2.5%\n`).uplink?.properties).toMatchObject({
+      bandwidthBitsPerSecond: 50_000_000,
+      rttMs: 600,
+      lossRatio: 0.025,
+    });
+  });
+
   it.each([
     ['another name than the file', 'uplink: work\ndevice: a', 'name-mismatch'],
     ['no device', 'uplink: home', 'missing-key'],
@@ -43,7 +51,10 @@ describe('parseUplinkFile()', () => {
     ['yes for true', `${HOME}metered: yes`, 'wrong-type'],
     ['a gateway of the other family', `${HOME}gateway: {v4: "::1"}`, 'invalid-value'],
     ['an unknown key of the gateway', `${HOME}gateway: {v5: "::1"}`, 'unknown-key'],
-    ['a property of a later version', `${HOME}bandwidth: 5`, 'not-yet-enforced'],
+    ['a bandwidth without a unit', `${HOME}bandwidth: "5"`, 'invalid-value'],
+    ['a bound for a value', `${HOME}rtt: <80ms`, 'invalid-value'],
+    ['more loss than there is', `${HOME}loss: 101%`, 'invalid-value'],
+    ['what only probes can tell', `${HOME}validated: true`, 'unknown-key'],
     ['a key of policies', `${HOME}app: a`, 'unknown-key'],
   ])('parseUplinkFile() refuses %s', (_, text, code) => {
     const { uplink, diagnostics } = parse(text);
