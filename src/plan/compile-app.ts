@@ -21,6 +21,8 @@ export const CHAIN = {
   acceptInbound: 'accept_inbound',
   denyInbound: 'deny_inbound',
   ask: 'ask',
+  /** Only where some `via` waits. */
+  waitForUplink: 'wait_for_uplink',
 } as const;
 
 /** What one policy contributes. `via` are the choices its rules go to, by chain name. */

@@ -40,6 +40,7 @@ import {
 
 const PAIRS = 12_000;
 const PACKETS_PER_POLICY = 24;
+const WAITING = { unknownNames: 'queue', missingUplink: 'queue' } as const;
 const NOW = 1_800_000_000_000;
 const at: SourceLocation = { file: 'generated.yaml', line: 1, column: 1 };
 
@@ -148,7 +149,7 @@ const constraint: fc.Arbitrary<PropertyConstraint> = fc.oneof(
   ),
 );
 const via: fc.Arbitrary<Via> = fc
-  .tuple(constraint, constraint, constraint, constraint, fc.constantFrom('block', 'any'))
+  .tuple(constraint, constraint, constraint, constraint, fc.constantFrom('block', 'any', 'wait'))
   .map(
     ([require, prefer, avoid, prohibit, otherwise]) =>
       ({ require, prefer, avoid, prohibit, else: otherwise, at }) as Via,
@@ -295,20 +296,21 @@ const world: fc.Arbitrary<World> = fc
       systemAccept: fc.option(fc.array(peer, { maxLength: 2 }), { nil: undefined, freq: 2 }),
       systemDo: fc.constantFrom<Verb>('allow', 'allow', 'allow', 'allow', 'allow', 'allow', 'deny'),
       systemVia: fc.option(via, { nil: undefined, freq: 2 }),
+      whenAway: fc.constantFrom('closed', 'closed', 'closed', 'open'),
       states: uplinkStates,
       names: fc.tuple(nameState, nameState, nameState),
       forwarded: fc.constantFrom(undefined, FORWARDED, FORWARDED, FORWARDED),
       gone: fc.constantFrom(undefined, undefined, undefined, undefined, ...CGROUPS),
     }),
   )
-  .map(({ apps, systemDo, systemVia, systemAccept, isMarked, states, names, forwarded, gone }) => ({
+  .map(({ apps, systemDo, systemVia, whenAway, systemAccept, isMarked, states, names, forwarded, gone }) => ({
     policySet: {
       apps,
       uplinks: UPLINKS,
       systemDefault: {
         otherwise: { do: systemDo, at },
         unknown: { do: 'deny', at },
-        whenAway: 'closed',
+        whenAway,
         ...(systemVia === undefined ? {} : { via: systemVia }),
         ...(systemAccept === undefined ? {} : { accept: { from: systemAccept, at } }),
       },
@@ -566,7 +568,7 @@ function compare(
       const index = indexApps(w.policySet);
       const appIds = new Map(w.policySet.apps.map(({ app }, i) => [app, i + 1]));
       const { plan } = compile({ ...w, appIds, nowMs: NOW });
-      const context: DecideContext = { ...w, index, nowMs: NOW, unknownNames: 'queue' };
+      const context: DecideContext = { ...w, ...WAITING, index, nowMs: NOW };
       for (const s of all) {
         const decision = decide(context, s.owner, s.flow);
         const want = expected(decision);
@@ -637,7 +639,7 @@ function compareForwarded(pairsWanted: number): { share: Share; untouched: numbe
     (w, all) => {
       const appIds = new Map(w.policySet.apps.map(({ app }, i) => [app, i + 1]));
       const { plan } = compile({ ...w, appIds, nowMs: NOW });
-      const context: DecideContext = { ...w, index: indexApps(w.policySet), nowMs: NOW, unknownNames: 'queue' };
+      const context: DecideContext = { ...w, ...WAITING, index: indexApps(w.policySet), nowMs: NOW };
       for (const { from, flow: f, foreignCtMark } of all) {
         const owner: ContainerOwner = { kind: 'container', cgroups: from.cgroups };
         const decision = decide(context, owner, f);

@@ -21,7 +21,7 @@ import { type RuleInForce, rulesInForce } from './implied-rule.ts';
 import { isLocalDestination } from './local-networks.ts';
 import { type AppIndex, claimsExecutable, matchApp, type Traits } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
-import type { Destination, Verb, Via } from './model.ts';
+import type { Destination, SystemDefault, Verb, Via } from './model.ts';
 import { strictest } from './strictest.ts';
 
 export interface DecideContext {
@@ -31,6 +31,8 @@ export interface DecideContext {
   readonly nowMs: number;
   /** `queue`: wait for the name's addresses. `no-match`: waiting is over, the entry does not match. */
   readonly unknownNames: 'queue' | 'no-match';
+  /** `queue`: wait for an uplink where `else: wait` says so. Absent: nobody waits, or waiting is over. */
+  readonly missingUplink?: 'queue';
 }
 
 /** ICMPv6 types of neighbour discovery and multicast listener discovery (RFC 4861, RFC 2710, RFC 3810). */
@@ -93,6 +95,15 @@ function firstMatch(
   return undefined;
 }
 
+/** Where nobody answers, `whenAway: open` lets queued packets pass: there is no waiting that could not leak. */
+function waits({ missingUplink, policySet }: DecideContext, via: Via): boolean {
+  return missingUplink === 'queue' && mayWait(via, policySet.systemDefault);
+}
+
+export function mayWait(via: Via, { whenAway }: SystemDefault): boolean {
+  return via.else === 'wait' && whenAway === 'closed';
+}
+
 /** A verb and the way it takes. On-link and loopback destinations need no uplink. */
 function perform(
   context: DecideContext,
@@ -111,6 +122,8 @@ function perform(
     return { ...head, verdict: 'accept', way: { kind: 'local' } };
   }
   const choice = chooseUplink(via, flow.destination.family, context.policySet.uplinks, context.facts.uplinks);
+  if (choice.way.kind === 'none' && waits(context, via))
+    return { ...head, choice, verdict: 'queue', reason: { kind: 'no-uplink-yet', instead: reason, at: via.at } };
   if (choice.way.kind === 'none') return { ...head, choice, verdict: 'reject', cause: 'no-uplink' };
   return { ...head, choice, verdict: 'accept', way: choice.way };
 }

@@ -32,6 +32,8 @@ export type Reason =
   | { readonly kind: 'housekeeping'; readonly protocol: string }
   | { readonly kind: 'blocked-app'; readonly because: string }
   | { readonly kind: 'name-not-known'; readonly name: string; readonly at: SourceLocation }
+  /** Allowed for the reason `instead`, and held until an uplink comes up that the `via` at this place permits. */
+  | { readonly kind: 'no-uplink-yet'; readonly instead: Reason; readonly at: SourceLocation }
   | { readonly kind: 'daemon' };
 
 /** How `via` came to its answer: each uplink, and what kept it or threw it out. */
@@ -62,7 +64,7 @@ export interface Dropped extends Decided {
   readonly verdict: 'drop';
 }
 
-/** Not decidable before a name is resolved. */
+/** Not decidable before a name is resolved, or an uplink is up. */
 export interface Queued extends Decided {
   readonly verdict: 'queue';
 }

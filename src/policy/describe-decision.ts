@@ -43,6 +43,7 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
     case 'system-default':
     case 'unknown-owner':
     case 'name-not-known':
+    case 'no-uplink-yet':
     case 'accept':
     case 'not-accepted':
       return reason.at;
@@ -91,6 +92,8 @@ function words(reason: Reason): string {
       return `blocked: ${reason.because}`;
     case 'name-not-known':
       return `the addresses of ${reason.name} are not known yet`;
+    case 'no-uplink-yet':
+      return `${words(reason.instead)}, and it waits for an uplink that meets via`;
     case 'daemon':
       return "the daemon's own";
   }

@@ -39,12 +39,12 @@ const lan = (line: number): Destination => {
   return { text: '192.168.0.0/16', target: { kind: 'prefix', prefix }, at: at(line) };
 };
 
-const via = (require: PropertyConstraint): Via => ({
+const via = (require: PropertyConstraint, otherwise: Via['else'] = 'block'): Via => ({
   require,
   prefer: {},
   avoid: {},
   prohibit: {},
-  else: 'block',
+  else: otherwise,
   at: at(9),
 });
 
@@ -154,6 +154,28 @@ describe('explain', () => {
     const { flows } = explainMail(context(new Map()), flow('203.0.113.99'));
     expect(flows[0]).toMatchObject({ verdict: 'queue', line: 7 });
     expect(flows[0]?.rules.map(({ outcome }) => outcome)).toEqual(['did not match', 'name not known', 'not reached']);
+  });
+
+  it('explain says that a connection waits for an uplink, and by which rule it is allowed', () => {
+    const waiting: EffectivePolicy = { ...mail, rules: [rule('allow', lan(5), 5, via({ trusted: true }, 'wait'))] };
+    const subject: Subject = { kind: 'app', policy: waiting };
+    const ask = (facts: DecideContext) =>
+      explain(facts, { subject, destination: 'there', flows: [flow('192.168.7.7')], path }).flows[0];
+    const held = ask({ ...context(new Map()), missingUplink: 'queue' });
+    expect(held).toMatchObject({ verdict: 'queue', line: 9 });
+    expect(held?.reason).toBe(
+      'rule 1 (administrator): 192.168.0.0/16, and it waits for an uplink that meets via, /etc/pointsman/policies/mail.yaml:9',
+    );
+    expect(held?.rules.map(({ outcome }) => outcome)).toEqual(['matched']);
+    expect(held?.uplinks.map(({ because }) => because)).toEqual(['required: trusted true', 'required: trusted true']);
+    // Nobody waits: as `block`, and so where whoever waits could pass unjudged.
+    expect(ask(context(new Map()))).toMatchObject({ verdict: 'reject', cause: 'no-uplink' });
+    const { policySet, ...rest } = context(new Map());
+    const systemDefault = { ...policySet.systemDefault, whenAway: 'open' } as const;
+    expect(ask({ ...rest, policySet: { ...policySet, systemDefault }, missingUplink: 'queue' })).toMatchObject({
+      verdict: 'reject',
+      cause: 'no-uplink',
+    });
   });
 
   it('explain reports the cause when no uplink meets the constraint', () => {

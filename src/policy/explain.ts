@@ -121,7 +121,7 @@ function explainRules(
   flow: Flow,
   decision: Decision,
 ): ExplainedRule[] {
-  const { reason } = decision;
+  const reason = decision.reason.kind === 'no-uplink-yet' ? decision.reason.instead : decision.reason;
   const asked =
     reason.kind === 'rule' ||
     reason.kind === 'otherwise' ||

@@ -120,8 +120,8 @@ export interface Via {
   readonly prefer: PropertyConstraint;
   readonly avoid: PropertyConstraint;
   readonly prohibit: PropertyConstraint;
-  /** When no uplink meets `require` and `prohibit`: refuse, or take any uplink that is up. */
-  readonly else: 'block' | 'any';
+  /** When no uplink meets `require` and `prohibit`: refuse, wait a while for one, or take any uplink that is up. */
+  readonly else: 'block' | 'wait' | 'any';
   readonly at: SourceLocation;
 }
 

@@ -155,7 +155,6 @@ limit: {}
     'rules: [{to: lan, do: ask}]',
     'rules: [{to: lan, do: allow, limit: {}}]',
     'rules: [{to: "*.example.org", do: allow}]',
-    'via: {else: wait}',
   ])('parsePolicyFile() refuses %s by name, because it cannot be enforced yet', (line) => {
     expect(codes(`${HEAD}${line}\n`)).toEqual(['not-yet-enforced']);
   });

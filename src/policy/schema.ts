@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
-import type { Duration, Existing, MatchKind, Quantity, UplinkType, Verb } from './model.ts';
+import type { Duration, Existing, MatchKind, Quantity, UplinkType, Verb, Via } from './model.ts';
 import { boundPattern, quantityPattern } from './quantity.ts';
 
 export const LANGUAGE_VERSION = 1;
@@ -58,7 +58,7 @@ export interface ViaFields {
   readonly prefer?: ConstraintFields | undefined;
   readonly avoid?: ConstraintFields | undefined;
   readonly prohibit?: ConstraintFields | undefined;
-  readonly else?: 'block' | 'any' | undefined;
+  readonly else?: Via['else'] | undefined;
 }
 
 export type MatchFields = {
@@ -148,7 +148,12 @@ const viaShape = {
   prefer: constraint.describe('Uplinks for which these hold come first.').optional(),
   avoid: constraint.describe('Uplinks for which these hold come last.').optional(),
   prohibit: constraint.describe('An uplink for which one of these holds is never used.').optional(),
-  else: z.enum(['block', 'any']).describe('When no uplink will do: refuse (block), or take any that is up.').optional(),
+  else: z
+    .enum(['block', 'wait', 'any'])
+    .describe(
+      'When no uplink will do: refuse (block), hold the connection for 3 seconds first (wait), or take any that is up.',
+    )
+    .optional(),
 };
 const via = z.strictObject(viaShape);
 

@@ -18,7 +18,6 @@ export const UNENFORCED_VALUES: ReadonlyMap<string, readonly string[]> = new Map
   ['do', ['ask']],
   ['otherwise', ['ask']],
   ['unknown', ['ask']],
-  ['else', ['wait']],
 ]);
 
 /** `what`: the words as the file has them. */

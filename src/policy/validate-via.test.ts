@@ -9,6 +9,7 @@ const check = (via: string) =>
 describe('validateVia()', () => {
   it.each([
     ['{}'],
+    ['{ else: wait }'],
     ['{ require: { metered: true }, prohibit: { metered: false } }'],
     ['{ require: { type: [wifi, vpn] }, prohibit: { type: wifi } }'],
     ['{ require: { name: a }, avoid: { name: a } }'],

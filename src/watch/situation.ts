@@ -99,7 +99,8 @@ export async function readSituation({
 }
 
 export function situationContext({ loaded, index, machine, nowMs }: Situation): DecideContext {
-  return { policySet: loaded.policySet, index, facts: machine.facts, nowMs, unknownNames: 'queue' };
+  const waiting = { unknownNames: 'queue', missingUplink: 'queue' } as const;
+  return { policySet: loaded.policySet, index, facts: machine.facts, nowMs, ...waiting };
 }
 
 export function compileSituation({ loaded, machine, appIds, nowMs }: Situation): Compilation {
