@@ -148,12 +148,22 @@ const constraint: fc.Arbitrary<PropertyConstraint> = fc.oneof(
     { bandwidth: { comparator: '>=', value: 10_000_000, text: '>=10mbit' } },
   ),
 );
+const share = fc.constantFrom(undefined, undefined, 'connection', 'destination', 'app');
 const via: fc.Arbitrary<Via> = fc
-  .tuple(constraint, constraint, constraint, constraint, fc.constantFrom('block', 'any', 'wait'))
-  .map(
-    ([require, prefer, avoid, prohibit, otherwise]) =>
-      ({ require, prefer, avoid, prohibit, else: otherwise, at }) as Via,
-  );
+  .tuple(constraint, constraint, constraint, constraint, fc.constantFrom('block', 'any', 'wait'), share, fc.nat(3))
+  .map(([require, prefer, avoid, prohibit, otherwise, by, dice]): Via => {
+    const head = { else: otherwise as Via['else'], at };
+    if (by === undefined) return { ...head, require, prefer, avoid, prohibit };
+    // Most often nothing tells the uplinks apart.
+    const wishes = dice === 0 ? { prefer, avoid } : { prefer: {}, avoid: {} };
+    return {
+      ...head,
+      ...wishes,
+      require: {},
+      prohibit: dice === 1 ? prohibit : {},
+      share: by as NonNullable<Via['share']>,
+    };
+  });
 const verb = fc.constantFrom<Verb>('allow', 'allow', 'deny', 'drop');
 
 const rule: fc.Arbitrary<EffectiveRule> = fc
@@ -219,7 +229,7 @@ const uplink = (name: string, type: Uplink['properties']['type'], metered: boole
 });
 const wifi = uplink('wifi', 'wifi', false, false);
 const UPLINKS = [
-  { ...wifi, properties: { ...wifi.properties, bandwidthBitsPerSecond: 50_000_000, rttMs: 80 } },
+  { ...wifi, weight: 2, properties: { ...wifi.properties, bandwidthBitsPerSecond: 50_000_000, rttMs: 80 } },
   uplink('cell', 'cellular', true, false),
   uplink('vpn', 'vpn', false, true),
 ];
@@ -372,8 +382,9 @@ const flow: fc.Arbitrary<Flow> = fc
     fc.constantFrom(6, 6, 17, 17, 1),
     fc.constantFrom(...PORTS),
     fc.integer({ min: 0, max: 24 }),
+    fc.integer({ min: 49_152, max: 65_535 }),
   )
-  .map(([dice, v4, v6, lo, protocol, port, age]) => {
+  .map(([dice, v4, v6, lo, protocol, port, age, sourcePort]) => {
     const to = dice === 0 ? lo : dice < 7 ? v4 : v6;
     const base = {
       source: to.family === 4 ? address('10.9.0.2') : address('fd09::2'),
@@ -381,7 +392,7 @@ const flow: fc.Arbitrary<Flow> = fc
       loopback: dice === 0,
     };
     const opened = protocol === 6 && age === 0 ? ({ midstream: true } as const) : {};
-    if (protocol !== 1) return { ...base, ...opened, protocol, sourcePort: 50_000, destinationPort: port };
+    if (protocol !== 1) return { ...base, ...opened, protocol, sourcePort, destinationPort: port };
     return {
       ...base,
       protocol: to.family === 4 ? 1 : 58,
@@ -552,15 +563,21 @@ function explain(
 
 type Share = Record<TraceResult['verdict'], number>;
 
+/** Several share, and the turn is not of the one that would be taken without. */
+const isShared = ({ verdict, choice }: Decision): boolean =>
+  verdict === 'accept' &&
+  choice?.considered.some(({ taken, because }) => !taken && because.includes('the turn of')) === true;
+
 /** Runs packets through rulesets, compares, and counts what came out. */
 function compare(
   senders: fc.Arbitrary<Sender>,
   hook: 'output' | 'input',
   pairsWanted: number,
-): { share: Share; told: number } {
+): { share: Share; told: number; shared: number } {
   const share: Share = { accept: 0, reject: 0, drop: 0, queue: 0 };
   let pairs = 0;
   let told = 0;
+  let shared = 0;
   const property = fc.property(
     world,
     fc.array(senders, { minLength: PACKETS_PER_POLICY, maxLength: PACKETS_PER_POLICY }),
@@ -584,6 +601,7 @@ function compare(
         if (socketMark(w, s) !== 0 && got.verdict !== 'queue') told++;
         // The bits of others survive whatever we decide.
         if (got.verdict === 'accept') expect(got.metaMark & 0x00ff0000).toBe(0x00010000);
+        if (isShared(decision)) shared++;
         if (want.rejectWith !== undefined) expect(got.rejectWith).toBe(refusalOf(want.rejectWith, s.flow));
         // What passes unasked (housekeeping, loopback that no rule names) leaves nothing behind.
         const { kind } = decision.reason;
@@ -601,9 +619,11 @@ function compare(
   );
   fc.assert(property, { numRuns: Math.ceil(pairsWanted / PACKETS_PER_POLICY) });
   const percent = ([verdict, n]: [string, number]): string => `${verdict} ${((100 * n) / pairs).toFixed(1)} %`;
-  console.log(`${hook}: ${pairs} pairs: ${Object.entries(share).map(percent).join(', ')}; told by a mark: ${told}`);
+  console.log(
+    `${hook}: ${pairs} pairs: ${Object.entries(share).map(percent).join(', ')}; told by a mark: ${told}; shared by the kernel: ${shared}`,
+  );
   for (const verdict of ['accept', 'reject', 'drop', 'queue'] as const) share[verdict] /= pairs;
-  return { share, told: told / pairs };
+  return { share, told: told / pairs, shared: shared / pairs };
 }
 
 /** What a container sends, and by which device. */
@@ -682,12 +702,13 @@ function compareForwarded(pairsWanted: number): { share: Share; untouched: numbe
 
 describe('trace(compile(policy), packet)', () => {
   it('equals decide(policy, packet), and queues only for a listed reason', () => {
-    const { share, told } = compare(sender, 'output', PAIRS);
+    const { share, told, shared } = compare(sender, 'output', PAIRS);
     const minimum = { accept: 0.25, reject: 0.1, drop: 0.05, queue: 0.05 };
     for (const [verdict, least] of Object.entries(minimum))
       expect(share[verdict as keyof Share], verdict).toBeGreaterThan(least);
     expect(share.queue).toBeLessThan(0.5);
     expect(told).toBeGreaterThan(0.3);
+    expect(shared).toBeGreaterThan(0.005);
   });
 
   it('equals decide(policy, packet) for what comes in', () => {

@@ -3,6 +3,7 @@ import { chooseUplink, describeProperties } from './choose-uplink.ts';
 import type { FamilyHealth, UplinkState } from './facts.ts';
 import type { Bound, PropertyConstraint, Quantity, Uplink, UplinkProperties, Via } from './model.ts';
 import { parseBound } from './quantity.ts';
+import { SHARE_SLOTS } from './share-slot.ts';
 
 const at = { file: '/etc/pointsman/policies/a.yaml', line: 4, column: 6 };
 const PLAIN: UplinkProperties = { type: 'other', metered: false, roaming: false, trusted: false, encrypted: false };
@@ -11,13 +12,14 @@ interface Given extends Partial<UplinkProperties> {
   readonly v4?: FamilyHealth;
   readonly v6?: FamilyHealth;
   readonly priority?: number;
+  readonly weight?: number;
 }
 
 const NAMES = ['a', 'b', 'c'];
 function uplinksOf(given: readonly Given[]): { uplinks: Uplink[]; states: UplinkState[] } {
-  const uplinks = given.map(({ v4: _, v6: __, priority = 100, ...properties }, i): Uplink => {
+  const uplinks = given.map(({ v4: _, v6: __, priority = 100, weight = 1, ...properties }, i): Uplink => {
     const name = NAMES[i] ?? '';
-    return { name, device: `${name}0`, priority, properties: { ...PLAIN, ...properties }, gateways: {}, at };
+    return { name, device: `${name}0`, priority, weight, properties: { ...PLAIN, ...properties }, gateways: {}, at };
   });
   const states = given.map(({ v4, v6 }, i): UplinkState => {
     const name = NAMES[i] ?? '';
@@ -111,6 +113,35 @@ describe('chooseUplink()', () => {
     expect(choose({ require: { trusted: true }, else: 'any' }, FAILED, { metered: true })).toMatchObject({
       takes: 'b',
     });
+  });
+
+  it('chooseUplink() lets only uplinks that are equally good share, and without a slot takes them all', () => {
+    const wanted = { share: 'connection', prefer: { metered: false } } as const;
+    expect(choose(wanted, { weight: 2 }, {}, { metered: true })).toEqual({
+      takes: 'a',
+      because: {
+        a: 'preferred: metered false; shares by connection, weight 2 of 3',
+        b: 'preferred: metered false; shares by connection, weight 1 of 3',
+        c: 'permitted, but a comes first',
+      },
+    });
+    const { uplinks, states } = uplinksOf([{ weight: 2 }, {}, { metered: true }]);
+    const taken = (slot?: number) => chooseUplink(via(wanted), 4, uplinks, states, slot);
+    expect(taken().considered.map((one) => one.taken)).toEqual([true, true, false]);
+    const ways = Array.from({ length: SHARE_SLOTS }, (_, slot) => slot)
+      .filter((slot) => slot % 97 === 0)
+      .map((slot) => taken(slot).way);
+    const ofA = ways.filter((way) => way.kind === 'uplink' && way.name === 'a').length;
+    expect(ofA / ways.length).toBeCloseTo(2 / 3, 2);
+    expect(ways).not.toContainEqual({ kind: 'uplink', name: 'c', id: 3 });
+    const last = taken(SHARE_SLOTS - 1).considered;
+    expect(last.map((one) => [one.uplink, one.taken, one.because.split(': here ')[1]])).toEqual([
+      ['b', true, undefined],
+      ['a', false, 'it is the turn of b'],
+      ['c', false, undefined],
+    ]);
+    for (const alone of [{ priority: 5 }, FAILED])
+      expect(choose(wanted, {}, alone).because).not.toMatchObject({ a: expect.stringContaining('shares') });
   });
 
   it('chooseUplink() counts as validated what probes reach, and no captive portal', () => {

@@ -3,71 +3,15 @@
  * (RFC 9622 section 6.2). Deterministic, and every uplink gets its reason.
  */
 import type { Family } from '../net/address.ts';
-import type { UplinkChoice } from './decision.ts';
+import { compare, FLAGS, known } from './compare-constraint.ts';
+import type { SharedRange, UplinkChoice } from './decision.ts';
 import type { FamilyHealth, UplinkState } from './facts.ts';
 import type { PropertyConstraint, Uplink, UplinkProperties, Via } from './model.ts';
-import { formatQuantity, isWithin, QUANTITIES } from './quantity.ts';
-
-/** The flags that a constraint can state, in the order in which they are reported. */
-const FLAGS = ['metered', 'roaming', 'trusted', 'encrypted'] as const;
-
-/** What is known of one family of an uplink: what was measured, else what its file states. */
-interface Known {
-  readonly rtt: number | undefined;
-  readonly loss: number | undefined;
-  readonly bandwidth: number | undefined;
-  readonly validated: boolean | undefined;
-}
-
-function known({ properties }: Uplink, health: FamilyHealth | undefined): Known {
-  return {
-    rtt: health?.rttMs ?? properties.rttMs,
-    loss: health?.lossRatio ?? properties.lossRatio,
-    bandwidth: properties.bandwidthBitsPerSecond,
-    validated: isValidated(health),
-  };
-}
-
-function isValidated(health: FamilyHealth | undefined): boolean | undefined {
-  if (health?.captivePortal === true || health?.state === 'failed') return false;
-  return health?.state === 'good' ? true : undefined;
-}
+import { formatQuantity } from './quantity.ts';
+import { type Sharer, shareRanges, sharerOf } from './share-ranges.ts';
 
 const healthOf = ({ health }: UplinkState, family: Family): FamilyHealth | undefined =>
   family === 4 ? health?.v4 : health?.v6;
-
-/** What of a constraint an uplink has as wanted, and what it has otherwise, or nobody knows it to have. */
-interface Comparison {
-  readonly held: readonly string[];
-  readonly failed: readonly string[];
-}
-
-function compare(constraint: PropertyConstraint, uplink: Uplink, values: Known): Comparison {
-  const held: string[] = [];
-  const failed: string[] = [];
-  const note = (holds: boolean, words: string): void => {
-    (holds ? held : failed).push(words);
-  };
-  const { name, type, validated } = constraint;
-  if (name !== undefined) note(name.includes(uplink.name), `name ${name.join(' or ')}`);
-  if (type !== undefined) note(type.includes(uplink.properties.type), `type ${type.join(' or ')}`);
-  for (const flag of FLAGS) {
-    const wanted = constraint[flag];
-    if (wanted !== undefined) note(wanted === uplink.properties[flag], `${flag} ${wanted}`);
-  }
-  if (validated !== undefined) {
-    const unknown = values.validated === undefined ? ' (not known)' : '';
-    note(validated === values.validated, `validated ${validated}${unknown}`);
-  }
-  for (const quantity of QUANTITIES) {
-    const { [quantity]: bound } = constraint;
-    if (bound === undefined) continue;
-    const { [quantity]: value } = values;
-    const has = value === undefined ? 'not known' : `it is ${formatQuantity(quantity, value)}`;
-    note(value !== undefined && isWithin(bound, value), `${quantity} ${bound.text} (${has})`);
-  }
-  return { held, failed };
-}
 
 const isEmpty = (constraint: PropertyConstraint): boolean => Object.keys(constraint).length === 0;
 
@@ -81,6 +25,8 @@ export function describeProperties(properties: UplinkProperties): string {
   ];
   return [type, ...FLAGS.filter((flag) => properties[flag]), ...numbers].join(', ');
 }
+
+type Considered = UplinkChoice['considered'][number];
 
 interface Candidate {
   readonly uplink: Uplink;
@@ -99,16 +45,18 @@ function unusable(state: UplinkState | undefined, family: Family): string | unde
   return undefined;
 }
 
-/** What gets through first, then most wishes met, then fewest dislikes, then the files' priority, then the name. */
-function compareCandidates(a: Candidate, b: Candidate): number {
+/** What gets through first, then most wishes met, then fewest dislikes, then the files' priority. */
+function compareWorth(a: Candidate, b: Candidate): number {
   return (
     Number(a.hasFailed) - Number(b.hasFailed) ||
     b.preferred.length - a.preferred.length ||
     a.avoided.length - b.avoided.length ||
-    a.uplink.priority - b.uplink.priority ||
-    (a.uplink.name < b.uplink.name ? -1 : 1)
+    a.uplink.priority - b.uplink.priority
   );
 }
+
+const compareCandidates = (a: Candidate, b: Candidate): number =>
+  compareWorth(a, b) || (a.uplink.name < b.uplink.name ? -1 : 1);
 
 function why(candidate: Candidate): string {
   const words = [
@@ -119,26 +67,24 @@ function why(candidate: Candidate): string {
   return words.length > 0 ? words.join('; ') : 'permitted';
 }
 
-/**
- * Chooses for one family. With no uplink that meets `require` and `prohibit`, `else` says what happens; a `via` that
- * requires and prohibits nothing falls back to the system's route instead, because it only states wishes. One whose probes
- * fail is taken only where no other will do: to try is better than to refuse.
- */
-export function chooseUplink(
-  via: Via,
-  family: Family,
-  uplinks: readonly Uplink[],
-  states: readonly UplinkState[],
-): UplinkChoice {
+interface Weighed {
+  readonly permitted: readonly Candidate[];
+  /** Up, but `require` or `prohibit` keeps them out. */
+  readonly refused: readonly Candidate[];
+  /** Why all others are not taken. */
+  readonly because: readonly Considered[];
+}
+
+function weigh(via: Via, family: Family, uplinks: readonly Uplink[], states: readonly UplinkState[]): Weighed {
   const stateOf = new Map(states.map((state) => [state.name, state]));
-  const considered: { uplink: string; taken: boolean; because: string }[] = [];
   const permitted: Candidate[] = [];
   const refused: Candidate[] = [];
+  const because: Considered[] = [];
   for (const uplink of uplinks) {
     const state = stateOf.get(uplink.name);
     const down = unusable(state, family);
     if (down !== undefined || state === undefined) {
-      considered.push({ uplink: uplink.name, taken: false, because: down ?? 'its device does not exist' });
+      because.push({ uplink: uplink.name, taken: false, because: down ?? 'its device does not exist' });
       continue;
     }
     const health = healthOf(state, family);
@@ -150,41 +96,103 @@ export function chooseUplink(
       avoided: compare(via.avoid, uplink, values).held,
       hasFailed: health?.state === 'failed',
     };
-    const missing = compare(via.require, uplink, values).failed;
-    const prohibited = compare(via.prohibit, uplink, values).held;
-    if (missing.length > 0 || prohibited.length > 0) {
-      const because = [
-        ...missing.map((word) => `required: ${word}`),
-        ...prohibited.map((word) => `prohibited: ${word}`),
-      ];
-      considered.push({ uplink: uplink.name, taken: false, because: because.join('; ') });
+    const reasons = [
+      ...compare(via.require, uplink, values).failed.map((word) => `required: ${word}`),
+      ...compare(via.prohibit, uplink, values).held.map((word) => `prohibited: ${word}`),
+    ];
+    if (reasons.length === 0) permitted.push(candidate);
+    else {
       refused.push(candidate);
-    } else permitted.push(candidate);
+      because.push({ uplink: uplink.name, taken: false, because: reasons.join('; ') });
+    }
   }
-  const order = (permitted.length === 0 && via.else === 'any' ? refused : permitted).toSorted(compareCandidates);
-  const [best, ...others] = order;
+  return { permitted, refused, because };
+}
+
+/** Those that are as good as the best, and whose each slot is. */
+interface Sharing {
+  readonly sharers: readonly Candidate[];
+  readonly ranges: readonly SharedRange[];
+}
+
+const sharerFrom = ({ name, weight = 1 }: Uplink): Sharer => ({ name, weight });
+
+function sharingOf(via: Via, uplinks: readonly Uplink[], order: readonly Candidate[]): Sharing | undefined {
+  const [best] = order;
+  if (via.share === undefined || best === undefined) return undefined;
+  const sharers = order.filter((candidate) => compareWorth(candidate, best) === 0);
+  if (sharers.length === 1) return undefined;
+  const ids = new Map(sharers.map(({ uplink, state }) => [uplink.name, state.id]));
+  const ranges = shareRanges(
+    uplinks.map(sharerFrom),
+    sharers.map(({ uplink }) => sharerFrom(uplink)),
+  );
+  return { sharers, ranges: ranges.map((range) => ({ ...range, id: ids.get(range.name) ?? 0 })) };
+}
+
+function sharesBy(via: Via, { uplink: { weight = 1 } }: Candidate, { sharers }: Sharing): string {
+  const total = sharers.reduce((sum, { uplink: { weight: one = 1 } }) => sum + one, 0);
+  return `shares by ${via.share}, weight ${weight} of ${total}`;
+}
+
+interface Ranking {
+  readonly via: Via;
+  readonly best: Candidate;
+  readonly taken: Candidate;
+  readonly sharing: Sharing | undefined;
+  /** Whose turn it is, where they share and the flow tells. */
+  readonly owner: string | undefined;
+  /** What `else` gave. */
+  readonly isElse: boolean;
+}
+
+function placeIn({ via, best, taken, sharing, owner, isElse }: Ranking, candidate: Candidate): Considered {
+  const { name: uplink } = candidate.uplink;
+  const isTaken = candidate === taken;
+  const isSharer = sharing?.sharers.includes(candidate) === true;
+  const lastResort = isTaken && candidate.hasFailed ? ', but no other will do' : '';
+  const share = isSharer ? `; ${sharesBy(via, candidate, sharing)}` : '';
+  const because = `${isTaken && isElse ? 'else: any; ' : ''}${why(candidate)}${lastResort}${share}`;
+  if (isTaken || (isSharer && owner === undefined)) return { uplink, taken: true, because };
+  if (!isSharer) return { uplink, taken: false, because: `${because}, but ${best.uplink.name} comes first` };
+  return { uplink, taken: false, because: `${because}: here it is the turn of ${owner}` };
+}
+
+/**
+ * Chooses for one family. With no uplink that meets `require` and `prohibit`, `else` says what happens; a `via` that
+ * requires and prohibits nothing falls back to the system's route instead, because it only states wishes. One whose probes
+ * fail is taken only where no other will do: to try is better than to refuse. Where the best share, `slot` says which of them;
+ * without it all of them are taken, and the first stands for them.
+ */
+export function chooseUplink(
+  via: Via,
+  family: Family,
+  uplinks: readonly Uplink[],
+  states: readonly UplinkState[],
+  slot?: number,
+): UplinkChoice {
+  const { permitted, refused, because } = weigh(via, family, uplinks, states);
+  const isElse = permitted.length === 0 && via.else === 'any';
+  const order = (isElse ? refused : permitted).toSorted(compareCandidates);
+  const [best] = order;
   if (best === undefined) {
-    const way: UplinkChoice['way'] =
-      via.else === 'any' || (isEmpty(via.require) && isEmpty(via.prohibit)) ? { kind: 'system' } : { kind: 'none' };
-    return { via: via.at, way, considered };
+    const isOnlyWishes = isEmpty(via.require) && isEmpty(via.prohibit);
+    const kind = via.else === 'any' || isOnlyWishes ? 'system' : 'none';
+    return { via: via.at, way: { kind }, considered: because };
   }
-  const way: UplinkChoice['way'] = { kind: 'uplink', name: best.uplink.name, id: best.state.id };
-  const fallback = permitted.length === 0 ? 'else: any; ' : '';
+  const sharing = sharingOf(via, uplinks, order);
+  const owner = sharing !== undefined && slot !== undefined ? sharerOf(sharing.ranges, slot) : undefined;
+  const taken = order.find(({ uplink }) => uplink.name === owner) ?? best;
+  const ranking = { via, best, taken, sharing, owner, isElse };
+  const ranked = [taken, ...order.filter((candidate) => candidate !== taken)];
+  const names = new Set(ranked.map(({ uplink }) => uplink.name));
   return {
     via: via.at,
-    way,
+    way: { kind: 'uplink', name: taken.uplink.name, id: taken.state.id },
+    ...(sharing !== undefined && { shared: sharing.ranges }),
     considered: [
-      {
-        uplink: best.uplink.name,
-        taken: true,
-        because: `${fallback}${why(best)}${best.hasFailed ? ', but no other will do' : ''}`,
-      },
-      ...others.map((other) => ({
-        uplink: other.uplink.name,
-        taken: false,
-        because: `${why(other)}, but ${best.uplink.name} comes first`,
-      })),
-      ...considered.filter((entry) => !(fallback !== '' && order.some((o) => o.uplink.name === entry.uplink))),
+      ...ranked.map((candidate) => placeIn(ranking, candidate)),
+      ...because.filter(({ uplink }) => !names.has(uplink)),
     ],
   };
 }

@@ -22,6 +22,7 @@ import { isLocalDestination } from './local-networks.ts';
 import { type AppIndex, claimsExecutable, matchApp, type Traits } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
 import type { Destination, SystemDefault, Verb, Via } from './model.ts';
+import { shareSlot } from './share-slot.ts';
 import { strictest } from './strictest.ts';
 
 export interface DecideContext {
@@ -121,7 +122,8 @@ function perform(
   if (isLocalDestination(context.facts.onLink, flow.destination)) {
     return { ...head, verdict: 'accept', way: { kind: 'local' } };
   }
-  const choice = chooseUplink(via, flow.destination.family, context.policySet.uplinks, context.facts.uplinks);
+  const slot = via.share === undefined ? undefined : shareSlot(via.share, flow, app ?? '');
+  const choice = chooseUplink(via, flow.destination.family, context.policySet.uplinks, context.facts.uplinks, slot);
   if (choice.way.kind === 'none' && waits(context, via))
     return { ...head, choice, verdict: 'queue', reason: { kind: 'no-uplink-yet', instead: reason, at: via.at } };
   if (choice.way.kind === 'none') return { ...head, choice, verdict: 'reject', cause: 'no-uplink' };

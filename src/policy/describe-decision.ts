@@ -118,5 +118,5 @@ export function describeVia(via: Via): string {
     const constraint = Object.entries(via[word]).map(([key, value]) => `${key}: ${wanted(value)}`);
     return constraint.length === 0 ? [] : [`${word} ${constraint.join(', ')}`];
   });
-  return `via ${[...parts, `else ${via.else}`].join('; ')}`;
+  return `via ${[...parts, `else ${via.else}`, ...(via.share === undefined ? [] : [`share ${via.share}`])].join('; ')}`;
 }

@@ -178,6 +178,26 @@ describe('explain', () => {
     });
   });
 
+  it('explain names every uplink that a connection may take where they share', () => {
+    const share: Via = { ...via({}), share: 'connection' };
+    const sharing: EffectivePolicy = { ...mail, rules: [rule('allow', lan(5), 5, share)] };
+    const { policySet, ...rest } = context(new Map());
+    const uplinks = policySet.uplinks.map((one) => ({ ...one, priority: 100 }));
+    const facts = { ...rest, policySet: { ...policySet, uplinks } };
+    const ask = (asked: Flow) =>
+      explain(facts, { subject: { kind: 'app', policy: sharing }, destination: 'there', flows: [asked], path })
+        .flows[0];
+    expect(ask(flow('192.168.7.7'))).toMatchObject({
+      way: 'uplink cellular or wifi',
+      uplinks: [
+        { uplink: 'cellular', taken: true, because: 'permitted; shares by connection, weight 1 of 2' },
+        { uplink: 'wifi', taken: true },
+      ],
+    });
+    const real = ask({ ...flow('192.168.7.7'), source: address('192.168.7.2'), sourcePort: 50_000 });
+    expect(real?.uplinks.filter(({ taken }) => taken).map(({ uplink: one }) => `uplink ${one}`)).toEqual([real?.way]);
+  });
+
   it('explain reports the cause when no uplink meets the constraint', () => {
     const facts = context(new Map([['imap.example.org', known('203.0.113.20')]]), [state('cellular', 2)]);
     const { flows } = explainMail(facts, flow('203.0.113.20'));

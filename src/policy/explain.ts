@@ -3,7 +3,7 @@ import { formatAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from './decide.ts';
 import { decideAsApp } from './decide-as-app.ts';
-import type { Decision } from './decision.ts';
+import type { Accepted, Decision } from './decision.ts';
 import { describeMatch, describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { SingleOwner } from './identity.ts';
@@ -146,13 +146,19 @@ export function explainFlow(context: DecideContext, subject: Subject, flow: Flow
     address: formatAddress(flow.destination),
     verdict: decision.verdict,
     ...(decision.verdict === 'reject' && { cause: decision.cause }),
-    ...(decision.verdict === 'accept' && { way: describeWay(decision.way) }),
+    ...(decision.verdict === 'accept' && { way: describeWays(decision) }),
     reason: describeReason(decision),
     ...(at !== undefined && { file: at.file, line: at.line }),
     rules: policy === undefined ? [] : explainRules(context, policy, flow, decision),
     uplinks: decision.choice?.considered ?? [],
     path,
   };
+}
+
+/** Of a connection that does not exist yet its share is not known. */
+function describeWays({ way, choice }: Accepted): string {
+  const taken = choice?.considered.filter((one) => one.taken) ?? [];
+  return taken.length > 1 ? `uplink ${taken.map(({ uplink }) => uplink).join(' or ')}` : describeWay(way);
 }
 
 export function explain(context: DecideContext, input: ExplainInput): Explanation {

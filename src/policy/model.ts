@@ -114,6 +114,9 @@ export interface PropertyConstraint {
   readonly bandwidth?: Bound;
 }
 
+/** What goes by one uplink as a whole, where several that are equally good share the traffic. */
+export type Share = 'connection' | 'destination' | 'app';
+
 /** Which way out (TAPS selection words, RFC 9622 section 6.2). */
 export interface Via {
   readonly require: PropertyConstraint;
@@ -122,6 +125,8 @@ export interface Via {
   readonly prohibit: PropertyConstraint;
   /** When no uplink meets `require` and `prohibit`: refuse, wait a while for one, or take any uplink that is up. */
   readonly else: 'block' | 'wait' | 'any';
+  /** Absent: the best uplink alone. */
+  readonly share?: Share;
   readonly at: SourceLocation;
 }
 
@@ -183,6 +188,8 @@ export interface Uplink {
   readonly name: string;
   readonly device: string;
   readonly priority: number;
+  /** Its part of what uplinks share. Absent: 1. */
+  readonly weight?: number;
   readonly properties: UplinkProperties;
   /** Next hops where the kernel's own default routes do not tell them. */
   readonly gateways: { readonly v4?: string; readonly v6?: string };

@@ -4,12 +4,13 @@
  */
 import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
-import type { Duration, Existing, MatchKind, Quantity, UplinkType, Verb, Via } from './model.ts';
+import type { Duration, Existing, MatchKind, Quantity, Share, UplinkType, Verb, Via } from './model.ts';
 import { boundPattern, quantityPattern } from './quantity.ts';
 
 export const LANGUAGE_VERSION = 1;
 export const DEFAULT_PRIORITY = 100;
 const MAX_PRIORITY = 1000;
+const MAX_WEIGHT = 1000;
 /** Of users and of groups: the highest number stands for none. */
 const MAX_ID = 4_294_967_294;
 const MAX_APP_LENGTH = 255;
@@ -59,6 +60,7 @@ export interface ViaFields {
   readonly avoid?: ConstraintFields | undefined;
   readonly prohibit?: ConstraintFields | undefined;
   readonly else?: Via['else'] | undefined;
+  readonly share?: Share | undefined;
 }
 
 export type MatchFields = {
@@ -91,6 +93,7 @@ export interface UplinkFields extends QuantityFields {
   readonly uplink?: string | undefined;
   readonly device?: string | undefined;
   readonly priority?: number | undefined;
+  readonly weight?: number | undefined;
   readonly type?: UplinkType | undefined;
   readonly metered?: boolean | undefined;
   readonly roaming?: boolean | undefined;
@@ -153,6 +156,10 @@ const viaShape = {
     .describe(
       'When no uplink will do: refuse (block), hold the connection for 3 seconds first (wait), or take any that is up.',
     )
+    .optional(),
+  share: z
+    .enum(['connection', 'destination', 'app'])
+    .describe('Uplinks that are equally good share by weight: each connection, each destination or each app has one.')
     .optional(),
 };
 const via = z.strictObject(viaShape);
@@ -253,6 +260,12 @@ const uplinkShape = {
     .min(0)
     .max(MAX_PRIORITY)
     .describe('Among equals the lower is taken first. 100 if absent.')
+    .optional(),
+  weight: z
+    .int()
+    .min(1)
+    .max(MAX_WEIGHT)
+    .describe('Its part where uplinks share: one with 2 gets twice as much as one with 1. 1 if absent.')
     .optional(),
   type: uplinkType.describe('Kind of network. `other` if absent.').optional(),
   ...property,

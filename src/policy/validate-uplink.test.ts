@@ -21,9 +21,10 @@ describe('parseUplinkFile()', () => {
   });
 
   it('parseUplinkFile() reads what is stated', () => {
-    const text = `${HOME}priority: 0\ntype: wifi\nmetered: true\ntrusted: true\ngateway: {v4: 192.0.2.1, v6: "fe80::1"}\n`;
+    const text = `${HOME}priority: 0\nweight: 3\ntype: wifi\nmetered: true\ntrusted: true\ngateway: {v4: 192.0.2.1, v6: "fe80::1"}\n`;
     expect(parse(text).uplink).toMatchObject({
       priority: 0,
+      weight: 3,
       properties: { type: 'wifi', metered: true, roaming: false, trusted: true },
       gateways: { v4: '192.0.2.1', v6: 'fe80::1' },
     });
@@ -45,6 +46,7 @@ describe('parseUplinkFile()', () => {
     ['a device name that nft reads as a pattern', 'uplink: home\ndevice: "eth*"', 'invalid-value'],
     ['the device ..', 'uplink: home\ndevice: ..', 'invalid-value'],
     ['a priority above the bound', `${HOME}priority: 1001`, 'invalid-value'],
+    ['a weight of nothing', `${HOME}weight: 0`, 'invalid-value'],
     ['a priority that is no whole number', `${HOME}priority: 1.5`, 'wrong-type'],
     ['an endless priority', `${HOME}priority: 1e999`, 'wrong-type'],
     ['an unknown type', `${HOME}type: token-ring`, 'invalid-value'],

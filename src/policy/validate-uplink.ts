@@ -25,6 +25,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
     name,
     device,
     priority: fields.priority ?? DEFAULT_PRIORITY,
+    ...(fields.weight === undefined ? {} : { weight: fields.weight }),
     properties: {
       type: fields.type ?? 'other',
       metered: fields.metered ?? false,

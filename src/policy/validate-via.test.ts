@@ -10,6 +10,7 @@ describe('validateVia()', () => {
   it.each([
     ['{}'],
     ['{ else: wait }'],
+    ['{ share: destination }'],
     ['{ require: { metered: true }, prohibit: { metered: false } }'],
     ['{ require: { type: [wifi, vpn] }, prohibit: { type: wifi } }'],
     ['{ require: { name: a }, avoid: { name: a } }'],
@@ -49,6 +50,8 @@ describe('validateVia()', () => {
     '{ require: { name: [] } }',
     '{ require: { metered: yes } }',
     '{ else: drop }',
+    '{ share: true }',
+    '{ share: conection }',
     '{ require: { rtt: 80 } }',
     '{ require: { rtt: [<80ms] } }',
     '{ prefer: { bandwidth: 10mbit } }',

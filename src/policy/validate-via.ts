@@ -23,6 +23,7 @@ export function validateVia(fields: ViaFields, path: Path, checking: Checking): 
     avoid: constraint('avoid'),
     prohibit: constraint('prohibit'),
     else: fields.else ?? 'block',
+    ...(fields.share === undefined ? {} : { share: fields.share }),
     at: locationOf(document.source, spanOf(document, path)),
   };
   for (const property of contradictions(via.require, via.prohibit)) {

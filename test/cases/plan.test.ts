@@ -42,6 +42,7 @@ interface HostFile {
     readonly metered?: boolean;
     /** In megabits per second. */
     readonly mbit?: number;
+    readonly weight?: number;
     readonly health?: { readonly v4?: FamilyHealth; readonly v6?: FamilyHealth };
     readonly up: boolean;
     readonly addresses: readonly string[];
@@ -92,10 +93,11 @@ function readCase(dir: string) {
     : builtinSystemDefault;
   const { apps } = mergePolicies([{ layer: 'administrator', policies }]);
   const uplinks = host.uplinks.map(
-    ({ name, device, type, metered = false, mbit }): Uplink => ({
+    ({ name, device, type, metered = false, mbit, weight }): Uplink => ({
       name,
       device,
       priority: 100,
+      ...(weight !== undefined && { weight }),
       properties: {
         type,
         metered,
