@@ -563,10 +563,8 @@ function explain(
 
 type Share = Record<TraceResult['verdict'], number>;
 
-/** Several share, and the turn is not of the one that would be taken without. */
-const isShared = ({ verdict, choice }: Decision): boolean =>
-  verdict === 'accept' &&
-  choice?.considered.some(({ taken, because }) => !taken && because.includes('the turn of')) === true;
+/** Several share it: whose turn it is was told by a hash, here as there. */
+const isShared = ({ verdict, choice }: Decision): boolean => verdict === 'accept' && choice?.shared !== undefined;
 
 /** Runs packets through rulesets, compares, and counts what came out. */
 function compare(

@@ -63,8 +63,9 @@ function housekeeping(flow: Flow): Decision | undefined {
 }
 
 function ruleReason({ rule, index }: RuleInForce, { text: entry, at }: Destination): Reason {
-  const { layer } = rule;
-  return index === 'implied' ? { kind: 'implied', layer, entry, at } : { kind: 'rule', index, entry, layer, at };
+  const { layer, place } = rule;
+  if (index === 'implied') return { kind: 'implied', layer, entry, at };
+  return { kind: 'rule', index: place ?? index, entry, layer, at };
 }
 
 /** What a rule list says; `undefined` where nothing matches. */

@@ -10,6 +10,7 @@ import type {
   Layer,
   Match,
   Otherwise,
+  Profile,
   Rule,
   SourceLocation,
   SystemDefault,
@@ -19,6 +20,8 @@ import type {
 
 export interface EffectiveRule extends Rule {
   readonly layer: Layer;
+  /** Where it stands among all rules of its policy, where not all of them hold now. From 0. */
+  readonly place?: number;
 }
 
 export interface Stated<T> {
@@ -36,6 +39,8 @@ export interface EffectivePolicy {
   readonly match: readonly Match[];
   /** In the order in which they are tried. */
   readonly rules: readonly EffectiveRule[];
+  /** Rules that wait for a profile; see `select-profiles.ts`. */
+  readonly dormant?: readonly EffectiveRule[];
   /** Absent: the system default decides. */
   readonly otherwise?: Stated<Otherwise>;
   /** Holds for every allow that states no `via` of its own. */
@@ -63,4 +68,6 @@ export interface PolicySet {
   readonly apps: readonly EffectivePolicy[];
   readonly systemDefault: SystemDefault;
   readonly uplinks: readonly Uplink[];
+  /** Sorted by name. Absent: none. */
+  readonly profiles?: readonly Profile[];
 }

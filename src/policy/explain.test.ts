@@ -8,6 +8,7 @@ import { explain, type Subject } from './explain.ts';
 import type { NameState, UplinkState } from './facts.ts';
 import { indexApps } from './match-app.ts';
 import type { Destination, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from './model.ts';
+import { selectProfiles } from './select-profiles.ts';
 
 const NOW_MS = 1_800_000_000_000;
 const at = (line: number, file = '/etc/pointsman/policies/mail.yaml'): SourceLocation => ({ file, line, column: 5 });
@@ -73,6 +74,8 @@ const state = (uplinkName: string, id: number): UplinkState => ({
 function rule(verb: Verb, to: Destination, line: number, way?: Via): EffectivePolicy['rules'][number] {
   return { to: [to], do: verb, at: at(line), layer: 'administrator', ...(way === undefined ? {} : { via: way }) };
 }
+
+const lanRule = () => rule('drop', lan(6), 6);
 
 const mail: EffectivePolicy = {
   app: 'org.example.Mail',
@@ -196,6 +199,28 @@ describe('explain', () => {
     });
     const real = ask({ ...flow('192.168.7.7'), source: address('192.168.7.2'), sourcePort: 50_000 });
     expect(real?.uplinks.filter(({ taken }) => taken).map(({ uplink: one }) => `uplink ${one}`)).toEqual([real?.way]);
+  });
+
+  it('explain shows rules that wait for a profile in their place', () => {
+    const { policySet, ...rest } = context(new Map());
+    const [first, ...others] = mail.rules;
+    if (first === undefined) throw new Error('the policy has no rules');
+    const timed = { ...mail, rules: [{ ...first, during: ['work', 'home'] }, lanRule(), ...others] };
+    const selected = selectProfiles({ ...policySet, apps: [timed] }, []).policySet;
+    const [policy] = selected.apps;
+    if (policy === undefined) throw new Error('the policy is gone');
+    const input = {
+      subject: { kind: 'app', policy } as const,
+      destination: 'there',
+      flows: [flow('192.168.7.7')],
+      path,
+    };
+    const [explained] = explain({ ...rest, policySet: selected }, input).flows;
+    expect(explained?.reason).toBe('rule 2 (administrator): 192.168.0.0/16, /etc/pointsman/policies/mail.yaml:6');
+    expect(explained?.rules.slice(0, 2)).toMatchObject([
+      { index: 0, text: 'deny 192.168.0.0/16 during work or home', outcome: 'not in force' },
+      { index: 1, outcome: 'matched' },
+    ]);
   });
 
   it('explain reports the cause when no uplink meets the constraint', () => {

@@ -9,6 +9,7 @@ import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { SingleOwner } from './identity.ts';
 import { matchApp } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
+import { allRules } from './select-profiles.ts';
 
 export interface ExplainedRule {
   readonly index: number;
@@ -16,7 +17,7 @@ export interface ExplainedRule {
   readonly file: string;
   readonly line: number;
   readonly text: string;
-  readonly outcome: 'matched' | 'did not match' | 'name not known' | 'not reached';
+  readonly outcome: 'matched' | 'did not match' | 'name not known' | 'not reached' | 'not in force';
 }
 
 export interface ExplainedUplink {
@@ -83,10 +84,11 @@ export interface ExplainInput {
 /** `to` lists of a thousand entries are cut: the line is named. */
 const SHOWN_ENTRIES = 8;
 
-export function ruleText({ do: verb, to, via }: EffectiveRule): string {
+export function ruleText({ do: verb, to, via, during }: EffectiveRule): string {
   const shown = to.slice(0, SHOWN_ENTRIES).map(({ text }) => text);
+  const when = during === undefined ? '' : ` during ${during.join(' or ')}`;
   const more = to.length > shown.length ? `, and ${to.length - shown.length} more` : '';
-  return `${verb} ${shown.join(', ')}${more}${via === undefined ? '' : ` ${describeVia(via)}`}`;
+  return `${verb} ${shown.join(', ')}${more}${via === undefined ? '' : ` ${describeVia(via)}`}${when}`;
 }
 
 function policyOf(context: DecideContext, subject: Subject): EffectivePolicy | undefined {
@@ -128,8 +130,13 @@ function explainRules(
     reason.kind === 'system-default' ||
     reason.kind === 'name-not-known';
   let stopped = !asked;
-  return policy.rules.map((rule, index) => {
+  const dormant = new Set(policy.dormant);
+  return allRules(policy).map((rule, index) => {
     const matched = reason.kind === 'rule' && reason.index === index;
+    if (dormant.has(rule)) {
+      const { layer, at } = rule;
+      return { index, layer, file: at.file, line: at.line, text: ruleText(rule), outcome: 'not in force' };
+    }
     const outcome = stopped ? 'not reached' : matched ? 'matched' : entryOutcome(context, rule, flow);
     if (matched || (reason.kind === 'name-not-known' && outcome === 'name not known')) stopped = true;
     const at = matched && reason.kind === 'rule' ? reason.at : rule.at;

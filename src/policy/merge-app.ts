@@ -64,7 +64,8 @@ export function mergeApp(sources: readonly AppSource[]): {
  */
 function effectiveRule(rule: Rule, layer: Layer, via: Stated<Via> | undefined): EffectiveRule {
   if (via === undefined || layerStrength(via.layer) <= layerStrength(layer)) return { ...rule, layer };
-  return { to: rule.to, do: rule.do, at: rule.at, layer };
+  const { via: _, ...rest } = rule;
+  return { ...rest, layer };
 }
 
 function firstStated<T>(

@@ -130,11 +130,39 @@ export interface Via {
   readonly at: SourceLocation;
 }
 
+/** By the machine's own clock and zone. `weekday`: 0 Sunday to 6 Saturday; `minute`: of the day, from 0. */
+export interface LocalTime {
+  readonly weekday: number;
+  readonly minute: number;
+}
+
+/** Every week. `toMinute` is not included; where it is before `fromMinute`, the window ends on the next day. */
+export interface TimeWindow {
+  readonly days: readonly number[];
+  readonly fromMinute: number;
+  readonly toMinute: number;
+}
+
+/** All that is stated holds: of `uplinks` one is up, of `times` one is now. */
+export interface ProfileCondition {
+  readonly uplinks?: readonly string[];
+  readonly times?: readonly TimeWindow[];
+}
+
+/** One valid profile file, `/etc/pointsman/profiles/NAME.yaml`. It holds while any condition does. */
+export interface Profile {
+  readonly name: string;
+  readonly when: readonly ProfileCondition[];
+  readonly at: SourceLocation;
+}
+
 /** `to` is never empty: a rule for everything says `*`. */
 export interface Rule {
   readonly to: readonly Destination[];
   readonly do: Verb;
   readonly via?: Via;
+  /** Profiles: it holds while any of them does. Absent: always. */
+  readonly during?: readonly string[];
   readonly at: SourceLocation;
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DiagnosticCode } from './diagnostic.ts';
-import { parsePolicyFile, parseSystemDefaultFile, parseUplinkFile } from './parse-file.ts';
+import { parsePolicyFile, parseProfileFile, parseSystemDefaultFile, parseUplinkFile } from './parse-file.ts';
 import { MAX_DIAGNOSTICS } from './report.ts';
 import { MAX_FILE_BYTES } from './source-text.ts';
 
@@ -184,6 +184,7 @@ type CodeOfOthers =
   | 'match-conflict'
   | 'no-match'
   | 'unknown-uplink'
+  | 'unknown-profile'
   | 'name-mismatch';
 
 const EXAMPLES: Readonly<Record<Exclude<DiagnosticCode, CodeOfOthers>, string>> = {
@@ -230,6 +231,7 @@ describe('hostile input', () => {
   const isJudged = (bytes: Uint8Array): boolean => {
     const { policy, masked, diagnostics } = parsePolicyFile('f', bytes);
     parseUplinkFile('f', bytes);
+    parseProfileFile('f', bytes);
     parseSystemDefaultFile('f', bytes);
     const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
     return (policy !== undefined || masked === true) === (errors === 0);

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
 import type { Duration, Existing, MatchKind, Quantity, Share, UplinkType, Verb, Via } from './model.ts';
 import { boundPattern, quantityPattern } from './quantity.ts';
+import { TIME_PATTERN } from './time-window.ts';
 
 export const LANGUAGE_VERSION = 1;
 export const DEFAULT_PRIORITY = 100;
@@ -39,6 +40,7 @@ const SNAP_NAME = /^[a-z0-9](?:-?[a-z0-9])*(?:_[a-z0-9]{1,10})?(?:\.[A-Za-z0-9](
 const DESKTOP_ID = /^(?!.*\.desktop$)[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const MAX_NAME_LENGTH = 255;
 const MAX_QUANTITY_LENGTH = 64;
+const MAX_TIME_LENGTH = 128;
 const ONE_LINE = /^\S(?:.*\S)?$/;
 
 /** Of an uplink the values, of a constraint their bounds. */
@@ -71,6 +73,7 @@ export interface RuleFields {
   readonly to?: string | readonly (string | undefined)[] | undefined;
   readonly do?: Verb | undefined;
   readonly via?: ViaFields | undefined;
+  readonly during?: string | readonly (string | undefined)[] | undefined;
 }
 
 /** What a file says, as far as the schema accepts it: anything may be missing, because the file may have mistakes. */
@@ -102,6 +105,16 @@ export interface UplinkFields extends QuantityFields {
   readonly gateway?: { readonly v4?: string | undefined; readonly v6?: string | undefined } | undefined;
 }
 
+export interface WhenFields {
+  readonly uplink?: string | readonly (string | undefined)[] | undefined;
+  readonly time?: string | readonly (string | undefined)[] | undefined;
+}
+
+export interface ProfileFields {
+  readonly profile?: string | undefined;
+  readonly when?: readonly (WhenFields | undefined)[] | undefined;
+}
+
 export interface SystemDefaultFields {
   readonly otherwise?: Verb | undefined;
   readonly via?: ViaFields | undefined;
@@ -116,6 +129,9 @@ const uplinkType = z.enum(['ethernet', 'wifi', 'cellular', 'vpn', 'satellite', '
 const uplinkName = z
   .string()
   .regex(UPLINK_NAME, 'an uplink name starts with a letter and has at most 15 of a-z, 0-9 and -');
+const profileName = z
+  .string()
+  .regex(UPLINK_NAME, 'a profile name starts with a letter and has at most 15 of a-z, 0-9 and -');
 const path = z
   .string()
   .max(MAX_PATH_LENGTH)
@@ -201,6 +217,9 @@ const ruleShape = {
   to: oneOrList(z.string().min(1)).describe('Destination HOST[:PORTS][/PROTOCOL], or a list of them.'),
   do: verb.describe('What happens to a connection that goes there.'),
   via: via.describe('Which way out it takes.').optional(),
+  during: oneOrList(profileName)
+    .describe('Profile, or a list of which any will do: else the rule does not hold.')
+    .optional(),
 };
 const rule = z.strictObject(ruleShape);
 
@@ -281,6 +300,23 @@ const uplinkShape = {
     .optional(),
 };
 
+const whenShape = {
+  uplink: oneOrList(uplinkName).describe('Uplink that is up, or a list of which any will do.').optional(),
+  time: oneOrList(z.string().max(MAX_TIME_LENGTH).meta({ pattern: TIME_PATTERN }))
+    .describe('Days and times such as "Mon-Fri 08:00-18:00", or a list of which any will do.')
+    .optional(),
+};
+
+const profileShape = {
+  pointsman: version,
+  profile: profileName.describe('Name of the profile; the same as the name of the file.'),
+  when: z
+    .array(z.strictObject(whenShape).meta({ minProperties: 1 }))
+    .min(1)
+    .max(MAX_LIST_ENTRIES)
+    .describe('The profile holds while all keys of any entry do.'),
+};
+
 const systemDefaultShape = {
   pointsman: version,
   otherwise: verb
@@ -299,10 +335,22 @@ const systemDefaultShape = {
 
 export const policySchema: z.ZodType<PolicyFields> = z.strictObject(policyShape);
 export const uplinkSchema: z.ZodType<UplinkFields> = z.strictObject(uplinkShape);
+export const profileSchema: z.ZodType<ProfileFields> = z.strictObject(profileShape);
 export const systemDefaultSchema: z.ZodType<SystemDefaultFields> = z.strictObject(systemDefaultShape);
 
 /** Which map of a file a key stands in. */
-export type Context = 'policy' | 'uplink' | 'default' | 'match' | 'rules' | 'via' | 'constraint' | 'gateway' | 'needs';
+export type Context =
+  | 'policy'
+  | 'uplink'
+  | 'default'
+  | 'match'
+  | 'rules'
+  | 'via'
+  | 'constraint'
+  | 'gateway'
+  | 'needs'
+  | 'profile'
+  | 'when';
 
 export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   policy: Object.keys(policyShape),
@@ -314,6 +362,8 @@ export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   constraint: Object.keys(constraintShape),
   gateway: ['v4', 'v6'],
   needs: Object.keys(needsShape),
+  profile: Object.keys(profileShape),
+  when: Object.keys(whenShape),
 };
 
 function oneOrList<T extends z.ZodType<string>>(entry: T): z.ZodUnion<[T, z.ZodArray<T>]> {

@@ -11,6 +11,8 @@ export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
   constraint: [],
   gateway: [],
   needs: ['capacity'],
+  profile: [],
+  when: ['ssid', 'gateway', 'domain'],
 };
 
 /** By the key that they are a value of. */

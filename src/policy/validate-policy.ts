@@ -7,7 +7,7 @@ import type { PolicyFields, RuleFields } from './schema.ts';
 import { validateAccept } from './validate-accept.ts';
 import { type DestinationList, validateDestinations } from './validate-destinations.ts';
 import { validateMatch } from './validate-match.ts';
-import { type Checking, validateVia } from './validate-via.ts';
+import { type Checking, listOf, validateVia } from './validate-via.ts';
 
 /** What could be read, also of a file with mistakes. `policy` is there only if there are none. */
 export interface ValidatedPolicy {
@@ -75,13 +75,14 @@ function validateRule(fields: RuleFields, path: Path, checking: Checking): Rule 
     to: validateDestinations(fields.to ?? [], [...path, 'to'], checking, IN_RULE),
     do: verb,
     ...(via === undefined ? {} : { via }),
+    ...(fields.during === undefined ? {} : { during: listOf<string>(fields.during) }),
     at: locationOf(document.source, spanOf(document, path)),
   };
 }
 
 /** One warning is enough: it says which rule makes all that follow useless. */
 function warnOfUnreachableRules(rules: readonly Rule[], { document, report }: Checking): void {
-  const last = rules.findIndex((rule) => rule.to.some(isEverything));
+  const last = rules.findIndex((rule) => rule.during === undefined && rule.to.some(isEverything));
   if (last === -1 || last === rules.length - 1) return;
   const message = `no connection gets here: the rule in line ${rules[last]?.at.line} is for everything`;
   report.warning(spanOf(document, ['rules', last + 1]), { code: 'unreachable-rule', message });

@@ -14,7 +14,7 @@ const FAMILIES = [
 
 export function validateUplink(fields: UplinkFields, checking: Checking): Uplink | undefined {
   const { document, report } = checking;
-  checkName(fields.uplink, checking);
+  checkFileName('uplink', fields.uplink, checking);
   const gateways = checkGateways(fields.gateway ?? {}, checking);
   const bandwidthBitsPerSecond = quantityOf('bandwidth', fields, checking);
   const rttMs = quantityOf('rtt', fields, checking);
@@ -42,11 +42,15 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
 }
 
 /** The file's name is what an upper layer's file would have to be called to replace it. */
-function checkName(name: string | undefined, { document, report }: Checking): void {
+export function checkFileName(
+  kind: 'uplink' | 'profile',
+  name: string | undefined,
+  { document, report }: Checking,
+): void {
   const fileName = document.source.file.slice(document.source.file.lastIndexOf('/') + 1);
   if (name === undefined || fileName === `${name}.yaml`) return;
-  const message = `the file of uplink ${quoted(name)} must be called ${quoted(`${name}.yaml`)}, not ${quoted(fileName)}`;
-  report.error(spanOf(document, ['uplink']), { code: 'name-mismatch', message });
+  const message = `the file of ${kind} ${quoted(name)} must be called ${quoted(`${name}.yaml`)}, not ${quoted(fileName)}`;
+  report.error(spanOf(document, [kind]), { code: 'name-mismatch', message });
 }
 
 function quantityOf(quantity: Quantity, fields: UplinkFields, { document, report }: Checking): number | undefined {

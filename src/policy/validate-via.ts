@@ -61,7 +61,7 @@ function boundOf(quantity: Quantity, text: string, path: Path, { document, repor
   return undefined;
 }
 
-function listOf<T extends string>(value: T | readonly (T | undefined)[]): readonly T[] {
+export function listOf<T extends string>(value: T | readonly (T | undefined)[]): readonly T[] {
   if (typeof value === 'string') return [value];
   return value.filter((entry) => entry !== undefined);
 }
