@@ -71,6 +71,8 @@ export interface Status {
   readonly identity: IdentityStatus;
   readonly apps: readonly AppStatus[];
   readonly uplinks: readonly UplinkStatus[];
+  /** Sorted by name. Absent: there are none. */
+  readonly profiles?: readonly { readonly name: string; readonly holds: boolean }[];
   readonly verdicts: VerdictStatistics;
   readonly warnings: readonly HealthWarning[];
   readonly diagnostics: readonly Diagnostic[];

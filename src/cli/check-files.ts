@@ -2,9 +2,10 @@
 import { dirname } from 'node:path';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import { type LayerPolicies, mergePolicies } from '../policy/merge.ts';
-import type { Layer, Policy, SystemDefault, Uplink } from '../policy/model.ts';
-import { parsePolicyFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
+import type { Layer, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
+import { parsePolicyFile, parseProfileFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
 import { compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
+import { unknownProfiles } from '../policy/unknown-profiles.ts';
 import { unknownUplinks } from '../policy/unknown-uplinks.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import type { Paths } from '../store/paths.ts';
@@ -22,6 +23,7 @@ export interface CheckReport {
 interface Together {
   readonly layers: Map<Layer, Policy[]>;
   readonly uplinks: Uplink[];
+  readonly profiles: Profile[];
   hasUplinkFiles: boolean;
   systemDefault: SystemDefault;
 }
@@ -32,7 +34,7 @@ export interface CheckPlace {
   readonly layer: Layer;
 }
 
-/** Files that a person names: those in one directory (and the uplinks beside it) belong together. */
+/** Files that a person names: those in one directory (and the uplinks and profiles beside it) belong together. */
 export function checkPaths(paths: readonly string[]): CheckReport {
   return check(paths, (file) => ({ group: groupOf(file), layer: 'administrator' }));
 }
@@ -45,7 +47,7 @@ export function checkInstalled(paths: Paths): CheckReport {
     [paths.administratorPolicies, 'administrator'],
     [paths.packagePolicies, 'package'],
   ];
-  const places = [...layers.map(([directory]) => directory), paths.uplinks, paths.systemDefault];
+  const places = [...layers.map(([directory]) => directory), paths.uplinks, paths.profiles, paths.systemDefault];
   const present = places.filter((path) => findPolicyFiles([path]).problems.length === 0);
   return check(present, (file) => ({
     group: '',
@@ -55,7 +57,7 @@ export function checkInstalled(paths: Paths): CheckReport {
 
 function groupOf(file: string): string {
   const directory = dirname(file);
-  return /(?:^|\/)(?:policies|uplinks)$/.test(directory) ? dirname(directory) : directory;
+  return /(?:^|\/)(?:policies|uplinks|profiles)$/.test(directory) ? dirname(directory) : directory;
 }
 
 function check(paths: readonly string[], placeOf: (file: string) => CheckPlace): CheckReport {
@@ -75,7 +77,7 @@ function check(paths: readonly string[], placeOf: (file: string) => CheckPlace):
 }
 
 function emptyGroup(): Together {
-  return { layers: new Map(), uplinks: [], hasUplinkFiles: false, systemDefault: builtinSystemDefault };
+  return { layers: new Map(), uplinks: [], profiles: [], hasUplinkFiles: false, systemDefault: builtinSystemDefault };
 }
 
 function checkFile(file: string, layer: Layer, together: Together): readonly Diagnostic[] {
@@ -99,6 +101,11 @@ function checkFile(file: string, layer: Layer, together: Together): readonly Dia
       if (uplink !== undefined) together.uplinks.push(uplink);
       return diagnostics;
     }
+    case 'profile': {
+      const { profile, diagnostics } = parseProfileFile(file, source.bytes);
+      if (profile !== undefined) together.profiles.push(profile);
+      return diagnostics;
+    }
     case 'default': {
       const { systemDefault, diagnostics } = parseSystemDefaultFile(file, source.bytes);
       if (systemDefault !== undefined) together.systemDefault = systemDefault;
@@ -107,9 +114,13 @@ function checkFile(file: string, layer: Layer, together: Together): readonly Dia
   }
 }
 
-function checkTogether({ layers, uplinks, hasUplinkFiles, systemDefault }: Together): readonly Diagnostic[] {
+function checkTogether({ layers, uplinks, profiles, hasUplinkFiles, systemDefault }: Together): readonly Diagnostic[] {
   const merged = mergePolicies([...layers].map(([layer, policies]): LayerPolicies => ({ layer, policies })));
-  const policySet = { apps: merged.apps, uplinks, systemDefault };
-  // Without any uplink file, nobody said that these are all the uplinks there are.
-  return [...merged.diagnostics, ...(hasUplinkFiles ? unknownUplinks(policySet) : [])];
+  const policySet = { apps: merged.apps, uplinks, profiles, systemDefault };
+  // Without any file of the kind, nobody said that these are all there are.
+  const unknown = [
+    ...(hasUplinkFiles ? unknownUplinks(policySet) : []),
+    ...(profiles.length > 0 ? unknownProfiles(policySet) : []),
+  ];
+  return [...merged.diagnostics, ...unknown];
 }

@@ -12,7 +12,7 @@ import { EXIT } from './exit-code.ts';
 export const MAX_CHECKED_FILES = 100_000;
 const MAX_DEPTH = 16;
 
-export type CheckedKind = 'policy' | 'uplink' | 'default';
+export type CheckedKind = 'policy' | 'uplink' | 'profile' | 'default';
 
 export interface FoundFiles {
   /** Sorted within a directory; each file once. */
@@ -62,16 +62,24 @@ function entriesOf(directory: string, refuse: (file: string, message: string) =>
 }
 
 const UPLINK_KEY = /^["']?uplink["']?\s*:/m;
+const PROFILE_KEY = /^["']?profile["']?\s*:/m;
 const APP_KEY = /^["']?app["']?\s*:/m;
+const KINDS_BY_KEY: readonly (readonly [key: RegExp, kind: CheckedKind])[] = [
+  [APP_KEY, 'policy'],
+  [UPLINK_KEY, 'uplink'],
+  [PROFILE_KEY, 'profile'],
+];
 const DEFAULT_KEY = /^["']?(?:otherwise|unknown|whenAway)["']?\s*:/m;
 
 /** By its keys, for a person may check a file anywhere; where they do not tell, by its name and its directory's. */
 export function kindOfFile(path: string, bytes: Uint8Array): CheckedKind {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   const isApp = APP_KEY.test(text);
-  if (isApp !== UPLINK_KEY.test(text)) return isApp ? 'policy' : 'uplink';
+  const told = KINDS_BY_KEY.filter(([key]) => key.test(text));
+  if (told.length === 1 && told[0] !== undefined) return told[0][1];
   if (/^default\.ya?ml$/.test(basename(path))) return 'default';
   if (basename(dirname(path)) === 'uplinks') return 'uplink';
+  if (basename(dirname(path)) === 'profiles') return 'profile';
   return !isApp && DEFAULT_KEY.test(text) && !isInPolicyDirectory(path) ? 'default' : 'policy';
 }
 

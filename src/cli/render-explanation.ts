@@ -15,6 +15,7 @@ const OUTCOME_STYLES: Readonly<Record<ExplainedRule['outcome'], Style>> = {
   'did not match': 'dim',
   'name not known': 'yellow',
   'not reached': 'dim',
+  'not in force': 'dim',
 };
 
 /** `accept` may have a thousand entries; `--json` has them all. */

@@ -83,6 +83,16 @@ First packets judged by the daemon: 12 (9 accepted, 2 refused, 0 dropped, 1 wait
     );
   });
 
+  it('renderStatus says which profiles hold', () => {
+    const profiles = [
+      { name: 'home', holds: false },
+      { name: 'work', holds: true },
+    ];
+    expect(renderStatus({ ...status, profiles }, { colour: false, nowMs })).toContain(
+      '\n\nProfiles: home does not hold, work holds\n\nAPPLICATION',
+    );
+  });
+
   it('renderStatus says why everything is asked about where the kernel tells no programs', () => {
     const refused = { inKernel: false, because: 'bpf: EPERM' };
     const identity = { executables: refused, scripts: refused, children: refused };

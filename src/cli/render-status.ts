@@ -42,6 +42,7 @@ export function renderStatus(status: Status, { colour, nowMs }: StatusTextOption
   const sections = [
     summary(status, nowMs, paint),
     uplinks(status, paint),
+    ...(status.profiles === undefined ? [] : [profileLines(status.profiles)]),
     apps(status, paint),
     identity(status, paint),
     verdicts(status.verdicts),
@@ -66,6 +67,11 @@ function summary(status: Status, nowMs: number, paint: Paint): readonly string[]
     `pointsman ${printable(version)}: ${paint(state, STATE_STYLES[state])}, ${STATE_MEANINGS[state]}`,
     paint(facts.join(', '), 'dim'),
   ];
+}
+
+function profileLines(profiles: NonNullable<Status['profiles']>): readonly string[] {
+  const words = profiles.map(({ name, holds }) => `${printable(name)} ${holds ? 'holds' : 'does not hold'}`);
+  return [`Profiles: ${words.join(', ')}`];
 }
 
 function uplinks(status: Status, paint: Paint): readonly string[] {

@@ -124,6 +124,7 @@ async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: num
     facts: machine.facts,
     nowMs,
     unknownNames: 'queue' as const,
+    missingUplink: 'queue' as const,
   };
   try {
     return await answerExplainQuery({ context, host: machine.host, lookUp: lookUpName }, query);

@@ -41,6 +41,7 @@ export function daemonStatus({ inForce, isStopping, verdicts, ...facts }: Status
     apps:
       inForce === undefined ? [] : inForce.policySet.apps.map((policy) => appStatus(policy, inForce, facts.identity)),
     uplinks: inForce === undefined ? [] : uplinkStatus(inForce),
+    ...profileStatus(inForce),
     verdicts: statistics(verdicts),
   };
 }
@@ -79,6 +80,12 @@ function appStatus(policy: EffectivePolicy, inForce: InForce, identity: Identity
     tier: tierOf(policy, inForce, identity),
     ...(policy.blocked !== undefined && { blocked: policy.blocked.because }),
   };
+}
+
+function profileStatus(inForce: InForce | undefined): Pick<Status, 'profiles'> {
+  const { policySet: { profiles } = {}, activeProfiles } = inForce ?? {};
+  if (profiles === undefined) return {};
+  return { profiles: profiles.map(({ name }) => ({ name, holds: activeProfiles?.includes(name) === true })) };
 }
 
 function uplinkStatus({ policySet, machine }: InForce): UplinkStatus[] {

@@ -36,6 +36,7 @@ import { KnownPrograms } from './known-programs.ts';
 import { listedScripts } from './listed-scripts.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
+import { ProfileClock } from './profile-clock.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth } from './round-report.ts';
 import { ScriptGuard } from './script-guard.ts';
@@ -82,6 +83,7 @@ export class Daemon implements AsyncDisposable {
   readonly #kernelDecisions: KernelDecisions;
   readonly #cgroupWatch: CgroupWatch;
   readonly #packagesWatch: PackagesWatch;
+  readonly #profileClock: ProfileClock;
   readonly #cgroupLearner: CgroupLearner;
   readonly #programs: KnownPrograms | undefined;
   readonly #scripts: ScriptGuard | undefined;
@@ -154,6 +156,7 @@ export class Daemon implements AsyncDisposable {
     this.#kernelDecisions = new KernelDecisions({ inForce, nowMs, publish: (event) => this.#events.publish(event) });
     const onCgroups = (): void => this.#enforcement.request({ kind: 'cgroups' });
     this.#cgroupWatch = new CgroupWatch(onCgroups);
+    this.#profileClock = new ProfileClock({ nowMs, onChange: () => this.#enforcement.request({ kind: 'time' }) });
     this.#packagesWatch = new PackagesWatch(() => this.#enforcement.request({ kind: 'packages' }));
     this.#cgroupLearner = new CgroupLearner(inForce, onCgroups);
     this.#scripts = this.#guardScripts();
@@ -192,6 +195,7 @@ export class Daemon implements AsyncDisposable {
     this.#confirmWindow[Symbol.dispose]();
     this.#cgroupWatch[Symbol.dispose]();
     this.#packagesWatch[Symbol.dispose]();
+    this.#profileClock[Symbol.dispose]();
     this.#scripts?.[Symbol.dispose]();
     this.#names[Symbol.dispose]();
     this.#kernelDecisions[Symbol.dispose]();
@@ -336,6 +340,7 @@ export class Daemon implements AsyncDisposable {
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     const { inForce } = this.#enforcement;
     if (inForce !== undefined) this.#history.note(inForce.policySet, nowMs());
+    this.#profileClock.watch(inForce?.policySet.profiles);
     this.#watchCgroups();
     if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined)
       this.#enforcement.retryLater();

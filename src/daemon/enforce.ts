@@ -17,6 +17,7 @@ import type { Warning } from './health.ts';
 import { endFlow, sweepFlows } from './live-flows.ts';
 import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
 import { RefusedUplinks } from './refused-uplinks.ts';
+import { takeableUplinks } from './takeable-uplinks.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 import { type Wanted, type WantedParts, Wants } from './wanted.ts';
@@ -225,15 +226,14 @@ export class Enforcement {
 
   /**
    * Decisions come first: nothing may be queued that the thread cannot answer by the policy it is queued for. Uplinks that the
-   * ruleset in force does not know wait until it does, because it refuses flows with a way it has never heard of.
+   * ruleset in force cannot take yet wait until it can: it would refuse whom they are given to.
    */
   #publishBefore({ snapshot }: Wanted): void {
     const before = this.#inForce;
     if (before === undefined || before.snapshot === snapshot) return;
-    const known = new Set(before.snapshot.facts.uplinks.map(({ id }) => id));
-    const uplinks = snapshot.facts.uplinks.filter(({ id }) => known.has(id));
-    const isAllKnown = uplinks.length === snapshot.facts.uplinks.length;
-    void this.#parts.publish(isAllKnown ? snapshot : { ...snapshot, facts: { ...snapshot.facts, uplinks } });
+    const uplinks = takeableUplinks(before.snapshot.facts.uplinks, snapshot.facts.uplinks);
+    const isEvery = uplinks === snapshot.facts.uplinks;
+    void this.#parts.publish(isEvery ? snapshot : { ...snapshot, facts: { ...snapshot.facts, uplinks } });
   }
 
   /** An uplink whose route the kernel refuses must not keep all others from being enforced. */

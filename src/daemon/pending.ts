@@ -9,6 +9,8 @@ export type Trigger =
   | { readonly kind: 'cgroups' }
   /** The package manager has worked. */
   | { readonly kind: 'packages' }
+  /** A time that profiles speak of has begun or ended. */
+  | { readonly kind: 'time' }
   /** Live flows are to be looked at once more. */
   | { readonly kind: 'flows' }
   /** Somebody else changed nftables. */
@@ -40,6 +42,7 @@ export function join(pending: Pending, trigger: Trigger): Pending {
     case 'names':
     case 'cgroups':
     case 'packages':
+    case 'time':
     case 'flows':
     case 'start':
     case 'retry':
@@ -54,6 +57,7 @@ const WORDS: Record<Trigger['kind'], string> = {
   names: 'addresses of names changed',
   cgroups: 'cgroups changed',
   packages: 'packages changed',
+  time: 'a time window began or ended',
   flows: 'another look at live flows',
   foreign: 'somebody else changed nftables',
   start: 'start',

@@ -1,4 +1,4 @@
-/** Flows whose first packets wait in the kernel's queue until a name is known. Bounded in flows, packets and time. */
+/** Flows whose first packets wait in the kernel's queue until a name is known or an uplink is up. Bounded in flows, packets and time. */
 import type { Flow } from '../net/flow.ts';
 import type { Sender } from '../policy/identity.ts';
 
@@ -27,6 +27,7 @@ export interface HeldFlow {
   readonly owner: Sender;
   readonly deadlineMs: number;
   readonly packets: HeldPacket[];
+  /** A name; '' for an uplink. */
   waitsFor: string;
 }
 

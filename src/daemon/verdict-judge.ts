@@ -85,13 +85,16 @@ export class VerdictJudge {
   }
 
   /** The daemon itself passes: its questions for names are part of what others wait for. */
-  decide(owner: Sender, flow: Flow, unknownNames: 'queue' | 'no-match'): Decision {
+  decide(owner: Sender, flow: Flow, waiting: 'may wait' | 'has waited'): Decision {
     if (this.#isOwn(owner)) {
       return { verdict: 'accept', way: { kind: flow.loopback ? 'local' : 'system' }, reason: { kind: 'daemon' } };
     }
     const { policySet, facts } = this.#snapshot;
+    const context = { policySet, index: this.#index, facts, nowMs: this.#parts.clockMs() };
     try {
-      return decide({ policySet, index: this.#index, facts, nowMs: this.#parts.clockMs(), unknownNames }, owner, flow);
+      return waiting === 'may wait'
+        ? decide({ ...context, unknownNames: 'queue', missingUplink: 'queue' }, owner, flow)
+        : decide({ ...context, unknownNames: 'no-match' }, owner, flow);
     } catch (error) {
       this.#failures++;
       return { verdict: 'drop', reason: { kind: 'blocked-app', because: `deciding failed: ${textOf(error)}` } };

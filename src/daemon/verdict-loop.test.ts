@@ -13,6 +13,7 @@ import {
   APP_DAEMON,
   APP_UNKNOWN,
   CODE_DENIED,
+  CODE_NO_UPLINK,
   CODE_QUEUE,
   forwardedMark,
   MARK_OURS,
@@ -137,6 +138,25 @@ function snapshot({ revision = 1, names = new Map(), whenAway = 'closed' }: Snap
     containers: new Map(),
   };
   return { revision, policySet, facts, appIds: new Map([['org.example.Mail', APP_ID]]) };
+}
+
+/** Everything to port 80 waits for the one uplink. */
+function withUplink(up: boolean): VerdictSnapshot {
+  const { policySet, facts, ...rest } = snapshot({ revision: 2 });
+  const none = { prefer: {}, avoid: {}, prohibit: {} };
+  const via = { ...none, require: { type: ['wifi'] }, else: 'wait', at: AT } as const;
+  const properties = { type: 'wifi', metered: false, roaming: false, trusted: false, encrypted: false } as const;
+  const wifi = { name: 'wifi', device: 'wlan0', priority: 1, properties, gateways: {}, at: AT };
+  const state = { name: 'wifi', id: 5, device: 'wlan0', deviceIndex: 2, up, v4: up, v6: up };
+  return {
+    ...rest,
+    policySet: {
+      ...policySet,
+      apps: policySet.apps.map((app) => ({ ...app, via: { value: via, layer: 'administrator' } })),
+      uplinks: [wifi],
+    },
+    facts: { ...facts, uplinks: [{ ...state, addresses: [], onLink: [], gateways: {} }] },
+  };
 }
 
 const known = (text: string, nowMs: number): Facts['names'] => {
@@ -276,6 +296,30 @@ describe('VerdictLoop', () => {
     expect(queue.released.get(id)).toEqual({ verdict: NF_DROP });
     expect(loop.counts.expired).toBe(1);
     expect(loop.timeoutMs).toBeUndefined();
+  });
+
+  it('VerdictLoop holds a flow that waits for an uplink, asks nobody, and releases it by the uplink that comes up', () => {
+    const { queue, loop, names } = bed();
+    const down = withUplink(false);
+    loop.publish(down);
+    const id = queue.enqueue(packetTo('203.0.113.5', 80));
+    loop.turn();
+    loop.publish({ ...down, revision: 3 });
+    expect(queue.waiting).toEqual([id]);
+    loop.publish(withUplink(true));
+    expect(queue.released.get(id)).toEqual({ verdict: NF_ACCEPT, mark: (FOREIGN_BITS | wayMark(5) | APP_ID) >>> 0 });
+    expect(names).toEqual([]);
+  });
+
+  it('VerdictLoop refuses a flow that has waited for an uplink in vain', () => {
+    const { queue, loop, clock, events } = bed();
+    loop.publish(withUplink(false));
+    const id = queue.enqueue(packetTo('203.0.113.5', 80));
+    loop.turn();
+    clock.ms += HOLD_MS;
+    loop.turn();
+    expect(queue.released.get(id)?.mark).toBe((FOREIGN_BITS | MARK_OURS | CODE_NO_UPLINK) >>> 0);
+    expect(events).toMatchObject([{ decision: { verdict: 'reject', cause: 'no-uplink', reason: { kind: 'rule' } } }]);
   });
 
   it('VerdictLoop asks for a name once while several flows wait, and again after they are gone', () => {

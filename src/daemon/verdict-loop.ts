@@ -32,6 +32,8 @@ export const MAX_TURN_MS = 2;
 const RECEIVE_BUFFER_BYTES = 65_536;
 /** The loopback device has this index in every network namespace (LOOPBACK_IFINDEX, net/net_namespace.h). */
 const LOOPBACK_IFINDEX = 1;
+/** What a flow waits for that waits for an uplink. */
+const NO_NAME = '';
 const { EAGAIN, EINTR, ENOBUFS } = constants.errno;
 
 /** The kernel's queue as the loop sees it. Neither call blocks. */
@@ -110,7 +112,7 @@ export class VerdictLoop {
   publish(snapshot: VerdictSnapshot): void {
     this.#judge.publish(snapshot);
     for (const [key, held] of this.#held.entries()) {
-      const decision = this.#judge.decide(held.owner, held.flow, 'queue');
+      const decision = this.#judge.decide(held.owner, held.flow, 'may wait');
       if (decision.verdict !== 'queue') this.#release(key, decision);
       else this.#waitFor(held, awaitedName(decision));
     }
@@ -188,7 +190,7 @@ export class VerdictLoop {
     const key = `${flow.forwarded ? packet.mark : (packet.uid ?? '')}|${flowKey(flow)}`;
     if (this.#fold(key, received)) return;
     const owner = this.#identify(key, flow, packet);
-    const decision = this.#judge.decide(owner, flow, 'queue');
+    const decision = this.#judge.decide(owner, flow, 'may wait');
     if (decision.verdict !== 'queue') this.#conclude({ key, flow, owner, packets: [received] }, decision);
     else this.#hold({ key, flow, owner, packets: [received] }, decision);
   }
@@ -220,7 +222,7 @@ export class VerdictLoop {
     const [received] = packets;
     if (received === undefined) return;
     const name = awaitedName(decision);
-    const isAsked = this.#held.waitingFor(name) > 0;
+    const isAsked = this.#isAsked(name);
     const deadlineMs = received.receivedUs / 1000 + HOLD_MS;
     const app = decision.app ?? '';
     if (this.#held.hold(key, { app, flow, owner, deadlineMs, packets: [received], waitsFor: name })) {
@@ -232,9 +234,14 @@ export class VerdictLoop {
     this.#send(received, unansweredVerdict(whenAway, received.mark));
   }
 
+  /** Nobody has to be asked for an uplink: it comes up with a snapshot. */
+  #isAsked(name: string): boolean {
+    return name === NO_NAME || this.#held.waitingFor(name) > 0;
+  }
+
   #waitFor(held: HeldFlow, name: string): void {
     if (held.waitsFor === name) return;
-    const isAsked = this.#held.waitingFor(name) > 0;
+    const isAsked = this.#isAsked(name);
     this.#held.waitFor(held, name);
     if (!isAsked) this.#parts.requestName(name);
   }
@@ -245,7 +252,7 @@ export class VerdictLoop {
     for (const [key, { owner, flow, deadlineMs }] of this.#held.entries()) {
       if (deadlineMs > nowMs) return;
       this.#counts.expired++;
-      this.#release(key, this.#judge.decide(owner, flow, 'no-match'));
+      this.#release(key, this.#judge.decide(owner, flow, 'has waited'));
     }
   }
 
@@ -301,7 +308,7 @@ function socketKey({ protocol, source, sourcePort = 0 }: Flow, { uid = 0 }: Queu
 }
 
 function awaitedName({ reason }: Decision): string {
-  return reason.kind === 'name-not-known' ? reason.name : '';
+  return reason.kind === 'name-not-known' ? reason.name : NO_NAME;
 }
 
 /** The kernel puts NFQA_PACKET_HDR, which starts with the id, before all other attributes. */

@@ -7,7 +7,7 @@ import { FakeSocketMarks } from '../kernel/fake/fake-socket-marks.ts';
 import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { PackagePrograms } from '../policy/facts.ts';
-import type { Match, MatchKind, Uplink, Verb } from '../policy/model.ts';
+import type { Match, MatchKind, Profile, Uplink, Verb } from '../policy/model.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { AppIds } from '../store/app-ids.ts';
 import type { Machine } from '../watch/machine.ts';
@@ -152,6 +152,27 @@ describe('Wants', () => {
     expect(all.want(source, asItIs).snapshot.facts.uplinks.map(({ name }) => name)).toEqual(['wifi']);
     expect(all.want(source, withoutUplinks).snapshot.facts.uplinks).toEqual([]);
     expect(all.want(source, asItIs).snapshot.facts.uplinks).toHaveLength(1);
+  });
+
+  it('Wants only the rules that hold during the profiles of the moment, and what holds next when they change', async () => {
+    const all = await wants();
+    const profiles: readonly Profile[] = [{ name: 'office', when: [{ uplinks: ['wifi'] }], at }];
+    const named = app('mail', { match: MAIL.match, names: [['deny', 'a.example.org']] });
+    const during = { ...named, rules: named.rules.map((rule) => ({ ...rule, during: ['office'] })) };
+    const source: PolicySet = { ...setOf(during), uplinks: [UPLINK], profiles };
+    const isUp = (up: boolean) => (machine: Machine) => {
+      const uplinks = machine.facts.uplinks.map((uplink) => ({ ...uplink, up }));
+      return { ...machine, facts: { ...machine.facts, uplinks } };
+    };
+    const away = all.want(source, isUp(false));
+    expect([away.activeProfiles, away.policySet.apps[0]?.rules.length]).toEqual([[], 0]);
+    // Its address is known by the time that the rule holds.
+    expect(asked).toEqual(['a.example.org']);
+    const there = all.want(source, isUp(true));
+    expect([there.activeProfiles, there.policySet.apps[0]?.rules.length]).toEqual([['office'], 1]);
+    expect(there.index.byExecutable.get('/usr/bin/mail')?.policy).toBe(there.policySet.apps[0]);
+    expect(there.snapshot.policySet).toBe(there.policySet);
+    expect(all.want(there.policySet, isUp(false)).policySet.apps[0]?.rules).toEqual([]);
   });
 
   it('Wants numbers for the programs of packages, as they are installed now', async () => {

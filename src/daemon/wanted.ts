@@ -2,11 +2,14 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { type Compilation, compile } from '../plan/compile.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
+import { activeProfiles } from '../policy/active-profiles.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import { type ExpandedPolicies, expandPackages } from '../policy/expand-packages.ts';
 import type { Facts } from '../policy/facts.ts';
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
+import { type SelectedPolicies, selectProfiles } from '../policy/select-profiles.ts';
 import type { AppIds, AssignedIds } from '../store/app-ids.ts';
+import { localTime } from '../watch/local-time.ts';
 import { type Machine, type MachineSources, observeMachine } from '../watch/machine.ts';
 import { type NamedHosts, namedHosts, packageNames, refusedHosts } from '../watch/named-things.ts';
 import type { Names } from '../watch/names.ts';
@@ -22,14 +25,24 @@ export interface WantedParts {
   readonly nowMs: () => number;
 }
 
+/** The world under a choice of profiles. */
+interface Looked {
+  readonly policySet: PolicySet;
+  readonly index: AppIndex;
+  readonly machine: Machine;
+  readonly assigned: AssignedIds;
+}
+
 /** A stage on the way to what is in force. */
 export interface Wanted {
-  /** With the programs of packages. */
+  /** With the programs of packages, and of rules that wait for a profile those that hold. */
   readonly policySet: PolicySet;
   /** Of `policySet`. */
   readonly index: AppIndex;
   /** As it counts: uplinks whose routes the kernel refuses are down. */
   readonly machine: Machine;
+  /** Names, sorted. */
+  readonly activeProfiles: readonly string[];
   readonly ids: AssignedIds;
   readonly compilation: Compilation;
   readonly snapshot: VerdictSnapshot;
@@ -41,6 +54,8 @@ export class Wants {
   #last: Wanted | undefined;
   /** As it is. */
   #machine: Machine | undefined;
+  #activeProfiles: readonly string[] = [];
+  #selected: SelectedPolicies | undefined;
   #expanded: ExpandedPolicies | undefined;
   #packageNames: { readonly source: PolicySet; readonly names: readonly string[] } | undefined;
   #programNames: { readonly index: AppIndex; readonly names: readonly string[] } | undefined;
@@ -54,13 +69,48 @@ export class Wants {
 
   /** `without`: the machine as it counts. The same object where nothing is otherwise. Throws KernelError. */
   want(source: PolicySet, without: (machine: Machine) => Machine): Wanted {
-    const { ids, names, machine: sources, nowMs, kernel } = this.#parts;
+    const { nowMs, kernel } = this.#parts;
     const before = this.#last;
     const packages = this.#packages(source);
     const expanded = expandPackages(source, packages, this.#expanded);
     this.#expanded = expanded;
-    const { policySet } = expanded;
-    this.#watchNames(policySet);
+    this.#watchNames(expanded.policySet);
+    const looked = this.#lookUnderProfiles(expanded.policySet, packages, without);
+    const { policySet, index, machine, assigned } = looked;
+    const { apps: appIds, programs } = assigned;
+    const activeProfiles = this.#activeProfiles;
+    const isSame =
+      before?.policySet === policySet &&
+      before.machine === machine &&
+      before.ids.apps === appIds &&
+      before.ids.programs === programs;
+    if (isSame) return { ...before, activeProfiles, ids: assigned };
+    const marked = kernel.sockets === undefined ? {} : { programs };
+    const host = { ...machine.host, ...marked };
+    const input = { policySet, index, facts: machine.facts, host, appIds, nowMs: nowMs() };
+    const compilation = compile(input, before?.compilation);
+    this.#revision += 1;
+    const snapshot = { revision: this.#revision, policySet, facts: machine.facts, appIds, ...marked };
+    this.#last = { policySet, index, machine, activeProfiles, ids: assigned, compilation, snapshot };
+    return this.#last;
+  }
+
+  /** Which profiles hold depends on the uplinks, and these not on what holds: the second look is the last. */
+  #lookUnderProfiles(all: PolicySet, packages: Facts['packages'], without: (machine: Machine) => Machine): Looked {
+    const before = this.#activeProfiles;
+    const first = this.#look(all, packages, without);
+    const time = localTime(this.#parts.nowMs());
+    const active = activeProfiles(all.profiles ?? [], { uplinks: first.machine.facts.uplinks, time });
+    if (active.join() === before.join()) return first;
+    this.#activeProfiles = active;
+    return this.#look(all, packages, without);
+  }
+
+  #look(all: PolicySet, packages: Facts['packages'], without: (machine: Machine) => Machine): Looked {
+    const { ids, names, machine: sources, kernel } = this.#parts;
+    const before = this.#last;
+    this.#selected = selectProfiles(all, this.#activeProfiles, this.#selected);
+    const { policySet } = this.#selected;
     const index = before === undefined ? indexApps(policySet) : indexAppsAgain(policySet, before);
     const assigned = ids.assign({
       apps: policySet.apps.map(({ app }) => app),
@@ -69,22 +119,7 @@ export class Wants {
     });
     const question = { policySet, index, uplinkIds: assigned.uplinks, names: names.states(), packages };
     this.#machine = observeMachine(sources, question, this.#machine);
-    const machine = without(this.#machine);
-    const { apps: appIds, programs } = assigned;
-    const isSame =
-      before?.policySet === policySet &&
-      before.machine === machine &&
-      before.ids.apps === appIds &&
-      before.ids.programs === programs;
-    if (isSame) return { ...before, ids: assigned };
-    const marked = kernel.sockets === undefined ? {} : { programs };
-    const host = { ...machine.host, ...marked };
-    const input = { policySet, index, facts: machine.facts, host, appIds, nowMs: nowMs() };
-    const compilation = compile(input, before?.compilation);
-    this.#revision += 1;
-    const snapshot = { revision: this.#revision, policySet, facts: machine.facts, appIds, ...marked };
-    this.#last = { policySet, index, machine, ids: assigned, compilation, snapshot };
-    return this.#last;
+    return { policySet, index, machine: without(this.#machine), assigned };
   }
 
   #packages(source: PolicySet): Facts['packages'] {

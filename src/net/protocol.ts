@@ -55,16 +55,15 @@ export function protocolNumber(name: string): number | undefined {
   return NAMES.find(([known]) => known === name)?.[1];
 }
 
-/** Whether the transport header starts with a source and a destination port of 16 bits each. */
+/** Protocols whose header starts with a source and a destination port of 16 bits each. */
+export const PROTOCOLS_WITH_PORTS: readonly number[] = [
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  IPPROTO_DCCP,
+  IPPROTO_SCTP,
+  IPPROTO_UDPLITE,
+];
+
 export function protocolHasPorts(protocol: number): boolean {
-  switch (protocol) {
-    case IPPROTO_TCP:
-    case IPPROTO_UDP:
-    case IPPROTO_DCCP:
-    case IPPROTO_SCTP:
-    case IPPROTO_UDPLITE:
-      return true;
-    default:
-      return false;
-  }
+  return PROTOCOLS_WITH_PORTS.includes(protocol);
 }

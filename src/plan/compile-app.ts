@@ -4,6 +4,7 @@ import type { Facts, NameState } from '../policy/facts.ts';
 import { rulesInForce } from '../policy/implied-rule.ts';
 import { namesLoopback } from '../policy/match-destination.ts';
 import type { Destination, SystemDefault, Verb, Via } from '../policy/model.ts';
+import { appSlot } from '../policy/share-slot.ts';
 import { type CompiledDestinations, compileDestinations } from './compile-destinations.ts';
 import type { ContentNames } from './content-name.ts';
 import { goto, rule } from './nft/expressions.ts';
@@ -21,9 +22,17 @@ export const CHAIN = {
   acceptInbound: 'accept_inbound',
   denyInbound: 'deny_inbound',
   ask: 'ask',
+  /** Only where some `via` waits. */
+  waitForUplink: 'wait_for_uplink',
 } as const;
 
-/** What one policy contributes. `via` are the choices its rules go to, by chain name. */
+/** A `via`, and where applications share by it the slot of this one. */
+export interface Choice {
+  readonly via: Via;
+  readonly slot?: number;
+}
+
+/** What one policy contributes. `choices` are those that its rules go to, by chain name. */
 export interface AppPart {
   readonly chain: Chain;
   /** Present where some rule names loopback. */
@@ -31,7 +40,7 @@ export interface AppPart {
   /** For connections that come in; present where something is said about them. */
   readonly accept?: Chain;
   readonly sets: readonly NftSet[];
-  readonly choices: ReadonlyMap<string, Via>;
+  readonly choices: ReadonlyMap<string, Choice>;
   /** The name states it was made with: it holds as long as they are the same. */
   readonly names: ReadonlyMap<string, NameState | undefined>;
   /** The resolvers it was made with, where it names hosts. */
@@ -39,9 +48,9 @@ export interface AppPart {
 }
 
 /** Equal constraints share a choice, wherever they are written. */
-const choiceName = (via: Via, names: ContentNames): string => {
+const choiceName = ({ via, slot }: Choice, names: ContentNames): string => {
   const { at: _, ...constraint } = via;
-  return names.name('choice', JSON.stringify(constraint));
+  return names.name('choice', `${JSON.stringify(constraint)}${slot ?? ''}`);
 };
 
 const PEER_FIELDS: Partial<Record<Field['kind'], Field>> = {
@@ -56,11 +65,13 @@ const ofPeer = (expression: Expression): Expression =>
 
 class PartBuilder {
   readonly sets = new Map<string, NftSet>();
-  readonly choices = new Map<string, Via>();
+  readonly choices = new Map<string, Choice>();
   readonly #names: ContentNames;
+  readonly #app: string;
 
-  constructor(names: ContentNames) {
+  constructor(names: ContentNames, app: string) {
     this.#names = names;
+    this.#app = app;
   }
 
   /** The chain that carries out a verb. */
@@ -68,8 +79,9 @@ class PartBuilder {
     if (verb === 'deny') return CHAIN.deny;
     if (verb === 'drop') return CHAIN.dropped;
     if (via === undefined) return CHAIN.acceptSystem;
-    const name = choiceName(via, this.#names);
-    this.choices.set(name, via);
+    const choice = { via, ...(via.share === 'app' && { slot: appSlot(this.#app) }) };
+    const name = choiceName(choice, this.#names);
+    this.choices.set(name, choice);
     return name;
   }
 
@@ -103,13 +115,15 @@ function namesUsed(rules: readonly EffectiveRule[], facts: Facts): Pick<AppPart,
 }
 
 /** Everything a part depends on but the names' addresses: policies with equal keys share one part. */
-export function partKey(policy: EffectivePolicy): string {
+export function partKey(policy: EffectivePolicy, systemDefault: SystemDefault): string {
   const via = (value: Via | undefined): string =>
     value === undefined ? '' : JSON.stringify({ ...value, at: undefined });
+  const ways = [policy.via?.value, ...policy.rules.map((r) => r.via), systemDefault.via];
   const rules = policy.rules.map((r) => `${r.do}${via(r.via)}:${r.to.map(({ text }) => text).join()}`);
   return [
     policy.blocked === undefined ? '' : 'blocked',
     policy.otherwise?.value.do ?? '',
+    ways.some((way) => way?.share === 'app') ? String(appSlot(policy.app)) : '',
     via(policy.via?.value),
     // Nobody's own policy has the system default's.
     policy.accept?.value.from.map(({ text }) => text).join() ?? (policy.app === '' ? 'default' : 'none'),
@@ -124,7 +138,7 @@ export function compileApp(
   nowMs: number,
   names: ContentNames,
 ): AppPart {
-  const builder = new PartBuilder(names);
+  const builder = new PartBuilder(names, policy.app);
   const via = policy.via?.value;
   const rules: Rule[] = [];
   if (policy.blocked !== undefined) rules.push(rule(goto(CHAIN.deny)));

@@ -1,13 +1,16 @@
 /** What a `via` comes to right now: one short chain a constraint, so that a change of uplinks changes just these. */
 import type { Family } from '../net/address.ts';
+import { PROTOCOLS_WITH_PORTS } from '../net/protocol.ts';
 import { chooseUplink } from '../policy/choose-uplink.ts';
-import type { UplinkChoice } from '../policy/decision.ts';
+import { mayWait } from '../policy/decide.ts';
+import type { SharedRange, UplinkChoice } from '../policy/decision.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
-import type { Via } from '../policy/model.ts';
-import { CHAIN } from './compile-app.ts';
-import { goto, inSet, is, rule } from './nft/expressions.ts';
-import type { Chain, Rule } from './nft/ruleset.ts';
+import type { Share } from '../policy/model.ts';
+import { SHARE_SEED, SHARE_SLOTS } from '../policy/share-slot.ts';
+import { CHAIN, type Choice } from './compile-app.ts';
+import { goto, hashVmap, inSet, is, rule } from './nft/expressions.ts';
+import type { Chain, Expression, Field, Rule, Verdict } from './nft/ruleset.ts';
 
 /** Sets of destinations for which no uplink is involved: `policy/local-networks.ts`. */
 export const LOCAL4 = 'local4';
@@ -15,10 +18,10 @@ export const LOCAL6 = 'local6';
 
 export const acceptVia = (id: number): string => `accept_via_${id}`;
 
-function target(way: UplinkChoice['way']): string {
+function target(way: UplinkChoice['way'], isHeld: boolean): string {
   switch (way.kind) {
     case 'none':
-      return CHAIN.noUplink;
+      return isHeld ? CHAIN.waitForUplink : CHAIN.noUplink;
     case 'uplink':
       return acceptVia(way.id);
     case 'local':
@@ -33,10 +36,49 @@ const local: readonly Rule[] = [
   rule(inSet(LOCAL6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
 ];
 
-export function compileChoice(name: string, via: Via, policySet: PolicySet, facts: Facts): Chain {
-  const choose = (family: Family) => target(chooseUplink(via, family, policySet.uplinks, facts.uplinks).way);
+/** Whom the queue cannot hold must not count as somebody whose owner is not known. */
+export const waitForUplink: Chain = {
+  name: CHAIN.waitForUplink,
+  comment: 'held until an uplink comes up that will do',
+  rules: [rule(is({ kind: 'ct state' }, 'invalid', 'untracked'), goto(CHAIN.noUplink)), rule(goto(CHAIN.ask))],
+};
+
+const ADDRESSES: Record<Family, { readonly source: Field; readonly destination: Field }> = {
+  4: { source: { kind: 'ip saddr' }, destination: { kind: 'ip daddr' } },
+  6: { source: { kind: 'ip6 saddr' }, destination: { kind: 'ip6 daddr' } },
+};
+const PROTOCOL: Field = { kind: 'meta l4proto' };
+const PORTS: readonly Field[] = [{ kind: 'th sport' }, { kind: 'th dport' }];
+const HASH = { modulus: SHARE_SLOTS, seed: SHARE_SEED };
+
+/** The fields that `shareSlot` hashes. */
+function sharingRules(share: Share, family: Family, ranges: readonly SharedRange[]): readonly Rule[] {
+  const { source, destination } = ADDRESSES[family];
+  const ofFamily = is({ kind: 'meta nfproto' }, `ipv${family}`);
+  const elements = ranges.map(({ first, last, id }) => {
+    const verdict: Verdict = { kind: 'goto', chain: acceptVia(id) };
+    return { first, last, verdict };
+  });
+  const by = (...fields: readonly Field[]): Expression => hashVmap(fields, HASH, elements);
+  if (share !== 'connection') return [rule(ofFamily, by(destination))];
+  return [
+    rule(ofFamily, is(PROTOCOL, ...PROTOCOLS_WITH_PORTS), by(source, destination, PROTOCOL, ...PORTS)),
+    rule(ofFamily, by(source, destination, PROTOCOL)),
+  ];
+}
+
+export function compileChoice(name: string, { via, slot }: Choice, policySet: PolicySet, facts: Facts): Chain {
+  const isHeld = mayWait(via, policySet.systemDefault);
+  const choose = (family: Family) => chooseUplink(via, family, policySet.uplinks, facts.uplinks, slot);
   const v4 = choose(4);
   const v6 = choose(6);
-  const last = v4 === v6 ? [rule(goto(v4))] : [rule(is({ kind: 'meta nfproto' }, 'ipv4'), goto(v4)), rule(goto(v6))];
-  return { name, rules: [...local, ...last] };
+  const sharing = (family: Family, { shared }: UplinkChoice): readonly Rule[] =>
+    shared === undefined || slot !== undefined || via.share === undefined
+      ? []
+      : sharingRules(via.share, family, shared);
+  const to4 = target(v4.way, isHeld);
+  const to6 = target(v6.way, isHeld);
+  const last =
+    to4 === to6 ? [rule(goto(to4))] : [rule(is({ kind: 'meta nfproto' }, 'ipv4'), goto(to4)), rule(goto(to6))];
+  return { name, rules: [...local, ...sharing(4, v4), ...sharing(6, v6), ...last] };
 }

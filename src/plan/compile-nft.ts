@@ -3,12 +3,12 @@
  * undecided flow comes to is written into its conntrack mark; a decided one takes one map lookup and leaves.
  */
 import { type Address, type Prefix, prefixRange } from '../net/address.ts';
+import { mayWait } from '../policy/decide.ts';
 import type { Facts } from '../policy/facts.ts';
 import { localNetworks } from '../policy/local-networks.ts';
-import type { Via } from '../policy/model.ts';
-import { type AppPart, CHAIN } from './compile-app.ts';
+import { type AppPart, CHAIN, type Choice } from './compile-app.ts';
 import { askChain, verdictChains } from './compile-ask.ts';
-import { compileChoice, LOCAL4, LOCAL6 } from './compile-choice.ts';
+import { compileChoice, LOCAL4, LOCAL6, waitForUplink } from './compile-choice.ts';
 import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
 import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
@@ -117,7 +117,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
   const outgoing = identifyOutgoing(input);
   const loopback = identifyLoopback(input);
   const forwarded = compileForwarded(input, passBySystem(output));
-  const choices = new Map<string, Via>(parts.flatMap((part) => [...part.choices]));
+  const choices = new Map<string, Choice>(parts.flatMap((part) => [...part.choices]));
   const ways: MapElement[] = [
     { key: BigInt(wayMark(UPLINK_SYSTEM)), data: { kind: 'verdict', verdict: passBySystem(output) } },
     { key: BigInt(wayMark(UPLINK_INBOUND)), data: { kind: 'verdict', verdict: passBySystem(output) } },
@@ -129,7 +129,8 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...refusals,
     askChain(host.queue, forwards, policySet.systemDefault),
     ...uplinks.chains,
-    ...[...choices].map(([name, via]) => compileChoice(name, via, policySet, facts)),
+    ...[...choices].map(([name, choice]) => compileChoice(name, choice, policySet, facts)),
+    ...([...choices.values()].some(({ via }) => mayWait(via, policySet.systemDefault)) ? [waitForUplink] : []),
     ...parts.flatMap((part) => [part.chain, ...extraChains(part)]),
     ...outgoing.chains,
     ...loopback.chains,

@@ -8,6 +8,7 @@ import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { AppIndex } from '../policy/match-app.ts';
 import type { Via } from '../policy/model.ts';
+import { appSlot } from '../policy/share-slot.ts';
 import type { Host } from './host.ts';
 import type { SocketWay } from './plan.ts';
 import { namedPrograms, programName } from './program.ts';
@@ -22,10 +23,12 @@ function usualVia(policy: EffectivePolicy, { systemDefault }: PolicySet): Via | 
   return policy.otherwise === undefined ? (systemDefault.via ?? ofRules) : ofRules;
 }
 
-function wayOf(via: Via | undefined, policySet: PolicySet, facts: Facts): SocketWay | undefined {
+/** `app`: '' for programs without a policy. Where connections or destinations share, most often the first guess is wrong. */
+function wayOf(via: Via | undefined, app: string, policySet: PolicySet, facts: Facts): SocketWay | undefined {
   if (via === undefined) return undefined;
+  const slot = via.share === 'app' ? appSlot(app) : undefined;
   const bits = (family: Family): number => {
-    const { way } = chooseUplink(via, family, policySet.uplinks, facts.uplinks);
+    const { way } = chooseUplink(via, family, policySet.uplinks, facts.uplinks, slot);
     return way.kind === 'uplink' ? way.id << MARK_UPLINK_SHIFT : 0;
   };
   const way = { v4: bits(4), v6: bits(6) };
@@ -45,8 +48,8 @@ export function compileSocketWays(
     if (number !== undefined && way !== undefined) ways.set(number, way);
   };
   for (const { program, policy } of namedPrograms(index))
-    note(programs.numbers.get(programName(program)), wayOf(usualVia(policy, policySet), policySet, facts));
+    note(programs.numbers.get(programName(program)), wayOf(usualVia(policy, policySet), policy.app, policySet, facts));
   const { otherwise, via } = policySet.systemDefault;
-  if (otherwise.do === 'allow') note(programs.none, wayOf(via, policySet, facts));
+  if (otherwise.do === 'allow') note(programs.none, wayOf(via, '', policySet, facts));
   return ways;
 }

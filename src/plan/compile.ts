@@ -57,7 +57,7 @@ export function compile(input: CompileInput, previous?: Compilation): Compilatio
   const parts = new Map<EffectivePolicy, AppPart>();
   const partsByKey = new Map<string, AppPart>();
   const partOf = (policy: EffectivePolicy): AppPart => {
-    const key = partKey(policy);
+    const key = partKey(policy, policySet.systemDefault);
     const shared = partsByKey.get(key) ?? reusable?.partsByKey.get(key);
     const part =
       shared !== undefined && stillHolds(shared, facts)

@@ -7,7 +7,7 @@ import { didYouMean } from './suggestion.ts';
 import { notYetEnforced, UNENFORCED_KEYS, UNENFORCED_VALUES } from './unenforced.ts';
 
 type Issue = z.core.$ZodIssue;
-export type FileKind = Extract<Context, 'policy' | 'uplink' | 'default'>;
+export type FileKind = Extract<Context, 'policy' | 'uplink' | 'profile' | 'default'>;
 
 /** The document's value without what the schema does not accept, so that the rest can be checked further. */
 export function checkSchema<T>(
@@ -157,6 +157,8 @@ function contextOf(path: Path, kind: FileKind): Context {
     case 'rules':
     case 'via':
     case 'gateway':
+    case 'needs':
+    case 'when':
       return keyOf(path) as Context;
     default:
       return 'constraint';

@@ -21,7 +21,8 @@ import { type RuleInForce, rulesInForce } from './implied-rule.ts';
 import { isLocalDestination } from './local-networks.ts';
 import { type AppIndex, claimsExecutable, matchApp, type Traits } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
-import type { Destination, Verb, Via } from './model.ts';
+import type { Destination, SystemDefault, Verb, Via } from './model.ts';
+import { shareSlot } from './share-slot.ts';
 import { strictest } from './strictest.ts';
 
 export interface DecideContext {
@@ -31,6 +32,8 @@ export interface DecideContext {
   readonly nowMs: number;
   /** `queue`: wait for the name's addresses. `no-match`: waiting is over, the entry does not match. */
   readonly unknownNames: 'queue' | 'no-match';
+  /** `queue`: wait for an uplink where `else: wait` says so. Absent: nobody waits, or waiting is over. */
+  readonly missingUplink?: 'queue';
 }
 
 /** ICMPv6 types of neighbour discovery and multicast listener discovery (RFC 4861, RFC 2710, RFC 3810). */
@@ -60,8 +63,9 @@ function housekeeping(flow: Flow): Decision | undefined {
 }
 
 function ruleReason({ rule, index }: RuleInForce, { text: entry, at }: Destination): Reason {
-  const { layer } = rule;
-  return index === 'implied' ? { kind: 'implied', layer, entry, at } : { kind: 'rule', index, entry, layer, at };
+  const { layer, place } = rule;
+  if (index === 'implied') return { kind: 'implied', layer, entry, at };
+  return { kind: 'rule', index: place ?? index, entry, layer, at };
 }
 
 /** What a rule list says; `undefined` where nothing matches. */
@@ -93,6 +97,15 @@ function firstMatch(
   return undefined;
 }
 
+/** Where nobody answers, `whenAway: open` lets queued packets pass: there is no waiting that could not leak. */
+function waits({ missingUplink, policySet }: DecideContext, via: Via): boolean {
+  return missingUplink === 'queue' && mayWait(via, policySet.systemDefault);
+}
+
+export function mayWait(via: Via, { whenAway }: SystemDefault): boolean {
+  return via.else === 'wait' && whenAway === 'closed';
+}
+
 /** A verb and the way it takes. On-link and loopback destinations need no uplink. */
 function perform(
   context: DecideContext,
@@ -110,7 +123,10 @@ function perform(
   if (isLocalDestination(context.facts.onLink, flow.destination)) {
     return { ...head, verdict: 'accept', way: { kind: 'local' } };
   }
-  const choice = chooseUplink(via, flow.destination.family, context.policySet.uplinks, context.facts.uplinks);
+  const slot = via.share === undefined ? undefined : shareSlot(via.share, flow, app ?? '');
+  const choice = chooseUplink(via, flow.destination.family, context.policySet.uplinks, context.facts.uplinks, slot);
+  if (choice.way.kind === 'none' && waits(context, via))
+    return { ...head, choice, verdict: 'queue', reason: { kind: 'no-uplink-yet', instead: reason, at: via.at } };
   if (choice.way.kind === 'none') return { ...head, choice, verdict: 'reject', cause: 'no-uplink' };
   return { ...head, choice, verdict: 'accept', way: choice.way };
 }

@@ -1,5 +1,6 @@
 /** What happens to a flow, and why: the one value that the kernel, `watch` and `explain` are about. */
 import type { Layer, SourceLocation } from './model.ts';
+import type { SlotRange } from './share-ranges.ts';
 
 export type Way =
   | { readonly kind: 'system' }
@@ -32,12 +33,20 @@ export type Reason =
   | { readonly kind: 'housekeeping'; readonly protocol: string }
   | { readonly kind: 'blocked-app'; readonly because: string }
   | { readonly kind: 'name-not-known'; readonly name: string; readonly at: SourceLocation }
+  /** Allowed for the reason `instead`, and held until an uplink comes up that the `via` at this place permits. */
+  | { readonly kind: 'no-uplink-yet'; readonly instead: Reason; readonly at: SourceLocation }
   | { readonly kind: 'daemon' };
+
+export interface SharedRange extends SlotRange {
+  readonly id: number;
+}
 
 /** How `via` came to its answer: each uplink, and what kept it or threw it out. */
 export interface UplinkChoice {
   readonly via: SourceLocation;
   readonly way: Exclude<Way, { readonly kind: 'inbound' }> | { readonly kind: 'none' };
+  /** Present where several share: whose each slot is. More than one is taken where the flow does not tell its slot. */
+  readonly shared?: readonly SharedRange[];
   readonly considered: readonly { readonly uplink: string; readonly taken: boolean; readonly because: string }[];
 }
 
@@ -62,7 +71,7 @@ export interface Dropped extends Decided {
   readonly verdict: 'drop';
 }
 
-/** Not decidable before a name is resolved. */
+/** Not decidable before a name is resolved, or an uplink is up. */
 export interface Queued extends Decided {
   readonly verdict: 'queue';
 }

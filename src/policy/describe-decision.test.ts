@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Reason } from './decision.ts';
-import { describeMatch, describeReason, reasonLocation } from './describe-decision.ts';
+import { describeMatch, describeReason, describeVia, reasonLocation } from './describe-decision.ts';
 
 const at = { file: '/etc/pointsman/policies/share.yaml', line: 7, column: 3 };
 const words = (reason: Reason) => describeReason({ verdict: 'accept', reason });
@@ -16,6 +16,22 @@ describe('describeReason', () => {
     expect(words({ kind: 'accept-all' })).toBe('it comes in, and no accept speaks of it');
     expect(reasonLocation({ kind: 'not-accepted', at })).toBe(at);
     expect(reasonLocation({ kind: 'accept-all' })).toBeUndefined();
+  });
+});
+
+describe('describeVia', () => {
+  it('describeVia gives lists, flags and bounds as they are written', () => {
+    const rtt = { comparator: '<', value: 80, text: '<80ms' } as const;
+    const via = {
+      require: { validated: true, rtt },
+      prefer: { type: ['wifi', 'vpn'] },
+      avoid: {},
+      prohibit: {},
+    } as const;
+    expect(describeVia({ ...via, else: 'wait', share: 'app', at })).toContain('; else wait; share app');
+    expect(describeVia({ ...via, else: 'block', at })).toBe(
+      'via require validated: true, rtt: <80ms; prefer type: wifi or vpn; else block',
+    );
   });
 });
 

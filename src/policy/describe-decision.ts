@@ -1,7 +1,7 @@
 /** Decisions in people's words: the same in `watch`, `explain` and the lab. */
 import type { Decision, Reason, Way } from './decision.ts';
 import type { AppMatch } from './match-app.ts';
-import type { Layer, SourceLocation, Via } from './model.ts';
+import type { Bound, Layer, SourceLocation, Via } from './model.ts';
 import { matchKey } from './policy-source.ts';
 
 /** "wifi", "system", "local", "inbound": what `watch` shows in its column. */
@@ -43,6 +43,7 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
     case 'system-default':
     case 'unknown-owner':
     case 'name-not-known':
+    case 'no-uplink-yet':
     case 'accept':
     case 'not-accepted':
       return reason.at;
@@ -91,6 +92,8 @@ function words(reason: Reason): string {
       return `blocked: ${reason.because}`;
     case 'name-not-known':
       return `the addresses of ${reason.name} are not known yet`;
+    case 'no-uplink-yet':
+      return `${words(reason.instead)}, and it waits for an uplink that meets via`;
     case 'daemon':
       return "the daemon's own";
   }
@@ -106,13 +109,14 @@ export function describeReason(
   return `${words(decision.reason)}${uplink}${at === undefined ? '' : `, ${describeLocation(at)}`}`;
 }
 
+const wanted = (value: string | boolean | readonly string[] | Bound): string =>
+  typeof value !== 'object' ? String(value) : 'text' in value ? value.text : value.join(' or ');
+
 /** `via require encrypted: true, avoid metered: true, else block`. */
 export function describeVia(via: Via): string {
   const parts = (['require', 'prefer', 'avoid', 'prohibit'] as const).flatMap((word) => {
-    const constraint = Object.entries(via[word]).map(
-      ([key, value]) => `${key}: ${Array.isArray(value) ? value.join(' or ') : value}`,
-    );
+    const constraint = Object.entries(via[word]).map(([key, value]) => `${key}: ${wanted(value)}`);
     return constraint.length === 0 ? [] : [`${word} ${constraint.join(', ')}`];
   });
-  return `via ${[...parts, `else ${via.else}`].join('; ')}`;
+  return `via ${[...parts, `else ${via.else}`, ...(via.share === undefined ? [] : [`share ${via.share}`])].join('; ')}`;
 }

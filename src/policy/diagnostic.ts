@@ -45,6 +45,7 @@ export const DIAGNOSTIC_CODES = [
   'via-without-allow',
   'name-mismatch',
   'unknown-uplink',
+  'unknown-profile',
   'duplicate-entry',
   'unreachable-rule',
   'without-effect',

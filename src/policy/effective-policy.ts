@@ -2,15 +2,35 @@
  * What is in force for one application after merging the layers; every value knows the file and line it came from.
  * Immutable: the compiler caches what it made of one by object identity, so an unchanged application costs nothing.
  */
-import type { Accept, Children, Layer, Match, Otherwise, Rule, SystemDefault, Uplink, Via } from './model.ts';
+import type {
+  Accept,
+  Children,
+  Duration,
+  Existing,
+  Layer,
+  Match,
+  Otherwise,
+  Profile,
+  Rule,
+  SourceLocation,
+  SystemDefault,
+  Uplink,
+  Via,
+} from './model.ts';
 
 export interface EffectiveRule extends Rule {
   readonly layer: Layer;
+  /** Where it stands among all rules of its policy, where not all of them hold now. From 0. */
+  readonly place?: number;
 }
 
 export interface Stated<T> {
   readonly value: T;
   readonly layer: Layer;
+}
+
+export interface StatedWord<T extends string> extends Stated<T> {
+  readonly at: SourceLocation;
 }
 
 export interface EffectivePolicy {
@@ -19,6 +39,8 @@ export interface EffectivePolicy {
   readonly match: readonly Match[];
   /** In the order in which they are tried. */
   readonly rules: readonly EffectiveRule[];
+  /** Rules that wait for a profile; see `select-profiles.ts`. */
+  readonly dormant?: readonly EffectiveRule[];
   /** Absent: the system default decides. */
   readonly otherwise?: Stated<Otherwise>;
   /** Holds for every allow that states no `via` of its own. */
@@ -27,6 +49,14 @@ export interface EffectivePolicy {
   readonly accept?: Stated<Accept>;
   /** Absent: `own`. */
   readonly children?: Stated<Children>;
+  /**
+   * What becomes of live connections that an uplink was chosen for. `keep`: they stay on it until they end. `drain`: they stay
+   * while it works, and are ended when it is down. `abort`: they are ended as soon as another would be chosen for them now.
+   * Absent: `keep`.
+   */
+  readonly existing?: StatedWord<Existing>;
+  /** `long`: never moved to a better uplink while their own works, so that `abort` acts as `drain`. Absent: `short`. */
+  readonly duration?: StatedWord<Duration>;
   /** Set where the application's file is broken and no last good one exists: everything is refused. */
   readonly blocked?: { readonly because: string };
   /** The files that made it, strongest layer first. */
@@ -38,4 +68,6 @@ export interface PolicySet {
   readonly apps: readonly EffectivePolicy[];
   readonly systemDefault: SystemDefault;
   readonly uplinks: readonly Uplink[];
+  /** Sorted by name. Absent: none. */
+  readonly profiles?: readonly Profile[];
 }

@@ -125,6 +125,7 @@ function replaced(
     last !== undefined &&
     last.systemDefault === source.systemDefault &&
     last.uplinks === source.uplinks &&
+    last.profiles === source.profiles &&
     last.apps.length === apps.length &&
     apps.every((policy, i) => policy === last.apps[i]);
   return isSame ? last : { ...source, apps };

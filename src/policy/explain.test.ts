@@ -8,6 +8,7 @@ import { explain, type Subject } from './explain.ts';
 import type { NameState, UplinkState } from './facts.ts';
 import { indexApps } from './match-app.ts';
 import type { Destination, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from './model.ts';
+import { selectProfiles } from './select-profiles.ts';
 
 const NOW_MS = 1_800_000_000_000;
 const at = (line: number, file = '/etc/pointsman/policies/mail.yaml'): SourceLocation => ({ file, line, column: 5 });
@@ -39,12 +40,12 @@ const lan = (line: number): Destination => {
   return { text: '192.168.0.0/16', target: { kind: 'prefix', prefix }, at: at(line) };
 };
 
-const via = (require: PropertyConstraint): Via => ({
+const via = (require: PropertyConstraint, otherwise: Via['else'] = 'block'): Via => ({
   require,
   prefer: {},
   avoid: {},
   prohibit: {},
-  else: 'block',
+  else: otherwise,
   at: at(9),
 });
 
@@ -73,6 +74,8 @@ const state = (uplinkName: string, id: number): UplinkState => ({
 function rule(verb: Verb, to: Destination, line: number, way?: Via): EffectivePolicy['rules'][number] {
   return { to: [to], do: verb, at: at(line), layer: 'administrator', ...(way === undefined ? {} : { via: way }) };
 }
+
+const lanRule = () => rule('drop', lan(6), 6);
 
 const mail: EffectivePolicy = {
   app: 'org.example.Mail',
@@ -154,6 +157,70 @@ describe('explain', () => {
     const { flows } = explainMail(context(new Map()), flow('203.0.113.99'));
     expect(flows[0]).toMatchObject({ verdict: 'queue', line: 7 });
     expect(flows[0]?.rules.map(({ outcome }) => outcome)).toEqual(['did not match', 'name not known', 'not reached']);
+  });
+
+  it('explain says that a connection waits for an uplink, and by which rule it is allowed', () => {
+    const waiting: EffectivePolicy = { ...mail, rules: [rule('allow', lan(5), 5, via({ trusted: true }, 'wait'))] };
+    const subject: Subject = { kind: 'app', policy: waiting };
+    const ask = (facts: DecideContext) =>
+      explain(facts, { subject, destination: 'there', flows: [flow('192.168.7.7')], path }).flows[0];
+    const held = ask({ ...context(new Map()), missingUplink: 'queue' });
+    expect(held).toMatchObject({ verdict: 'queue', line: 9 });
+    expect(held?.reason).toBe(
+      'rule 1 (administrator): 192.168.0.0/16, and it waits for an uplink that meets via, /etc/pointsman/policies/mail.yaml:9',
+    );
+    expect(held?.rules.map(({ outcome }) => outcome)).toEqual(['matched']);
+    expect(held?.uplinks.map(({ because }) => because)).toEqual(['required: trusted true', 'required: trusted true']);
+    // Nobody waits: as `block`, and so where whoever waits could pass unjudged.
+    expect(ask(context(new Map()))).toMatchObject({ verdict: 'reject', cause: 'no-uplink' });
+    const { policySet, ...rest } = context(new Map());
+    const systemDefault = { ...policySet.systemDefault, whenAway: 'open' } as const;
+    expect(ask({ ...rest, policySet: { ...policySet, systemDefault }, missingUplink: 'queue' })).toMatchObject({
+      verdict: 'reject',
+      cause: 'no-uplink',
+    });
+  });
+
+  it('explain names every uplink that a connection may take where they share', () => {
+    const share: Via = { ...via({}), share: 'connection' };
+    const sharing: EffectivePolicy = { ...mail, rules: [rule('allow', lan(5), 5, share)] };
+    const { policySet, ...rest } = context(new Map());
+    const uplinks = policySet.uplinks.map((one) => ({ ...one, priority: 100 }));
+    const facts = { ...rest, policySet: { ...policySet, uplinks } };
+    const ask = (asked: Flow) =>
+      explain(facts, { subject: { kind: 'app', policy: sharing }, destination: 'there', flows: [asked], path })
+        .flows[0];
+    expect(ask(flow('192.168.7.7'))).toMatchObject({
+      way: 'uplink cellular or wifi',
+      uplinks: [
+        { uplink: 'cellular', taken: true, because: 'permitted; shares by connection, weight 1 of 2' },
+        { uplink: 'wifi', taken: true },
+      ],
+    });
+    const real = ask({ ...flow('192.168.7.7'), source: address('192.168.7.2'), sourcePort: 50_000 });
+    expect(real?.uplinks.filter(({ taken }) => taken).map(({ uplink: one }) => `uplink ${one}`)).toEqual([real?.way]);
+  });
+
+  it('explain shows rules that wait for a profile in their place', () => {
+    const { policySet, ...rest } = context(new Map());
+    const [first, ...others] = mail.rules;
+    if (first === undefined) throw new Error('the policy has no rules');
+    const timed = { ...mail, rules: [{ ...first, during: ['work', 'home'] }, lanRule(), ...others] };
+    const selected = selectProfiles({ ...policySet, apps: [timed] }, []).policySet;
+    const [policy] = selected.apps;
+    if (policy === undefined) throw new Error('the policy is gone');
+    const input = {
+      subject: { kind: 'app', policy } as const,
+      destination: 'there',
+      flows: [flow('192.168.7.7')],
+      path,
+    };
+    const [explained] = explain({ ...rest, policySet: selected }, input).flows;
+    expect(explained?.reason).toBe('rule 2 (administrator): 192.168.0.0/16, /etc/pointsman/policies/mail.yaml:6');
+    expect(explained?.rules.slice(0, 2)).toMatchObject([
+      { index: 0, text: 'deny 192.168.0.0/16 during work or home', outcome: 'not in force' },
+      { index: 1, outcome: 'matched' },
+    ]);
   });
 
   it('explain reports the cause when no uplink meets the constraint', () => {

@@ -3,12 +3,13 @@ import { formatAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from './decide.ts';
 import { decideAsApp } from './decide-as-app.ts';
-import type { Decision } from './decision.ts';
+import type { Accepted, Decision } from './decision.ts';
 import { describeMatch, describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { SingleOwner } from './identity.ts';
 import { matchApp } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
+import { allRules } from './select-profiles.ts';
 
 export interface ExplainedRule {
   readonly index: number;
@@ -16,7 +17,7 @@ export interface ExplainedRule {
   readonly file: string;
   readonly line: number;
   readonly text: string;
-  readonly outcome: 'matched' | 'did not match' | 'name not known' | 'not reached';
+  readonly outcome: 'matched' | 'did not match' | 'name not known' | 'not reached' | 'not in force';
 }
 
 export interface ExplainedUplink {
@@ -105,10 +106,11 @@ export interface ExplainInput {
 /** `to` lists of a thousand entries are cut: the line is named. */
 const SHOWN_ENTRIES = 8;
 
-export function ruleText({ do: verb, to, via }: EffectiveRule): string {
+export function ruleText({ do: verb, to, via, during }: EffectiveRule): string {
   const shown = to.slice(0, SHOWN_ENTRIES).map(({ text }) => text);
+  const when = during === undefined ? '' : ` during ${during.join(' or ')}`;
   const more = to.length > shown.length ? `, and ${to.length - shown.length} more` : '';
-  return `${verb} ${shown.join(', ')}${more}${via === undefined ? '' : ` ${describeVia(via)}`}`;
+  return `${verb} ${shown.join(', ')}${more}${via === undefined ? '' : ` ${describeVia(via)}`}${when}`;
 }
 
 function policyOf(context: DecideContext, subject: Subject): EffectivePolicy | undefined {
@@ -143,15 +145,20 @@ function explainRules(
   flow: Flow,
   decision: Decision,
 ): ExplainedRule[] {
-  const { reason } = decision;
+  const reason = decision.reason.kind === 'no-uplink-yet' ? decision.reason.instead : decision.reason;
   const asked =
     reason.kind === 'rule' ||
     reason.kind === 'otherwise' ||
     reason.kind === 'system-default' ||
     reason.kind === 'name-not-known';
   let stopped = !asked;
-  return policy.rules.map((rule, index) => {
+  const dormant = new Set(policy.dormant);
+  return allRules(policy).map((rule, index) => {
     const matched = reason.kind === 'rule' && reason.index === index;
+    if (dormant.has(rule)) {
+      const { layer, at } = rule;
+      return { index, layer, file: at.file, line: at.line, text: ruleText(rule), outcome: 'not in force' };
+    }
     const outcome = stopped ? 'not reached' : matched ? 'matched' : entryOutcome(context, rule, flow);
     if (matched || (reason.kind === 'name-not-known' && outcome === 'name not known')) stopped = true;
     const at = matched && reason.kind === 'rule' ? reason.at : rule.at;
@@ -187,7 +194,7 @@ export function explainFlow(context: DecideContext, subject: Subject, flow: Flow
     address: formatAddress(flow.inbound ? flow.source : flow.destination),
     verdict: decision.verdict,
     ...(decision.verdict === 'reject' && { cause: decision.cause }),
-    ...(decision.verdict === 'accept' && { way: describeWay(decision.way) }),
+    ...(decision.verdict === 'accept' && { way: describeWays(decision) }),
     reason: describeReason(decision),
     ...(at !== undefined && { file: at.file, line: at.line }),
     rules: policy === undefined || flow.inbound ? [] : explainRules(context, policy, flow, decision),
@@ -195,6 +202,12 @@ export function explainFlow(context: DecideContext, subject: Subject, flow: Flow
     uplinks: decision.choice?.considered ?? [],
     path,
   };
+}
+
+/** Of a connection that does not exist yet its share is not known. */
+function describeWays({ way, choice }: Accepted): string {
+  const taken = choice?.considered.filter((one) => one.taken) ?? [];
+  return taken.length > 1 ? `uplink ${taken.map(({ uplink }) => uplink).join(' or ')}` : describeWay(way);
 }
 
 export function explain(context: DecideContext, input: ExplainInput): Explanation {

@@ -1,6 +1,6 @@
 /** JSON Schema (draft 7, which editors know best) of the files, for completion and checks while typing. */
 import { z } from 'zod';
-import { policySchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
+import { policySchema, profileSchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
 
 /** Of `/etc/pointsman/policies/*.yaml`. */
 export function policyJsonSchema(): object {
@@ -10,6 +10,11 @@ export function policyJsonSchema(): object {
 /** Of `/etc/pointsman/uplinks/*.yaml`. */
 export function uplinkJsonSchema(): object {
   return jsonSchema(uplinkSchema, 'Pointsman uplink', 'One way out of this machine.');
+}
+
+/** Of `/etc/pointsman/profiles/*.yaml`. */
+export function profileJsonSchema(): object {
+  return jsonSchema(profileSchema, 'Pointsman profile', 'When rules hold that speak of it.');
 }
 
 /** Of `/etc/pointsman/default.yaml`. */

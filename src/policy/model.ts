@@ -68,16 +68,38 @@ export interface Destination {
 
 export type UplinkType = 'ethernet' | 'wifi' | 'cellular' | 'vpn' | 'satellite' | 'bluetooth' | 'other';
 
-/** Properties of an uplink as its file states them; every one has a value (defaults: false, `other`). */
+/** What is said of an uplink in numbers: round-trip time in milliseconds, loss from 0 to 1, bandwidth in bits per second. */
+export type Quantity = 'rtt' | 'loss' | 'bandwidth';
+
+/**
+ * Properties of an uplink as its file states them. Flags and type always have a value (defaults: false, `other`); a number
+ * that is not stated is not known.
+ */
 export interface UplinkProperties {
   readonly type: UplinkType;
   readonly metered: boolean;
   readonly roaming: boolean;
   readonly trusted: boolean;
   readonly encrypted: boolean;
+  readonly bandwidthBitsPerSecond?: number;
+  /** Where nobody measures. */
+  readonly rttMs?: number;
+  readonly lossRatio?: number;
 }
 
-/** A set of wanted properties: each one that is present must hold. `name` and `type` hold if any of the list does. */
+export type Comparator = '<' | '<=' | '>' | '>=';
+
+/** A bound on a quantity, in its unit. `text`: as people write it, without blanks. */
+export interface Bound {
+  readonly comparator: Comparator;
+  readonly value: number;
+  readonly text: string;
+}
+
+/**
+ * A set of wanted properties: each one that is present must hold. `name` and `type` hold if any of the list does. `validated`
+ * and bounds hold only where the value is known.
+ */
 export interface PropertyConstraint {
   readonly name?: readonly string[];
   readonly type?: readonly UplinkType[];
@@ -85,7 +107,15 @@ export interface PropertyConstraint {
   readonly roaming?: boolean;
   readonly trusted?: boolean;
   readonly encrypted?: boolean;
+  /** Whether probes reach the internet by it. */
+  readonly validated?: boolean;
+  readonly rtt?: Bound;
+  readonly loss?: Bound;
+  readonly bandwidth?: Bound;
 }
+
+/** What goes by one uplink as a whole, where several that are equally good share the traffic. */
+export type Share = 'connection' | 'destination' | 'app';
 
 /** Which way out (TAPS selection words, RFC 9622 section 6.2). */
 export interface Via {
@@ -93,8 +123,36 @@ export interface Via {
   readonly prefer: PropertyConstraint;
   readonly avoid: PropertyConstraint;
   readonly prohibit: PropertyConstraint;
-  /** When no uplink meets `require` and `prohibit`: refuse, or take any uplink that is up. */
-  readonly else: 'block' | 'any';
+  /** When no uplink meets `require` and `prohibit`: refuse, wait a while for one, or take any uplink that is up. */
+  readonly else: 'block' | 'wait' | 'any';
+  /** Absent: the best uplink alone. */
+  readonly share?: Share;
+  readonly at: SourceLocation;
+}
+
+/** By the machine's own clock and zone. `weekday`: 0 Sunday to 6 Saturday; `minute`: of the day, from 0. */
+export interface LocalTime {
+  readonly weekday: number;
+  readonly minute: number;
+}
+
+/** Every week. `toMinute` is not included; where it is before `fromMinute`, the window ends on the next day. */
+export interface TimeWindow {
+  readonly days: readonly number[];
+  readonly fromMinute: number;
+  readonly toMinute: number;
+}
+
+/** All that is stated holds: of `uplinks` one is up, of `times` one is now. */
+export interface ProfileCondition {
+  readonly uplinks?: readonly string[];
+  readonly times?: readonly TimeWindow[];
+}
+
+/** One valid profile file, `/etc/pointsman/profiles/NAME.yaml`. It holds while any condition does. */
+export interface Profile {
+  readonly name: string;
+  readonly when: readonly ProfileCondition[];
   readonly at: SourceLocation;
 }
 
@@ -103,6 +161,8 @@ export interface Rule {
   readonly to: readonly Destination[];
   readonly do: Verb;
   readonly via?: Via;
+  /** Profiles: it holds while any of them does. Absent: always. */
+  readonly during?: readonly string[];
   readonly at: SourceLocation;
 }
 
@@ -123,6 +183,18 @@ export interface Children {
   readonly at: SourceLocation;
 }
 
+/** What becomes of live connections when another uplink would be chosen for them now, or theirs is down. */
+export type Existing = 'keep' | 'drain' | 'abort';
+
+/** How long an application's connections usually last (TAPS connection property, RFC 9622 section 4.2). */
+export type Duration = 'long' | 'short';
+
+/** One word of a file, and where it stands. */
+export interface Word<T extends string> {
+  readonly word: T;
+  readonly at: SourceLocation;
+}
+
 /** One valid policy file. Absent means the file does not state it. */
 export interface Policy {
   readonly app: string;
@@ -133,6 +205,8 @@ export interface Policy {
   readonly via?: Via;
   readonly accept?: Accept;
   readonly children?: Children;
+  readonly existing?: Word<Existing>;
+  readonly duration?: Word<Duration>;
   readonly file: string;
   readonly at: SourceLocation;
 }
@@ -142,6 +216,8 @@ export interface Uplink {
   readonly name: string;
   readonly device: string;
   readonly priority: number;
+  /** Its part of what uplinks share. Absent: 1. */
+  readonly weight?: number;
   readonly properties: UplinkProperties;
   /** Next hops where the kernel's own default routes do not tell them. */
   readonly gateways: { readonly v4?: string; readonly v6?: string };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DiagnosticCode } from './diagnostic.ts';
-import { parsePolicyFile, parseSystemDefaultFile, parseUplinkFile } from './parse-file.ts';
+import { parsePolicyFile, parseProfileFile, parseSystemDefaultFile, parseUplinkFile } from './parse-file.ts';
 import { MAX_DIAGNOSTICS } from './report.ts';
 import { MAX_FILE_BYTES } from './source-text.ts';
 
@@ -37,7 +37,8 @@ rules:
     do: drop
 otherwise: deny
 via: { prefer: { name: [home, office] } }
-existing: keep
+existing: drain
+needs: { duration: long }
 `;
 
 describe('parsePolicyFile()', () => {
@@ -88,6 +89,8 @@ describe('parsePolicyFile()', () => {
         ],
         otherwise: { do: 'deny', at: at(26, 12) },
         via: { prefer: { name: ['home', 'office'] }, else: 'block', at: at(27, 6) },
+        existing: { word: 'drain', at: at(28, 11) },
+        duration: { word: 'long', at: at(29, 20) },
       },
     });
   });
@@ -145,20 +148,13 @@ limit: {}
   });
 
   it.each([
-    'needs: {}',
     'protect: {}',
     'limit: {}',
-    'existing: drain',
-    'existing: abort',
+    'needs: {capacity: low-latency}',
     'otherwise: ask',
     'rules: [{to: lan, do: ask}]',
     'rules: [{to: lan, do: allow, limit: {}}]',
     'rules: [{to: "*.example.org", do: allow}]',
-    'via: {else: wait}',
-    'via: {require: {bandwidth: 1}}',
-    'via: {prefer: {rtt: 1}}',
-    'via: {avoid: {loss: 1}}',
-    'via: {prohibit: {validated: false}}',
   ])('parsePolicyFile() refuses %s by name, because it cannot be enforced yet', (line) => {
     expect(codes(`${HEAD}${line}\n`)).toEqual(['not-yet-enforced']);
   });
@@ -188,6 +184,7 @@ type CodeOfOthers =
   | 'match-conflict'
   | 'no-match'
   | 'unknown-uplink'
+  | 'unknown-profile'
   | 'name-mismatch';
 
 const EXAMPLES: Readonly<Record<Exclude<DiagnosticCode, CodeOfOthers>, string>> = {
@@ -234,6 +231,7 @@ describe('hostile input', () => {
   const isJudged = (bytes: Uint8Array): boolean => {
     const { policy, masked, diagnostics } = parsePolicyFile('f', bytes);
     parseUplinkFile('f', bytes);
+    parseProfileFile('f', bytes);
     parseSystemDefaultFile('f', bytes);
     const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
     return (policy !== undefined || masked === true) === (errors === 0);

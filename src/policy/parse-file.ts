@@ -3,12 +3,13 @@ import type { z } from 'zod';
 import { checkSchema, type FileKind } from './check-schema.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { parseDocument, type YamlDocument } from './document.ts';
-import type { Children, Match, Policy, SystemDefault, Uplink } from './model.ts';
+import type { Children, Match, Policy, Profile, SystemDefault, Uplink } from './model.ts';
 import { recoverIdentity } from './recover-identity.ts';
 import { createReport, type Report } from './report.ts';
-import { policySchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
+import { policySchema, profileSchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
 import { readSource } from './source-text.ts';
 import { validatePolicy } from './validate-policy.ts';
+import { validateProfile } from './validate-profile.ts';
 import { builtinSystemDefault, validateSystemDefault } from './validate-system-default.ts';
 import { validateUplink } from './validate-uplink.ts';
 
@@ -53,6 +54,17 @@ export function parseUplinkFile(
   if (isBlank(document, report)) return { diagnostics: report.diagnostics(), masked: true };
   const uplink = validateUplink(fields ?? {}, { document, report });
   return { ...(uplink === undefined ? {} : { uplink }), diagnostics: report.diagnostics() };
+}
+
+/** `masked`: the file says nothing, so there is no profile of its name. */
+export function parseProfileFile(
+  file: string,
+  bytes: Uint8Array,
+): { readonly profile?: Profile; readonly diagnostics: readonly Diagnostic[]; readonly masked?: true } {
+  const { document, report, fields } = readFields('profile', profileSchema, file, bytes);
+  if (isBlank(document, report)) return { diagnostics: report.diagnostics(), masked: true };
+  const profile = validateProfile(fields ?? {}, { document, report });
+  return { ...(profile === undefined ? {} : { profile }), diagnostics: report.diagnostics() };
 }
 
 /** An empty file gives the built-in default. */

@@ -4,11 +4,14 @@
  */
 import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
-import type { MatchKind, UplinkType, Verb } from './model.ts';
+import type { Duration, Existing, MatchKind, Quantity, Share, UplinkType, Verb, Via } from './model.ts';
+import { boundPattern, quantityPattern } from './quantity.ts';
+import { TIME_PATTERN } from './time-window.ts';
 
 export const LANGUAGE_VERSION = 1;
 export const DEFAULT_PRIORITY = 100;
 const MAX_PRIORITY = 1000;
+const MAX_WEIGHT = 1000;
 /** Of users and of groups: the highest number stands for none. */
 const MAX_ID = 4_294_967_294;
 const MAX_APP_LENGTH = 255;
@@ -36,15 +39,21 @@ const SNAP_NAME = /^[a-z0-9](?:-?[a-z0-9])*(?:_[a-z0-9]{1,10})?(?:\.[A-Za-z0-9](
 /** Desktop Entry Specification, "Desktop File ID". */
 const DESKTOP_ID = /^(?!.*\.desktop$)[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const MAX_NAME_LENGTH = 255;
+const MAX_QUANTITY_LENGTH = 64;
+const MAX_TIME_LENGTH = 128;
 const ONE_LINE = /^\S(?:.*\S)?$/;
 
-export interface ConstraintFields {
+/** Of an uplink the values, of a constraint their bounds. */
+export type QuantityFields = { readonly [K in Quantity]?: string | undefined };
+
+export interface ConstraintFields extends QuantityFields {
   readonly name?: string | readonly (string | undefined)[] | undefined;
   readonly type?: UplinkType | readonly (UplinkType | undefined)[] | undefined;
   readonly metered?: boolean | undefined;
   readonly roaming?: boolean | undefined;
   readonly trusted?: boolean | undefined;
   readonly encrypted?: boolean | undefined;
+  readonly validated?: boolean | undefined;
 }
 
 export interface ViaFields {
@@ -52,7 +61,8 @@ export interface ViaFields {
   readonly prefer?: ConstraintFields | undefined;
   readonly avoid?: ConstraintFields | undefined;
   readonly prohibit?: ConstraintFields | undefined;
-  readonly else?: 'block' | 'any' | undefined;
+  readonly else?: Via['else'] | undefined;
+  readonly share?: Share | undefined;
 }
 
 export type MatchFields = {
@@ -63,6 +73,7 @@ export interface RuleFields {
   readonly to?: string | readonly (string | undefined)[] | undefined;
   readonly do?: Verb | undefined;
   readonly via?: ViaFields | undefined;
+  readonly during?: string | readonly (string | undefined)[] | undefined;
 }
 
 /** What a file says, as far as the schema accepts it: anything may be missing, because the file may have mistakes. */
@@ -75,20 +86,33 @@ export interface PolicyFields {
   readonly via?: ViaFields | undefined;
   readonly accept?: AcceptFields | undefined;
   readonly children?: 'same' | 'own' | undefined;
+  readonly existing?: Existing | undefined;
+  readonly needs?: { readonly duration?: Duration | undefined } | undefined;
 }
 
 export type AcceptFields = string | readonly (string | undefined)[];
 
-export interface UplinkFields {
+export interface UplinkFields extends QuantityFields {
   readonly uplink?: string | undefined;
   readonly device?: string | undefined;
   readonly priority?: number | undefined;
+  readonly weight?: number | undefined;
   readonly type?: UplinkType | undefined;
   readonly metered?: boolean | undefined;
   readonly roaming?: boolean | undefined;
   readonly trusted?: boolean | undefined;
   readonly encrypted?: boolean | undefined;
   readonly gateway?: { readonly v4?: string | undefined; readonly v6?: string | undefined } | undefined;
+}
+
+export interface WhenFields {
+  readonly uplink?: string | readonly (string | undefined)[] | undefined;
+  readonly time?: string | readonly (string | undefined)[] | undefined;
+}
+
+export interface ProfileFields {
+  readonly profile?: string | undefined;
+  readonly when?: readonly (WhenFields | undefined)[] | undefined;
 }
 
 export interface SystemDefaultFields {
@@ -105,6 +129,9 @@ const uplinkType = z.enum(['ethernet', 'wifi', 'cellular', 'vpn', 'satellite', '
 const uplinkName = z
   .string()
   .regex(UPLINK_NAME, 'an uplink name starts with a letter and has at most 15 of a-z, 0-9 and -');
+const profileName = z
+  .string()
+  .regex(UPLINK_NAME, 'a profile name starts with a letter and has at most 15 of a-z, 0-9 and -');
 const path = z
   .string()
   .max(MAX_PATH_LENGTH)
@@ -116,10 +143,22 @@ const property = {
   encrypted: z.boolean().describe('Everything that leaves by it is encrypted, as in a VPN.').optional(),
 };
 
+const quantityOf = (quantity: Quantity, pattern: (of: Quantity) => string, what: string) =>
+  z
+    .string()
+    .max(MAX_QUANTITY_LENGTH)
+    .meta({ pattern: pattern(quantity) })
+    .describe(what)
+    .optional();
+
 const constraintShape = {
   name: oneOrList(uplinkName).describe('Name of an uplink, or a list of which any will do.').optional(),
   type: oneOrList(uplinkType).describe('Type of uplink, or a list of which any will do.').optional(),
   ...property,
+  validated: z.boolean().describe('Probes reach the internet by it.').optional(),
+  rtt: quantityOf('rtt', boundPattern, 'Bound on the round-trip time, such as "<80ms".'),
+  loss: quantityOf('loss', boundPattern, 'Bound on the share of packets that are lost, such as ">5%".'),
+  bandwidth: quantityOf('bandwidth', boundPattern, 'Bound on the bandwidth, such as ">=10mbit".'),
 };
 const constraint = z.strictObject(constraintShape);
 
@@ -128,7 +167,16 @@ const viaShape = {
   prefer: constraint.describe('Uplinks for which these hold come first.').optional(),
   avoid: constraint.describe('Uplinks for which these hold come last.').optional(),
   prohibit: constraint.describe('An uplink for which one of these holds is never used.').optional(),
-  else: z.enum(['block', 'any']).describe('When no uplink will do: refuse (block), or take any that is up.').optional(),
+  else: z
+    .enum(['block', 'wait', 'any'])
+    .describe(
+      'When no uplink will do: refuse (block), hold the connection for 3 seconds first (wait), or take any that is up.',
+    )
+    .optional(),
+  share: z
+    .enum(['connection', 'destination', 'app'])
+    .describe('Uplinks that are equally good share by weight: each connection, each destination or each app has one.')
+    .optional(),
 };
 const via = z.strictObject(viaShape);
 
@@ -169,11 +217,24 @@ const ruleShape = {
   to: oneOrList(z.string().min(1)).describe('Destination HOST[:PORTS][/PROTOCOL], or a list of them.'),
   do: verb.describe('What happens to a connection that goes there.'),
   via: via.describe('Which way out it takes.').optional(),
+  during: oneOrList(profileName)
+    .describe('Profile, or a list of which any will do: else the rule does not hold.')
+    .optional(),
 };
 const rule = z.strictObject(ruleShape);
 
 const accept = z.union([z.string().min(1), z.array(z.string().min(1)).max(MAX_LIST_ENTRIES)]);
-const existing = z.literal('keep').describe('Connections that exist when the uplink changes stay as they are.');
+const existing = z
+  .enum(['keep', 'drain', 'abort'])
+  .describe(
+    'Live connections stay on their uplink (keep), are ended when it is down (drain), or as soon as another would be chosen for them now (abort). `keep` if absent.',
+  );
+const needsShape = {
+  duration: z
+    .enum(['long', 'short'])
+    .describe('Connections that last long are never moved to a better uplink while their own works. `short` if absent.')
+    .optional(),
+};
 const policyShape = {
   pointsman: version,
   app: z
@@ -203,6 +264,7 @@ const policyShape = {
     .describe('Whether programs that it starts, and that have no policy of their own, count as it. `own` if absent.')
     .optional(),
   existing: existing.optional(),
+  needs: z.strictObject(needsShape).describe('What its connections are like.').optional(),
 };
 
 const uplinkShape = {
@@ -218,8 +280,17 @@ const uplinkShape = {
     .max(MAX_PRIORITY)
     .describe('Among equals the lower is taken first. 100 if absent.')
     .optional(),
+  weight: z
+    .int()
+    .min(1)
+    .max(MAX_WEIGHT)
+    .describe('Its part where uplinks share: one with 2 gets twice as much as one with 1. 1 if absent.')
+    .optional(),
   type: uplinkType.describe('Kind of network. `other` if absent.').optional(),
   ...property,
+  bandwidth: quantityOf('bandwidth', quantityPattern, 'Bandwidth, such as 50mbit.'),
+  rtt: quantityOf('rtt', quantityPattern, 'Round-trip time where nobody measures it, such as 30ms.'),
+  loss: quantityOf('loss', quantityPattern, 'Share of packets that are lost where nobody measures it, such as 1%.'),
   gateway: z
     .strictObject({
       v4: z.string().describe('IPv4 address of the next hop.').optional(),
@@ -227,6 +298,23 @@ const uplinkShape = {
     })
     .describe('Next hops, where the default routes of the kernel do not tell them.')
     .optional(),
+};
+
+const whenShape = {
+  uplink: oneOrList(uplinkName).describe('Uplink that is up, or a list of which any will do.').optional(),
+  time: oneOrList(z.string().max(MAX_TIME_LENGTH).meta({ pattern: TIME_PATTERN }))
+    .describe('Days and times such as "Mon-Fri 08:00-18:00", or a list of which any will do.')
+    .optional(),
+};
+
+const profileShape = {
+  pointsman: version,
+  profile: profileName.describe('Name of the profile; the same as the name of the file.'),
+  when: z
+    .array(z.strictObject(whenShape).meta({ minProperties: 1 }))
+    .min(1)
+    .max(MAX_LIST_ENTRIES)
+    .describe('The profile holds while all keys of any entry do.'),
 };
 
 const systemDefaultShape = {
@@ -247,10 +335,22 @@ const systemDefaultShape = {
 
 export const policySchema: z.ZodType<PolicyFields> = z.strictObject(policyShape);
 export const uplinkSchema: z.ZodType<UplinkFields> = z.strictObject(uplinkShape);
+export const profileSchema: z.ZodType<ProfileFields> = z.strictObject(profileShape);
 export const systemDefaultSchema: z.ZodType<SystemDefaultFields> = z.strictObject(systemDefaultShape);
 
 /** Which map of a file a key stands in. */
-export type Context = 'policy' | 'uplink' | 'default' | 'match' | 'rules' | 'via' | 'constraint' | 'gateway';
+export type Context =
+  | 'policy'
+  | 'uplink'
+  | 'default'
+  | 'match'
+  | 'rules'
+  | 'via'
+  | 'constraint'
+  | 'gateway'
+  | 'needs'
+  | 'profile'
+  | 'when';
 
 export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   policy: Object.keys(policyShape),
@@ -261,6 +361,9 @@ export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   via: Object.keys(viaShape),
   constraint: Object.keys(constraintShape),
   gateway: ['v4', 'v6'],
+  needs: Object.keys(needsShape),
+  profile: Object.keys(profileShape),
+  when: Object.keys(whenShape),
 };
 
 function oneOrList<T extends z.ZodType<string>>(entry: T): z.ZodUnion<[T, z.ZodArray<T>]> {

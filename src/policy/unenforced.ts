@@ -2,14 +2,17 @@
 import type { Context } from './schema.ts';
 
 export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
-  policy: ['needs', 'protect', 'limit'],
-  uplink: ['bandwidth', 'rtt', 'loss', 'validated'],
+  policy: ['protect', 'limit'],
+  uplink: [],
   default: ['protect', 'limit'],
   match: [],
   rules: ['needs', 'protect', 'limit', 'existing'],
   via: [],
-  constraint: ['bandwidth', 'rtt', 'loss', 'validated'],
+  constraint: [],
   gateway: [],
+  needs: ['capacity'],
+  profile: [],
+  when: ['ssid', 'gateway', 'domain'],
 };
 
 /** By the key that they are a value of. */
@@ -17,8 +20,6 @@ export const UNENFORCED_VALUES: ReadonlyMap<string, readonly string[]> = new Map
   ['do', ['ask']],
   ['otherwise', ['ask']],
   ['unknown', ['ask']],
-  ['else', ['wait']],
-  ['existing', ['drain', 'abort']],
 ]);
 
 /** `what`: the words as the file has them. */

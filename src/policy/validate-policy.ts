@@ -1,13 +1,13 @@
 /** A policy from a file's fields: the meaning that a schema cannot check. */
 import { parseDestination } from './destination.ts';
 import { type Path, spanOf } from './document.ts';
-import type { Children, Destination, Match, Otherwise, Policy, Rule, Verb } from './model.ts';
+import type { Children, Destination, Match, Otherwise, Policy, Rule, Verb, Word } from './model.ts';
 import { locationOf } from './report.ts';
 import type { PolicyFields, RuleFields } from './schema.ts';
 import { validateAccept } from './validate-accept.ts';
 import { type DestinationList, validateDestinations } from './validate-destinations.ts';
 import { validateMatch } from './validate-match.ts';
-import { type Checking, validateVia } from './validate-via.ts';
+import { type Checking, listOf, validateVia } from './validate-via.ts';
 
 /** What could be read, also of a file with mistakes. `policy` is there only if there are none. */
 export interface ValidatedPolicy {
@@ -28,6 +28,7 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
   const identity = { match, ...(fields.children !== undefined && { children: childrenOf(fields.children, checking) }) };
   if (app === undefined) return identity;
   if (report.hasErrors()) return { app, ...identity };
+  const { existing, needs: { duration } = {} } = fields;
   const policy: Policy = {
     app,
     ...(name === undefined ? {} : { name }),
@@ -36,6 +37,8 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
     ...(fields.otherwise === undefined ? {} : { otherwise: statedVerb(fields.otherwise, ['otherwise'], checking) }),
     ...(via === undefined ? {} : { via }),
     ...(accept === undefined ? {} : { accept }),
+    ...(existing === undefined ? {} : { existing: wordOf(existing, ['existing'], checking) }),
+    ...(duration === undefined ? {} : { duration: wordOf(duration, ['needs', 'duration'], checking) }),
     file: document.source.file,
     at: locationOf(document.source, spanOf(document, ['app'])),
   };
@@ -44,6 +47,10 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
 
 function childrenOf(are: Children['are'], { document }: Checking): Children {
   return { are, at: locationOf(document.source, spanOf(document, ['children'])) };
+}
+
+function wordOf<T extends string>(word: T, path: Path, { document }: Checking): Word<T> {
+  return { word, at: locationOf(document.source, spanOf(document, path)) };
 }
 
 export function statedVerb(verb: Verb, path: Path, { document }: Checking): Otherwise {
@@ -68,13 +75,14 @@ function validateRule(fields: RuleFields, path: Path, checking: Checking): Rule 
     to: validateDestinations(fields.to ?? [], [...path, 'to'], checking, IN_RULE),
     do: verb,
     ...(via === undefined ? {} : { via }),
+    ...(fields.during === undefined ? {} : { during: listOf<string>(fields.during) }),
     at: locationOf(document.source, spanOf(document, path)),
   };
 }
 
 /** One warning is enough: it says which rule makes all that follow useless. */
 function warnOfUnreachableRules(rules: readonly Rule[], { document, report }: Checking): void {
-  const last = rules.findIndex((rule) => rule.to.some(isEverything));
+  const last = rules.findIndex((rule) => rule.during === undefined && rule.to.some(isEverything));
   if (last === -1 || last === rules.length - 1) return;
   const message = `no connection gets here: the rule in line ${rules[last]?.at.line} is for everything`;
   report.warning(spanOf(document, ['rules', last + 1]), { code: 'unreachable-rule', message });

@@ -21,11 +21,20 @@ describe('parseUplinkFile()', () => {
   });
 
   it('parseUplinkFile() reads what is stated', () => {
-    const text = `${HOME}priority: 0\ntype: wifi\nmetered: true\ntrusted: true\ngateway: {v4: 192.0.2.1, v6: "fe80::1"}\n`;
+    const text = `${HOME}priority: 0\nweight: 3\ntype: wifi\nmetered: true\ntrusted: true\ngateway: {v4: 192.0.2.1, v6: "fe80::1"}\n`;
     expect(parse(text).uplink).toMatchObject({
       priority: 0,
+      weight: 3,
       properties: { type: 'wifi', metered: true, roaming: false, trusted: true },
       gateways: { v4: '192.0.2.1', v6: 'fe80::1' },
+    });
+  });
+
+  it('parseUplinkFile() reads numbers in their units', () => {
+    expect(parse(`${HOME}bandwidth: 50mbit\nrtt: 0.6s\nloss: 2.5%\n`).uplink?.properties).toMatchObject({
+      bandwidthBitsPerSecond: 50_000_000,
+      rttMs: 600,
+      lossRatio: 0.025,
     });
   });
 
@@ -37,13 +46,17 @@ describe('parseUplinkFile()', () => {
     ['a device name that nft reads as a pattern', 'uplink: home\ndevice: "eth*"', 'invalid-value'],
     ['the device ..', 'uplink: home\ndevice: ..', 'invalid-value'],
     ['a priority above the bound', `${HOME}priority: 1001`, 'invalid-value'],
+    ['a weight of nothing', `${HOME}weight: 0`, 'invalid-value'],
     ['a priority that is no whole number', `${HOME}priority: 1.5`, 'wrong-type'],
     ['an endless priority', `${HOME}priority: 1e999`, 'wrong-type'],
     ['an unknown type', `${HOME}type: token-ring`, 'invalid-value'],
     ['yes for true', `${HOME}metered: yes`, 'wrong-type'],
     ['a gateway of the other family', `${HOME}gateway: {v4: "::1"}`, 'invalid-value'],
     ['an unknown key of the gateway', `${HOME}gateway: {v5: "::1"}`, 'unknown-key'],
-    ['a property of a later version', `${HOME}bandwidth: 5`, 'not-yet-enforced'],
+    ['a bandwidth without a unit', `${HOME}bandwidth: "5"`, 'invalid-value'],
+    ['a bound for a value', `${HOME}rtt: <80ms`, 'invalid-value'],
+    ['more loss than there is', `${HOME}loss: 101%`, 'invalid-value'],
+    ['what only probes can tell', `${HOME}validated: true`, 'unknown-key'],
     ['a key of policies', `${HOME}app: a`, 'unknown-key'],
   ])('parseUplinkFile() refuses %s', (_, text, code) => {
     const { uplink, diagnostics } = parse(text);

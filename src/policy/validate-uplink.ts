@@ -1,7 +1,8 @@
 /** An uplink from a file's fields. */
 import { parseAddress } from '../net/address.ts';
 import { spanOf } from './document.ts';
-import type { Uplink } from './model.ts';
+import type { Quantity, Uplink } from './model.ts';
+import { parseQuantity } from './quantity.ts';
 import { locationOf, quoted } from './report.ts';
 import { DEFAULT_PRIORITY, type UplinkFields } from './schema.ts';
 import type { Checking } from './validate-via.ts';
@@ -13,20 +14,27 @@ const FAMILIES = [
 
 export function validateUplink(fields: UplinkFields, checking: Checking): Uplink | undefined {
   const { document, report } = checking;
-  checkName(fields.uplink, checking);
+  checkFileName('uplink', fields.uplink, checking);
   const gateways = checkGateways(fields.gateway ?? {}, checking);
+  const bandwidthBitsPerSecond = quantityOf('bandwidth', fields, checking);
+  const rttMs = quantityOf('rtt', fields, checking);
+  const lossRatio = quantityOf('loss', fields, checking);
   const { uplink: name, device } = fields;
   if (name === undefined || device === undefined || report.hasErrors()) return undefined;
   return {
     name,
     device,
     priority: fields.priority ?? DEFAULT_PRIORITY,
+    ...(fields.weight === undefined ? {} : { weight: fields.weight }),
     properties: {
       type: fields.type ?? 'other',
       metered: fields.metered ?? false,
       roaming: fields.roaming ?? false,
       trusted: fields.trusted ?? false,
       encrypted: fields.encrypted ?? false,
+      ...(bandwidthBitsPerSecond === undefined ? {} : { bandwidthBitsPerSecond }),
+      ...(rttMs === undefined ? {} : { rttMs }),
+      ...(lossRatio === undefined ? {} : { lossRatio }),
     },
     gateways,
     at: locationOf(document.source, spanOf(document, ['uplink'])),
@@ -34,11 +42,24 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
 }
 
 /** The file's name is what an upper layer's file would have to be called to replace it. */
-function checkName(name: string | undefined, { document, report }: Checking): void {
+export function checkFileName(
+  kind: 'uplink' | 'profile',
+  name: string | undefined,
+  { document, report }: Checking,
+): void {
   const fileName = document.source.file.slice(document.source.file.lastIndexOf('/') + 1);
   if (name === undefined || fileName === `${name}.yaml`) return;
-  const message = `the file of uplink ${quoted(name)} must be called ${quoted(`${name}.yaml`)}, not ${quoted(fileName)}`;
-  report.error(spanOf(document, ['uplink']), { code: 'name-mismatch', message });
+  const message = `the file of ${kind} ${quoted(name)} must be called ${quoted(`${name}.yaml`)}, not ${quoted(fileName)}`;
+  report.error(spanOf(document, [kind]), { code: 'name-mismatch', message });
+}
+
+function quantityOf(quantity: Quantity, fields: UplinkFields, { document, report }: Checking): number | undefined {
+  const text = fields[quantity];
+  if (text === undefined) return undefined;
+  const result = parseQuantity(quantity, text);
+  if (result.ok) return result.value;
+  report.error(spanOf(document, [quantity]), result);
+  return undefined;
 }
 
 function checkGateways(gateway: NonNullable<UplinkFields['gateway']>, checking: Checking): Uplink['gateways'] {

@@ -9,10 +9,14 @@ const check = (via: string) =>
 describe('validateVia()', () => {
   it.each([
     ['{}'],
+    ['{ else: wait }'],
+    ['{ share: destination }'],
     ['{ require: { metered: true }, prohibit: { metered: false } }'],
     ['{ require: { type: [wifi, vpn] }, prohibit: { type: wifi } }'],
     ['{ require: { name: a }, avoid: { name: a } }'],
     ['{ prefer: { type: wifi }, avoid: { metered: true } }'],
+    ['{ require: { rtt: <80ms, validated: true }, prohibit: { rtt: <=20ms } }'],
+    ['{ require: { bandwidth: ">=10mbit" }, prohibit: { loss: "> 5%", bandwidth: <10mbit } }'],
   ])('validateVia() accepts %s', (via) => {
     expect(check(via)).toEqual([]);
   });
@@ -21,6 +25,9 @@ describe('validateVia()', () => {
     ['{ require: { trusted: false }, prohibit: { trusted: false } }'],
     ['{ require: { name: a }, prohibit: { name: [b, a] } }'],
     ['{ require: { type: [wifi, vpn] }, prohibit: { type: [vpn, wifi] } }'],
+    ['{ require: { rtt: <80ms }, prohibit: { rtt: <=0.08s } }'],
+    ['{ require: { validated: true }, prohibit: { validated: true } }'],
+    ['{ require: { loss: <0% } }'],
   ])('validateVia() refuses %s, because no uplink can meet it', (via) => {
     expect(check(via)).toMatchObject([{ severity: 'error', code: 'contradiction' }]);
   });
@@ -43,6 +50,12 @@ describe('validateVia()', () => {
     '{ require: { name: [] } }',
     '{ require: { metered: yes } }',
     '{ else: drop }',
+    '{ share: true }',
+    '{ share: conection }',
+    '{ require: { rtt: 80 } }',
+    '{ require: { rtt: [<80ms] } }',
+    '{ prefer: { bandwidth: 10mbit } }',
+    '{ avoid: { loss: <5 } }',
     '{ require: metered }',
     'home',
   ])('validateVia() refuses %s once', (via) => {

@@ -1,6 +1,7 @@
 /** `via` from a file's fields, and the contradictions in it. */
 import { type Path, spanOf, type YamlDocument } from './document.ts';
-import type { PropertyConstraint, UplinkType, Via } from './model.ts';
+import type { Bound, PropertyConstraint, Quantity, UplinkType, Via } from './model.ts';
+import { implies, parseBound, QUANTITIES } from './quantity.ts';
 import { locationOf, quoted, type Report } from './report.ts';
 import type { ConstraintFields, ViaFields } from './schema.ts';
 
@@ -10,15 +11,19 @@ export interface Checking {
   readonly report: Report;
 }
 
-const FLAGS = ['metered', 'roaming', 'trusted', 'encrypted'] as const;
+const FLAGS = ['metered', 'roaming', 'trusted', 'encrypted', 'validated'] as const;
 
-export function validateVia(fields: ViaFields, path: Path, { document, report }: Checking): Via {
+export function validateVia(fields: ViaFields, path: Path, checking: Checking): Via {
+  const { document, report } = checking;
+  const constraint = (word: 'require' | 'prefer' | 'avoid' | 'prohibit') =>
+    constraintOf(fields[word], [...path, word], checking);
   const via: Via = {
-    require: constraintOf(fields.require),
-    prefer: constraintOf(fields.prefer),
-    avoid: constraintOf(fields.avoid),
-    prohibit: constraintOf(fields.prohibit),
+    require: constraint('require'),
+    prefer: constraint('prefer'),
+    avoid: constraint('avoid'),
+    prohibit: constraint('prohibit'),
     else: fields.else ?? 'block',
+    ...(fields.share === undefined ? {} : { share: fields.share }),
     at: locationOf(document.source, spanOf(document, path)),
   };
   for (const property of contradictions(via.require, via.prohibit)) {
@@ -32,7 +37,7 @@ export function validateVia(fields: ViaFields, path: Path, { document, report }:
   return via;
 }
 
-function constraintOf(fields: ConstraintFields | undefined): PropertyConstraint {
+function constraintOf(fields: ConstraintFields | undefined, path: Path, checking: Checking): PropertyConstraint {
   if (fields === undefined) return {};
   const constraint: { -readonly [K in keyof PropertyConstraint]: PropertyConstraint[K] } = {};
   if (fields.name !== undefined) constraint.name = listOf<string>(fields.name);
@@ -41,10 +46,22 @@ function constraintOf(fields: ConstraintFields | undefined): PropertyConstraint 
     const wanted = fields[flag];
     if (wanted !== undefined) constraint[flag] = wanted;
   }
+  for (const quantity of QUANTITIES) {
+    const text = fields[quantity];
+    const bound = text === undefined ? undefined : boundOf(quantity, text, [...path, quantity], checking);
+    if (bound !== undefined) constraint[quantity] = bound;
+  }
   return constraint;
 }
 
-function listOf<T extends string>(value: T | readonly (T | undefined)[]): readonly T[] {
+function boundOf(quantity: Quantity, text: string, path: Path, { document, report }: Checking): Bound | undefined {
+  const result = parseBound(quantity, text);
+  if (result.ok) return result.value;
+  report.error(spanOf(document, path), result);
+  return undefined;
+}
+
+export function listOf<T extends string>(value: T | readonly (T | undefined)[]): readonly T[] {
   if (typeof value === 'string') return [value];
   return value.filter((entry) => entry !== undefined);
 }
@@ -57,5 +74,10 @@ function contradictions(wanted: PropertyConstraint, unwanted: PropertyConstraint
     const refused: ReadonlySet<string> = new Set<string>(unwanted[list] ?? []);
     return values.length > 0 && values.every((value) => refused.has(value));
   });
-  return [...flags, ...lists];
+  const bounds = QUANTITIES.filter((quantity) => {
+    const { [quantity]: inner } = wanted;
+    const { [quantity]: outer } = unwanted;
+    return inner !== undefined && outer !== undefined && implies(inner, outer);
+  });
+  return [...flags, ...lists, ...bounds];
 }

@@ -1,7 +1,7 @@
 /** What the files of each kind say, in one shape. */
 import type { Diagnostic } from '../policy/diagnostic.ts';
-import type { Children, Match, Policy, SystemDefault, Uplink } from '../policy/model.ts';
-import { parsePolicyFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
+import type { Children, Match, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
+import { parsePolicyFile, parseProfileFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
 
 export interface ParsedFile<T> {
   /** There where the file can be used. */
@@ -22,6 +22,11 @@ export function parsePolicy(file: string, bytes: Uint8Array): ParsedFile<Policy>
 export function parseUplink(file: string, bytes: Uint8Array): ParsedFile<Uplink> {
   const { uplink, ...rest } = parseUplinkFile(file, bytes);
   return uplink === undefined ? rest : { ...rest, value: uplink };
+}
+
+export function parseProfile(file: string, bytes: Uint8Array): ParsedFile<Profile> {
+  const { profile, ...rest } = parseProfileFile(file, bytes);
+  return profile === undefined ? rest : { ...rest, value: profile };
 }
 
 export function parseDefault(file: string, bytes: Uint8Array): ParsedFile<SystemDefault> {

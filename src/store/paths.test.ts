@@ -23,6 +23,7 @@ describe('watchedPaths', () => {
     expect(directories.toSorted()).toEqual([
       '/r/etc/pointsman/locks',
       '/r/etc/pointsman/policies',
+      '/r/etc/pointsman/profiles',
       '/r/etc/pointsman/uplinks',
       '/r/usr/share/pointsman/policies',
       '/r/var/lib/pointsman/policies',

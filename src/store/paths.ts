@@ -7,9 +7,10 @@ export interface Paths {
   readonly locks: string;
   readonly answers: string;
   readonly uplinks: string;
+  readonly profiles: string;
   readonly systemDefault: string;
   readonly stateDir: string;
-  /** Copies of the policy, uplink and default files as they were when they last could be read. */
+  /** Copies of the policy, uplink, profile and default files as they were when they last could be read. */
   readonly lastGoodDir: string;
   readonly ids: string;
   readonly runDir: string;
@@ -26,6 +27,7 @@ export function pathsFor(root = '/'): Paths {
     locks: below('/etc/pointsman/locks'),
     answers: below('/var/lib/pointsman/policies'),
     uplinks: below('/etc/pointsman/uplinks'),
+    profiles: below('/etc/pointsman/profiles'),
     systemDefault: below('/etc/pointsman/default.yaml'),
     stateDir: below('/var/lib/pointsman'),
     lastGoodDir: below('/var/lib/pointsman/last-good'),
@@ -40,9 +42,9 @@ export function watchedPaths(paths: Paths): {
   readonly directories: readonly string[];
   readonly files: readonly string[];
 } {
-  const { packagePolicies, administratorPolicies, locks, answers, uplinks } = paths;
+  const { packagePolicies, administratorPolicies, locks, answers, uplinks, profiles } = paths;
   return {
-    directories: [packagePolicies, administratorPolicies, locks, answers, uplinks],
+    directories: [packagePolicies, administratorPolicies, locks, answers, uplinks, profiles],
     files: [paths.systemDefault],
   };
 }

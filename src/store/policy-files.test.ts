@@ -176,6 +176,21 @@ describe('PolicyFiles', () => {
     expect(said(files.load())).toEqual(['warning unknown-uplink /usr/share/pointsman/policies/a.yaml']);
   });
 
+  it('PolicyFiles has the profiles, and warns of rules that wait for one which no file describes', () => {
+    put(inPackage('a.yaml'), `${policy('a')}rules: [{ to: lan, do: deny, during: work }]\n`);
+    put(join(paths.profiles, 'work.yaml'), 'pointsman: 1\nprofile: work\nwhen: [{ time: Mon-Fri }]\n');
+    const files = new PolicyFiles(paths);
+    const first = files.load();
+    expect(first).toMatchObject({ diagnostics: [], policySet: { profiles: [{ name: 'work' }] } });
+    expect(files.load().policySet).toBe(first.policySet);
+    rmSync(join(paths.profiles, 'work.yaml'));
+    const second = files.load({ changed: [join(paths.profiles, 'work.yaml')] });
+    expect(said(second)).toEqual(['warning unknown-profile /usr/share/pointsman/policies/a.yaml']);
+    expect(second.policySet).not.toHaveProperty('profiles');
+    put(join(paths.profiles, 'work.yaml'), 'pointsman: 1\nprofile: work\nwhen: [{ time: never }]\n');
+    expect(said(files.load())).toContain('error invalid-value /etc/pointsman/profiles/work.yaml');
+  });
+
   it('PolicyFiles reports a directory that cannot be read, and keeps what it had of it, also after a restart', () => {
     put(inPackage('a.yaml'), policy('a'));
     const files = new PolicyFiles(paths);

@@ -1,4 +1,4 @@
-/** All policy, uplink and default files as one policy set, read again as cheaply as a change of them allows. */
+/** All policy, uplink, profile and default files as one policy set, read again as cheaply as a change of them allows. */
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
@@ -9,14 +9,15 @@ import {
   mergePolicies,
   type SourceChange,
 } from '../policy/merge.ts';
-import type { Layer, Policy, SystemDefault, Uplink } from '../policy/model.ts';
+import type { Layer, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
 import { type BrokenPolicy, compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
 import { changedApps, findApp } from '../policy/sorted-apps.ts';
+import { namesProfiles, unknownProfiles } from '../policy/unknown-profiles.ts';
 import { namesUplinks, unknownUplinks } from '../policy/unknown-uplinks.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { type EntryChange, type FileEntry, FileSet } from './file-set.ts';
 import { LastGood } from './last-good.ts';
-import { parseDefault, parsePolicy, parseUplink } from './parsed-file.ts';
+import { parseDefault, parsePolicy, parseProfile, parseUplink } from './parsed-file.ts';
 import type { Paths } from './paths.ts';
 import {
   type Contribution,
@@ -61,6 +62,7 @@ interface PolicyLayer {
 export class PolicyFiles {
   readonly #layersStrongestFirst: readonly PolicyLayer[];
   readonly #uplinks: FileSet<Uplink>;
+  readonly #profiles: FileSet<Profile>;
   readonly #systemDefault: FileSet<SystemDefault>;
   /** By the policy in force, or by the file where there is none. */
   #contributions = new Map<object, Contribution>();
@@ -69,6 +71,8 @@ export class PolicyFiles {
   #copyDiagnostics: readonly Diagnostic[] = [];
   /** The only ones that may name an uplink which is not there. */
   #appsThatNameUplinks: ReadonlyMap<string, EffectivePolicy> = new Map();
+  /** The same for profiles. */
+  #appsThatNameProfiles: ReadonlyMap<string, EffectivePolicy> = new Map();
 
   constructor(paths: Paths, { writesLastGood = true }: PolicyFilesOptions = {}) {
     const lastGood = (name: string): LastGood =>
@@ -83,6 +87,7 @@ export class PolicyFiles {
       policies('package', paths.packagePolicies),
     ];
     this.#uplinks = new FileSet({ directory: paths.uplinks, parse: parseUplink, lastGood: lastGood('uplinks') });
+    this.#profiles = new FileSet({ directory: paths.profiles, parse: parseProfile, lastGood: lastGood('profiles') });
     this.#systemDefault = new FileSet({
       ...splitPath(paths.systemDefault),
       parse: parseDefault,
@@ -137,17 +142,24 @@ export class PolicyFiles {
   #succeed(merged: MergedPolicies, layers: readonly LayerEntries[]): LoadedPolicies {
     const before = this.#loaded;
     // An uplink is named as its file is: sorted, and each once.
-    const uplinks = this.#uplinks.entries().flatMap(({ value }) => (value === undefined ? [] : [value]));
+    const uplinks = valuesOf(this.#uplinks);
+    const profiles = valuesOf(this.#profiles);
     const [systemDefault] = this.#systemDefault.entries();
     const isSameUplinks = before !== undefined && sameElements(before.policySet.uplinks, uplinks);
+    const isSameProfiles = sameElements(before?.policySet.profiles ?? [], profiles);
     const policySet: PolicySet = {
       apps: merged.apps,
       uplinks: isSameUplinks ? before.policySet.uplinks : uplinks,
+      ...withProfiles(isSameProfiles ? before?.policySet.profiles : profiles),
       systemDefault: systemDefault?.value ?? builtinSystemDefault,
     };
     const changed = changedApps(before?.policySet.apps ?? [], policySet.apps);
     const diagnostics = this.#diagnose(policySet, changed, merged, layers);
-    const isSame = isSameUplinks && changed.length === 0 && before.policySet.systemDefault === policySet.systemDefault;
+    const isSame =
+      isSameUplinks &&
+      isSameProfiles &&
+      changed.length === 0 &&
+      before.policySet.systemDefault === policySet.systemDefault;
     if (isSame) return { ...before, diagnostics, changedApps: changed };
     return { policySet, diagnostics, revision: (before?.revision ?? 0) + 1, changedApps: changed };
   }
@@ -158,27 +170,37 @@ export class PolicyFiles {
     merged: MergedPolicies,
     layers: readonly LayerEntries[],
   ): readonly Diagnostic[] {
-    const naming = new Map(this.#appsThatNameUplinks);
+    const naming = notChanged(this.#appsThatNameUplinks, changed);
+    const during = notChanged(this.#appsThatNameProfiles, changed);
     for (const app of changed) {
       const policy = findApp(policySet.apps, app);
       if (policy !== undefined && namesUplinks(policy)) naming.set(app, policy);
-      else naming.delete(app);
+      if (policy !== undefined && namesProfiles(policy)) during.set(app, policy);
     }
     this.#appsThatNameUplinks = naming;
+    this.#appsThatNameProfiles = during;
     const diagnostics = [...this.#sets().flatMap((set) => set.diagnostics()), ...this.#copyDiagnostics];
     for (const { layer, notable } of layers) {
       for (const entry of notable) diagnostics.push(...fileDiagnostics(layer, entry));
     }
     diagnostics.push(
       ...merged.diagnostics,
-      ...[...this.#uplinks.entries(), ...this.#systemDefault.entries()].flatMap(({ parsed }) => parsed.diagnostics),
+      ...[this.#uplinks, this.#profiles, this.#systemDefault].flatMap((set: FileSet<unknown>) =>
+        set.entries().flatMap(({ parsed }) => parsed.diagnostics),
+      ),
       ...unknownUplinks({ ...policySet, apps: [...naming.values()] }),
+      ...unknownProfiles({ ...policySet, apps: [...during.values()] }),
     );
     return diagnostics.sort(compareDiagnostics);
   }
 
   #sets(): readonly FileSet<unknown>[] {
-    return [...this.#layersStrongestFirst.map(({ files }) => files), this.#uplinks, this.#systemDefault];
+    return [
+      ...this.#layersStrongestFirst.map(({ files }) => files),
+      this.#uplinks,
+      this.#profiles,
+      this.#systemDefault,
+    ];
   }
 
   /** `undefined` where one of the paths is a whole directory. Paths of no set do not matter. */
@@ -196,7 +218,7 @@ export class PolicyFiles {
   }
 
   #reread(named: ReadonlyMap<FileSet<unknown>, ReadonlySet<string>>): readonly LayerChange[] {
-    for (const set of [this.#uplinks, this.#systemDefault]) set.reread(named.get(set) ?? []);
+    for (const set of [this.#uplinks, this.#profiles, this.#systemDefault]) set.reread(named.get(set) ?? []);
     return this.#layersStrongestFirst.flatMap(({ layer, files }) =>
       files.reread(named.get(files) ?? []).map((change) => ({ layer, ...change })),
     );
@@ -245,6 +267,21 @@ function fileDiagnostics(layer: Layer, { path, parsed }: FileEntry<Policy>): rea
   if (layer !== 'answers' || !parsed.masked) return parsed.diagnostics;
   const message = 'an empty answer hides nothing: answers only narrow';
   return [diagnosticAt({ file: path, line: 1, column: 1 }, 'warning', 'not-yet-enforced', message)];
+}
+
+const valuesOf = <T>(set: FileSet<T>): readonly T[] =>
+  set.entries().flatMap(({ value }) => (value === undefined ? [] : [value]));
+
+const withProfiles = (profiles: readonly Profile[] | undefined): Pick<PolicySet, 'profiles'> =>
+  profiles === undefined || profiles.length === 0 ? {} : { profiles };
+
+function notChanged(
+  naming: ReadonlyMap<string, EffectivePolicy>,
+  changed: readonly string[],
+): Map<string, EffectivePolicy> {
+  const others = new Map(naming);
+  for (const app of changed) others.delete(app);
+  return others;
 }
 
 function sameElements<T>(a: readonly T[], b: readonly T[]): boolean {

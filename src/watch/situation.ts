@@ -17,14 +17,17 @@ import {
   UPLINK_FIRST,
   UPLINK_LAST,
 } from '../plan/reserved.ts';
+import { activeProfiles } from '../policy/active-profiles.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import { expandPackages } from '../policy/expand-packages.ts';
 import type { NameState } from '../policy/facts.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
+import { selectProfiles } from '../policy/select-profiles.ts';
 import { assignIds, emptyRegister, type IdRegister, registerFrom } from '../store/id-register.ts';
 import type { Paths } from '../store/paths.ts';
 import { type LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { Containers } from './containers.ts';
+import { localTime } from './local-time.ts';
 import { type Machine, observeMachine } from './machine.ts';
 import { type LookUp, lookUpName, type NameAnswer } from './name-lookup.ts';
 import { hostNames, packageNames } from './named-things.ts';
@@ -95,11 +98,16 @@ export async function readSituation({
   // A daemon would mark sockets where it can: seen from here, where there is what it needs.
   const isMarked = sources.cgroups !== undefined && existsSync(VMLINUX_BTF);
   const machine = isMarked ? { ...observed, host: { ...observed.host, programs } } : observed;
-  return { loaded, index, machine, appIds, nowMs, notes };
+  const holding = { uplinks: machine.facts.uplinks, time: localTime(nowMs) };
+  const selected = selectProfiles(policySet, activeProfiles(policySet.profiles ?? [], holding));
+  if (selected.policySet === policySet) return { loaded, index, machine, appIds, nowMs, notes };
+  const now = { ...loaded, policySet: selected.policySet };
+  return { loaded: now, index: indexApps(now.policySet), machine, appIds, nowMs, notes };
 }
 
 export function situationContext({ loaded, index, machine, nowMs }: Situation): DecideContext {
-  return { policySet: loaded.policySet, index, facts: machine.facts, nowMs, unknownNames: 'queue' };
+  const waiting = { unknownNames: 'queue', missingUplink: 'queue' } as const;
+  return { policySet: loaded.policySet, index, facts: machine.facts, nowMs, ...waiting };
 }
 
 export function compileSituation({ loaded, machine, appIds, nowMs }: Situation): Compilation {

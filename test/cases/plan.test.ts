@@ -13,7 +13,7 @@ import { renderRuleset } from '../../src/plan/nft/render.ts';
 import { namedPrograms, programName } from '../../src/plan/program.ts';
 import { renderPlannedRoute, renderPlannedRule, renderXtablesQueue } from '../../src/plan/render-routing.ts';
 import { PROGRAM_NONE_FIRST } from '../../src/plan/reserved.ts';
-import type { Facts, UplinkState } from '../../src/policy/facts.ts';
+import type { Facts, FamilyHealth, UplinkState } from '../../src/policy/facts.ts';
 import { indexApps } from '../../src/policy/match-app.ts';
 import { mergePolicies } from '../../src/policy/merge.ts';
 import type { Uplink } from '../../src/policy/model.ts';
@@ -40,6 +40,10 @@ interface HostFile {
     readonly device: string;
     readonly type: Uplink['properties']['type'];
     readonly metered?: boolean;
+    /** In megabits per second. */
+    readonly mbit?: number;
+    readonly weight?: number;
+    readonly health?: { readonly v4?: FamilyHealth; readonly v6?: FamilyHealth };
     readonly up: boolean;
     readonly addresses: readonly string[];
     readonly gateway: { readonly v4?: string; readonly v6?: string };
@@ -55,7 +59,7 @@ const address = (text: string): Address => required(parseAddress(text), text);
 const prefix = (text: string): Prefix => required(parsePrefix(text), text);
 
 function uplinkState(uplink: HostFile['uplinks'][number], index: number): UplinkState {
-  const { name, device, up, addresses, gateway } = uplink;
+  const { name, device, up, addresses, gateway, health } = uplink;
   return {
     name,
     id: index + 1,
@@ -70,6 +74,7 @@ function uplinkState(uplink: HostFile['uplinks'][number], index: number): Uplink
       ...(gateway.v4 === undefined ? {} : { v4: address(gateway.v4) }),
       ...(gateway.v6 === undefined ? {} : { v6: address(gateway.v6) }),
     },
+    ...(health && { health }),
   };
 }
 
@@ -88,11 +93,19 @@ function readCase(dir: string) {
     : builtinSystemDefault;
   const { apps } = mergePolicies([{ layer: 'administrator', policies }]);
   const uplinks = host.uplinks.map(
-    ({ name, device, type, metered = false }): Uplink => ({
+    ({ name, device, type, metered = false, mbit, weight }): Uplink => ({
       name,
       device,
       priority: 100,
-      properties: { type, metered, roaming: false, trusted: false, encrypted: false },
+      ...(weight !== undefined && { weight }),
+      properties: {
+        type,
+        metered,
+        roaming: false,
+        trusted: false,
+        encrypted: false,
+        ...(mbit !== undefined && { bandwidthBitsPerSecond: mbit * 1_000_000 }),
+      },
       gateways: {},
       at: { file: `${name}.yaml`, line: 1, column: 1 },
     }),

@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import type { ObjectCommand } from '../../plan/nft/command.ts';
 import type {
   Chain,
+  Expression,
   Interval,
   MapElement,
   NftMap,
@@ -124,7 +125,7 @@ export class FakeTable {
     for (const expression of rule.expressions) {
       if (expression.kind === 'lookup') this.#set(expression.set);
       if (expression.kind === 'vmap' || expression.kind === 'map mark') this.#map(expression.map);
-      if (expression.kind === 'verdict') this.#requireTarget(expression.verdict);
+      for (const verdict of verdictsOf(expression)) this.#requireTarget(verdict);
     }
     rules.push(rule);
   }
@@ -180,7 +181,7 @@ export class FakeTable {
   #deleteChain(name: string): void {
     this.#chain(name);
     const byRule = this.#rules().some(({ expressions }) =>
-      expressions.some((expression) => expression.kind === 'verdict' && targetOf(expression.verdict) === name),
+      expressions.flatMap(verdictsOf).some((verdict) => targetOf(verdict) === name),
     );
     const byElement = [...this.maps.values()].some(({ elements }) =>
       [...elements.values()].some(({ data }) => data.kind === 'verdict' && targetOf(data.verdict) === name),
@@ -230,6 +231,11 @@ const shape = (definition: NftSet | NftMap): string =>
   'flags' in definition
     ? `set ${definition.key.join('.')} ${definition.flags.join()}`
     : `map ${definition.key} ${definition.data}`;
+
+const verdictsOf = (expression: Expression): readonly Verdict[] => {
+  if (expression.kind === 'hash vmap') return expression.elements.map(({ verdict }) => verdict);
+  return expression.kind === 'verdict' ? [expression.verdict] : [];
+};
 
 const dataText = ({ data }: MapElement): string =>
   data.kind === 'mark' ? `${data.mark}` : `${data.verdict.kind} ${targetOf(data.verdict) ?? ''}`;

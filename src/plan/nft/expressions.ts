@@ -23,6 +23,12 @@ export const isNot = (field: Field, ...values: readonly (number | bigint | strin
 export const inSet = (set: string, ...fields: readonly Field[]): Expression => ({ kind: 'lookup', fields, set });
 export const vmap = (field: Field, map: string): Expression => ({ kind: 'vmap', field, map });
 
+export const hashVmap = (
+  fields: readonly Field[],
+  { modulus, seed }: { readonly modulus: number; readonly seed: number },
+  elements: readonly { readonly first: number; readonly last: number; readonly verdict: Verdict }[],
+): Expression => ({ kind: 'hash vmap', fields, modulus, seed, elements });
+
 /** Writes `value` into the bits of `mask` and keeps all others. */
 export const setBits = (to: 'meta mark' | 'ct mark', mask: number, value: number): Expression => ({
   kind: 'set mark',

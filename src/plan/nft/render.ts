@@ -189,6 +189,15 @@ function renderExpression(expression: Expression): string {
       return `${expression.fields.map(renderField).join(' . ')} ${expression.negate ? '!= ' : ''}@${expression.set}`;
     case 'vmap':
       return `${renderField(expression.field)} vmap @${expression.map}`;
+    case 'hash vmap': {
+      const { fields, modulus, seed, elements } = expression;
+      const cases = elements.map(({ first, last, verdict }) => {
+        const range = first === last ? `${first}` : `${first}-${last}`;
+        return `${range} : ${renderVerdict(verdict)}`;
+      });
+      const hash = `jhash ${fields.map(renderField).join(' . ')} mod ${modulus} seed ${formatMark(seed)}`;
+      return `${hash} vmap { ${cases.join(', ')} }`;
+    }
     case 'set mark':
       // nft prints and computes (mark & keep) | value; the kernel keeps one bitwise expression for both.
       return expression.keep === 0

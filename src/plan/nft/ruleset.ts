@@ -63,6 +63,14 @@ export type Expression =
     }
   | { readonly kind: 'lookup'; readonly fields: readonly Field[]; readonly set: string; readonly negate?: true }
   | { readonly kind: 'vmap'; readonly field: Field; readonly map: string }
+  /** By the hash of the fields, scaled to 0 .. modulus - 1; nothing where a field does not exist. */
+  | {
+      readonly kind: 'hash vmap';
+      readonly fields: readonly Field[];
+      readonly modulus: number;
+      readonly seed: number;
+      readonly elements: readonly { readonly first: number; readonly last: number; readonly verdict: Verdict }[];
+    }
   /** `to = to & keep | value` */
   | { readonly kind: 'set mark'; readonly to: 'meta mark' | 'ct mark'; readonly keep: number; readonly value: number }
   /** `to = from & keep` */

@@ -4,6 +4,7 @@
  */
 
 import type { Flow } from '../../net/flow.ts';
+import { jhashMod } from '../../net/jhash.ts';
 import { IPPROTO_ICMPV6, IPPROTO_TCP, protocolHasPorts } from '../../net/protocol.ts';
 import type { Chain, Expression, Field, Interval, NftSet, Ruleset, Verdict } from './ruleset.ts';
 
@@ -126,6 +127,26 @@ function setContains(set: NftSet, key: readonly (bigint | string)[]): boolean {
   return set.elements.some((element) => element.key.every((part, i) => within(part, key[i] ?? '')));
 }
 
+/** What a field is in a packet, in bytes; it takes whole registers of 4. */
+const FIELD_BYTES: Partial<Record<Field['kind'], number>> = {
+  'meta l4proto': 1,
+  'th sport': 2,
+  'th dport': 2,
+  'ip saddr': 4,
+  'ip daddr': 4,
+  'ip6 saddr': 16,
+  'ip6 daddr': 16,
+};
+
+function registerBytes(state: State, field: Field): number[] | undefined {
+  const width = FIELD_BYTES[field.kind];
+  const value = read(state, field);
+  if (width === undefined) throw new RangeError(`${field.kind} is not hashed`);
+  if (typeof value !== 'bigint') return undefined;
+  const bytes = Array.from({ length: width }, (_, i) => Number((value >> BigInt(8 * (width - 1 - i))) & 0xffn));
+  return [...bytes, ...Array<number>((4 - (width % 4)) % 4).fill(0)];
+}
+
 function lookUp(state: State, map: string, field: Field) {
   const value = read(state, field);
   const found = state.ruleset.maps.get(map);
@@ -162,6 +183,13 @@ function evaluate(state: State, expression: Expression): Outcome | 'break' {
     case 'vmap': {
       const data = lookUp(state, expression.map, expression.field);
       return data?.kind === 'verdict' ? data.verdict : 'break';
+    }
+    case 'hash vmap': {
+      const { fields, modulus, seed, elements } = expression;
+      const bytes = fields.map((field) => registerBytes(state, field));
+      if (bytes.includes(undefined)) return 'break';
+      const value = jhashMod(Uint8Array.from(bytes.flatMap((part) => part ?? [])), seed, modulus);
+      return elements.find(({ first, last }) => first <= value && value <= last)?.verdict ?? 'break';
     }
     case 'map mark': {
       const data = lookUp(state, expression.map, expression.field);

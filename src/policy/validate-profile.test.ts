@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { parsePolicyFile, parseProfileFile } from './parse-file.ts';
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const parse = (when: string) =>
+  parseProfileFile('/etc/pointsman/profiles/work.yaml', encode(`pointsman: 1\nprofile: work\nwhen: ${when}\n`));
+
+describe('parseProfileFile()', () => {
+  it('parseProfileFile() reads what must hold together, and what may hold instead', () => {
+    expect(parse('[{uplink: office, time: "Mon-Fri 08:00-18:00"}, {time: [Sat, "Sun 10:00-12:00"]}]')).toEqual({
+      profile: {
+        name: 'work',
+        when: [
+          { uplinks: ['office'], times: [{ days: [1, 2, 3, 4, 5], fromMinute: 480, toMinute: 1080 }] },
+          {
+            times: [
+              { days: [6], fromMinute: 0, toMinute: 1440 },
+              { days: [0], fromMinute: 600, toMinute: 720 },
+            ],
+          },
+        ],
+        at: { file: '/etc/pointsman/profiles/work.yaml', line: 2, column: 10 },
+      },
+      diagnostics: [],
+    });
+  });
+
+  it.each([
+    ['[]', 'invalid-value'],
+    ['[{}]', 'invalid-value'],
+    ['{uplink: a}', 'wrong-type'],
+    ['[{uplink: Office}]', 'invalid-value'],
+    ['[{time: "Mon 8-18"}]', 'invalid-value'],
+    ['[{ssid: Home}]', 'not-yet-enforced'],
+    ['[{gateway: "02:00:00:00:00:01"}]', 'not-yet-enforced'],
+    ['[{domain: example.org}]', 'not-yet-enforced'],
+    ['[{upllink: a}]', 'unknown-key'],
+  ])('parseProfileFile() refuses when: %s', (when, code) => {
+    const { profile, diagnostics } = parse(when);
+    expect(profile).toBeUndefined();
+    expect(diagnostics).toMatchObject([{ code }]);
+  });
+
+  it('parseProfileFile() wants the file to be called as the profile', () => {
+    const { diagnostics } = parseProfileFile('home.yaml', encode('pointsman: 1\nprofile: work\nwhen: [{uplink: a}]\n'));
+    expect(diagnostics).toMatchObject([{ code: 'name-mismatch', message: expect.stringContaining('profile "work"') }]);
+  });
+
+  it('parsePolicyFile() takes one profile or several, and a rule for a time hides no other', () => {
+    const text =
+      'pointsman: 1\napp: a\nrules: [{to: "*", do: deny, during: work}, {to: lan, do: allow, during: [a, b]}]\n';
+    const { policy, diagnostics } = parsePolicyFile('a.yaml', encode(text));
+    expect(diagnostics).toEqual([]);
+    expect(policy?.rules.map(({ during }) => during)).toEqual([['work'], ['a', 'b']]);
+  });
+});
