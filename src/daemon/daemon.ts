@@ -233,7 +233,7 @@ export class Daemon implements AsyncDisposable {
     if (!round.outcome.ok) throw startErrorOf(round.outcome.error, 'failed');
     this.#server = await this.#listen();
     if (confirmMs !== undefined) this.#confirmWindow.open(nowMs(), confirmMs, () => this.stop('not confirmed in time'));
-    const { apps, uplinks } = round.loaded.policySet;
+    const { apps, uplinks } = this.#enforcement.inForce?.policySet ?? round.loaded.policySet;
     log(
       `pointsman: enforcing ${apps.length} applications over ${uplinks.length} uplinks; control socket ${this.#parts.paths.socketPath}`,
     );

@@ -7,9 +7,10 @@ import { type ExpandedPolicies, expandPackages } from '../policy/expand-packages
 import type { Facts } from '../policy/facts.ts';
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
 import type { AppIds, AssignedIds } from '../store/app-ids.ts';
-import { type Machine, type MachineSources, observeMachine } from '../watch/machine.ts';
+import { type Machine, type MachineSources, observeMachine, withUplinks } from '../watch/machine.ts';
 import { type NamedHosts, namedHosts, packageNames, refusedHosts } from '../watch/named-things.ts';
 import type { Names } from '../watch/names.ts';
+import { readNetwork } from '../watch/network.ts';
 import type { Packages } from '../watch/packages.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
@@ -24,7 +25,7 @@ export interface WantedParts {
 
 /** A stage on the way to what is in force. */
 export interface Wanted {
-  /** With the programs of packages. */
+  /** With the programs of packages, and the uplinks that no file names. */
   readonly policySet: PolicySet;
   /** Of `policySet`. */
   readonly index: AppIndex;
@@ -41,6 +42,7 @@ export class Wants {
   #last: Wanted | undefined;
   /** As it is. */
   #machine: Machine | undefined;
+  #withUplinks: PolicySet | undefined;
   #expanded: ExpandedPolicies | undefined;
   #packageNames: { readonly source: PolicySet; readonly names: readonly string[] } | undefined;
   #programNames: { readonly index: AppIndex; readonly names: readonly string[] } | undefined;
@@ -56,8 +58,10 @@ export class Wants {
   want(source: PolicySet, without: (machine: Machine) => Machine): Wanted {
     const { ids, names, machine: sources, nowMs, kernel } = this.#parts;
     const before = this.#last;
-    const packages = this.#packages(source);
-    const expanded = expandPackages(source, packages, this.#expanded);
+    const network = readNetwork(sources.routing);
+    this.#withUplinks = withUplinks(sources, source, network, this.#withUplinks);
+    const packages = this.#packages(this.#withUplinks);
+    const expanded = expandPackages(this.#withUplinks, packages, this.#expanded);
     this.#expanded = expanded;
     const { policySet } = expanded;
     this.#watchNames(policySet);
@@ -67,7 +71,7 @@ export class Wants {
       uplinks: policySet.uplinks.map(({ name }) => name),
       programs: kernel.sockets === undefined ? [] : this.#programs(index),
     });
-    const question = { policySet, index, uplinkIds: assigned.uplinks, names: names.states(), packages };
+    const question = { network, policySet, index, uplinkIds: assigned.uplinks, names: names.states(), packages };
     this.#machine = observeMachine(sources, question, this.#machine);
     const machine = without(this.#machine);
     const { apps: appIds, programs } = assigned;

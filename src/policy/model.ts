@@ -68,7 +68,7 @@ export interface Destination {
 
 export type UplinkType = 'ethernet' | 'wifi' | 'cellular' | 'vpn' | 'satellite' | 'bluetooth' | 'other';
 
-/** Properties of an uplink as its file states them; every one has a value (defaults: false, `other`). */
+/** Properties of an uplink; every one has a value (defaults: false, `other`). */
 export interface UplinkProperties {
   readonly type: UplinkType;
   readonly metered: boolean;
@@ -76,6 +76,14 @@ export interface UplinkProperties {
   readonly trusted: boolean;
   readonly encrypted: boolean;
 }
+
+/** Who says what a property is. `guess`: from circumstances, and not from what somebody set. */
+export interface PropertySource {
+  readonly by: 'file' | 'ModemManager' | 'NetworkManager' | 'kernel' | 'default';
+  readonly guess?: true;
+}
+
+export type PropertySources = { readonly [P in keyof UplinkProperties]: PropertySource };
 
 /** A set of wanted properties: each one that is present must hold. `name` and `type` hold if any of the list does. */
 export interface PropertyConstraint {
@@ -137,12 +145,19 @@ export interface Policy {
   readonly at: SourceLocation;
 }
 
-/** One valid uplink file, `/etc/pointsman/uplinks/NAME.yaml`. `priority`: lower is taken first among equals. */
+/**
+ * One way out: by a valid file, `/etc/pointsman/uplinks/NAME.yaml`, or found in the kernel. `priority`: lower is taken first among
+ * equals.
+ */
 export interface Uplink {
   readonly name: string;
   readonly device: string;
   readonly priority: number;
   readonly properties: UplinkProperties;
+  /** Absent: the file says all of them. */
+  readonly sources?: PropertySources;
+  /** No file is about it. */
+  readonly discovered?: true;
   /** Next hops where the kernel's own default routes do not tell them. */
   readonly gateways: { readonly v4?: string; readonly v6?: string };
   readonly at: SourceLocation;
@@ -158,4 +173,6 @@ export interface SystemDefault {
   readonly accept?: Accept;
   /** New flows that need a verdict while no daemon is there to give one. */
   readonly whenAway: 'closed' | 'open';
+  /** Which uplinks there are: just those that files name, or also those that are found in the kernel. Absent: `discovered`. */
+  readonly uplinks?: 'files' | 'discovered';
 }

@@ -97,6 +97,7 @@ export interface SystemDefaultFields {
   readonly unknown?: Verb | undefined;
   readonly accept?: AcceptFields | undefined;
   readonly whenAway?: 'closed' | 'open' | undefined;
+  readonly uplinks?: 'files' | 'discovered' | undefined;
 }
 
 const version = z.literal(LANGUAGE_VERSION).describe('Version of the policy language.');
@@ -218,7 +219,7 @@ const uplinkShape = {
     .max(MAX_PRIORITY)
     .describe('Among equals the lower is taken first. 100 if absent.')
     .optional(),
-  type: uplinkType.describe('Kind of network. `other` if absent.').optional(),
+  type: uplinkType.describe('Kind of network. As the kernel tells if absent, else `other`.').optional(),
   ...property,
   gateway: z
     .strictObject({
@@ -242,6 +243,12 @@ const systemDefaultShape = {
   whenAway: z
     .enum(['closed', 'open'])
     .describe('New connections that need the daemon while it is not running: refused (closed) or let through (open).')
+    .optional(),
+  uplinks: z
+    .enum(['files', 'discovered'])
+    .describe(
+      'Uplinks are those that files name (files), or every way out that there is (discovered). `discovered` if absent.',
+    )
     .optional(),
 };
 

@@ -1,6 +1,7 @@
 /** An uplink from a file's fields. */
 import { parseAddress } from '../net/address.ts';
 import { spanOf } from './document.ts';
+import { propertiesOf } from './join-uplinks.ts';
 import type { Uplink } from './model.ts';
 import { locationOf, quoted } from './report.ts';
 import { DEFAULT_PRIORITY, type UplinkFields } from './schema.ts';
@@ -21,13 +22,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
     name,
     device,
     priority: fields.priority ?? DEFAULT_PRIORITY,
-    properties: {
-      type: fields.type ?? 'other',
-      metered: fields.metered ?? false,
-      roaming: fields.roaming ?? false,
-      trusted: fields.trusted ?? false,
-      encrypted: fields.encrypted ?? false,
-    },
+    ...propertiesOf([{ by: 'file', told: fields }]),
     gateways,
     at: locationOf(document.source, spanOf(document, ['uplink'])),
   };

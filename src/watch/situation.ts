@@ -25,10 +25,11 @@ import { assignIds, emptyRegister, type IdRegister, registerFrom } from '../stor
 import type { Paths } from '../store/paths.ts';
 import { type LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { Containers } from './containers.ts';
-import { type Machine, observeMachine } from './machine.ts';
+import { type Machine, type MachineSources, observeMachine, withUplinks } from './machine.ts';
 import { type LookUp, lookUpName, type NameAnswer } from './name-lookup.ts';
 import { hostNames, packageNames } from './named-things.ts';
 import { MAX_LOOKUPS_AT_ONCE, MIN_LIFETIME_MS } from './names.ts';
+import { readNetwork } from './network.ts';
 import { Packages } from './packages.ts';
 
 export interface Situation {
@@ -45,6 +46,8 @@ export interface SituationOptions {
   readonly paths: Paths;
   /** Absent where netlink cannot be opened: then every uplink counts as missing. */
   readonly kernel?: Pick<Kernel, 'routing'> & Partial<Pick<Kernel, 'nft'>>;
+  /** What NetworkManager and ModemManager say. */
+  readonly managed?: NonNullable<MachineSources['managed']>;
   readonly lookUp?: LookUp;
   /** Only these of the names in rules; all of them unless stated. */
   readonly names?: readonly string[];
@@ -64,13 +67,16 @@ const NO_ROUTING = {
 export async function readSituation({
   paths,
   kernel,
+  managed,
   lookUp = lookUpName,
   names,
   nowMs,
 }: SituationOptions): Promise<Situation> {
   const files = new PolicyFiles(paths, { writesLastGood: false }).load();
+  const network = readNetwork(kernel?.routing ?? NO_ROUTING);
   const packages = new Packages().programs(packageNames(files.policySet));
-  const { policySet } = expandPackages(files.policySet, packages);
+  const withFound = withUplinks({ ...(managed !== undefined && { managed }) }, files.policySet, network);
+  const { policySet } = expandPackages(withFound, packages);
   const loaded = { ...files, policySet };
   const index = indexApps(policySet);
   const registers = readRegisters(paths.ids);
@@ -90,7 +96,7 @@ export async function readSituation({
     queue: await queueOf(kernel),
     containers: new Containers(),
   };
-  const observed = observeMachine(sources, { policySet, index, uplinkIds, names: states, packages });
+  const observed = observeMachine(sources, { network, policySet, index, uplinkIds, names: states, packages });
   const programs = { none: PROGRAM_NONE_FIRST, numbers: programNumbers(index, registers.programs) };
   // A daemon would mark sockets where it can: seen from here, where there is what it needs.
   const isMarked = sources.cgroups !== undefined && existsSync(VMLINUX_BTF);
