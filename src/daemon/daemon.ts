@@ -15,6 +15,7 @@ import { cgroupInterest } from '../watch/cgroup-interest.ts';
 import { CgroupWatch } from '../watch/cgroup-watch.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
 import type { MachineSources } from '../watch/machine.ts';
+import { ManagedDevices } from '../watch/managed-devices.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
 import { Names } from '../watch/names.ts';
 import type { Packages } from '../watch/packages.ts';
@@ -66,6 +67,8 @@ export interface DaemonParts {
 const SLOW_LOOK_MS = 15_000;
 /** A thread that is slower than this is in trouble of its own, and is reported. */
 const PUBLISHED_WITHIN_MS = 2000;
+/** So long the start waits for what NetworkManager says. */
+const MANAGED_WITHIN_MS = 1000;
 /** The DNS servers are part of the facts. */
 const RESOLV_CONF = '/etc/resolv.conf';
 
@@ -76,6 +79,7 @@ export class Daemon implements AsyncDisposable {
   readonly #events: EventStream;
   readonly #names: Names;
   readonly #enforcement: Enforcement;
+  readonly #managed: ManagedDevices;
   readonly #pace = new RepairPace();
   readonly #confirmWindow = new ConfirmWindow();
   readonly #history = new PolicyHistory();
@@ -132,9 +136,10 @@ export class Daemon implements AsyncDisposable {
           }),
       },
     );
+    this.#managed = new ManagedDevices({ onChange: () => this.#enforcement.request({ kind: 'network' }) });
     this.#enforcement = new Enforcement({
       kernel,
-      machine,
+      machine: { ...machine, managed: this.#managed },
       files,
       ids,
       packages,
@@ -193,6 +198,7 @@ export class Daemon implements AsyncDisposable {
     this.#cgroupWatch[Symbol.dispose]();
     this.#packagesWatch[Symbol.dispose]();
     this.#scripts?.[Symbol.dispose]();
+    this.#managed[Symbol.dispose]();
     this.#names[Symbol.dispose]();
     this.#kernelDecisions[Symbol.dispose]();
     await this.#policyWatch[Symbol.asyncDispose]();
@@ -208,6 +214,8 @@ export class Daemon implements AsyncDisposable {
   async #start(): Promise<void> {
     const { kernel, confirmMs, log, nowMs } = this.#parts;
     const { scripts } = this.#parts.identity;
+    // What costs money is to be known from the first connection on, but not at the price of a bus that does not answer.
+    await Promise.race([this.#managed.start(), delay(MANAGED_WITHIN_MS, undefined, { ref: false })]);
     this.#verdicts = await startVerdicts({
       snapshot: this.#enforcement.firstSnapshot(),
       ...(kernel.sockets !== undefined && { marks: kernel.sockets.handle }),
