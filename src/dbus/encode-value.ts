@@ -37,11 +37,11 @@ class Writer {
     this.#align(alignmentOf(type));
     switch (type.kind) {
       case 'basic':
-        this.#basic(type.code, value);
+        this.#put(basicBytes(type.code, value));
         break;
       case 'variant': {
         const { signature, variant } = expect(isVariant(value) && value, 'variant');
-        this.#basic('g', signature);
+        this.#put(basicBytes('g', signature));
         const [only] = parseSignature(signature);
         this.write(expect(only ?? false, 'type of a variant'), variant);
         break;
@@ -75,38 +75,6 @@ class Writer {
     this.parts[at] = u32(this.#length - start);
   }
 
-  #basic(code: BasicCode, value: Encodable): void {
-    switch (code) {
-      case 'b':
-        return this.#put(u32(value === true ? 1 : 0));
-      case 's':
-      case 'o':
-      case 'g': {
-        const bytes = encodeUtf8(expect(typeof value === 'string' && { value }, 'text').value);
-        if (bytes.includes(0)) throw new TypeError('a text cannot hold a zero');
-        this.#put(code === 'g' ? new Uint8Array([bytes.length]) : u32(bytes.length));
-        return this.#put(concatBytes([bytes, new Uint8Array(1)]));
-      }
-      case 'x':
-      case 't':
-        return this.#put(u64(BigInt.asUintN(64, BigInt(value as bigint))));
-      case 'd': {
-        const bytes = new Uint8Array(8);
-        new DataView(bytes.buffer).setFloat64(0, Number(value), true);
-        return this.#put(bytes);
-      }
-      case 'y':
-        return this.#put(new Uint8Array([Number(value)]));
-      case 'n':
-      case 'q':
-        return this.#put(u16(Number(value) & 0xffff));
-      case 'i':
-      case 'u':
-      case 'h':
-        return this.#put(u32(Number(value) >>> 0));
-    }
-  }
-
   #align(to: number): void {
     const padding = -this.#length & (to - 1);
     if (padding > 0) this.#put(new Uint8Array(padding));
@@ -115,6 +83,38 @@ class Writer {
   #put(bytes: Uint8Array): void {
     this.parts.push(bytes);
     this.#length += bytes.length;
+  }
+}
+
+function basicBytes(code: BasicCode, value: Encodable): Uint8Array {
+  switch (code) {
+    case 'b':
+      return u32(value === true ? 1 : 0);
+    case 's':
+    case 'o':
+    case 'g': {
+      const bytes = encodeUtf8(expect(typeof value === 'string' && { value }, 'text').value);
+      if (bytes.includes(0)) throw new TypeError('a text cannot hold a zero');
+      const length = code === 'g' ? new Uint8Array([bytes.length]) : u32(bytes.length);
+      return concatBytes([length, bytes, new Uint8Array(1)]);
+    }
+    case 'x':
+    case 't':
+      return u64(BigInt.asUintN(64, BigInt(value as bigint)));
+    case 'd': {
+      const bytes = new Uint8Array(8);
+      new DataView(bytes.buffer).setFloat64(0, Number(value), true);
+      return bytes;
+    }
+    case 'y':
+      return new Uint8Array([Number(value)]);
+    case 'n':
+    case 'q':
+      return u16(Number(value) & 0xffff);
+    case 'i':
+    case 'u':
+    case 'h':
+      return u32(Number(value) >>> 0);
   }
 }
 

@@ -219,7 +219,7 @@ export class BusConnection implements Disposable {
 }
 
 /** Where the system's bus listens: DBUS_SYSTEM_BUS_ADDRESS, or the place that the specification gives. */
-export function systemBusPath(address: string | undefined = process.env['DBUS_SYSTEM_BUS_ADDRESS']): string {
+export function systemBusPath(address: string | undefined = process.env.DBUS_SYSTEM_BUS_ADDRESS): string {
   const path = /(?:^|;)unix:(?:[^;]*,)?path=([^,;]+)/.exec(address ?? '')?.[1];
   return path ?? '/var/run/dbus/system_bus_socket';
 }
