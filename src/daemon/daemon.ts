@@ -256,6 +256,7 @@ export class Daemon implements AsyncDisposable {
       health: this.#health,
       confirmWindow: this.#confirmWindow,
       history: this.#history,
+      managed: (device) => this.#managed.device(device),
       nowMs: this.#parts.nowMs,
       stop: () => this.stop('asked to'),
       status: async () => this.#status(await this.#verdicts?.stats()),

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { ExplainQuery } from '../api/explanation.ts';
 import { MAX_FLOW_QUERY_LENGTH } from '../api/flow-query.ts';
 import type { ReloadRequest } from '../api/request.ts';
+import type { RouteQuery } from '../api/route.ts';
 import type { WhoQuery } from '../api/who.ts';
 import { RequestRefused } from './request-refused.ts';
 
@@ -31,6 +32,11 @@ const explainSchema = z
 const whoSchema = z.union([
   z.strictObject({ pid: z.int().min(1).max(MAX_PID) }),
   z.strictObject({ flow: z.string().min(1).max(MAX_FLOW_QUERY_LENGTH) }),
+]);
+
+const routeSchema = z.union([
+  z.strictObject({ pid: z.int().min(1).max(MAX_PID) }),
+  z.strictObject({ app: z.string().min(1).max(255) }),
 ]);
 
 /** The body as text. Rejects with RequestRefused as soon as it is too large; the rest stays unread. */
@@ -77,6 +83,10 @@ export function readExplainQuery(body: string): ExplainQuery {
 
 export function readWhoQuery(body: string): WhoQuery {
   return read(whoSchema, body);
+}
+
+export function readRouteQuery(body: string): RouteQuery {
+  return read(routeSchema, body);
 }
 
 function read<T>(schema: z.ZodType<T>, body: string): T {

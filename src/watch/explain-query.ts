@@ -45,7 +45,11 @@ export async function answerExplainQuery(sources: ExplainSources, query: Explain
   });
 }
 
-function subjectOf({ context, proc = openProc() }: ExplainSources, { app, exe, pid }: ExplainQuery): Subject {
+/** Throws UnknownSubject. */
+export function subjectOf(
+  { context, proc = openProc() }: Pick<ExplainSources, 'context' | 'proc'>,
+  { app, exe, pid }: Pick<ExplainQuery, 'app' | 'exe' | 'pid'>,
+): Subject {
   if (app !== undefined) {
     const policy = context.policySet.apps.find((candidate) => candidate.app === app);
     if (policy === undefined) throw new UnknownSubject(`no policy file is about ${JSON.stringify(app)}`);

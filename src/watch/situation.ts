@@ -37,6 +37,7 @@ export interface Situation {
   readonly index: AppIndex;
   readonly machine: Machine;
   readonly appIds: ReadonlyMap<string, number>;
+  readonly uplinkIds: ReadonlyMap<string, number>;
   readonly nowMs: number;
   /** What could not be read or was left out, a sentence each. */
   readonly notes: readonly string[];
@@ -101,7 +102,7 @@ export async function readSituation({
   // A daemon would mark sockets where it can: seen from here, where there is what it needs.
   const isMarked = sources.cgroups !== undefined && existsSync(VMLINUX_BTF);
   const machine = isMarked ? { ...observed, host: { ...observed.host, programs } } : observed;
-  return { loaded, index, machine, appIds, nowMs, notes };
+  return { loaded, index, machine, appIds, uplinkIds, nowMs, notes };
 }
 
 export function situationContext({ loaded, index, machine, nowMs }: Situation): DecideContext {

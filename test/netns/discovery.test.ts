@@ -3,9 +3,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { RouteReport } from '../../src/api/route.ts';
 import type { Status, UplinkStatus } from '../../src/api/status.ts';
+import type { UplinksReport } from '../../src/api/uplinks.ts';
 import { INTERNET_HOSTS, LAB_UPLINKS } from '../../src/lab/world.ts';
 import { buildProgram } from './support/build-program.ts';
+import type { Daemon } from './support/daemon.ts';
 import { Device, UPLINKS } from './support/device.ts';
 import { Probe } from './support/probe.ts';
 import { loseWifi, restoreWifi } from './support/wifi-link.ts';
@@ -21,6 +24,7 @@ sys.stdin.read()
 `;
 
 let device: Device;
+let daemon: Daemon;
 let python: string;
 
 const uplinkNames = ({ uplinks }: Status): string[] => uplinks.map(({ name }) => name).sort();
@@ -48,6 +52,13 @@ async function connect(program: Probe, id: string): Promise<string> {
   return device.seenSince(end)[0]?.client ?? 'not seen';
 }
 
+/** With `--json`. */
+async function ask<T>(...words: readonly string[]): Promise<T> {
+  const { stdout, stderr, exitCode } = await device.pointsman(...words, '--json');
+  if (exitCode !== 0) throw new Error(stderr);
+  return JSON.parse(stdout) as T;
+}
+
 const addressOf = (name: string): string => LAB_UPLINKS.find((uplink) => uplink.name === name)?.access.v4.near ?? '';
 
 beforeAll(async () => {
@@ -56,7 +67,7 @@ beforeAll(async () => {
   python = device.copyOfPython('probe');
   device.remove(UPLINKS);
   device.writePolicy('cell', `exec: ${python}`, 'otherwise: allow\nvia: { require: { name: cell0 } }');
-  await device.startDaemon();
+  daemon = await device.startDaemon();
 });
 
 afterAll(async () => {
@@ -101,6 +112,44 @@ describe('discovery', () => {
     await untilNames('cell0', 'wifi0');
     expect(await connect(program, 'again')).toBe(addressOf('cellular'));
     expect(numberOf('cell0')).toBe(number);
+  });
+
+  it('`pointsman uplinks` and `pointsman route` say who uses what is found, how much, and why, also without a daemon', async () => {
+    const counts = '/proc/sys/net/netfilter/nf_conntrack_acct';
+    await device.must('device', ['sh', '-c', `echo 1 > ${counts}`]);
+    await using program = Probe.start(device, [python]);
+    expect(await connect(program, 'counted')).toBe(addressOf('cellular'));
+    const report = await ask<UplinksReport>('uplinks');
+    expect(report.isCounted).toBe(true);
+    const [cell, wifi] = ['cell0', 'wifi0'].map((name) => report.uplinks.find((uplink) => uplink.name === name));
+    expect(cell?.usedBy[0]).toMatchObject({ app: 'cell' });
+    // A handshake, and a byte there and back.
+    expect(cell?.usedBy[0]?.packets).toBeGreaterThanOrEqual(5);
+    expect(cell?.usedBy[0]?.bytes).toBeGreaterThan(200);
+    expect(cell?.takenBy).toEqual([{ because: 'permitted', apps: ['cell'], more: 0 }]);
+    expect(wifi?.passedOver).toEqual([{ because: 'required: name cell0', apps: ['cell'], more: 0 }]);
+
+    const route = await ask<RouteReport>('route', 'cell');
+    expect(route.rules).toMatchObject([
+      { rule: 'otherwise: allow', v4: { way: 'uplink cell0' }, v6: { way: 'uplink cell0' } },
+    ]);
+    expect(route.traffic[0]).toMatchObject({ way: 'uplink cell0' });
+    expect(await ask<RouteReport>('route', `${program.pid}`)).toMatchObject({ app: 'cell' });
+
+    await daemon.stop();
+    try {
+      await device.must('device', ['sh', '-c', `echo 0 > ${counts}`]);
+      const offline = await ask<UplinksReport>('uplinks');
+      expect(offline.uplinks.map(({ name, state }) => [name, state])).toEqual([
+        ['cell0', 'up'],
+        ['wifi0', 'up'],
+      ]);
+      expect(offline.isCounted).toBe(false);
+      const again = await ask<RouteReport>('route', 'cell');
+      expect(again.rules).toEqual(route.rules);
+    } finally {
+      daemon = await device.startDaemon();
+    }
   });
 
   it('discovery follows a device that is deleted and made again, with the same number', async () => {

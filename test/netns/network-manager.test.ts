@@ -1,6 +1,7 @@
 /** What the real NetworkManager says of an uplink holds, live, unless the uplink's file says otherwise. */
 import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { UplinksReport } from '../../src/api/uplinks.ts';
 import { LAB_UPLINKS } from '../../src/lab/world.ts';
 import { buildProgram } from './support/build-program.ts';
 import { Device, UPLINKS } from './support/device.ts';
@@ -22,6 +23,11 @@ const profile = (): string[] => {
     ...['ipv4.dns', '203.0.113.53', 'ipv6.dns', '2001:db8:113::53'],
   ];
 };
+async function uplinksReport(): Promise<UplinksReport> {
+  const { stdout } = await device.pointsman('uplinks', '--json');
+  return JSON.parse(stdout) as UplinksReport;
+}
+
 /** As `status` shows them. */
 const propertiesOf = async (name: string): Promise<string | undefined> =>
   (await device.status()).uplinks.find((uplink) => uplink.name === name)?.properties;
@@ -54,6 +60,20 @@ describe('NetworkManager', () => {
     await network.nmcli('connection', 'up', 'Home WLAN');
     await untilProperties('wifi0', 'ethernet, metered');
     expect(await propertiesOf('cell0')).toBe('ethernet');
+  });
+
+  it('NetworkManager is named as the source by `pointsman uplinks`, with the name of the connection and its DNS servers', async () => {
+    const { uplinks } = await uplinksReport();
+    const wifi0 = uplinks.find(({ name }) => name === 'wifi0');
+    expect(wifi0).toMatchObject({
+      connection: 'Home WLAN',
+      dns: ['203.0.113.53', '2001:db8:113::53'],
+      discovered: true,
+    });
+    expect(wifi0?.properties).toContainEqual({ name: 'metered', value: 'yes', source: 'NetworkManager' });
+    const { stdout } = await device.pointsman('uplinks');
+    expect(stdout).toMatch(/^wifi0 "Home WLAN"/m);
+    expect(stdout).toMatch(/^ {2}metered +yes \(NetworkManager\)$/m);
   });
 
   it('NetworkManager is heard when it changes its mind', async () => {
