@@ -43,6 +43,7 @@ import { ScriptGuard } from './script-guard.ts';
 import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
 import { startVerdicts } from './start-verdicts.ts';
+import { type UplinksInForce, uplinkEvents } from './uplink-events.ts';
 import type { VerdictKeeper } from './verdict-keeper.ts';
 import type { VerdictStats } from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
@@ -91,6 +92,8 @@ export class Daemon implements AsyncDisposable {
   readonly #scripts: ScriptGuard | undefined;
   /** What the watched scripts were taken from. */
   #scriptsOf: (Pick<AppIndex, 'byScript' | 'byParent'> & { readonly programs: Programs }) | undefined;
+  /** What watchers have been told of. */
+  #uplinksBefore: UplinksInForce | undefined;
   readonly #policyWatch: PolicyWatch;
   readonly #slowLook: NodeJS.Timeout;
   #verdicts: VerdictKeeper | undefined;
@@ -344,7 +347,11 @@ export class Daemon implements AsyncDisposable {
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     const { inForce } = this.#enforcement;
-    if (inForce !== undefined) this.#history.note(inForce.policySet, nowMs());
+    if (inForce !== undefined) {
+      this.#history.note(inForce.policySet, nowMs());
+      for (const event of uplinkEvents(this.#uplinksBefore, inForce, nowMs())) this.#events.publish(event);
+      this.#uplinksBefore = inForce;
+    }
     this.#watchCgroups();
     if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined)
       this.#enforcement.retryLater();
