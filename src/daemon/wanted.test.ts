@@ -178,7 +178,19 @@ describe('Wants', () => {
     kernel.routing.setRoutes([defaultRoute(index)]);
     const found = all.want(setOf(MAIL), asItIs);
     expect(found.policySet.uplinks).toMatchObject([{ name: 'pm0', device: 'pm0', discovered: true }]);
-    expect(found.snapshot.facts.uplinks).toMatchObject([{ name: 'pm0', id: 1, v4: true }]);
+    expect(found.machine.facts.uplinks).toMatchObject([{ name: 'pm0', id: 1, v4: true }]);
+    // No policy chooses among them: the kernel is left as it is.
+    expect([found.snapshot.facts.uplinks, found.compilation.plan.rules]).toEqual([[], []]);
+    const require = { name: ['pm0'] };
+    const via = {
+      value: { require, prefer: {}, avoid: {}, prohibit: {}, else: 'block', at },
+      layer: 'package',
+    } as const;
+    const chosen = all.want(setOf({ ...MAIL, via }), asItIs);
+    expect(chosen.snapshot.facts.uplinks).toMatchObject([{ name: 'pm0' }]);
+    expect(chosen.compilation.plan.rules.length).toBeGreaterThan(0);
+    // Connections that began by it are to go on.
+    expect(all.want(setOf(MAIL), asItIs).compilation.plan.rules).toEqual(chosen.compilation.plan.rules);
     // What is rolled back to was in force before: it has them already.
     expect(all.want(found.policySet, asItIs).policySet.uplinks).toBe(found.policySet.uplinks);
     kernel.routing.setRoutes([]);

@@ -6,6 +6,7 @@ import type { PolicySet } from '../policy/effective-policy.ts';
 import { type ExpandedPolicies, expandPackages } from '../policy/expand-packages.ts';
 import type { Facts } from '../policy/facts.ts';
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
+import { usesUplinks } from '../policy/uses-uplinks.ts';
 import type { AppIds, AssignedIds } from '../store/app-ids.ts';
 import { type Machine, type MachineSources, observeMachine, withUplinks } from '../watch/machine.ts';
 import { type NamedHosts, namedHosts, packageNames, refusedHosts } from '../watch/named-things.ts';
@@ -48,6 +49,7 @@ export class Wants {
   #programNames: { readonly index: AppIndex; readonly names: readonly string[] } | undefined;
   #namedHosts: NamedHosts | undefined;
   #refusedHosts: NamedHosts | undefined;
+  #usesUplinks = false;
   #revision = 0;
 
   constructor(parts: WantedParts) {
@@ -83,10 +85,13 @@ export class Wants {
     if (isSame) return { ...before, ids: assigned };
     const marked = kernel.sockets === undefined ? {} : { programs };
     const host = { ...machine.host, ...marked };
-    const input = { policySet, index, facts: machine.facts, host, appIds, nowMs: nowMs() };
+    // Once there, they stay: connections that began by one go on by it, whatever the files say next.
+    this.#usesUplinks ||= usesUplinks(policySet);
+    const facts = this.#usesUplinks ? machine.facts : { ...machine.facts, uplinks: [] };
+    const input = { policySet, index, facts, host, appIds, nowMs: nowMs() };
     const compilation = compile(input, before?.compilation);
     this.#revision += 1;
-    const snapshot = { revision: this.#revision, policySet, facts: machine.facts, appIds, ...marked };
+    const snapshot = { revision: this.#revision, policySet, facts, appIds, ...marked };
     this.#last = { policySet, index, machine, ids: assigned, compilation, snapshot };
     return this.#last;
   }

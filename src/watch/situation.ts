@@ -21,6 +21,7 @@ import type { DecideContext } from '../policy/decide.ts';
 import { expandPackages } from '../policy/expand-packages.ts';
 import type { NameState } from '../policy/facts.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
+import { usesUplinks } from '../policy/uses-uplinks.ts';
 import { assignIds, emptyRegister, type IdRegister, registerFrom } from '../store/id-register.ts';
 import type { Paths } from '../store/paths.ts';
 import { type LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
@@ -110,7 +111,9 @@ export function situationContext({ loaded, index, machine, nowMs }: Situation): 
 }
 
 export function compileSituation({ loaded, machine, appIds, nowMs }: Situation): Compilation {
-  return compile({ policySet: loaded.policySet, ...machine, appIds, nowMs });
+  const { policySet } = loaded;
+  const facts = usesUplinks(policySet) ? machine.facts : { ...machine.facts, uplinks: [] };
+  return compile({ policySet, facts, host: machine.host, appIds, nowMs });
 }
 
 /** What only the daemon may do is out of reach here by construction. */

@@ -11,6 +11,7 @@ import { buildProgram } from './support/build-program.ts';
 import type { Daemon } from './support/daemon.ts';
 import { Device, UPLINKS } from './support/device.ts';
 import { Probe } from './support/probe.ts';
+import { until } from './support/until.ts';
 import { loseWifi, restoreWifi } from './support/wifi-link.ts';
 
 const ECHO_PORT = 7;
@@ -66,7 +67,6 @@ beforeAll(async () => {
   device = await Device.build('disc');
   python = device.copyOfPython('probe');
   device.remove(UPLINKS);
-  device.writePolicy('cell', `exec: ${python}`, 'otherwise: allow\nvia: { require: { name: cell0 } }');
   daemon = await device.startDaemon();
 });
 
@@ -79,6 +79,13 @@ beforeEach(async () => {
 });
 
 describe('discovery', () => {
+  it('discovery leaves the routing as it is until a policy chooses among what is found', async () => {
+    const ours = async (): Promise<boolean> => /^177\d\d:/m.test(await ip('rule'));
+    expect(await ours()).toBe(false);
+    device.writePolicy('cell', `exec: ${python}`, 'otherwise: allow\nvia: { require: { name: cell0 } }');
+    await until('rules of the uplinks', ours);
+  });
+
   it('discovery finds the devices that have a default route, each family by itself, and no others', async () => {
     expect(await uplinkNamed('wifi0')).toMatchObject({ device: 'wifi0', up: true, v4: true, v6: true });
     await ip('-6', 'route', 'del', 'default', 'dev', 'wifi0');
