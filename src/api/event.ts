@@ -1,7 +1,7 @@
 /** One line of `GET /v1/watch` (newline-delimited JSON). */
 import type { Decision } from '../policy/decision.ts';
 
-export type WatchEvent = DecisionEvent | ChangeEvent | WarningEvent;
+export type WatchEvent = DecisionEvent | ChangeEvent | UplinkEvent | WarningEvent;
 
 /** A flow was decided: by user space, or by the kernel alone (then reported by conntrack or the refusal log). */
 export interface DecisionEvent {
@@ -35,6 +35,17 @@ export interface ChangeEvent {
   readonly changes: number;
   readonly durationMs: number;
   readonly error?: string;
+}
+
+/** A way out was found, has gone, or is another than before. */
+export interface UplinkEvent {
+  readonly kind: 'uplink';
+  readonly timeMs: number;
+  readonly uplink: string;
+  readonly device: string;
+  readonly what: 'found' | 'gone' | 'changed';
+  /** `now IPv4, was IPv4 and IPv6; metered yes (NetworkManager, guess)`; empty where it has gone. */
+  readonly details: string;
 }
 
 export interface WarningEvent {

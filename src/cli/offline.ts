@@ -1,6 +1,8 @@
 /** What the daemon would answer, computed here from the files and from what may be read of the machine. */
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import type { PlanReport } from '../api/request.ts';
+import type { RouteQuery, RouteReport } from '../api/route.ts';
+import type { UplinksReport } from '../api/uplinks.ts';
 import { changesBetween, observePlan } from '../apply/observe-plan.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
@@ -8,9 +10,14 @@ import type { Change } from '../plan/change.ts';
 import type { Plan } from '../plan/plan.ts';
 import { planText } from '../plan/plan-text.ts';
 import { pathsFor } from '../store/paths.ts';
-import { answerExplainQuery, UnknownSubject } from '../watch/explain-query.ts';
+import { isConntrackCounted } from '../watch/conntrack-accounting.ts';
+import { answerExplainQuery, subjectOf, UnknownSubject } from '../watch/explain-query.ts';
+import { type FlowNumbers, liveTraffic } from '../watch/live-traffic.ts';
+import { ManagedDevices } from '../watch/managed-devices.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
+import { type RouteSources, routeReport } from '../watch/route-report.ts';
 import { compileSituation, readSituation, type Situation, situationContext } from '../watch/situation.ts';
+import { uplinksReport } from '../watch/uplinks-report.ts';
 import { CliError } from './cli-error.ts';
 import { EXIT } from './exit-code.ts';
 
@@ -27,7 +34,7 @@ export async function planOffline(options: OfflineOptions & { readonly needsDiff
       const hint = 'sudo pointsman plan --diff';
       throw new CliError(EXIT.notPermitted, 'only root may see what is in the kernel', { hint });
     }
-    const situation = await situationOf(options, kernel);
+    const situation = await withManaged((managed) => situationOf(options, kernel, managed));
     const { plan } = compileSituation(situation);
     const changes = options.needsDiff && kernel !== undefined ? await changesTo(plan, kernel) : [];
     return planText(plan, changes, { revision: situation.loaded.revision, nowMs: situation.nowMs });
@@ -42,19 +49,75 @@ async function changesTo(plan: Plan, kernel: LinuxKernel): Promise<readonly Chan
 /** Throws CliError. */
 export async function explainOffline(options: OfflineOptions, query: ExplainQuery): Promise<Explanation> {
   return withKernel(async (kernel) => {
-    const situation = await situationOf(options, kernel);
+    const situation = await withManaged((managed) => situationOf(options, kernel, managed));
     const sources = { context: situationContext(situation), host: situation.machine.host, lookUp: lookUpName };
-    try {
-      return await answerExplainQuery(sources, query);
-    } catch (error) {
-      if (error instanceof UnknownSubject) throw new CliError(EXIT.failed, error.message, { cause: error });
-      throw error;
-    }
+    return await knowing(() => answerExplainQuery(sources, query));
   });
 }
 
-async function situationOf({ root, onNote }: OfflineOptions, kernel: LinuxKernel | undefined): Promise<Situation> {
+/** Throws CliError. */
+export async function uplinksOffline(options: OfflineOptions): Promise<UplinksReport> {
+  return withKernel((kernel) =>
+    withManaged(async (managed) => {
+      const situation = await situationOf(options, kernel, managed);
+      return uplinksReport({ ...routeSources(situation, kernel), managed: (device) => managed.device(device) });
+    }),
+  );
+}
+
+/** Throws CliError. */
+export async function routeOffline(options: OfflineOptions, query: RouteQuery): Promise<RouteReport> {
+  return withKernel((kernel) =>
+    withManaged(async (managed) => {
+      const sources = routeSources(await situationOf(options, kernel, managed), kernel);
+      return knowing(() => routeReport(sources, subjectOf(sources, query)));
+    }),
+  );
+}
+
+function routeSources(situation: Situation, kernel: LinuxKernel | undefined): RouteSources {
+  const { appIds: apps, uplinkIds: uplinks } = situation;
+  return {
+    context: situationContext(situation),
+    live: liveOf(kernel, { apps, uplinks }),
+    isCounted: isConntrackCounted(),
+  };
+}
+
+function liveOf(kernel: LinuxKernel | undefined, numbers: FlowNumbers): RouteSources['live'] {
+  if (kernel === undefined || !isRoot()) return { unknown: 'only root may see them' };
+  try {
+    return liveTraffic(kernel.conntrack.ownEntries(), numbers);
+  } catch (error) {
+    if (error instanceof KernelError) return { unknown: error.message };
+    throw error;
+  }
+}
+
+/** What NetworkManager and ModemManager say at this moment. */
+async function withManaged<T>(use: (managed: ManagedDevices) => Promise<T>): Promise<T> {
+  using managed = new ManagedDevices({ onChange: () => undefined });
+  await managed.start();
+  return await use(managed);
+}
+
+/** Throws CliError where the question is about something that is not there. */
+async function knowing<T>(answer: () => T | Promise<T>): Promise<T> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (error instanceof UnknownSubject) throw new CliError(EXIT.failed, error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function situationOf(
+  { root, onNote }: OfflineOptions,
+  kernel: LinuxKernel | undefined,
+  managed: ManagedDevices,
+): Promise<Situation> {
   const situation = await readSituation({
+    managed,
     paths: pathsFor(root),
     nowMs: Date.now(),
     // Which queue the kernel has takes privileges to find out.

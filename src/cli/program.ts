@@ -14,8 +14,10 @@ import { labCommand } from './commands/lab.ts';
 import { panicCommand } from './commands/panic.ts';
 import { planCommand } from './commands/plan.ts';
 import { reloadCommand } from './commands/reload.ts';
+import { routeCommand } from './commands/route.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
+import { uplinksCommand } from './commands/uplinks.ts';
 import { watchCommand } from './commands/watch.ts';
 import { whoCommand } from './commands/who.ts';
 import { addExamples, type CliContext } from './context.ts';
@@ -58,6 +60,8 @@ const COMMANDS = [
   watchCommand,
   appsCommand,
   whoCommand,
+  uplinksCommand,
+  routeCommand,
   checkCommand,
   planCommand,
   explainCommand,

@@ -55,6 +55,19 @@ describe('renderEvent', () => {
     );
   });
 
+  it('renderEvent shows what becomes of uplinks', () => {
+    const event = {
+      kind: 'uplink',
+      timeMs: 1,
+      uplink: 'wg',
+      device: 'wg0',
+      what: 'found',
+      details: 'vpn; IPv4',
+    } as const;
+    expect(renderEvent(event, options)).toBe('t1  uplink   wg (wg0) found: vpn; IPv4');
+    expect(renderEvent({ ...event, what: 'gone', details: '' }, options)).toBe('t1  uplink   wg (wg0) gone');
+  });
+
   it('renderEvent shows warnings and their end', () => {
     const warning = {
       kind: 'warning',

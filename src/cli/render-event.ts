@@ -1,5 +1,5 @@
 /** `watch` for people: one line for each event, in columns that fit most of what comes. */
-import type { ChangeEvent, DecisionEvent, WarningEvent, WatchEvent } from '../api/event.ts';
+import type { ChangeEvent, DecisionEvent, UplinkEvent, WarningEvent, WatchEvent } from '../api/event.ts';
 import { displayWidth } from '../policy/caret.ts';
 import { type Paint, printable, type Style } from './paint.ts';
 
@@ -34,6 +34,8 @@ function body(event: WatchEvent, paint: Paint): string {
       return decision(event, paint);
     case 'change':
       return change(event, paint);
+    case 'uplink':
+      return uplink(event, paint);
     case 'warning':
       return warning(event, paint);
   }
@@ -68,6 +70,14 @@ function change({ revision, changes, durationMs, because, error }: ChangeEvent, 
   const steps = `${changes} ${changes === 1 ? 'change' : 'changes'} in ${Math.round(durationMs)} ms`;
   const outcome = error === undefined ? steps : `failed, the last good state stays: ${printable(error)}`;
   return `${head} revision ${revision}: ${outcome} (${printable(because)})`;
+}
+
+const UPLINK_STYLES: Readonly<Record<UplinkEvent['what'], Style>> = { found: 'green', gone: 'red', changed: 'cyan' };
+
+function uplink({ uplink: name, device, what, details }: UplinkEvent, paint: Paint): string {
+  const head = column('uplink', VERDICT_COLUMNS, (text) => paint(text, UPLINK_STYLES[what]));
+  const said = details === '' ? '' : `: ${printable(details)}`;
+  return `${head} ${printable(name)} (${printable(device)}) ${what}${said}`;
 }
 
 function warning({ code, message, over }: WarningEvent, paint: Paint): string {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
+import type { Uplink } from '../policy/model.ts';
 import { changedPolicies, isNothing, joinChanges, NOTHING_CHANGED } from './changed-policies.ts';
 
 const at = { file: '/etc/pointsman/policies/a.yaml', line: 1, column: 1 };
@@ -39,6 +40,31 @@ describe('changedPolicies', () => {
     const after = { ...before, systemDefault: { ...systemDefault } };
     expect(changedPolicies(before, after)).toEqual({ apps: 'everyone', rematched: new Set(), isStart: false });
     expect(isNothing(changedPolicies(before, before))).toBe(true);
+  });
+});
+
+describe('changedPolicies for uplinks', () => {
+  const file: Uplink = {
+    ...{ name: 'home', device: 'wlan0', priority: 100, gateways: {}, at },
+    properties: { type: 'wifi', metered: false, roaming: false, trusted: false, encrypted: false },
+  };
+  const found: Uplink = { ...file, name: 'wg0', device: 'wg0', discovered: true };
+  const withUplinks = (...uplinks: readonly Uplink[]): PolicySet => ({ ...setOf(), uplinks });
+  const apps = (before: PolicySet, after: PolicySet) => changedPolicies(before, after).apps;
+
+  it('changedPolicies takes an uplink that is found or gone for news of the network', () => {
+    expect(apps(withUplinks(file), withUplinks(file, found))).toEqual(new Set());
+    expect(apps(withUplinks(file, found), withUplinks(file))).toEqual(new Set());
+  });
+
+  it.each([
+    ['a file’s uplink that is new', withUplinks(found), withUplinks(file, found)],
+    ['a file’s uplink that is gone', withUplinks(file, found), withUplinks(found)],
+    ['another property of a file’s uplink', withUplinks(file), withUplinks({ ...file })],
+    ['another property of one that was found', withUplinks(found), withUplinks({ ...found })],
+    ['a file that now names what was found', withUplinks(found), withUplinks({ ...file, name: 'wg0' })],
+  ])('changedPolicies counts everyone for %s', (_, before, after) => {
+    expect(apps(before, after)).toBe('everyone');
   });
 });
 

@@ -41,6 +41,12 @@ function matchesSame(before: EffectivePolicy | undefined, after: EffectivePolicy
   return before.match.every((match, i) => matchKey(match) === keys[i]);
 }
 
+/** An uplink that is found, or gone, is news of the network; one that is another than before is not. */
 function sameUplinks({ uplinks: before }: PolicySet, { uplinks: after }: PolicySet): boolean {
-  return before.length === after.length && before.every((uplink, i) => uplink === after[i]);
+  if (before === after) return true;
+  const [statedBefore, stated] = [before, after].map((uplinks) => uplinks.filter(({ discovered }) => !discovered));
+  if (statedBefore?.length !== stated?.length || !stated?.every((uplink, i) => uplink === statedBefore?.[i]))
+    return false;
+  const earlier = new Map(before.map((uplink) => [uplink.name, uplink]));
+  return after.every((uplink) => (earlier.get(uplink.name) ?? uplink) === uplink);
 }

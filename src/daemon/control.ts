@@ -3,6 +3,7 @@
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import { parseFlowQuery } from '../api/flow-query.ts';
 import type { PlanReport, ReloadReport, ReloadRequest } from '../api/request.ts';
+import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
 import { changesBetween, observePlan } from '../apply/observe-plan.ts';
@@ -10,10 +11,16 @@ import { ExecutableFiles } from '../identify/executable-files.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc } from '../kernel/proc.ts';
+import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import { planText } from '../plan/plan-text.ts';
+import type { DecideContext } from '../policy/decide.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
-import { answerExplainQuery, UnknownSubject } from '../watch/explain-query.ts';
+import { isConntrackCounted } from '../watch/conntrack-accounting.ts';
+import { answerExplainQuery, subjectOf, UnknownSubject } from '../watch/explain-query.ts';
+import { liveTraffic } from '../watch/live-traffic.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
+import { type RouteSources, routeReport } from '../watch/route-report.ts';
+import { type UplinksSources, uplinksReport } from '../watch/uplinks-report.ts';
 import { appsReport } from './apps-report.ts';
 import type { ConfirmWindow } from './confirm-window.ts';
 import type { Enforcement, InForce } from './enforce.ts';
@@ -32,6 +39,7 @@ export interface ControlParts {
   readonly health: Health;
   readonly confirmWindow: ConfirmWindow;
   readonly history: PolicyHistory;
+  readonly managed: UplinksSources['managed'];
   readonly status: () => Promise<Status>;
   readonly stop: () => void;
   readonly nowMs: () => number;
@@ -48,6 +56,8 @@ export function createControl(parts: ControlParts): Control {
     explain: (query) => explain(enforcement, query, parts.nowMs()),
     apps: () => withEvidence(parts, executables, appsReport),
     who: (query) => withEvidence(parts, executables, (evidence) => who(evidence, query)),
+    uplinks: async () => uplinksReport({ ...liveSources(parts), managed: parts.managed }),
+    route: async (query) => route(parts, query),
     reload: async (request) => {
       const before = history.settled(parts.nowMs()) ?? requireInForce(enforcement).policySet;
       const report = await reload(parts, request, before);
@@ -116,18 +126,46 @@ async function plan({ kernel, enforcement, nowMs }: ControlParts): Promise<PlanR
   }
 }
 
+function contextOf({ policySet, index, machine }: InForce, nowMs: number): DecideContext {
+  return { policySet, index, facts: machine.facts, nowMs, unknownNames: 'queue', missingUplink: 'queue' };
+}
+
 async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: number): Promise<Explanation> {
-  const { policySet, index, machine } = requireInForce(enforcement);
-  const context = {
-    policySet,
-    index,
-    facts: machine.facts,
-    nowMs,
-    unknownNames: 'queue' as const,
-    missingUplink: 'queue' as const,
-  };
+  const inForce = requireInForce(enforcement);
+  const context = contextOf(inForce, nowMs);
+  const { machine } = inForce;
   try {
     return await answerExplainQuery({ context, host: machine.host, lookUp: lookUpName }, query);
+  } catch (error) {
+    if (!(error instanceof UnknownSubject)) throw error;
+    throw new RequestRefused(404, { code: 'not-found', message: error.message });
+  }
+}
+
+/** What uplinks and applications are asked about. Throws RequestRefused. */
+function liveSources({ kernel, enforcement, nowMs }: ControlParts): RouteSources {
+  const inForce = requireInForce(enforcement);
+  const { entries, unknown } = ownEntries(kernel);
+  const live = unknown === undefined ? liveTraffic(entries, inForce.ids) : { unknown };
+  return { context: contextOf(inForce, nowMs()), live, isCounted: isConntrackCounted() };
+}
+
+function ownEntries({ conntrack }: Pick<Kernel, 'conntrack'>): {
+  readonly entries: readonly ConntrackEntry[];
+  readonly unknown?: string;
+} {
+  try {
+    return { entries: conntrack.ownEntries() };
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    return { entries: [], unknown: error.message };
+  }
+}
+
+function route(parts: ControlParts, query: RouteQuery): RouteReport {
+  const sources = liveSources(parts);
+  try {
+    return routeReport(sources, subjectOf(sources, query));
   } catch (error) {
     if (!(error instanceof UnknownSubject)) throw error;
     throw new RequestRefused(404, { code: 'not-found', message: error.message });

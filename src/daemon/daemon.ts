@@ -15,6 +15,7 @@ import { cgroupInterest } from '../watch/cgroup-interest.ts';
 import { CgroupWatch } from '../watch/cgroup-watch.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
 import type { MachineSources } from '../watch/machine.ts';
+import { ManagedDevices } from '../watch/managed-devices.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
 import { Names } from '../watch/names.ts';
 import type { Packages } from '../watch/packages.ts';
@@ -43,6 +44,7 @@ import { ScriptGuard } from './script-guard.ts';
 import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
 import { startVerdicts } from './start-verdicts.ts';
+import { type UplinksInForce, uplinkEvents } from './uplink-events.ts';
 import type { VerdictKeeper } from './verdict-keeper.ts';
 import type { VerdictStats } from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
@@ -67,6 +69,8 @@ export interface DaemonParts {
 const SLOW_LOOK_MS = 15_000;
 /** A thread that is slower than this is in trouble of its own, and is reported. */
 const PUBLISHED_WITHIN_MS = 2000;
+/** So long the start waits for what NetworkManager says. */
+const MANAGED_WITHIN_MS = 1000;
 /** The DNS servers are part of the facts. */
 const RESOLV_CONF = '/etc/resolv.conf';
 
@@ -77,6 +81,7 @@ export class Daemon implements AsyncDisposable {
   readonly #events: EventStream;
   readonly #names: Names;
   readonly #enforcement: Enforcement;
+  readonly #managed: ManagedDevices;
   readonly #pace = new RepairPace();
   readonly #confirmWindow = new ConfirmWindow();
   readonly #history = new PolicyHistory();
@@ -89,6 +94,8 @@ export class Daemon implements AsyncDisposable {
   readonly #scripts: ScriptGuard | undefined;
   /** What the watched scripts were taken from. */
   #scriptsOf: (Pick<AppIndex, 'byScript' | 'byParent'> & { readonly programs: Programs }) | undefined;
+  /** What watchers have been told of. */
+  #uplinksBefore: UplinksInForce | undefined;
   readonly #policyWatch: PolicyWatch;
   readonly #slowLook: NodeJS.Timeout;
   #verdicts: VerdictKeeper | undefined;
@@ -134,9 +141,10 @@ export class Daemon implements AsyncDisposable {
           }),
       },
     );
+    this.#managed = new ManagedDevices({ onChange: () => this.#enforcement.request({ kind: 'network' }) });
     this.#enforcement = new Enforcement({
       kernel,
-      machine,
+      machine: { ...machine, managed: this.#managed },
       files,
       ids,
       packages,
@@ -197,6 +205,7 @@ export class Daemon implements AsyncDisposable {
     this.#packagesWatch[Symbol.dispose]();
     this.#profileClock[Symbol.dispose]();
     this.#scripts?.[Symbol.dispose]();
+    this.#managed[Symbol.dispose]();
     this.#names[Symbol.dispose]();
     this.#kernelDecisions[Symbol.dispose]();
     await this.#policyWatch[Symbol.asyncDispose]();
@@ -212,6 +221,8 @@ export class Daemon implements AsyncDisposable {
   async #start(): Promise<void> {
     const { kernel, confirmMs, log, nowMs } = this.#parts;
     const { scripts } = this.#parts.identity;
+    // What costs money is to be known from the first connection on, but not at the price of a bus that does not answer.
+    await Promise.race([this.#managed.start(), delay(MANAGED_WITHIN_MS, undefined, { ref: false })]);
     this.#verdicts = await startVerdicts({
       snapshot: this.#enforcement.firstSnapshot(),
       ...(kernel.sockets !== undefined && { marks: kernel.sockets.handle }),
@@ -237,7 +248,7 @@ export class Daemon implements AsyncDisposable {
     if (!round.outcome.ok) throw startErrorOf(round.outcome.error, 'failed');
     this.#server = await this.#listen();
     if (confirmMs !== undefined) this.#confirmWindow.open(nowMs(), confirmMs, () => this.stop('not confirmed in time'));
-    const { apps, uplinks } = round.loaded.policySet;
+    const { apps, uplinks } = this.#enforcement.inForce?.policySet ?? round.loaded.policySet;
     log(
       `pointsman: enforcing ${apps.length} applications over ${uplinks.length} uplinks; control socket ${this.#parts.paths.socketPath}`,
     );
@@ -252,6 +263,7 @@ export class Daemon implements AsyncDisposable {
       health: this.#health,
       confirmWindow: this.#confirmWindow,
       history: this.#history,
+      managed: (device) => this.#managed.device(device),
       nowMs: this.#parts.nowMs,
       stop: () => this.stop('asked to'),
       status: async () => this.#status(await this.#verdicts?.stats()),
@@ -339,7 +351,11 @@ export class Daemon implements AsyncDisposable {
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     const { inForce } = this.#enforcement;
-    if (inForce !== undefined) this.#history.note(inForce.policySet, nowMs());
+    if (inForce !== undefined) {
+      this.#history.note(inForce.policySet, nowMs());
+      for (const event of uplinkEvents(this.#uplinksBefore, inForce, nowMs())) this.#events.publish(event);
+      this.#uplinksBefore = inForce;
+    }
     this.#profileClock.watch(inForce?.policySet.profiles);
     this.#watchCgroups();
     if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined)

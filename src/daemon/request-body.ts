@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { ExplainQuery, ExplainWho, InboundQuestion, OutboundQuestion } from '../api/explanation.ts';
 import { MAX_FLOW_QUERY_LENGTH } from '../api/flow-query.ts';
 import type { ReloadRequest } from '../api/request.ts';
+import type { RouteQuery } from '../api/route.ts';
 import type { WhoQuery } from '../api/who.ts';
 import { parseAddress } from '../net/address.ts';
 import { RequestRefused } from './request-refused.ts';
@@ -42,6 +43,11 @@ type Asked = Omit<z.infer<typeof explainSchema>, keyof ExplainWho>;
 const whoSchema = z.union([
   z.strictObject({ pid: z.int().min(1).max(MAX_PID) }),
   z.strictObject({ flow: z.string().min(1).max(MAX_FLOW_QUERY_LENGTH) }),
+]);
+
+const routeSchema = z.union([
+  z.strictObject({ pid: z.int().min(1).max(MAX_PID) }),
+  z.strictObject({ app: z.string().min(1).max(255) }),
 ]);
 
 /** The body as text. Rejects with RequestRefused as soon as it is too large; the rest stays unread. */
@@ -96,6 +102,10 @@ function questionOf({ host, from, fromPort, port, protocol }: Asked): OutboundQu
 
 export function readWhoQuery(body: string): WhoQuery {
   return read(whoSchema, body);
+}
+
+export function readRouteQuery(body: string): RouteQuery {
+  return read(routeSchema, body);
 }
 
 function read<T>(schema: z.ZodType<T>, body: string): T {

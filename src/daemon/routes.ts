@@ -2,10 +2,12 @@
 import type { AppsReport } from '../api/apps.ts';
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import { API_VERSION, type ApiError, type PlanReport, type ReloadReport, type ReloadRequest } from '../api/request.ts';
+import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
+import type { UplinksReport } from '../api/uplinks.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
 import type { EventStream } from './event-stream.ts';
-import { readExplainQuery, readReloadRequest, readWhoQuery } from './request-body.ts';
+import { readExplainQuery, readReloadRequest, readRouteQuery, readWhoQuery } from './request-body.ts';
 import { RequestRefused } from './request-refused.ts';
 
 /** What the routes are about. A rejected promise becomes an ApiError: RequestRefused as it says, others as `internal`. */
@@ -15,6 +17,8 @@ export interface Control {
   readonly explain: (query: ExplainQuery) => Promise<Explanation>;
   readonly apps: () => Promise<AppsReport>;
   readonly who: (query: WhoQuery) => Promise<WhoReport>;
+  readonly uplinks: () => Promise<UplinksReport>;
+  readonly route: (query: RouteQuery) => Promise<RouteReport>;
   readonly reload: (request: ReloadRequest) => Promise<ReloadReport>;
   /** False where nothing waits to be confirmed. */
   readonly confirm: () => boolean;
@@ -49,6 +53,8 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['POST /v1/explain', async ({ explain }, body) => explain(readExplainQuery(await body()))],
   ['GET /v1/apps', ({ apps }) => apps()],
   ['POST /v1/who', async ({ who }, body) => who(readWhoQuery(await body()))],
+  ['GET /v1/uplinks', ({ uplinks }) => uplinks()],
+  ['POST /v1/route', async ({ route }, body) => route(readRouteQuery(await body()))],
   ['POST /v1/reload', async ({ reload }, body) => reload(readReloadRequest(await body()))],
   ['POST /v1/confirm', ({ confirm }) => confirmed(confirm())],
   ['POST /v1/stop', ({ stop }) => stopping(stop)],

@@ -42,6 +42,11 @@ function control(events = new EventStream(() => undefined)): Control {
       asked.push(query);
       return { kind: 'flows', flows: [], more: 0 };
     },
+    uplinks: async () => ({ uplinks: [], others: [], isCounted: false }),
+    route: async (query) => {
+      asked.push(query);
+      return { identity: '', rules: [], traffic: [], isCounted: false };
+    },
     reload: async (query) => {
       asked.push(query);
       return { revision: 1, changes: 0, durationMs: 0, changedApps: [], diagnostics: [] };
@@ -125,11 +130,21 @@ describe('answerTo', () => {
     expect(asked).toEqual([]);
   });
 
+  it.each([
+    ['nothing', '{}'],
+    ['two at once', '{"pid":1,"app":"a"}'],
+    ['no process number', '{"pid":0}'],
+  ])('answerTo refuses to say which way %s takes', async (_, body) => {
+    expect(await ask('POST', '/v1/route', { body })).toMatchObject({ status: 400, body: { code: 'bad-request' } });
+    expect(asked).toEqual([]);
+  });
+
   it('answerTo hands over what a good body says, and takes an empty one for a reload without conditions', async () => {
     await ask('POST', '/v1/explain', { body: '{"app":"a","host":"b.example","port":1,"protocol":"udp"}' });
     await ask('POST', '/v1/explain', { body: '{"pid":7,"from":"::1","fromPort":2,"port":1,"protocol":"tcp"}' });
     await ask('POST', '/v1/explain', { body: '{"exe":"/b","from":"192.0.2.7","port":1,"protocol":"udp"}' });
     await ask('POST', '/v1/who', { body: '{"pid":4711}' });
+    await ask('POST', '/v1/route', { body: '{"app":"a"}' });
     await ask('POST', '/v1/who', { body: '{"flow":"tcp :443"}' });
     await ask('POST', '/v1/reload', { body: '' });
     await ask('POST', '/v1/reload', { body: '{"confirmMs":30000}' });
@@ -138,6 +153,7 @@ describe('answerTo', () => {
       { pid: 7, from: '::1', fromPort: 2, port: 1, protocol: 'tcp' },
       { exe: '/b', from: '192.0.2.7', port: 1, protocol: 'udp' },
       { pid: 4711 },
+      { app: 'a' },
       { flow: 'tcp :443' },
       {},
       { confirmMs: 30_000 },

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFakeWorld } from '../../test/contract/fake-world.ts';
+import type { FakeKernel } from '../kernel/fake/fake-kernel.ts';
 import { FakeSocketMarks } from '../kernel/fake/fake-socket-marks.ts';
+import { type Route, RT_TABLE_MAIN, RTN_UNICAST } from '../netlink/route.ts';
 import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { PackagePrograms } from '../policy/facts.ts';
@@ -50,6 +52,18 @@ const UPLINK: Uplink = {
   at,
 };
 
+const defaultRoute = (oif: number): Route => ({
+  family: 4,
+  table: RT_TABLE_MAIN,
+  destination: { address: { family: 4, value: 0n }, length: 0 },
+  type: RTN_UNICAST,
+  scope: 0,
+  protocol: 4,
+  metric: 100,
+  oif,
+  onlink: false,
+});
+
 const asItIs = (machine: Machine): Machine => machine;
 const MAIL = app('mail', { match: [entry('exec', '/usr/bin/mail')] });
 
@@ -79,7 +93,9 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function wants({ isMarked = true } = {}): Promise<Wants> {
+const wants = async (options: { readonly isMarked?: boolean } = {}): Promise<Wants> => (await wantsOf(options)).all;
+
+async function wantsOf({ isMarked = true } = {}): Promise<{ readonly all: Wants; readonly kernel: FakeKernel }> {
   const { kernel } = await openFakeWorld();
   const parts: WantedParts = {
     kernel: isMarked ? { sockets: new FakeSocketMarks() } : {},
@@ -94,7 +110,7 @@ async function wants({ isMarked = true } = {}): Promise<Wants> {
     names,
     nowMs: () => 0,
   };
-  return new Wants(parts);
+  return { all: new Wants(parts), kernel };
 }
 
 describe('Wants', () => {
@@ -173,6 +189,37 @@ describe('Wants', () => {
     expect(there.index.byExecutable.get('/usr/bin/mail')?.policy).toBe(there.policySet.apps[0]);
     expect(there.snapshot.policySet).toBe(there.policySet);
     expect(all.want(there.policySet, isUp(false)).policySet.apps[0]?.rules).toEqual([]);
+  });
+
+  it('Wants the uplinks that are found, with numbers that stay, and none where only files count', async () => {
+    const { kernel, all } = await wantsOf();
+    const before = all.want(setOf(MAIL), asItIs);
+    expect(before.policySet.uplinks).toEqual([]);
+    const index = kernel.routing.links().find(({ name }) => name === 'pm0')?.index ?? 0;
+    kernel.routing.setRoutes([defaultRoute(index)]);
+    const found = all.want(setOf(MAIL), asItIs);
+    expect(found.policySet.uplinks).toMatchObject([{ name: 'pm0', device: 'pm0', discovered: true }]);
+    expect(found.machine.facts.uplinks).toMatchObject([{ name: 'pm0', id: 1, v4: true }]);
+    // No policy chooses among them: the kernel is left as it is.
+    expect([found.snapshot.facts.uplinks, found.compilation.plan.rules]).toEqual([[], []]);
+    const require = { name: ['pm0'] };
+    const via = {
+      value: { require, prefer: {}, avoid: {}, prohibit: {}, else: 'block', at },
+      layer: 'package',
+    } as const;
+    const chosen = all.want(setOf({ ...MAIL, via }), asItIs);
+    expect(chosen.snapshot.facts.uplinks).toMatchObject([{ name: 'pm0' }]);
+    expect(chosen.compilation.plan.rules.length).toBeGreaterThan(0);
+    // Connections that began by it are to go on.
+    expect(all.want(setOf(MAIL), asItIs).compilation.plan.rules).toEqual(chosen.compilation.plan.rules);
+    // What is rolled back to was in force before: it has them already.
+    expect(all.want(found.policySet, asItIs).policySet.uplinks).toBe(found.policySet.uplinks);
+    kernel.routing.setRoutes([]);
+    expect(all.want(found.policySet, asItIs).policySet.uplinks).toEqual([]);
+    kernel.routing.setRoutes([defaultRoute(index)]);
+    expect(all.want(setOf(MAIL), asItIs).ids.uplinks.get('pm0')).toBe(1);
+    const systemDefault = { ...builtinSystemDefault, uplinks: 'files' as const };
+    expect(all.want({ ...setOf(MAIL), systemDefault }, asItIs).policySet.uplinks).toEqual([]);
   });
 
   it('Wants numbers for the programs of packages, as they are installed now', async () => {

@@ -8,11 +8,19 @@ import { type ExpandedPolicies, expandPackages } from '../policy/expand-packages
 import type { Facts } from '../policy/facts.ts';
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
 import { type SelectedPolicies, selectProfiles } from '../policy/select-profiles.ts';
+import { usesUplinks } from '../policy/uses-uplinks.ts';
 import type { AppIds, AssignedIds } from '../store/app-ids.ts';
 import { localTime } from '../watch/local-time.ts';
-import { type Machine, type MachineSources, observeMachine } from '../watch/machine.ts';
+import {
+  type Machine,
+  type MachineQuestion,
+  type MachineSources,
+  observeMachine,
+  withUplinks,
+} from '../watch/machine.ts';
 import { type NamedHosts, namedHosts, packageNames, refusedHosts } from '../watch/named-things.ts';
 import type { Names } from '../watch/names.ts';
+import { readNetwork } from '../watch/network.ts';
 import type { Packages } from '../watch/packages.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
@@ -25,6 +33,9 @@ export interface WantedParts {
   readonly nowMs: () => number;
 }
 
+/** What is looked at once, whatever holds. */
+type Seen = Pick<MachineQuestion, 'network' | 'packages'>;
+
 /** The world under a choice of profiles. */
 interface Looked {
   readonly policySet: PolicySet;
@@ -35,7 +46,7 @@ interface Looked {
 
 /** A stage on the way to what is in force. */
 export interface Wanted {
-  /** With the programs of packages, and of rules that wait for a profile those that hold. */
+  /** With the programs of packages, the uplinks that no file names, and of rules that wait for a profile those that hold. */
   readonly policySet: PolicySet;
   /** Of `policySet`. */
   readonly index: AppIndex;
@@ -56,11 +67,13 @@ export class Wants {
   #machine: Machine | undefined;
   #activeProfiles: readonly string[] = [];
   #selected: SelectedPolicies | undefined;
+  #withUplinks: PolicySet | undefined;
   #expanded: ExpandedPolicies | undefined;
   #packageNames: { readonly source: PolicySet; readonly names: readonly string[] } | undefined;
   #programNames: { readonly index: AppIndex; readonly names: readonly string[] } | undefined;
   #namedHosts: NamedHosts | undefined;
   #refusedHosts: NamedHosts | undefined;
+  #usesUplinks = false;
   #revision = 0;
 
   constructor(parts: WantedParts) {
@@ -69,13 +82,15 @@ export class Wants {
 
   /** `without`: the machine as it counts. The same object where nothing is otherwise. Throws KernelError. */
   want(source: PolicySet, without: (machine: Machine) => Machine): Wanted {
-    const { nowMs, kernel } = this.#parts;
+    const { machine: sources, nowMs, kernel } = this.#parts;
     const before = this.#last;
-    const packages = this.#packages(source);
-    const expanded = expandPackages(source, packages, this.#expanded);
+    const network = readNetwork(sources.routing);
+    this.#withUplinks = withUplinks(sources, source, network, this.#withUplinks);
+    const packages = this.#packages(this.#withUplinks);
+    const expanded = expandPackages(this.#withUplinks, packages, this.#expanded);
     this.#expanded = expanded;
     this.#watchNames(expanded.policySet);
-    const looked = this.#lookUnderProfiles(expanded.policySet, packages, without);
+    const looked = this.#lookUnderProfiles(expanded.policySet, { network, packages }, without);
     const { policySet, index, machine, assigned } = looked;
     const { apps: appIds, programs } = assigned;
     const activeProfiles = this.#activeProfiles;
@@ -87,26 +102,29 @@ export class Wants {
     if (isSame) return { ...before, activeProfiles, ids: assigned };
     const marked = kernel.sockets === undefined ? {} : { programs };
     const host = { ...machine.host, ...marked };
-    const input = { policySet, index, facts: machine.facts, host, appIds, nowMs: nowMs() };
+    // Once there, they stay: connections that began by one go on by it, whatever the files say next.
+    this.#usesUplinks ||= usesUplinks(policySet);
+    const facts = this.#usesUplinks ? machine.facts : { ...machine.facts, uplinks: [] };
+    const input = { policySet, index, facts, host, appIds, nowMs: nowMs() };
     const compilation = compile(input, before?.compilation);
     this.#revision += 1;
-    const snapshot = { revision: this.#revision, policySet, facts: machine.facts, appIds, ...marked };
+    const snapshot = { revision: this.#revision, policySet, facts, appIds, ...marked };
     this.#last = { policySet, index, machine, activeProfiles, ids: assigned, compilation, snapshot };
     return this.#last;
   }
 
   /** Which profiles hold depends on the uplinks, and these not on what holds: the second look is the last. */
-  #lookUnderProfiles(all: PolicySet, packages: Facts['packages'], without: (machine: Machine) => Machine): Looked {
+  #lookUnderProfiles(all: PolicySet, seen: Seen, without: (machine: Machine) => Machine): Looked {
     const before = this.#activeProfiles;
-    const first = this.#look(all, packages, without);
+    const first = this.#look(all, seen, without);
     const time = localTime(this.#parts.nowMs());
     const active = activeProfiles(all.profiles ?? [], { uplinks: first.machine.facts.uplinks, time });
     if (active.join() === before.join()) return first;
     this.#activeProfiles = active;
-    return this.#look(all, packages, without);
+    return this.#look(all, seen, without);
   }
 
-  #look(all: PolicySet, packages: Facts['packages'], without: (machine: Machine) => Machine): Looked {
+  #look(all: PolicySet, { network, packages }: Seen, without: (machine: Machine) => Machine): Looked {
     const { ids, names, machine: sources, kernel } = this.#parts;
     const before = this.#last;
     this.#selected = selectProfiles(all, this.#activeProfiles, this.#selected);
@@ -117,7 +135,7 @@ export class Wants {
       uplinks: policySet.uplinks.map(({ name }) => name),
       programs: kernel.sockets === undefined ? [] : this.#programs(index),
     });
-    const question = { policySet, index, uplinkIds: assigned.uplinks, names: names.states(), packages };
+    const question = { network, policySet, index, uplinkIds: assigned.uplinks, names: names.states(), packages };
     this.#machine = observeMachine(sources, question, this.#machine);
     return { policySet, index, machine: without(this.#machine), assigned };
   }

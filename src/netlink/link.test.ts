@@ -15,6 +15,7 @@ describe('decodeLink()', () => {
       bridgePortEvent: false,
       operationalState: 'up',
       kind: 'veth',
+      hardwareAddress: expect.stringMatching(/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/),
       mtu: 1500,
     });
   });

@@ -15,6 +15,7 @@ const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
 const IFF_RUNNING = 0x40;
 const IFF_LOWER_UP = 0x10000;
+const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_MASTER = 10;
@@ -43,6 +44,8 @@ export interface Link {
   readonly operationalState: OperationalState;
   /** IFLA_INFO_KIND: `veth`, `wireguard`, `bridge`...; absent for hardware. */
   readonly kind?: string;
+  /** Link-layer address in hexadecimal, as sysfs shows it: `02:00:5e:10:00:01`; absent where there is none. */
+  readonly hardwareAddress?: string;
   readonly mtu: number;
   /** The bridge, bond or VRF that it is a port of. */
   readonly masterIndex?: number;
@@ -59,6 +62,7 @@ export function decodeLink(message: NetlinkMessage): Link {
   requireMessageType(message, [RTM_NEWLINK, RTM_DELLINK]);
   const attributes = decodeAttributes(message.body, IFINFOMSG_BYTES);
   const flags = readU32(message.body, 8);
+  const address = attributes.get(IFLA_ADDRESS);
   const mtu = attributes.get(IFLA_MTU);
   const master = attributes.get(IFLA_MASTER);
   const state = attributes.get(IFLA_OPERSTATE);
@@ -75,8 +79,13 @@ export function decodeLink(message: NetlinkMessage): Link {
     bridgePortEvent: readU8(message.body) === AF_BRIDGE,
     operationalState: OPERATIONAL_STATES[state === undefined ? 0 : readU8(state)] ?? 'unknown',
     ...(kind !== undefined && { kind: decodeString(kind) }),
+    ...(address !== undefined && address.length > 0 && { hardwareAddress: hardwareAddressText(address) }),
     mtu: mtu === undefined ? 0 : readU32(mtu),
     ...(master !== undefined && { masterIndex: readU32(master) }),
     ...(linkNamespace !== undefined && { linkNamespaceId: readI32(linkNamespace) }),
   };
+}
+
+function hardwareAddressText(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

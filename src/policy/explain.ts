@@ -113,13 +113,14 @@ export function ruleText({ do: verb, to, via, during }: EffectiveRule): string {
   return `${verb} ${shown.join(', ')}${more}${via === undefined ? '' : ` ${describeVia(via)}`}${when}`;
 }
 
-function policyOf(context: DecideContext, subject: Subject): EffectivePolicy | undefined {
+export function policyOf(context: DecideContext, subject: Subject): EffectivePolicy | undefined {
   if (subject.kind === 'app') return subject.policy;
   if (subject.owner.kind !== 'process') return undefined;
   return matchApp(context.index, subject.owner, context.facts)?.policy;
 }
 
-function identityOf(context: DecideContext, subject: Subject): string {
+/** How a subject was matched, or that it was not. */
+export function identityOf(context: DecideContext, subject: Subject): string {
   if (subject.kind === 'app') {
     const written = subject.policy.match.filter(({ fromPackage }) => fromPackage === undefined);
     return written.length === 0 ? 'no program is matched to it' : `matched by ${written.map(describeMatch).join(', ')}`;

@@ -71,10 +71,7 @@ export type UplinkType = 'ethernet' | 'wifi' | 'cellular' | 'vpn' | 'satellite' 
 /** What is said of an uplink in numbers: round-trip time in milliseconds, loss from 0 to 1, bandwidth in bits per second. */
 export type Quantity = 'rtt' | 'loss' | 'bandwidth';
 
-/**
- * Properties of an uplink as its file states them. Flags and type always have a value (defaults: false, `other`); a number
- * that is not stated is not known.
- */
+/** Properties of an uplink. Flags and type always have a value (defaults: false, `other`); a number that nobody states is not known. */
 export interface UplinkProperties {
   readonly type: UplinkType;
   readonly metered: boolean;
@@ -95,6 +92,14 @@ export interface Bound {
   readonly value: number;
   readonly text: string;
 }
+
+/** Who says what a property is. `guess`: from circumstances, and not from what somebody set. */
+export interface PropertySource {
+  readonly by: 'file' | 'ModemManager' | 'NetworkManager' | 'kernel' | 'default';
+  readonly guess?: true;
+}
+
+export type PropertySources = { readonly [P in keyof UplinkProperties]: PropertySource };
 
 /**
  * A set of wanted properties: each one that is present must hold. `name` and `type` hold if any of the list does. `validated`
@@ -211,7 +216,10 @@ export interface Policy {
   readonly at: SourceLocation;
 }
 
-/** One valid uplink file, `/etc/pointsman/uplinks/NAME.yaml`. `priority`: lower is taken first among equals. */
+/**
+ * One way out: by a valid file, `/etc/pointsman/uplinks/NAME.yaml`, or found in the kernel. `priority`: lower is taken first among
+ * equals.
+ */
 export interface Uplink {
   readonly name: string;
   readonly device: string;
@@ -219,6 +227,10 @@ export interface Uplink {
   /** Its part of what uplinks share. Absent: 1. */
   readonly weight?: number;
   readonly properties: UplinkProperties;
+  /** Absent: the file says all of them. */
+  readonly sources?: PropertySources;
+  /** No file is about it. */
+  readonly discovered?: true;
   /** Next hops where the kernel's own default routes do not tell them. */
   readonly gateways: { readonly v4?: string; readonly v6?: string };
   readonly at: SourceLocation;
@@ -234,4 +246,6 @@ export interface SystemDefault {
   readonly accept?: Accept;
   /** New flows that need a verdict while no daemon is there to give one. */
   readonly whenAway: 'closed' | 'open';
+  /** Which uplinks there are: just those that files name, or also those that are found in the kernel. Absent: `discovered`. */
+  readonly uplinks?: 'files' | 'discovered';
 }

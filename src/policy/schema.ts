@@ -121,6 +121,7 @@ export interface SystemDefaultFields {
   readonly unknown?: Verb | undefined;
   readonly accept?: AcceptFields | undefined;
   readonly whenAway?: 'closed' | 'open' | undefined;
+  readonly uplinks?: 'files' | 'discovered' | undefined;
 }
 
 const version = z.literal(LANGUAGE_VERSION).describe('Version of the policy language.');
@@ -286,7 +287,7 @@ const uplinkShape = {
     .max(MAX_WEIGHT)
     .describe('Its part where uplinks share: one with 2 gets twice as much as one with 1. 1 if absent.')
     .optional(),
-  type: uplinkType.describe('Kind of network. `other` if absent.').optional(),
+  type: uplinkType.describe('Kind of network. As the kernel tells if absent, else `other`.').optional(),
   ...property,
   bandwidth: quantityOf('bandwidth', quantityPattern, 'Bandwidth, such as 50mbit.'),
   rtt: quantityOf('rtt', quantityPattern, 'Round-trip time where nobody measures it, such as 30ms.'),
@@ -330,6 +331,12 @@ const systemDefaultShape = {
   whenAway: z
     .enum(['closed', 'open'])
     .describe('New connections that need the daemon while it is not running: refused (closed) or let through (open).')
+    .optional(),
+  uplinks: z
+    .enum(['files', 'discovered'])
+    .describe(
+      'Uplinks are those that files name (files), or every way out that there is (discovered). `discovered` if absent.',
+    )
     .optional(),
 };
 

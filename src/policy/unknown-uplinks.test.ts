@@ -22,6 +22,8 @@ const wifi: Uplink = {
   at: { file: '/u/wifi', line: 1, column: 1 },
 };
 
+const DISCOVERED = 'it counts only while a device of this name is found: see pointsman uplinks';
+
 describe('unknownUplinks', () => {
   it('unknownUplinks names each `via` with an uplink that is not there, and what may have been meant', () => {
     const { apps } = mergePolicies([
@@ -45,9 +47,15 @@ describe('unknownUplinks', () => {
     const systemDefault = { ...builtinSystemDefault, via: via(99, 'nowhere') };
     const found = unknownUplinks({ apps, uplinks: [wifi], systemDefault });
     expect(found.map(({ line, message, hint }) => [line, message, hint])).toEqual([
-      [99, 'there is no uplink "nowhere"', undefined],
-      [8, 'there is no uplink "cellular"', undefined],
-      [6, 'there is no uplink "wify"', 'did you mean "wifi"?'],
+      [99, 'no file describes an uplink "nowhere"', DISCOVERED],
+      [8, 'no file describes an uplink "cellular"', DISCOVERED],
+      [6, 'no file describes an uplink "wify"', 'did you mean "wifi"?'],
+    ]);
+    const onlyFiles = { ...systemDefault, uplinks: 'files' as const };
+    expect(unknownUplinks({ apps, uplinks: [wifi], systemDefault: onlyFiles }).map(({ hint }) => hint)).toEqual([
+      undefined,
+      undefined,
+      'did you mean "wifi"?',
     ]);
   });
 });

@@ -4,6 +4,8 @@ import type { Via } from './model.ts';
 import { diagnosticAt } from './policy-source.ts';
 import { didYouMean } from './suggestion.ts';
 
+const DISCOVERED = 'it counts only while a device of this name is found: see pointsman uplinks';
+
 /** Whether the policy can have any such warning. */
 export function namesUplinks({ via, rules }: EffectivePolicy): boolean {
   return viaNames(via?.value) || rules.some((rule) => viaNames(rule.via));
@@ -13,7 +15,7 @@ function viaNames(via: Via | undefined): boolean {
   return via !== undefined && [via.require, via.prefer, via.avoid, via.prohibit].some(({ name }) => name !== undefined);
 }
 
-/** Warnings for each `via` that names an uplink which no file describes. */
+/** Warnings for each `via` that names an uplink which no file describes: a misspelt name, or one that is there only at times. */
 export function unknownUplinks({ apps, systemDefault, uplinks }: PolicySet): readonly Diagnostic[] {
   const names = uplinks.map(({ name }) => name);
   const known = new Set(names);
@@ -23,8 +25,9 @@ export function unknownUplinks({ apps, systemDefault, uplinks }: PolicySet): rea
     for (const { name: wanted = [] } of [via.require, via.prefer, via.avoid, via.prohibit]) {
       for (const name of wanted) {
         if (known.has(name)) continue;
-        const message = `there is no uplink ${JSON.stringify(name)}`;
-        found.push(diagnosticAt(via.at, 'warning', 'unknown-uplink', message, didYouMean(name, names)));
+        const message = `no file describes an uplink ${JSON.stringify(name)}`;
+        const hint = didYouMean(name, names) ?? (systemDefault.uplinks === 'files' ? undefined : DISCOVERED);
+        found.push(diagnosticAt(via.at, 'warning', 'unknown-uplink', message, hint));
       }
     }
   };

@@ -19,10 +19,13 @@ describe('parseSystemDefaultFile()', () => {
     });
   });
 
-  it('parseSystemDefaultFile() reads via and whenAway', () => {
-    expect(parse('pointsman: 1\nvia: { avoid: { metered: true } }\nwhenAway: open\n').systemDefault).toMatchObject({
+  it('parseSystemDefaultFile() reads via, whenAway and uplinks', () => {
+    expect(
+      parse('pointsman: 1\nvia: { avoid: { metered: true } }\nwhenAway: open\nuplinks: files\n').systemDefault,
+    ).toMatchObject({
       via: { avoid: { metered: true }, else: 'block' },
       whenAway: 'open',
+      uplinks: 'files',
     });
   });
 
@@ -32,6 +35,7 @@ describe('parseSystemDefaultFile()', () => {
     ['limit: {}', 'not-yet-enforced'],
     ['accept: [example.org]', 'invalid-destination'],
     ['whenAway: sometimes', 'invalid-value'],
+    ['uplinks: none', 'invalid-value'],
     ['whenaway: open', 'unknown-key'],
     ['rules: []', 'unknown-key'],
     ['via: { require: { metered: true }, prohibit: { metered: true } }', 'contradiction'],

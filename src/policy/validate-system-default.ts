@@ -28,5 +28,6 @@ export function validateSystemDefault(fields: SystemDefaultFields, checking: Che
     unknown: fields.unknown === undefined ? otherwise : statedVerb(fields.unknown, ['unknown'], checking),
     ...(accept === undefined ? {} : { accept }),
     whenAway: fields.whenAway ?? builtinSystemDefault.whenAway,
+    ...(fields.uplinks === undefined ? {} : { uplinks: fields.uplinks }),
   };
 }

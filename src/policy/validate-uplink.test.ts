@@ -13,6 +13,13 @@ describe('parseUplinkFile()', () => {
         device: 'wlan0',
         priority: 100,
         properties: { type: 'other', metered: false, roaming: false, trusted: false, encrypted: false },
+        sources: {
+          type: { by: 'default' },
+          metered: { by: 'default' },
+          roaming: { by: 'default' },
+          trusted: { by: 'default' },
+          encrypted: { by: 'default' },
+        },
         gateways: {},
         at: { file: '/etc/pointsman/uplinks/home.yaml', line: 2, column: 9 },
       },
@@ -26,6 +33,7 @@ describe('parseUplinkFile()', () => {
       priority: 0,
       weight: 3,
       properties: { type: 'wifi', metered: true, roaming: false, trusted: true },
+      sources: { type: { by: 'file' }, metered: { by: 'file' }, roaming: { by: 'default' } },
       gateways: { v4: '192.0.2.1', v6: 'fe80::1' },
     });
   });

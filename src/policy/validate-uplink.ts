@@ -1,6 +1,7 @@
 /** An uplink from a file's fields. */
 import { parseAddress } from '../net/address.ts';
 import { spanOf } from './document.ts';
+import { propertiesOf } from './join-uplinks.ts';
 import type { Quantity, Uplink } from './model.ts';
 import { parseQuantity } from './quantity.ts';
 import { locationOf, quoted } from './report.ts';
@@ -26,16 +27,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
     device,
     priority: fields.priority ?? DEFAULT_PRIORITY,
     ...(fields.weight === undefined ? {} : { weight: fields.weight }),
-    properties: {
-      type: fields.type ?? 'other',
-      metered: fields.metered ?? false,
-      roaming: fields.roaming ?? false,
-      trusted: fields.trusted ?? false,
-      encrypted: fields.encrypted ?? false,
-      ...(bandwidthBitsPerSecond === undefined ? {} : { bandwidthBitsPerSecond }),
-      ...(rttMs === undefined ? {} : { rttMs }),
-      ...(lossRatio === undefined ? {} : { lossRatio }),
-    },
+    ...propertiesOf([{ by: 'file', told: { ...fields, bandwidthBitsPerSecond, rttMs, lossRatio } }]),
     gateways,
     at: locationOf(document.source, spanOf(document, ['uplink'])),
   };

@@ -46,13 +46,13 @@ export class EventSockets implements Disposable {
     this.#requests = requests;
   }
 
-  /** Throws KernelError. */
-  static open(): EventSockets {
+  /** `queueBytes`: what the kernel keeps for us until it is taken. Throws KernelError. */
+  static open(queueBytes: number = RECEIVE_QUEUE_BYTES): EventSockets {
     const opened: NetlinkSocket[] = [];
     const open = (protocol: number, groups?: readonly number[]): NetlinkSocket => {
       const socket = NetlinkSocket.open(protocol, groups === undefined ? {} : { groups });
       opened.push(socket);
-      if (groups !== undefined) socket.setReceiveBuffer(RECEIVE_QUEUE_BYTES);
+      if (groups !== undefined) socket.setReceiveBuffer(queueBytes);
       return socket;
     };
     try {

@@ -72,7 +72,11 @@ async function explainOutbound(
   });
 }
 
-function subjectOf({ context, proc = openProc() }: ExplainSources, { app, exe, pid }: ExplainWho): Subject {
+/** Throws UnknownSubject. */
+export function subjectOf(
+  { context, proc = openProc() }: Pick<ExplainSources, 'context' | 'proc'>,
+  { app, exe, pid }: ExplainWho,
+): Subject {
   if (app !== undefined) {
     const policy = context.policySet.apps.find((candidate) => candidate.app === app);
     if (policy === undefined) throw new UnknownSubject(`no policy file is about ${JSON.stringify(app)}`);

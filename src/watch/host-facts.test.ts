@@ -62,8 +62,7 @@ interface Machine {
 
 function observe({ link = {}, addresses = [], routes = [], uplink = {} }: Machine) {
   const links = [fakeLink({ index: 1, name: 'lo', loopback: true }), fakeLink({ index: WIFI, name: 'wifi0', ...link })];
-  const routing = { links: () => links, addresses: () => addresses, routes: () => routes };
-  const facts = observeHost(routing, [{ ...UPLINK, ...uplink }], new Map([['wifi', 7]]));
+  const facts = observeHost({ links, addresses, routes }, [{ ...UPLINK, ...uplink }], new Map([['wifi', 7]]));
   const [state] = facts.uplinks;
   if (state === undefined) throw new Error('no uplink');
   return { state, onLink: facts.onLink.map(formatPrefix) };
@@ -163,7 +162,7 @@ describe('observeHost', () => {
   });
 
   it('observeHost() leaves an uplink without an id out', () => {
-    const routing = { links: () => [], addresses: () => [], routes: () => [] };
-    expect(observeHost(routing, [UPLINK], new Map())).toEqual({ uplinks: [], onLink: [] });
+    const network = { links: [], addresses: [], routes: [] };
+    expect(observeHost(network, [UPLINK], new Map())).toEqual({ uplinks: [], onLink: [] });
   });
 });

@@ -1,15 +1,12 @@
 /** What the kernel says of uplinks and directly connected networks, as decisions and plans need it. */
 
-import type { Routing } from '../kernel/kernel.ts';
-import { isOwnTable } from '../kernel/planned-routing.ts';
 import { type Address, comparePrefix, type Family, formatPrefix, type Prefix, parseAddress } from '../net/address.ts';
 import type { Link } from '../netlink/link.ts';
-import type { LinkAddress } from '../netlink/link-address.ts';
-import { type Route, RT_SCOPE_HOST, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTN_UNICAST } from '../netlink/route.ts';
+import { type Route, RT_SCOPE_HOST, RT_TABLE_MAIN, RTN_UNICAST } from '../netlink/route.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import type { Uplink } from '../policy/model.ts';
+import { ARPHRD_ETHER, defaultRoutes, type Network, usableAddresses } from './network.ts';
 
-const ARPHRD_ETHER = 1;
 /** Halves of everything (0.0.0.0/1, as VPN clients add them) are default routes in disguise, not networks. */
 const SHORTEST_NETWORK = 2;
 /** fe80::/10 is on every device, and has a group of its own; so has multicast. */
@@ -20,19 +17,12 @@ export interface HostFacts {
   readonly onLink: readonly Prefix[];
 }
 
-interface Network {
-  readonly links: readonly Link[];
-  readonly addresses: readonly LinkAddress[];
-  readonly routes: readonly Route[];
-}
-
-/** Reads devices, addresses and routes once. Uplinks without an id are left out. Throws KernelError. */
+/** Uplinks without an id are left out. */
 export function observeHost(
-  routing: Pick<Routing, 'links' | 'addresses' | 'routes'>,
+  network: Network,
   uplinks: readonly Uplink[],
   uplinkIds: ReadonlyMap<string, number>,
 ): HostFacts {
-  const network = { links: routing.links(), addresses: routing.addresses(), routes: routing.routes() };
   return {
     uplinks: uplinks.flatMap((uplink) => {
       const id = uplinkIds.get(uplink.name);
@@ -69,41 +59,16 @@ function uplinkState({ name, device, gateways: stated }: Uplink, id: number, net
   };
 }
 
-/** Addresses that can be the source of something new, in the kernel's order. */
-function usableAddresses(link: Link, addresses: readonly LinkAddress[]): Address[] {
-  return addresses
-    .filter(({ linkIndex, scope }) => linkIndex === link.index && scope === RT_SCOPE_UNIVERSE)
-    .filter(({ tentative, dadFailed, deprecated }) => !tentative && !dadFailed && !deprecated)
-    .map(({ address }) => address);
-}
-
 const statedGateway = (text: string | undefined): Address | undefined =>
   text === undefined ? undefined : parseAddress(text);
 
-interface DefaultWay {
-  readonly metric: number;
-  readonly gateway?: Address;
-}
-
-/** The kernel's own default routes by the device, whatever table they are in; best first. */
-function defaultWays(family: Family, link: Link, { routes }: Network): DefaultWay[] {
-  return routes
-    .filter((route) => route.family === family && route.destination.length === 0 && route.type === RTN_UNICAST)
-    .filter(({ table }) => !isOwnTable(table))
-    .flatMap(({ metric, oif, gateway, nexthops = [] }) => {
-      const hops = oif === undefined ? nexthops : [{ oif, ...(gateway !== undefined && { gateway }) }];
-      return hops.filter((hop) => hop.oif === link.index).map((hop) => ({ metric, ...hop }));
-    })
-    .toSorted((a, b) => a.metric - b.metric);
-}
-
 function gatewayOf(family: Family, link: Link, network: Network): Address | undefined {
-  return defaultWays(family, link, network).find(({ gateway }) => gateway !== undefined)?.gateway;
+  return defaultRoutes(link, network, family).find(({ gateway }) => gateway !== undefined)?.gateway;
 }
 
 /** Tunnels and modems have nobody to resolve; elsewhere the kernel's own default route may say so. */
 function needsNoGateway(family: Family, link: Link, network: Network): boolean {
-  return link.type !== ARPHRD_ETHER || defaultWays(family, link, network).length > 0;
+  return link.type !== ARPHRD_ETHER || defaultRoutes(link, network, family).length > 0;
 }
 
 /** Destinations that main reaches without a next hop by the chosen devices: sorted, each once. */

@@ -17,6 +17,8 @@ export interface KernelEventsOptions {
   readonly onEvent: (event: KernelEvent) => void;
   /** Nothing is heard any more, without having been told so. */
   readonly onExit: (error: Error) => void;
+  /** Another size of the kernel's queues for us than the usual. */
+  readonly queueBytes?: number;
 }
 
 /** Done between two waits, when nobody looks at the sockets. */
@@ -28,7 +30,7 @@ interface Task {
 
 export class KernelEvents implements AsyncDisposable {
   readonly #options: KernelEventsOptions;
-  readonly #sockets = EventSockets.open();
+  readonly #sockets: EventSockets;
   readonly #wake = EventFd.open();
   readonly #ruleset: RulesetWatch;
   readonly #ended: Promise<void>;
@@ -37,6 +39,7 @@ export class KernelEvents implements AsyncDisposable {
 
   private constructor(options: KernelEventsOptions) {
     this.#options = options;
+    this.#sockets = EventSockets.open(options.queueBytes);
     this.#ruleset = new RulesetWatch(options.generation, (by) => options.onEvent({ kind: 'ruleset changed', by }));
     this.#ended = this.#run();
   }

@@ -5,12 +5,15 @@ import { formatAddress, formatPrefix } from '../net/address.ts';
 import type { Host } from '../plan/host.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
+import { joinUplinks } from '../policy/join-uplinks.ts';
 import type { AppIndex } from '../policy/match-app.ts';
 import { containerDevices } from './container-devices.ts';
 import type { Containers } from './containers.ts';
 import { observeHost } from './host-facts.ts';
 import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
+import type { Network } from './network.ts';
 import { configuredResolvers } from './resolvers.ts';
+import { type OutsideTellings, uplinkEvidence } from './uplink-evidence.ts';
 
 export interface Machine {
   readonly facts: Facts;
@@ -22,9 +25,13 @@ export interface MachineSources {
   readonly cgroups: CgroupTree | undefined;
   readonly queue: Host['queue'];
   readonly containers: Pick<Containers, 'names'>;
+  /** What NetworkManager and ModemManager say; absent: nobody asks them. */
+  readonly managed?: { readonly tellings: () => OutsideTellings };
 }
 
 export interface MachineQuestion {
+  /** As it is now: uplinks are derived from it before anything else. */
+  readonly network: Network;
   readonly policySet: PolicySet;
   readonly index: AppIndex;
   readonly uplinkIds: ReadonlyMap<string, number>;
@@ -32,13 +39,33 @@ export interface MachineQuestion {
   readonly packages: Facts['packages'];
 }
 
+const NOTHING_TOLD: OutsideTellings = new Map();
+
+/** The policy set with all uplinks that there are now; the same object as `before` where that says the same. */
+export function withUplinks(
+  { managed }: Pick<MachineSources, 'managed'>,
+  source: PolicySet,
+  network: Network,
+  before?: PolicySet,
+): PolicySet {
+  const evidence = uplinkEvidence(network, source.uplinks, source.systemDefault, managed?.tellings() ?? NOTHING_TOLD);
+  const uplinks = joinUplinks(source.uplinks, evidence, before?.uplinks);
+  if (uplinks === source.uplinks) return source;
+  const isSame =
+    before?.uplinks === uplinks &&
+    before.apps === source.apps &&
+    before.systemDefault === source.systemDefault &&
+    before.profiles === source.profiles;
+  return isSame ? before : { ...source, uplinks };
+}
+
 const NO_CONTAINERS: Facts['containers'] = new Map();
 
 /** Parts that say the same as before are the same objects, so that nothing is compiled or handed over for nothing. Throws KernelError. */
 export function observeMachine(sources: MachineSources, question: MachineQuestion, before?: Machine): Machine {
-  const { policySet, index, uplinkIds, names, packages } = question;
+  const { network, policySet, index, uplinkIds, names, packages } = question;
   const containers = index.byContainer.size === 0 ? NO_CONTAINERS : sources.containers.names();
-  const { uplinks, onLink } = observeHost(sources.routing, policySet.uplinks, uplinkIds);
+  const { uplinks, onLink } = observeHost(network, policySet.uplinks, uplinkIds);
   const cgroups = namedCgroups(index, sources.cgroups, containers);
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
   const facts: Facts = {

@@ -23,15 +23,17 @@ import { expandPackages } from '../policy/expand-packages.ts';
 import type { NameState } from '../policy/facts.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
 import { selectProfiles } from '../policy/select-profiles.ts';
+import { usesUplinks } from '../policy/uses-uplinks.ts';
 import { assignIds, emptyRegister, type IdRegister, registerFrom } from '../store/id-register.ts';
 import type { Paths } from '../store/paths.ts';
 import { type LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { Containers } from './containers.ts';
 import { localTime } from './local-time.ts';
-import { type Machine, observeMachine } from './machine.ts';
+import { type Machine, type MachineSources, observeMachine, withUplinks } from './machine.ts';
 import { type LookUp, lookUpName, type NameAnswer } from './name-lookup.ts';
 import { hostNames, packageNames } from './named-things.ts';
 import { MAX_LOOKUPS_AT_ONCE, MIN_LIFETIME_MS } from './names.ts';
+import { readNetwork } from './network.ts';
 import { Packages } from './packages.ts';
 
 export interface Situation {
@@ -39,6 +41,7 @@ export interface Situation {
   readonly index: AppIndex;
   readonly machine: Machine;
   readonly appIds: ReadonlyMap<string, number>;
+  readonly uplinkIds: ReadonlyMap<string, number>;
   readonly nowMs: number;
   /** What could not be read or was left out, a sentence each. */
   readonly notes: readonly string[];
@@ -48,6 +51,8 @@ export interface SituationOptions {
   readonly paths: Paths;
   /** Absent where netlink cannot be opened: then every uplink counts as missing. */
   readonly kernel?: Pick<Kernel, 'routing'> & Partial<Pick<Kernel, 'nft'>>;
+  /** What NetworkManager and ModemManager say. */
+  readonly managed?: NonNullable<MachineSources['managed']>;
   readonly lookUp?: LookUp;
   /** Only these of the names in rules; all of them unless stated. */
   readonly names?: readonly string[];
@@ -67,13 +72,16 @@ const NO_ROUTING = {
 export async function readSituation({
   paths,
   kernel,
+  managed,
   lookUp = lookUpName,
   names,
   nowMs,
 }: SituationOptions): Promise<Situation> {
   const files = new PolicyFiles(paths, { writesLastGood: false }).load();
+  const network = readNetwork(kernel?.routing ?? NO_ROUTING);
   const packages = new Packages().programs(packageNames(files.policySet));
-  const { policySet } = expandPackages(files.policySet, packages);
+  const withFound = withUplinks({ ...(managed !== undefined && { managed }) }, files.policySet, network);
+  const { policySet } = expandPackages(withFound, packages);
   const loaded = { ...files, policySet };
   const index = indexApps(policySet);
   const registers = readRegisters(paths.ids);
@@ -93,16 +101,17 @@ export async function readSituation({
     queue: await queueOf(kernel),
     containers: new Containers(),
   };
-  const observed = observeMachine(sources, { policySet, index, uplinkIds, names: states, packages });
+  const observed = observeMachine(sources, { network, policySet, index, uplinkIds, names: states, packages });
   const programs = { none: PROGRAM_NONE_FIRST, numbers: programNumbers(index, registers.programs) };
   // A daemon would mark sockets where it can: seen from here, where there is what it needs.
   const isMarked = sources.cgroups !== undefined && existsSync(VMLINUX_BTF);
   const machine = isMarked ? { ...observed, host: { ...observed.host, programs } } : observed;
+  const situation = { index, machine, appIds, uplinkIds, nowMs, notes };
   const holding = { uplinks: machine.facts.uplinks, time: localTime(nowMs) };
   const selected = selectProfiles(policySet, activeProfiles(policySet.profiles ?? [], holding));
-  if (selected.policySet === policySet) return { loaded, index, machine, appIds, nowMs, notes };
+  if (selected.policySet === policySet) return { loaded, ...situation };
   const now = { ...loaded, policySet: selected.policySet };
-  return { loaded: now, index: indexApps(now.policySet), machine, appIds, nowMs, notes };
+  return { ...situation, loaded: now, index: indexApps(now.policySet) };
 }
 
 export function situationContext({ loaded, index, machine, nowMs }: Situation): DecideContext {
@@ -111,7 +120,9 @@ export function situationContext({ loaded, index, machine, nowMs }: Situation): 
 }
 
 export function compileSituation({ loaded, machine, appIds, nowMs }: Situation): Compilation {
-  return compile({ policySet: loaded.policySet, ...machine, appIds, nowMs });
+  const { policySet } = loaded;
+  const facts = usesUplinks(policySet) ? machine.facts : { ...machine.facts, uplinks: [] };
+  return compile({ policySet, facts, host: machine.host, appIds, nowMs });
 }
 
 /** What only the daemon may do is out of reach here by construction. */

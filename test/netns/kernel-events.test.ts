@@ -44,8 +44,9 @@ describe('KernelEvents', () => {
   let world: NamespaceWorld;
   let heard: Heard;
   let events: KernelEvents;
-  const start = (): Promise<KernelEvents> =>
+  const start = (queueBytes?: number): Promise<KernelEvents> =>
     KernelEvents.start({
+      ...(queueBytes !== undefined && { queueBytes }),
       generation: world.kernel.nft.generation(),
       onEvent: heard.take,
       onExit: (error) => {
@@ -63,6 +64,19 @@ describe('KernelEvents', () => {
   });
 
   it('KernelEvents tells that the network has changed', async () => {
+    execFileSync('ip', ['link', 'set', world.deviceName, 'down']);
+    await heard.first(({ kind }) => (kind === 'network changed' ? true : undefined));
+  });
+
+  it('KernelEvents says when the network changed faster than it was heard, and hears on', async () => {
+    await events[Symbol.asyncDispose]();
+    // The kernel makes the smallest queue of it that there is.
+    await using _small = await start(1);
+    // Nobody takes events while this thread waits for the program.
+    const routes = Array.from({ length: 200 }, (_, i) => `route add 198.51.100.${i}/32 dev ${world.deviceName}`);
+    execFileSync('ip', ['-batch', '-'], { input: routes.join('\n') });
+    await heard.first((event) => (event.kind === 'resynchronise' && event.source === 'network' ? true : undefined));
+    heard.events.length = 0;
     execFileSync('ip', ['link', 'set', world.deviceName, 'down']);
     await heard.first(({ kind }) => (kind === 'network changed' ? true : undefined));
   });

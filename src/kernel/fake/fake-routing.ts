@@ -39,6 +39,12 @@ export class FakeRouting implements Routing {
     this.#network = { ...this.#network, links, routes };
   }
 
+  /** What others have besides ours. */
+  setRoutes(routes: readonly Route[]): void {
+    const own = this.#network.routes.filter((route) => planOfRoute(route) !== undefined);
+    this.#network = { ...this.#network, routes: [...own, ...routes] };
+  }
+
   /** pid -> number of its namespace. */
   setNamespaceIds(ids: ReadonlyMap<number, number>): void {
     this.#namespaceIds = ids;

@@ -1,0 +1,61 @@
+/** `GET /v1/uplinks`: each way out, what it is, who uses it, and who does not and why. All fields are plain JSON. */
+import type { UplinkState } from '../policy/facts.ts';
+import type { ShownProperty } from '../policy/shown-properties.ts';
+
+/** Of connections that are open now. `packets` and `bytes`, both directions, only where the kernel counts them. */
+export interface Traffic {
+  readonly connections: number;
+  readonly packets?: number;
+  readonly bytes?: number;
+}
+
+export interface AppTraffic extends Traffic {
+  /** An application, or what the connection's mark says instead: `no policy`. */
+  readonly app: string;
+}
+
+/** Applications whose `via` comes to the same answer; a `via` of a single rule is named with its line. */
+export interface PassedOver {
+  readonly because: string;
+  readonly apps: readonly string[];
+  /** Further ones. */
+  readonly more: number;
+}
+
+export interface UplinkReport {
+  readonly name: string;
+  readonly device: string;
+  /** No file names it. */
+  readonly discovered: boolean;
+  readonly state: 'up' | 'down' | 'no device';
+  readonly v4: boolean;
+  readonly v6: boolean;
+  readonly addresses: readonly string[];
+  readonly gateways: readonly string[];
+  readonly properties: readonly ShownProperty[];
+  readonly priority: number;
+  readonly health?: NonNullable<UplinkState['health']>;
+  /** NetworkManager's name of the connection. */
+  readonly connection?: string;
+  /** Of a modem: `LTE`. */
+  readonly technologies: readonly string[];
+  readonly operator?: string;
+  /** DNS servers that belong to it. */
+  readonly dns: readonly string[];
+  readonly traffic: Traffic;
+  /** Who has connections by it, most first. */
+  readonly usedBy: readonly AppTraffic[];
+  /** Whose new connections take it. */
+  readonly takenBy: PassedOver[];
+  readonly passedOver: readonly PassedOver[];
+}
+
+export interface UplinksReport {
+  readonly uplinks: readonly UplinkReport[];
+  /** By no uplink: `the system’s route`, `direct connection`, `came in`, `refused`. */
+  readonly others: readonly (Traffic & { readonly way: string })[];
+  /** Whether the kernel counts packets and bytes (net.netfilter.nf_conntrack_acct). */
+  readonly isCounted: boolean;
+  /** Why there are no connections in this report. */
+  readonly connectionsUnknown?: string;
+}

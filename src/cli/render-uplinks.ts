@@ -1,0 +1,115 @@
+/** `uplinks` for people: all in one table, then each with what it is, who uses it and who does not. */
+import type { PassedOver, UplinkReport, UplinksReport } from '../api/uplinks.ts';
+import type { ShownProperty } from '../policy/shown-properties.ts';
+import { type Paint, painter, printable, type Style } from './paint.ts';
+import { bytesText, trafficNotes, trafficText } from './render-traffic.ts';
+import { type Cell, renderTable } from './text-table.ts';
+
+/** Applications with connections that are shown of each uplink. */
+const MAX_USERS_SHOWN = 8;
+const STATE_STYLES: Readonly<Record<UplinkReport['state'], Style>> = {
+  up: 'green',
+  down: 'red',
+  'no device': 'yellow',
+};
+
+/** Ends with a newline. */
+export function renderUplinks(report: UplinksReport, options: { readonly colour: boolean }): string {
+  const paint = painter(options.colour);
+  const { uplinks } = report;
+  const notes = trafficNotes(report);
+  if (uplinks.length === 0) return `No uplinks: every connection takes the system’s route.\n`;
+  const table = renderTable({ head: HEAD, rows: uplinks.map(summary) }, paint);
+  const parts = [table, ...uplinks.map((uplink) => details(uplink, paint)), [...others(report), ...notes]];
+  return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+const HEAD = ['UPLINK', 'STATE', 'DEVICE', 'IP', 'TYPE', 'CONNECTIONS', 'TRAFFIC'];
+
+function summary({ name, state, device, v4, v6, properties, traffic }: UplinkReport): readonly Cell[] {
+  const type = properties.find((property) => property.name === 'type')?.value ?? '';
+  const flags = properties.filter(({ value }) => value === 'yes').map((property) => property.name);
+  return [
+    name,
+    { text: state, style: STATE_STYLES[state] },
+    device,
+    [...(v4 ? ['4'] : []), ...(v6 ? ['6'] : [])].join('+') || '-',
+    [type, ...flags].join(', '),
+    `${traffic.connections}`,
+    traffic.bytes === undefined ? '-' : bytesText(traffic.bytes),
+  ];
+}
+
+function details(uplink: UplinkReport, paint: Paint): readonly string[] {
+  const { name, discovered, connection, technologies, operator } = uplink;
+  const called = connection === undefined ? '' : ` "${printable(connection)}"`;
+  const radio = [operator, technologies.join(', ')].filter((part) => part !== undefined && part !== '').join(', ');
+  const head = [`${paint(printable(name), 'bold')}${called}`, ...(radio === '' ? [] : [printable(radio)])].join(', ');
+  const rows: (readonly [string, string])[] = [
+    ...list('addresses', uplink.addresses),
+    ...list('gateways', uplink.gateways),
+    ...list('DNS servers', uplink.dns),
+    ...propertyRows(uplink.properties),
+    ['priority', discovered ? `${uplink.priority} (kernel)` : `${uplink.priority} (file)`],
+    ...healthRows(uplink.health),
+    ...usedBy(uplink),
+    ...reasons('taken by', uplink.takenBy),
+    ...reasons('not by', uplink.passedOver),
+  ];
+  const cells = rows.map(([label, text], i): readonly Cell[] => [
+    { text: rows[i - 1]?.[0] === label ? '' : label, style: 'dim' },
+    text,
+  ]);
+  return [
+    `${head}${discovered ? paint('  (no file names it)', 'dim') : ''}`,
+    ...renderTable({ indent: '  ', rows: cells }, paint),
+  ];
+}
+
+const list = (label: string, texts: readonly string[]): (readonly [string, string])[] =>
+  texts.length === 0 ? [] : [[label, texts.join(', ')]];
+
+/** What nobody says anything about stands in one line. */
+function propertyRows(properties: readonly ShownProperty[]): (readonly [string, string])[] {
+  const told = properties.filter(({ source }) => source !== 'default');
+  const others = properties.filter(({ source }) => source === 'default');
+  const words = others.map(({ name, value }) => (value === 'no' ? `not ${name}` : `${name} ${value}`));
+  return [
+    ...told.map(({ name, value, source }): readonly [string, string] => [name, `${value} (${source})`]),
+    ...list('by default', words),
+  ];
+}
+
+function healthRows(health: UplinkReport['health']): (readonly [string, string])[] {
+  if (health === undefined) return [];
+  return (['v4', 'v6'] as const).flatMap((family) => {
+    const of = health[family];
+    if (of === undefined) return [];
+    const words = [
+      of.state,
+      ...(of.rttMs === undefined ? [] : [`${Math.round(of.rttMs)} ms`]),
+      ...(of.lossRatio === undefined ? [] : [`${Math.round(of.lossRatio * 100)} % loss`]),
+      ...(of.captivePortal ? ['captive portal'] : []),
+    ];
+    return [[`health IP${family}`, words.join(', ')] as const];
+  });
+}
+
+function usedBy({ usedBy: users }: UplinkReport): (readonly [string, string])[] {
+  const shown = users
+    .slice(0, MAX_USERS_SHOWN)
+    .map((user) => ['used by', `${user.app}: ${trafficText(user)}`] as const);
+  const more = users.length - shown.length;
+  return more > 0 ? [...shown, ['used by', `and ${more} more`]] : shown;
+}
+
+const reasons = (label: string, groups: readonly PassedOver[]): (readonly [string, string])[] =>
+  groups.map(({ because, apps, more }) => [
+    label,
+    `${apps.join(', ')}${more > 0 ? ` and ${more} more` : ''}: ${because}`,
+  ]);
+
+function others({ others: ways }: UplinksReport): readonly string[] {
+  if (ways.length === 0) return [];
+  return [`By no uplink: ${ways.map(({ way, ...traffic }) => `${way} ${trafficText(traffic)}`).join('; ')}.`];
+}

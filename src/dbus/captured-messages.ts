@@ -1,0 +1,17 @@
+/** Messages of the real bus and the real NetworkManager 1.42, in base64, for tests. */
+export const CAPTURED_MESSAGES: Readonly<Record<'propertiesChanged' | 'nameOwnerChanged' | 'serviceUnknown', string>> =
+  {
+    /** A device's connection costs money now. */
+    propertiesChanged:
+      'bAQBAUgAAADjAAAAnQAAAAEBbwApAAAAL29yZy9mcmVlZGVza3RvcC9OZXR3b3JrTWFuYWdlci9EZXZpY2VzLzIAAAAAAAAAAgFzAB8AAABvcmcuZnJl' +
+      'ZWRlc2t0b3AuREJ1cy5Qcm9wZXJ0aWVzAAgBZwAIc2F7c3Z9YXMAAAADAXMAEQAAAFByb3BlcnRpZXNDaGFuZ2VkAAAAAAAAAAcBcwAEAAAAOjEuMAAA' +
+      'AAAlAAAAb3JnLmZyZWVkZXNrdG9wLk5ldHdvcmtNYW5hZ2VyLkRldmljZQAAABQAAAAHAAAATWV0ZXJlZAABdQAAAQAAAAAAAAA=',
+    nameOwnerChanged:
+      'bAQBAR0AAAAFAAAAiQAAAAEBbwAVAAAAL29yZy9mcmVlZGVza3RvcC9EQnVzAAAAAgFzABQAAABvcmcuZnJlZWRlc2t0b3AuREJ1cwAAAAADAXMAEAAA' +
+      'AE5hbWVPd25lckNoYW5nZWQAAAAAAAAAAAcBcwAUAAAAb3JnLmZyZWVkZXNrdG9wLkRCdXMAAAAACAFnAANzc3MAAAAAAAAAAAQAAAA6MS4zAAAAAAAA' +
+      'AAAAAAAABAAAADoxLjMA',
+    serviceUnknown:
+      'bAMBAVIAAAAqAAAAdQAAAAYBcwAEAAAAOjEuMAAAAAAEAXMAKQAAAG9yZy5mcmVlZGVza3RvcC5EQnVzLkVycm9yLlNlcnZpY2VVbmtub3duAAAAAAAA' +
+      'AAUBdQDPAAAACAFnAAFzAAAHAXMAFAAAAG9yZy5mcmVlZGVza3RvcC5EQnVzAAAAAE0AAABUaGUgbmFtZSBvcmcuZnJlZWRlc2t0b3Aubm1fZGlzcGF0' +
+      'Y2hlciB3YXMgbm90IHByb3ZpZGVkIGJ5IGFueSAuc2VydmljZSBmaWxlcwA=',
+  };

@@ -1,0 +1,127 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  describeSource,
+  joinUplinks,
+  propertiesOf,
+  type Telling,
+  type UplinkEvidence,
+  uplinkNameOf,
+} from './join-uplinks.ts';
+import type { Uplink } from './model.ts';
+
+const at = { file: '/u/home.yaml', line: 2, column: 9 };
+const file = (name: string, device: string, told: Telling['told'] = {}): Uplink => ({
+  name,
+  device,
+  priority: 100,
+  ...propertiesOf([{ by: 'file', told }]),
+  gateways: {},
+  at,
+});
+const NOTHING: UplinkEvidence = { found: [], tellings: new Map() };
+const found = (...devices: readonly string[]): UplinkEvidence => ({
+  found: devices.map((device) => ({ device, priority: 600 })),
+  tellings: new Map(),
+});
+const names = (uplinks: readonly Uplink[]): string[] => uplinks.map(({ name, device }) => `${name} ${device}`);
+
+describe('joinUplinks', () => {
+  it('joinUplinks believes the file, then the others in their order, property by property', () => {
+    const tellings = new Map<string, readonly Telling[]>([
+      [
+        'wlan0',
+        [
+          { by: 'NetworkManager', told: { metered: true, type: 'wifi' }, guesses: ['metered'] },
+          { by: 'kernel', told: { type: 'ethernet', encrypted: true } },
+        ],
+      ],
+    ]);
+    const [joined] = joinUplinks([file('home', 'wlan0', { trusted: true })], { found: [], tellings });
+    expect(joined).toMatchObject({
+      properties: { type: 'wifi', metered: true, roaming: false, trusted: true, encrypted: true },
+      sources: {
+        type: { by: 'NetworkManager' },
+        metered: { by: 'NetworkManager', guess: true },
+        roaming: { by: 'default' },
+        trusted: { by: 'file' },
+        encrypted: { by: 'kernel' },
+      },
+    });
+    const [stated] = joinUplinks([file('home', 'wlan0', { metered: false })], { found: [], tellings });
+    expect(stated).toMatchObject({ properties: { metered: false }, sources: { metered: { by: 'file' } } });
+  });
+
+  it('joinUplinks takes a file without sources at its word', () => {
+    const { sources: _, ...uplink } = file('home', 'wlan0');
+    const tellings = new Map([['wlan0', [{ by: 'kernel', told: { type: 'wifi' } } as const]]]);
+    expect(joinUplinks([uplink], { found: [], tellings })).toMatchObject([{ properties: { type: 'other' } }]);
+  });
+
+  it('joinUplinks adds devices that no file names, with what is told of them', () => {
+    const evidence = {
+      ...found('wg0'),
+      tellings: new Map([['wg0', [{ by: 'kernel', told: { type: 'vpn' } } as const]]]),
+    };
+    expect(joinUplinks([file('home', 'wlan0')], evidence)).toMatchObject([
+      { name: 'home' },
+      { name: 'wg0', device: 'wg0', priority: 600, discovered: true, properties: { type: 'vpn' }, gateways: {} },
+    ]);
+    expect(names(joinUplinks([file('home', 'wlan0')], found('wlan0')))).toEqual(['home wlan0']);
+  });
+
+  it('joinUplinks gives a name that a file or another device has a number', () => {
+    expect(names(joinUplinks([file('eth1', 'eth0')], found('eth1', 'Eth1', 'wg_a', 'wg-a', 'wg.a')))).toEqual([
+      'eth1 eth0',
+      'eth1-3 Eth1',
+      'eth1-2 eth1',
+      'wg-a wg-a',
+      'wg-a-2 wg.a',
+      'wg-a-3 wg_a',
+    ]);
+    const long = 'a'.repeat(15);
+    expect(names(joinUplinks([file(long, 'x')], found(long)))).toEqual([`${long} x`, `${'a'.repeat(13)}-2 ${long}`]);
+  });
+
+  it('joinUplinks gives back what it gave before where nothing is otherwise', () => {
+    const stated = [file('home', 'wlan0'), file('work', 'eth0')];
+    expect(joinUplinks(stated, NOTHING)).toBe(stated);
+    const first = joinUplinks(stated, found('wg0', 'eth0'));
+    expect(joinUplinks(stated, found('wg0', 'eth0'), first)).toBe(first);
+    const metered = new Map([['eth0', [{ by: 'NetworkManager', told: { metered: true } } as const]]]);
+    const second = joinUplinks(stated, { ...found('wg0', 'eth0'), tellings: metered }, first);
+    expect(second.map((uplink, i) => uplink === first[i])).toEqual([true, false, true]);
+  });
+
+  it('joinUplinks makes the same of its own result, and forgets in it what is no longer told', () => {
+    const stated = [file('home', 'wlan0', { metered: true })];
+    const tellings = new Map([['wlan0', [{ by: 'kernel', told: { type: 'wifi' } } as const]]]);
+    const joined = joinUplinks(stated, { ...found('wg0'), tellings });
+    expect(joinUplinks(joined, { ...found('wg0'), tellings })).toBe(joined);
+    expect(joinUplinks(joined, NOTHING)).toEqual(stated);
+  });
+
+  it('joinUplinks gives each device one name of the right form, and no name twice', () => {
+    const device = fc.string({ minLength: 1, maxLength: 15, unit: fc.constantFrom(...'aA0_-.') });
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(device, { maxLength: 20 }),
+        fc.uniqueArray(device, { maxLength: 4 }),
+        (devices, others) => {
+          const stated = [...new Set(others.map(uplinkNameOf))].map((name) => file(name, `${name}+`));
+          const joined = joinUplinks(stated, found(...devices));
+          expect(joined).toHaveLength(stated.length + devices.length);
+          expect(new Set(joined.map(({ name }) => name)).size).toBe(joined.length);
+          for (const { name } of joined) expect(name).toMatch(/^[a-z][a-z0-9-]{0,14}$/);
+        },
+      ),
+    );
+  });
+});
+
+describe('describeSource', () => {
+  it('describeSource says who, and whether it is a guess', () => {
+    expect(describeSource({ by: 'NetworkManager', guess: true })).toBe('NetworkManager, guess');
+    expect(describeSource({ by: 'file' })).toBe('file');
+  });
+});

@@ -1,0 +1,139 @@
+/**
+ * What files, ModemManager, NetworkManager and the kernel say of the ways out, joined: property by property the first of them
+ * that says anything is right, and it is remembered who that was. Pure, and made of its own result it gives the same.
+ */
+import type { PropertySource, PropertySources, Uplink, UplinkProperties } from './model.ts';
+import { compareText } from './policy-source.ts';
+
+/** Properties as somebody tells them. Absent or undefined: nothing is said. */
+export type Told = { readonly [P in keyof UplinkProperties]?: UplinkProperties[P] | undefined };
+
+/** What one of the sources says of one device. */
+export interface Telling {
+  readonly by: PropertySource['by'];
+  readonly told: Told;
+  /** Those of `told` that it does not know for certain. */
+  readonly guesses?: readonly (keyof UplinkProperties)[];
+}
+
+/** A device that is a way out whether or not a file names it. */
+export interface FoundDevice {
+  readonly device: string;
+  /** As in uplink files. */
+  readonly priority: number;
+}
+
+export interface UplinkEvidence {
+  readonly found: readonly FoundDevice[];
+  /** By device, whoever is to be believed first. */
+  readonly tellings: ReadonlyMap<string, readonly Telling[]>;
+}
+
+/** As in the schema of uplink files. */
+const MAX_NAME_LENGTH = 15;
+const DEFAULTS: Pick<UplinkProperties, 'type' | 'metered' | 'roaming' | 'trusted' | 'encrypted'> = {
+  type: 'other',
+  metered: false,
+  roaming: false,
+  trusted: false,
+  encrypted: false,
+};
+const PROPERTIES = Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[];
+/** Of these there is no default: what nobody says is not known. */
+const QUANTITIES = ['bandwidthBitsPerSecond', 'rttMs', 'lossRatio'] as const;
+const NOWHERE: Uplink['at'] = { file: '(discovered)', line: 1, column: 1 };
+
+/** Of the tellings the first counts that says something, property by property; then the default. */
+export function propertiesOf(tellings: readonly Telling[]): {
+  readonly properties: UplinkProperties;
+  readonly sources: PropertySources;
+} {
+  const properties: Partial<Record<keyof UplinkProperties, unknown>> = {};
+  const sources: Partial<Record<keyof UplinkProperties, PropertySource>> = {};
+  for (const property of [...PROPERTIES, ...QUANTITIES]) {
+    const telling = tellings.find(({ told }) => told[property] !== undefined);
+    if (telling !== undefined) {
+      properties[property] = telling.told[property];
+      sources[property] = { by: telling.by, ...(telling.guesses?.includes(property) && { guess: true as const }) };
+    } else if (property in DEFAULTS) {
+      properties[property] = DEFAULTS[property as keyof typeof DEFAULTS];
+      sources[property] = { by: 'default' };
+    }
+  }
+  // Every property has got a value of its own kind.
+  return { properties: properties as unknown as UplinkProperties, sources: sources as PropertySources };
+}
+
+/** What the file says. */
+function ofFile({ properties, sources }: Uplink): Telling {
+  const stated = [...PROPERTIES, ...QUANTITIES].filter((property) => (sources?.[property]?.by ?? 'file') === 'file');
+  return { by: 'file', told: Object.fromEntries(stated.map((property) => [property, properties[property]])) };
+}
+
+/**
+ * Uplinks of files first, in their order, then those that were found, by device. An uplink that says the same as in `before`
+ * is the same object, and so is the list.
+ */
+export function joinUplinks(
+  stated: readonly Uplink[],
+  { found, tellings }: UplinkEvidence,
+  before: readonly Uplink[] = stated,
+): readonly Uplink[] {
+  const files = stated.filter(({ discovered }) => !discovered);
+  const same = new Map(before.map((uplink) => [uplink.name, uplink]));
+  const keep = (uplink: Uplink): Uplink => {
+    const earlier = same.get(uplink.name);
+    return earlier !== undefined && JSON.stringify(earlier) === JSON.stringify(uplink) ? earlier : uplink;
+  };
+  const joined = [
+    ...files.map((uplink): Uplink => {
+      const { properties: _, sources: __, ...rest } = uplink;
+      const { properties, sources } = propertiesOf([ofFile(uplink), ...(tellings.get(uplink.device) ?? [])]);
+      const { name, device, priority, gateways, ...others } = rest;
+      return keep({ name, device, priority, properties, sources, gateways, ...others });
+    }),
+    ...withoutFile(files, found).map(({ device, priority, name }): Uplink => {
+      const told = propertiesOf(tellings.get(device) ?? []);
+      return keep({ name, device, priority, ...told, discovered: true, gateways: {}, at: NOWHERE });
+    }),
+  ];
+  return joined.length === before.length && joined.every((uplink, i) => uplink === before[i]) ? before : joined;
+}
+
+function withoutFile(
+  files: readonly Uplink[],
+  found: readonly FoundDevice[],
+): readonly (FoundDevice & { readonly name: string })[] {
+  const named = new Set(files.map(({ device }) => device));
+  const taken = new Set(files.map(({ name }) => name));
+  // Those that keep their name come first: it is not to depend on others that come and go.
+  const keepsName = ({ device }: FoundDevice): boolean => uplinkNameOf(device) === device;
+  const nameless = found
+    .filter(({ device }) => !named.has(device))
+    .toSorted((a, b) => Number(keepsName(b)) - Number(keepsName(a)) || compareText(a.device, b.device));
+  return nameless
+    .map((each) => ({ ...each, name: freeName(uplinkNameOf(each.device), taken) }))
+    .sort((a, b) => compareText(a.device, b.device));
+}
+
+/** A device's name in the form of uplinks' names: small letters, digits and dashes, a letter first, at most 15. */
+export function uplinkNameOf(device: string): string {
+  const plain = device.toLowerCase().replaceAll(/[^a-z0-9-]/g, '-');
+  return (/^[a-z]/.test(plain) ? plain : `u${plain}`).slice(0, MAX_NAME_LENGTH);
+}
+
+/** The name, or with `-2`, `-3`... behind it where it belongs to another uplink; it is then taken. */
+function freeName(wanted: string, taken: Set<string>): string {
+  let name = wanted;
+  for (let number = 2; taken.has(name); number += 1) {
+    const suffix = `-${number}`;
+    name = `${wanted.slice(0, MAX_NAME_LENGTH - suffix.length)}${suffix}`;
+  }
+  taken.add(name);
+  return name;
+}
+
+/** `NetworkManager, guess`. */
+export function describeSource({ by, guess }: PropertySource): string {
+  return guess ? `${by}, guess` : by;
+}

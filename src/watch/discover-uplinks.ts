@@ -1,0 +1,91 @@
+/**
+ * Which devices are ways out, and what the kernel tells of them. A device is one where somebody else's default route leads out
+ * by it, or where it is a tunnel with a global address and a route: and never loopback, nor a port of a bridge, a bond or a VRF,
+ * which has no routes that count. So bridges of containers, and this machine's ends of their devices, are none.
+ */
+import type { Link } from '../netlink/link.ts';
+import { RT_SCOPE_HOST } from '../netlink/route.ts';
+import type { FoundDevice, Told } from '../policy/join-uplinks.ts';
+import type { UplinkType } from '../policy/model.ts';
+import { ARPHRD_ETHER, defaultRoutes, type Network, routesBy, usableAddresses } from './network.ts';
+
+/** What sysfs knows of a device and netlink does not say. */
+export type DeviceClass = 'wifi' | 'wwan' | 'bluetooth';
+
+const ARPHRD_PPP = 512;
+const ARPHRD_RAWIP = 519;
+const ARPHRD_TUNNEL = 768;
+const ARPHRD_TUNNEL6 = 769;
+const ARPHRD_SIT = 776;
+const ARPHRD_IPGRE = 778;
+const ARPHRD_IP6GRE = 823;
+/** tun, WireGuard, xfrm. */
+const ARPHRD_NONE = 65534;
+const TUNNELS: ReadonlySet<number> = new Set([
+  ...[ARPHRD_PPP, ARPHRD_TUNNEL, ARPHRD_TUNNEL6, ARPHRD_SIT, ARPHRD_IPGRE, ARPHRD_IP6GRE, ARPHRD_NONE],
+]);
+/** IFLA_INFO_KIND of what encrypts by itself, whoever set it up. */
+const ENCRYPTING: readonly string[] = ['wireguard'];
+/** Half of everything and more: default routes, also those in disguise (0.0.0.0/1 and 128.0.0.0/1). */
+const LONGEST_DEFAULT = 1;
+/** The largest in uplink files. Also of tunnels without a default route: who knows how far they lead. */
+const LAST_PRIORITY = 1000;
+
+/** The kernel's word, and what of it is a guess. */
+export interface KernelTold {
+  readonly told: Told;
+  readonly guesses: readonly (keyof Told)[];
+}
+
+/** In the order of the kernel's indexes. */
+export function discoverUplinks(network: Network): readonly FoundDevice[] {
+  return network.links.flatMap((link) => {
+    const priority = priorityOf(link, network);
+    return priority === undefined ? [] : [{ device: link.name, priority }];
+  });
+}
+
+/** That of the kernel's best default route by it, so that the kernel's order holds; undefined where it is no way out. */
+function priorityOf(link: Link, network: Network): number | undefined {
+  if (link.loopback || link.masterIndex !== undefined) return undefined;
+  const isTunnel = TUNNELS.has(link.type);
+  const whole = defaultRoutes(link, network);
+  const halves = isTunnel ? routesBy(link, network).filter(({ destination }) => isHalf(destination.length)) : [];
+  const metrics = [...whole, ...halves].map(({ metric }) => metric);
+  if (metrics.length > 0) return Math.min(...metrics, LAST_PRIORITY);
+  const hasRoute = routesBy(link, network).some(
+    ({ scope, destination }) => scope !== RT_SCOPE_HOST && !isLocal(destination),
+  );
+  return isTunnel && hasRoute && usableAddresses(link, network.addresses).length > 0 ? LAST_PRIORITY : undefined;
+}
+
+const isHalf = (length: number): boolean => length <= LONGEST_DEFAULT;
+
+/** fe80::/64 and ff00::/8 are on every device. */
+function isLocal({ address: { family, value } }: Network['routes'][number]['destination']): boolean {
+  return family === 6 && (value >> 118n === 0xfe80n >> 6n || value >> 120n === 0xffn);
+}
+
+export function toldByKernel(link: Link, deviceClass: DeviceClass | undefined): KernelTold {
+  const type = typeOf(link, deviceClass);
+  const isPerhapsMetered = type === 'cellular' || type === 'bluetooth';
+  return {
+    told: {
+      ...(type !== undefined && { type }),
+      ...(isPerhapsMetered && { metered: true }),
+      ...(link.kind !== undefined && ENCRYPTING.includes(link.kind) && { encrypted: true }),
+    },
+    guesses: isPerhapsMetered ? ['metered'] : [],
+  };
+}
+
+/** Undefined where the kernel does not tell: PPP may be a telephone line, a modem or a VPN. */
+function typeOf({ type, kind }: Link, deviceClass: DeviceClass | undefined): UplinkType | undefined {
+  if (deviceClass === 'wifi' || kind === 'virt_wifi') return 'wifi';
+  if (deviceClass === 'bluetooth') return 'bluetooth';
+  if (deviceClass === 'wwan' || kind === 'wwan' || kind === 'rmnet' || type === ARPHRD_RAWIP) return 'cellular';
+  if (type === ARPHRD_PPP) return undefined;
+  // A tap device is one of tun's, with addresses of Ethernet.
+  if (TUNNELS.has(type) || kind === 'tun') return 'vpn';
+  return type === ARPHRD_ETHER ? 'ethernet' : undefined;
+}

@@ -1,0 +1,112 @@
+/** What is under way by each uplink and for each application, from the marks and counters of connection tracking. Pure. */
+import type { AppTraffic, Traffic } from '../api/uplinks.ts';
+import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import {
+  APP_DAEMON,
+  APP_INBOUND,
+  APP_KERNEL,
+  APP_NONE,
+  APP_UNKNOWN,
+  MARK_APP,
+  MARK_UPLINK,
+  MARK_UPLINK_SHIFT,
+  UPLINK_FIRST,
+  UPLINK_INBOUND,
+  UPLINK_LAST,
+  UPLINK_LOCAL,
+  UPLINK_NONE,
+  UPLINK_SYSTEM,
+} from '../plan/reserved.ts';
+import { compareText } from '../policy/policy-source.ts';
+
+export interface FlowNumbers {
+  readonly apps: ReadonlyMap<string, number>;
+  readonly uplinks: ReadonlyMap<string, number>;
+}
+
+export interface WayTraffic {
+  readonly traffic: Traffic;
+  /** Most connections first. */
+  readonly byApp: readonly AppTraffic[];
+}
+
+export interface LiveTraffic {
+  /** By the uplink's number. */
+  readonly byUplink: ReadonlyMap<number, WayTraffic>;
+  /** By what is said of connections by no uplink that there is, in words. */
+  readonly byOther: ReadonlyMap<string, WayTraffic>;
+}
+
+const NOBODY: ReadonlyMap<number, string> = new Map([
+  [APP_NONE, 'no policy'],
+  [APP_UNKNOWN, 'unknown programs'],
+  [APP_KERNEL, 'the kernel'],
+  [APP_DAEMON, 'pointsman'],
+  [APP_INBOUND, 'no policy'],
+]);
+const OTHER_WAYS: ReadonlyMap<number, string> = new Map([
+  [UPLINK_SYSTEM, 'the system’s route'],
+  [UPLINK_LOCAL, 'direct connection'],
+  [UPLINK_INBOUND, 'came in'],
+  [UPLINK_NONE, 'refused'],
+]);
+
+interface Sum {
+  connections: number;
+  packets: number;
+  bytes: number;
+  isCounted: boolean;
+}
+
+/** `entries`: decided ones. */
+export function liveTraffic(entries: readonly ConntrackEntry[], { apps, uplinks }: FlowNumbers): LiveTraffic {
+  const appNames = new Map([...apps].map(([name, id]) => [id, name]));
+  const known = new Set(uplinks.values());
+  const byWay = new Map<number | string, Map<string, Sum>>();
+  for (const entry of entries) {
+    const app = entry.mark & MARK_APP;
+    const way = (entry.mark & MARK_UPLINK) >>> MARK_UPLINK_SHIFT;
+    const isUplink = way >= UPLINK_FIRST && way <= UPLINK_LAST;
+    const key = isUplink && known.has(way) ? way : (OTHER_WAYS.get(way) ?? 'an uplink that has gone');
+    const who = appNames.get(app) ?? NOBODY.get(app) ?? 'applications that have gone';
+    const sums = byWay.get(key) ?? new Map<string, Sum>();
+    byWay.set(key, sums.set(who, added(sums.get(who), entry)));
+  }
+  const found = [...byWay].map(([way, sums]) => [way, wayTraffic(sums)] as const);
+  return {
+    byUplink: new Map(found.filter((each): each is readonly [number, WayTraffic] => typeof each[0] === 'number')),
+    byOther: new Map(found.filter((each): each is readonly [string, WayTraffic] => typeof each[0] === 'string')),
+  };
+}
+
+const NOTHING: Sum = { connections: 0, packets: 0, bytes: 0, isCounted: false };
+
+function added(sum: Sum = NOTHING, { counters }: ConntrackEntry): Sum {
+  const both = (of: 'packets' | 'bytes'): number =>
+    counters === undefined ? 0 : Number(counters.original[of] + counters.reply[of]);
+  return {
+    connections: sum.connections + 1,
+    packets: sum.packets + both('packets'),
+    bytes: sum.bytes + both('bytes'),
+    isCounted: sum.isCounted || counters !== undefined,
+  };
+}
+
+function wayTraffic(sums: ReadonlyMap<string, Sum>): WayTraffic {
+  const all = [...sums.values()].reduce(
+    (a, b): Sum => ({
+      connections: a.connections + b.connections,
+      packets: a.packets + b.packets,
+      bytes: a.bytes + b.bytes,
+      isCounted: a.isCounted || b.isCounted,
+    }),
+    NOTHING,
+  );
+  const byApp = [...sums].map(([app, sum]): AppTraffic => ({ app, ...shown(sum) }));
+  byApp.sort((a, b) => b.connections - a.connections || compareText(a.app, b.app));
+  return { traffic: shown(all), byApp };
+}
+
+function shown({ connections, packets, bytes, isCounted }: Sum): Traffic {
+  return { connections, ...(isCounted && { packets, bytes }) };
+}

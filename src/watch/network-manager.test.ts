@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import type { Value } from '../dbus/decode-value.ts';
+import { addressToBytes, formatAddress, parseAddress } from '../net/address.ts';
+import { networkManagerDevices } from './network-manager.ts';
+
+const NM = 'org.freedesktop.NetworkManager';
+const properties = (of: Record<string, Value>): Map<Value, Value> => new Map(Object.entries(of));
+const interfaces = (of: Record<string, Map<Value, Value>>) => new Map(Object.entries(of));
+const v6 = parseAddress('2001:db8::53');
+if (v6 === undefined) throw new Error('address');
+
+const device = (of: Record<string, Value>) =>
+  networkManagerDevices(new Map([['/d', interfaces({ [`${NM}.Device`]: properties(of) })]]));
+
+describe('networkManagerDevices', () => {
+  it('networkManagerDevices reads the connection, what it costs, and its DNS servers', () => {
+    const objects = new Map([
+      [
+        '/d/3',
+        interfaces({
+          [`${NM}.Device`]: properties({
+            Interface: 'wlan0',
+            IpInterface: 'wlan0',
+            DeviceType: 2,
+            Metered: 3,
+            ActiveConnection: '/a/1',
+            Ip4Config: '/4/1',
+            Ip6Config: '/6/1',
+          }),
+          [`${NM}.Device.Wireless`]: properties({}),
+        }),
+      ],
+      ['/a/1', interfaces({ [`${NM}.Connection.Active`]: properties({ Id: 'Home WLAN' }) })],
+      [
+        '/4/1',
+        interfaces({ [`${NM}.IP4Config`]: properties({ NameserverData: [properties({ address: '192.0.2.53' })] }) }),
+      ],
+      [
+        '/6/1',
+        interfaces({ [`${NM}.IP6Config`]: properties({ Nameservers: [addressToBytes(v6), new Uint8Array(3)] }) }),
+      ],
+    ]);
+    const found = networkManagerDevices(objects).get('wlan0');
+    expect(found).toMatchObject({
+      telling: { by: 'NetworkManager', told: { type: 'wifi', metered: true }, guesses: ['metered'] },
+      connection: 'Home WLAN',
+    });
+    expect(found?.dns.map(formatAddress)).toEqual(['192.0.2.53', '2001:db8::53']);
+  });
+
+  it.each([
+    [0, {}, []],
+    [1, { metered: true }, []],
+    [2, { metered: false }, []],
+    [3, { metered: true }, ['metered']],
+    [4, { metered: false }, ['metered']],
+    [9, {}, []],
+  ])('networkManagerDevices takes NM_METERED %i for what it is', (Metered, told, guesses) => {
+    expect(device({ Interface: 'eth0', DeviceType: 1, Metered }).get('eth0')?.telling).toEqual({
+      by: 'NetworkManager',
+      told,
+      guesses,
+    });
+  });
+
+  it('networkManagerDevices names a modem by the device that carries its packets', () => {
+    const found = device({ Interface: 'cdc-wdm0', IpInterface: 'wwan0', DeviceType: 8 });
+    expect([...found.keys()]).toEqual(['wwan0']);
+    expect(found.get('wwan0')?.telling.told).toEqual({ type: 'cellular' });
+  });
+
+  it('networkManagerDevices passes over what is not of the type it should be', () => {
+    expect(device({ Interface: 7 }).size).toBe(0);
+    const odd = device({ Interface: 'eth0', Metered: 'yes', ActiveConnection: '/none', Ip4Config: 5 });
+    expect(odd.get('eth0')).toEqual({ telling: { by: 'NetworkManager', told: {}, guesses: [] }, dns: [] });
+  });
+});
