@@ -193,9 +193,13 @@ export class Enforcement {
       const { wanted, outcome } = await this.#applyWhatCanBe(first, refused === undefined);
       this.#refused = outcome.ok ? undefined : { compilation: wanted.compilation, outcome };
       if (!outcome.ok) return { ...head, ...this.#unchanged(), outcome };
-      this.#inForce = { ...wanted, generation: outcome.generation };
       this.#retryMs = FIRST_RETRY_MS;
+      const inForce = { ...wanted, generation: outcome.generation };
+      // Flows are heard of from now on, and at the start there is nothing older to tell what they mean.
+      if (before === undefined) this.#inForce = inForce;
+      // Whoever hears that it is in force may rely on both halves, the kernel's and the thread's.
       await this.#parts.publish(wanted.snapshot);
+      this.#inForce = inForce;
       if (hasLostIds) this.#asked.askAll();
       const changed = changedPolicies(before?.policySet, wanted.policySet);
       return {
@@ -203,7 +207,7 @@ export class Enforcement {
         loaded: this.#loaded,
         isNewPlan: before?.compilation !== wanted.compilation,
         outcome,
-        endedFlows: this.#lookAtFlows(this.#inForce, changed, pending),
+        endedFlows: this.#lookAtFlows(inForce, changed, pending),
         changedApps: changed.apps === 'everyone' ? wanted.policySet.apps.map(({ app }) => app) : [...changed.apps],
       };
     } catch (thrown) {

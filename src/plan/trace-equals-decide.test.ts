@@ -240,6 +240,7 @@ const familyHealth: fc.Arbitrary<FamilyHealth | undefined> = fc.option(
       state: fc.constantFrom('unknown', 'good', 'good', 'failed'),
       rttMs: fc.constantFrom(79, 80, 81),
       lossRatio: fc.constantFrom(0, 0.05, 0.06),
+      validated: fc.constant(true as const),
       captivePortal: fc.constant(true as const),
     },
     { requiredKeys: ['state'] },

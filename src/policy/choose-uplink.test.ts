@@ -144,11 +144,16 @@ describe('chooseUplink()', () => {
       expect(choose(wanted, {}, alone).because).not.toMatchObject({ a: expect.stringContaining('shares') });
   });
 
-  it('chooseUplink() counts as validated what probes reach, and no captive portal', () => {
+  it('chooseUplink() counts as validated what probes reach beyond the gateway, and no captive portal', () => {
     const require = { validated: true };
-    expect(choose({ require }, good())).toMatchObject({ takes: 'a' });
-    expect(choose({ require }, good({ captivePortal: true }))).toMatchObject({ takes: 'none' });
-    expect(choose({ prefer: require }, {}, good())).toMatchObject({ takes: 'b' });
+    const validated = good({ validated: true });
+    expect(choose({ require }, validated)).toMatchObject({ takes: 'a' });
+    expect(choose({ require }, good())).toEqual({
+      takes: 'none',
+      because: { a: 'required: validated true (not known)' },
+    });
+    expect(choose({ require }, good({ validated: true, captivePortal: true }))).toMatchObject({ takes: 'none' });
+    expect(choose({ prefer: require }, {}, validated)).toMatchObject({ takes: 'b' });
     expect(choose({ prohibit: { validated: false } }, good({ captivePortal: true }))).toMatchObject({ takes: 'none' });
   });
 });

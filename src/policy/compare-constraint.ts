@@ -30,7 +30,7 @@ export function known({ properties }: Uplink, health: FamilyHealth | undefined):
 
 function isValidated(health: FamilyHealth | undefined): boolean | undefined {
   if (health?.captivePortal === true || health?.state === 'failed') return false;
-  return health?.state === 'good' ? true : undefined;
+  return health?.validated;
 }
 
 /** What of a constraint an uplink has as wanted, and what it has otherwise, or nobody knows it to have: in words. */

@@ -112,7 +112,7 @@ export interface PropertyConstraint {
   readonly roaming?: boolean;
   readonly trusted?: boolean;
   readonly encrypted?: boolean;
-  /** Whether probes reach the internet by it. */
+  /** Whether probes reach somebody beyond the gateway by it. */
   readonly validated?: boolean;
   readonly rtt?: Bound;
   readonly loss?: Bound;

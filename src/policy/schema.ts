@@ -156,7 +156,7 @@ const constraintShape = {
   name: oneOrList(uplinkName).describe('Name of an uplink, or a list of which any will do.').optional(),
   type: oneOrList(uplinkType).describe('Type of uplink, or a list of which any will do.').optional(),
   ...property,
-  validated: z.boolean().describe('Probes reach the internet by it.').optional(),
+  validated: z.boolean().describe('Probes reach somebody beyond the gateway by it.').optional(),
   rtt: quantityOf('rtt', boundPattern, 'Bound on the round-trip time, such as "<80ms".'),
   loss: quantityOf('loss', boundPattern, 'Bound on the share of packets that are lost, such as ">5%".'),
   bandwidth: quantityOf('bandwidth', boundPattern, 'Bound on the bandwidth, such as ">=10mbit".'),
