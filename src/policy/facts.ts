@@ -9,6 +9,8 @@ export interface FamilyHealth {
   readonly state: 'unknown' | 'good' | 'failed';
   readonly rttMs?: number;
   readonly lossRatio?: number;
+  /** Somebody beyond the gateway has answered: more than that the link works. */
+  readonly validated?: true;
   /** Somebody wants to be paid, or agreed with, before anything passes. */
   readonly captivePortal?: true;
 }
