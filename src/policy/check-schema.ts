@@ -157,6 +157,8 @@ function contextOf(path: Path, kind: FileKind): Context {
     case 'rules':
     case 'via':
     case 'gateway':
+    case 'probe':
+    case 'dns':
       return keyOf(path) as Context;
     default:
       return 'constraint';

@@ -10,6 +10,8 @@ export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
   via: [],
   constraint: ['bandwidth', 'rtt', 'loss', 'validated'],
   gateway: [],
+  probe: [],
+  dns: [],
 };
 
 /** By the key that they are a value of. */

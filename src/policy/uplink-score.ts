@@ -106,7 +106,10 @@ export function healthOf({ state, toldRttMs, toldLossRatio, validated, captivePo
 }
 
 /** Whether another sample should come soon: something is changing, or nothing is known. */
-export function isUnsettled({ state, points, losses }: UplinkScore, { down, up } = DEFAULT_THRESHOLDS): boolean {
+export function isUnsettled(
+  { state, points, losses }: UplinkScore,
+  { down, up }: ScoreThresholds = DEFAULT_THRESHOLDS,
+): boolean {
   if (state === 'unknown') return true;
   const latest = losses.at(-1) ?? 0;
   return state === 'good' ? latest > 0 || points < down * up : latest === 0 || points > 0;

@@ -4,6 +4,7 @@ import { spanOf } from './document.ts';
 import type { Uplink } from './model.ts';
 import { locationOf, quoted } from './report.ts';
 import { DEFAULT_PRIORITY, type UplinkFields } from './schema.ts';
+import { validateProbe } from './validate-probe.ts';
 import type { Checking } from './validate-via.ts';
 
 const FAMILIES = [
@@ -15,6 +16,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
   const { document, report } = checking;
   checkName(fields.uplink, checking);
   const gateways = checkGateways(fields.gateway ?? {}, checking);
+  const probe = validateProbe(fields.probe, checking);
   const { uplink: name, device } = fields;
   if (name === undefined || device === undefined || report.hasErrors()) return undefined;
   return {
@@ -29,6 +31,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
       encrypted: fields.encrypted ?? false,
     },
     gateways,
+    ...(probe !== undefined && { probe }),
     at: locationOf(document.source, spanOf(document, ['uplink'])),
   };
 }
