@@ -108,11 +108,11 @@ export function healthOf({ state, toldRttMs, toldLossRatio, validated, captivePo
 /** Whether another sample should come soon: something is changing, or nothing is known. */
 export function isUnsettled(
   { state, points, losses }: UplinkScore,
-  { down, up }: ScoreThresholds = DEFAULT_THRESHOLDS,
+  { recover, down, up }: ScoreThresholds = DEFAULT_THRESHOLDS,
 ): boolean {
   if (state === 'unknown') return true;
-  const latest = losses.at(-1) ?? 0;
-  return state === 'good' ? latest > 0 || points < down * up : latest === 0 || points > 0;
+  const isLatestFine = (losses.at(-1) ?? 0) < recover.lossRatio;
+  return state === 'good' ? !isLatestFine || points < down * up : isLatestFine || points > 0;
 }
 
 type Quality = 'bad' | 'between' | 'fine';
