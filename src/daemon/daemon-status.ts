@@ -83,7 +83,7 @@ function appStatus(policy: EffectivePolicy, inForce: InForce, identity: Identity
 
 function uplinkStatus({ policySet, machine }: InForce): UplinkStatus[] {
   const properties = new Map(policySet.uplinks.map((uplink) => [uplink.name, describeProperties(uplink.properties)]));
-  return machine.facts.uplinks.map(({ name, device, up, v4, v6, addresses }) => ({
+  return machine.facts.uplinks.map(({ name, device, up, v4, v6, addresses, health }) => ({
     name,
     device,
     up,
@@ -91,6 +91,7 @@ function uplinkStatus({ policySet, machine }: InForce): UplinkStatus[] {
     v6,
     properties: properties.get(name) ?? '',
     addresses: addresses.map(formatAddress),
+    ...(health !== undefined && { health }),
   }));
 }
 

@@ -42,6 +42,7 @@ import { ScriptGuard } from './script-guard.ts';
 import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
 import { startVerdicts } from './start-verdicts.ts';
+import { UplinkProbing } from './uplink-probing.ts';
 import type { VerdictKeeper } from './verdict-keeper.ts';
 import type { VerdictStats } from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
@@ -75,6 +76,7 @@ export class Daemon implements AsyncDisposable {
   readonly #health: Health;
   readonly #events: EventStream;
   readonly #names: Names;
+  readonly #probing: UplinkProbing;
   readonly #enforcement: Enforcement;
   readonly #pace = new RepairPace();
   readonly #confirmWindow = new ConfirmWindow();
@@ -119,6 +121,10 @@ export class Daemon implements AsyncDisposable {
       nowMs,
       onChange: () => this.#enforcement?.request({ kind: 'names' }),
     });
+    this.#probing = new UplinkProbing(() => {
+      this.#enforcement?.request({ kind: 'network' });
+      this.#reportProbing();
+    });
     // Before the first look at the files, so that no change falls between.
     const { directories, files: singleFiles } = watchedPaths(parts.paths);
     this.#policyWatch = new PolicyWatch(
@@ -139,6 +145,7 @@ export class Daemon implements AsyncDisposable {
       ids,
       packages,
       names: this.#names,
+      uplinkHealth: this.#probing,
       nowMs,
       publish: (snapshot) => this.#publish(snapshot),
       ownChange: {
@@ -195,6 +202,7 @@ export class Daemon implements AsyncDisposable {
     this.#scripts?.[Symbol.dispose]();
     this.#names[Symbol.dispose]();
     this.#kernelDecisions[Symbol.dispose]();
+    await this.#probing[Symbol.asyncDispose]();
     await this.#policyWatch[Symbol.asyncDispose]();
     await this.#enforcement.stop();
     await this.#kernelEvents?.[Symbol.asyncDispose]();
@@ -335,6 +343,7 @@ export class Daemon implements AsyncDisposable {
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     const { inForce } = this.#enforcement;
+    if (!this.#isStopping) this.#probing.follow(inForce);
     if (inForce !== undefined) this.#history.note(inForce.policySet, nowMs());
     this.#watchCgroups();
     if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined)
@@ -344,6 +353,10 @@ export class Daemon implements AsyncDisposable {
     this.#events.publish(event);
     if (event.error === undefined)
       log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
+  }
+
+  #reportProbing(): void {
+    for (const [code, warning] of this.#probing.warnings()) this.#health.report(code, warning);
   }
 
   /** What the kernel is told of programs is a cache: where it refuses, the slow path tells. */
@@ -414,6 +427,7 @@ export class Daemon implements AsyncDisposable {
     const facts = await slowFacts(kernel, PANIC_TABLE, this.#names.failures(), this.#enforcement.inForce);
     if (this.#isStopping) return;
     for (const [code, warning] of facts) this.#health.report(code, warning);
+    this.#reportProbing();
   }
 
   async #remove(): Promise<void> {

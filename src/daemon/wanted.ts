@@ -11,6 +11,7 @@ import { type Machine, type MachineSources, observeMachine } from '../watch/mach
 import { type NamedHosts, namedHosts, packageNames, refusedHosts } from '../watch/named-things.ts';
 import type { Names } from '../watch/names.ts';
 import type { Packages } from '../watch/packages.ts';
+import type { UplinkProbing } from './uplink-probing.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
 export interface WantedParts {
@@ -19,6 +20,8 @@ export interface WantedParts {
   readonly packages: Pick<Packages, 'programs'>;
   readonly ids: AppIds;
   readonly names: Names;
+  /** Absent: nobody looks whether uplinks work. */
+  readonly uplinkHealth?: Pick<UplinkProbing, 'healths'>;
   readonly nowMs: () => number;
 }
 
@@ -54,7 +57,7 @@ export class Wants {
 
   /** `without`: the machine as it counts. The same object where nothing is otherwise. Throws KernelError. */
   want(source: PolicySet, without: (machine: Machine) => Machine): Wanted {
-    const { ids, names, machine: sources, nowMs, kernel } = this.#parts;
+    const { ids, names, machine: sources, nowMs, kernel, uplinkHealth } = this.#parts;
     const before = this.#last;
     const packages = this.#packages(source);
     const expanded = expandPackages(source, packages, this.#expanded);
@@ -67,7 +70,8 @@ export class Wants {
       uplinks: policySet.uplinks.map(({ name }) => name),
       programs: kernel.sockets === undefined ? [] : this.#programs(index),
     });
-    const question = { policySet, index, uplinkIds: assigned.uplinks, names: names.states(), packages };
+    const health = uplinkHealth && { healths: uplinkHealth.healths() };
+    const question = { policySet, index, uplinkIds: assigned.uplinks, names: names.states(), packages, ...health };
     this.#machine = observeMachine(sources, question, this.#machine);
     const machine = without(this.#machine);
     const { apps: appIds, programs } = assigned;

@@ -9,8 +9,10 @@ import type { AppIndex } from '../policy/match-app.ts';
 import { containerDevices } from './container-devices.ts';
 import type { Containers } from './containers.ts';
 import { observeHost } from './host-facts.ts';
+import { joinHealth } from './join-health.ts';
 import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
 import { configuredResolvers } from './resolvers.ts';
+import type { UplinkHealths } from './uplink-health.ts';
 
 export interface Machine {
   readonly facts: Facts;
@@ -30,6 +32,8 @@ export interface MachineQuestion {
   readonly uplinkIds: ReadonlyMap<string, number>;
   readonly names: Facts['names'];
   readonly packages: Facts['packages'];
+  /** Absent: nobody looks. */
+  readonly healths?: UplinkHealths;
 }
 
 const NO_CONTAINERS: Facts['containers'] = new Map();
@@ -42,7 +46,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const cgroups = namedCgroups(index, sources.cgroups, containers);
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
   const facts: Facts = {
-    uplinks,
+    uplinks: joinHealth(uplinks, question.healths),
     onLink,
     resolvers: configuredResolvers(),
     names,
