@@ -21,23 +21,23 @@ export function probeHttp(target: HttpTarget, context: ProbeContext): Promise<Pr
   return withProbeSocket('tcp', context, async (socket) => {
     const startMs = performance.now();
     const connected = await connectTcp(socket, target.address, target.port, context);
-    if (connected.kind !== 'answered') return connected;
+    if (connected.kind !== 'connected') return connected;
+    const { rttMs } = connected;
     const sent = socket.send(encodeHttpGet(hostHeader(target), target.path));
-    // Refused, which is an answer, though not from a server of HTTP.
-    if (sent < 0) return outcomeOfError(-sent, connected.rttMs);
+    if (sent < 0) return outcomeOfError(-sent, rttMs);
     const response = new Uint8Array(MAX_RESPONSE_BYTES);
     for (let length = 0; ; ) {
       const leftMs = startMs + context.timeoutMs - performance.now();
       if (!(await context.readiness.until(socket.fd, 'readable', leftMs))) return LOST;
       const received = socket.receiveInto(response.subarray(length));
       if (received < 0 && isNotYet(-received)) continue;
-      if (received < 0) return outcomeOfError(-received, connected.rttMs);
+      if (received < 0) return outcomeOfError(-received, rttMs);
       length += received;
       const status = readHttpStatus(response.subarray(0, length));
       const isOver = received === 0 || length === response.length;
       if (status === undefined && !isOver) continue;
       const captivePortal = typeof status === 'number' ? isCaptivePortal(status) : undefined;
-      return { ...connected, ...(captivePortal !== undefined && { captivePortal }) };
+      return { kind: 'answered', rttMs, ...(captivePortal !== undefined && { captivePortal }) };
     }
   });
 }
