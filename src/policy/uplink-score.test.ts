@@ -170,12 +170,13 @@ describe('healthOf()', () => {
     expect(healthOf(run(times(40, answered(3)), run([answered(80)]))).rttMs).toBeLessThan(6);
   });
 
-  it('healthOf() tells loss in steps of 5 %, and that there is none at once', () => {
+  it('healthOf() tells loss in steps of 5 %, and that there is none, or nothing but loss, at once', () => {
     const one = run([LOST], run(times(20, answered(20))));
     expect(healthOf(one).lossRatio).toBe(0);
     const three = run([...times(2, LOST), ...times(5, answered(20))], one);
     expect(healthOf(three).lossRatio).toBe(0.1);
     expect(healthOf(run(times(20, answered(20)), three)).lossRatio).toBe(0);
+    expect(healthOf(run(times(20, LOST), three)).lossRatio).toBe(1);
     fc.assert(
       fc.property(fc.array(sample, { minLength: 1, maxLength: 60 }), (samples) => {
         const { lossRatio = -1 } = healthOf(run(samples));

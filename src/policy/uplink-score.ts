@@ -154,8 +154,9 @@ function tellRtt(told: number | undefined, rttMs: number): number {
 }
 
 function tellLoss(told: number | undefined, lossRatio: number): number {
-  // Nothing lost is told as soon as it is so: people ask for it.
-  if (told !== undefined && lossRatio > 0 && Math.abs(lossRatio - told) < LOSS_TOLERANCE) return told;
+  // Nothing and everything are told as soon as they are so: nobody would understand otherwise.
+  const isPlain = lossRatio === 0 || lossRatio === 1;
+  if (told !== undefined && !isPlain && Math.abs(lossRatio - told) < LOSS_TOLERANCE) return told;
   return Math.round(lossRatio / LOSS_STEP) / Math.round(1 / LOSS_STEP);
 }
 

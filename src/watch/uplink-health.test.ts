@@ -158,13 +158,25 @@ describe('UplinkHealth', () => {
   it('UplinkHealth sends nothing where connections tell', async () => {
     const { health, sent, readings, v4 } = network({ [FIRST]: answered() });
     readings.set('home 4', ALIVE);
-    health.follow([uplink(TARGETS)], [upState()]);
-    await pass(5 * MINUTE_MS);
+    for (let round = 0; round < 100; round++) {
+      health.follow([uplink({ ...TARGETS, intervalMs: 1000 })], [upState()]);
+      await pass(3000);
+    }
     expect(sent).toEqual([]);
     expect(v4()).toEqual({ state: 'good', rttMs: 40, lossRatio: 0, validated: true });
     readings.clear();
     await pass(MINUTE_MS);
     expect(sent.length).toBeGreaterThan(0);
+  });
+
+  it('UplinkHealth keeps another pace as soon as the file says so', async () => {
+    const { health, sent } = network({ [FIRST]: answered() });
+    health.follow([uplink({ ...TARGETS, intervalMs: 30 * MINUTE_MS })], [upState()]);
+    await pass(MINUTE_MS);
+    expect(sent).toHaveLength(1);
+    health.follow([uplink({ ...TARGETS, intervalMs: 5000 })], [upState()]);
+    await pass(6000);
+    expect(sent).toHaveLength(2);
   });
 
   it('UplinkHealth asks at once when connections stall', async () => {

@@ -144,9 +144,9 @@ export class UplinkHealth implements AsyncDisposable {
     const gateway = given.family === 4 ? given.state.gateways.v4 : given.state.gateways.v6;
     const sameAs = [given.state.deviceIndex, gateway?.value, ...targets.map(describeTarget)].join('\n');
     if (before?.sameAs === sameAs) {
+      const isOtherPace = intervalOf(before.uplink) !== intervalOf(given.uplink);
       const same = Object.assign(before, given);
-      // The interval may be a shorter one now.
-      same.dueMs = Math.min(same.dueMs, nowMs + this.#pauseMs(same));
+      if (isOtherPace) same.dueMs = nowMs + this.#pauseMs(same);
       return same;
     }
     return {
@@ -204,8 +204,9 @@ export class UplinkHealth implements AsyncDisposable {
     if (alive > 0) {
       const sample = { source: 'passive', atMs: nowMs, lossRatio, validated: true } as const;
       entry.score = addSample(entry.score, { ...sample, ...(rttMs !== undefined && { rttMs }) });
-      // Whoever has just been heard of need not be asked.
-      if (!isUnsettled(entry.score)) entry.dueMs = Math.max(entry.dueMs, nowMs + this.#pauseMs(entry));
+      // Whoever has just been heard of need not be asked, at least until the next look.
+      const pauseMs = Math.max(this.#pauseMs(entry), PASSIVE_EVERY_MS * (1 + JITTER));
+      if (!isUnsettled(entry.score)) entry.dueMs = Math.max(entry.dueMs, nowMs + pauseMs);
       return;
     }
     // One peer that does not answer may have gone.
@@ -287,8 +288,8 @@ export class UplinkHealth implements AsyncDisposable {
     });
   }
 
-  #pauseMs({ uplink: { probe }, score, rounds }: Entry): number {
-    const intervalMs = probe === undefined || probe === 'off' ? DEFAULT_PROBE_INTERVAL_MS : probe.intervalMs;
+  #pauseMs({ uplink, score, rounds }: Entry): number {
+    const intervalMs = intervalOf(uplink);
     const isHasty = isUnsettled(score) && (score.state !== 'unknown' || rounds < HASTY_ROUNDS);
     const pauseMs = isHasty ? Math.max(intervalMs / HASTE, LEAST_INTERVAL_MS) : intervalMs;
     return pauseMs * (1 - JITTER + 2 * JITTER * this.#options.random());
@@ -309,6 +310,9 @@ export class UplinkHealth implements AsyncDisposable {
 }
 
 const mayAsk = ({ isAsking, targets }: Entry): boolean => !isAsking && targets.length > 0;
+
+const intervalOf = ({ probe }: Uplink): number =>
+  probe === undefined || probe === 'off' ? DEFAULT_PROBE_INTERVAL_MS : probe.intervalMs;
 
 const isGateway = (target: ProbeTarget): boolean => target.kind === 'icmp' && target.isGateway === true;
 
