@@ -3,6 +3,7 @@ import type { TcpConnections } from '../kernel/tcp-connections.ts';
 import { formatAddress, parseAddress, parsePrefix } from '../net/address.ts';
 import { type InetSocket, TCP_ESTABLISHED } from '../netlink/sock-diag.ts';
 import type { TcpInfo } from '../netlink/tcp-info.ts';
+import { probeMark, wayMark } from '../plan/reserved.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import { MAX_FLOWS_ASKED, PassiveHealth } from './passive-health.ts';
 
@@ -42,10 +43,11 @@ interface Connection {
   /** Where masquerading gave it another. */
   readonly onWire?: string;
   readonly cookie?: bigint;
+  readonly mark?: number;
   readonly info?: Partial<TcpInfo>;
 }
 
-function socketOf({ local = '192.168.1.2', remote = '203.0.113.9', cookie = 1n, info }: Connection): InetSocket {
+function socketOf({ local = '192.168.1.2', remote = '203.0.113.9', cookie = 1n, mark, info }: Connection): InetSocket {
   return {
     family: remote.includes(':') ? 6 : 4,
     state: TCP_ESTABLISHED,
@@ -57,6 +59,7 @@ function socketOf({ local = '192.168.1.2', remote = '203.0.113.9', cookie = 1n, 
     cookie,
     uid: 0,
     inode: 1,
+    ...(mark !== undefined && { mark }),
     tcpInfo: { ...IDLE, ...info },
   };
 }
@@ -167,6 +170,12 @@ describe('PassiveHealth', () => {
     const { read } = machine([{ remote }]);
     read();
     expect(read([{ remote, info: MORE }])).toEqual({});
+  });
+
+  it('PassiveHealth leaves out probes, and nothing else that is marked', () => {
+    const stalled = { retransmits: 3 };
+    expect(machine([{ mark: probeMark(1), info: stalled }]).read()).toEqual({});
+    expect(machine([{ mark: wayMark(1), info: stalled }]).read()).toHaveProperty('wifi 4');
   });
 
   it('PassiveHealth asks for each flow once, and for a bounded number at once', () => {

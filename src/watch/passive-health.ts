@@ -14,6 +14,7 @@ import {
 } from '../net/address.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import type { InetSocket } from '../netlink/sock-diag.ts';
+import { MARK_PROGRAM, PROGRAM_DAEMON, programMark } from '../plan/reserved.ts';
 import type { UplinkState } from '../policy/facts.ts';
 
 /** Connections looked at in one go, of each family: some milliseconds' worth. */
@@ -75,7 +76,7 @@ export class PassiveHealth {
     const tallies = new Map<string, Tally>();
     let asked = 0;
     for (const socket of sockets.map(unmapped)) {
-      if (socket.tcpInfo === undefined || isLoopbackAddress(socket.remote)) continue;
+      if (socket.tcpInfo === undefined || isLoopbackAddress(socket.remote) || isOwn(socket)) continue;
       const before = this.#known.get(socket.cookie);
       const counters = countersOf(socket);
       const isNews = moved(socket, counters, before?.counters);
@@ -96,6 +97,9 @@ export class PassiveHealth {
 }
 
 export const readingKey = (uplink: string, family: Family): string => `${uplink} ${family}`;
+
+/** Probes have a voice already. */
+const isOwn = ({ mark = 0 }: InetSocket): boolean => (mark & MARK_PROGRAM) >>> 0 === programMark(PROGRAM_DAEMON);
 
 const unmapped = (socket: InetSocket): InetSocket => ({
   ...socket,
