@@ -15,7 +15,7 @@ import { probeTcp } from '../watch/probe-tcp.ts';
 import { SocketReadiness } from '../watch/socket-readiness.ts';
 import { UplinkHealth, type UplinkHealths } from '../watch/uplink-health.ts';
 import type { InForce } from './enforce.ts';
-import type { HealthCode, Warning } from './health.ts';
+import { uplinkWarnings } from './uplink-warnings.ts';
 
 /** What has not been answered by then is lost. */
 const PROBE_TIMEOUT_MS = 2000;
@@ -58,12 +58,8 @@ export class UplinkProbing implements AsyncDisposable {
     return this.#health.healths();
   }
 
-  warnings(): readonly (readonly [code: HealthCode, warning: Warning | undefined])[] {
-    return [
-      ['uplink-failed', failedUplinks(this.healths())],
-      ['captive-portal', captivePortals(this.healths())],
-      ['uplink-not-probed', notProbed(this.#health.notProbed())],
-    ];
+  warnings(): ReturnType<typeof uplinkWarnings> {
+    return uplinkWarnings(this.healths(), this.#health.notProbed());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,36 +123,4 @@ function tcpConnections(): TcpConnections | undefined {
     if (error instanceof KernelError) return undefined;
     throw error;
   }
-}
-
-type Health = NonNullable<UplinkState['health']>;
-
-/** `wifi (IPv4), cellular`: those of which some family is so. */
-function named(healths: UplinkHealths, isSo: (health: NonNullable<Health['v4']>) => boolean): string[] {
-  return [...healths].flatMap(([name, { v4, v6 }]) => {
-    const families = [...(v4 && isSo(v4) ? ['IPv4'] : []), ...(v6 && isSo(v6) ? ['IPv6'] : [])];
-    if (families.length === 0) return [];
-    return [families.length === [v4, v6].filter((one) => one !== undefined).length ? name : `${name} (${families})`];
-  });
-}
-
-function failedUplinks(healths: UplinkHealths): Warning | undefined {
-  const failed = named(healths, ({ state }) => state === 'failed');
-  if (failed.length === 0) return undefined;
-  const message = `uplinks that are up but do not work: ${failed.join(', ')}`;
-  return { message, hint: 'too much is lost, or answers take too long; nothing is to be done where others take over' };
-}
-
-function captivePortals(healths: UplinkHealths): Warning | undefined {
-  const caught = named(healths, ({ captivePortal }) => captivePortal === true);
-  if (caught.length === 0) return undefined;
-  const message = `somebody answers in place of the internet (a captive portal): ${caught.join(', ')}`;
-  return { message, hint: 'open any http:// page in a browser by this uplink, and log in there' };
-}
-
-function notProbed(families: ReturnType<UplinkHealth['notProbed']>): Warning | undefined {
-  if (families.length === 0) return undefined;
-  const shown = families.map(({ uplink, family, because }) => `${uplink} IPv${family} (${because})`);
-  const message = `nothing could be sent to find out whether uplinks work: ${shown.join(', ')}`;
-  return { message, hint: 'connections that live on them tell all the same' };
 }

@@ -17,10 +17,10 @@ import type { InetSocket } from '../netlink/sock-diag.ts';
 import { MARK_PROGRAM, PROGRAM_DAEMON, programMark } from '../plan/reserved.ts';
 import type { UplinkState } from '../policy/facts.ts';
 
-/** Connections looked at in one go, of each family: some milliseconds' worth. */
-export const MAX_CONNECTIONS = 1000;
+/** Connections looked at in one go, of each family: some milliseconds' worth, for which the daemon's other loops wait. */
+export const MAX_CONNECTIONS = 256;
 /** Flows asked for in one go; those of before are remembered. */
-export const MAX_FLOWS_ASKED = 128;
+export const MAX_FLOWS_ASKED = 32;
 /** On fewer segments a share of them means nothing. */
 const MIN_SEGMENTS = 10;
 /** News at first sight: what came in since so long ago. */
