@@ -19,6 +19,7 @@ export interface Libc {
   poll(fds: Uint8Array, count: number, timeoutMs: number): number;
   /** The same in a thread of libuv's pool, which it occupies. Its errno is lost. `fds` must not be touched meanwhile. */
   pollInPool(fds: Uint8Array, count: number, timeoutMs: number, done: (failure: unknown, ready: number) => void): void;
+  ioctl(fd: number, request: number, argument: Uint8Array): number;
   eventfd(initial: number, flags: number): number;
   open(path: string, flags: number): number;
   read(fd: number, bytes: Uint8Array, length: number): number;
@@ -45,6 +46,7 @@ const PROTOTYPES = {
   send: 'long send(int, const void *, size_t, int)',
   recv: 'long recv(int, void *, size_t, int)',
   poll: 'int poll(void *, ulong, int)',
+  ioctl: 'int ioctl(int, ulong, void *)',
   eventfd: 'int eventfd(uint, int)',
   open: 'int open(const char *, int)',
   read: 'long read(int, void *, size_t)',

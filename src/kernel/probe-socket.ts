@@ -5,6 +5,7 @@
 import { constants } from 'node:os';
 import type { Address } from '../net/address.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
+import { TCP_ESTABLISHED } from '../netlink/sock-diag.ts';
 import { decodeTcpInfo, TCP_INFO_BYTES } from '../netlink/tcp-info.ts';
 import { lastKernelError } from './errno.ts';
 import { libc } from './libc.ts';
@@ -27,6 +28,9 @@ const IP_RECVERR = 11;
 const SOL_IPV6 = 41;
 const IPV6_RECVERR = 25;
 const TCP_INFO = 11;
+/** SIOCGSTAMP_NEW (linux/sockios.h), since Linux 5.1: two 64-bit integers whatever the architecture. */
+const SIOCGSTAMP = 0x80108906;
+const STAMP_BYTES = 16;
 const MSG_NOSIGNAL = 0x4000;
 /** The least that the kernel gives: what a peer may send unasked is as little. */
 const TCP_RECEIVE_BYTES = 2304;
@@ -67,6 +71,9 @@ export class ProbeSocket implements Disposable {
         socket.#option(SOL_SOCKET, SO_RCVBUF, [TCP_RECEIVE_BYTES]);
         // Closed by a reset: nothing more is sent, and no port waits.
         socket.#option(SOL_SOCKET, SO_LINGER, [1, 0]);
+      } else {
+        // There is nothing yet; from this question on the kernel notes times.
+        socket.lastArrivalMs();
       }
       const local = encodeSocketAddress(source, 0);
       if (socket.#libc.bind(socket.fd, local, local.length) < 0) throw lastKernelError('bind', `${kind} probe`);
@@ -102,10 +109,21 @@ export class ProbeSocket implements Disposable {
     return new DataView(this.#read(SOL_SOCKET, SO_ERROR, 4).buffer).getInt32(0, true);
   }
 
-  /** The kernel's own measurement, of a connected TCP socket; absent where it has none. */
-  tcpRttMs(): number | undefined {
-    const { rttMs } = decodeTcpInfo(this.#read(IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES));
-    return rttMs > 0 ? rttMs : undefined;
+  /**
+   * When the datagram that was received last came in, by the clock of Date.now(), in milliseconds: whoever reads may be late. Absent
+   * where the kernel has not noted it.
+   */
+  lastArrivalMs(): number | undefined {
+    const stamp = new Uint8Array(STAMP_BYTES);
+    if (this.#libc.ioctl(this.fd, SIOCGSTAMP, stamp) < 0) return undefined;
+    const view = new DataView(stamp.buffer);
+    return Number(view.getBigInt64(0, true)) * 1000 + Number(view.getBigInt64(8, true)) / 1000;
+  }
+
+  /** Of a TCP socket: whether it is connected, and the kernel's own measurement of the way and back where it has one. */
+  tcpState(): { readonly isConnected: boolean; readonly rttMs?: number } {
+    const { state, rttMs } = decodeTcpInfo(this.#read(IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES));
+    return { isConnected: state === TCP_ESTABLISHED, ...(rttMs > 0 && { rttMs }) };
   }
 
   [Symbol.dispose](): void {

@@ -16,6 +16,7 @@ describe('decodeTcpInfo()', () => {
   it('decodeTcpInfo() reads what ss shows of the same connection', () => {
     expect(socket).toMatchObject({ state: TCP_ESTABLISHED, localPort: 4447, mark: 0x1008001 });
     expect(socket.tcpInfo).toEqual({
+      state: TCP_ESTABLISHED,
       retransmits: 0,
       unacked: 0,
       lastDataReceivedMs: 0,

@@ -8,6 +8,7 @@ import { readU8, readU32, readU64 } from './bytes.ts';
 export const TCP_INFO_BYTES = 160;
 
 const OFFSET = {
+  state: 0,
   retransmits: 2,
   unacked: 24,
   lastDataRecv: 52,
@@ -21,6 +22,8 @@ const OFFSET = {
 } as const;
 
 export interface TcpInfo {
+  /** TCP_* of `sock-diag.ts`. */
+  readonly state: number;
   /** In a row, without an answer. */
   readonly retransmits: number;
   /** Segments that wait for an acknowledgement. */
@@ -49,6 +52,7 @@ export function decodeTcpInfo(payload: Uint8Array): TcpInfo {
   const has = (offset: number, width: number): boolean => offset + width <= payload.length;
   const minRtt = has(OFFSET.minRtt, 4) ? readU32(payload, OFFSET.minRtt) : UNMEASURED;
   return {
+    state: readU8(payload, OFFSET.state),
     retransmits: readU8(payload, OFFSET.retransmits),
     unacked: readU32(payload, OFFSET.unacked),
     lastDataReceivedMs: readU32(payload, OFFSET.lastDataRecv),

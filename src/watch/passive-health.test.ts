@@ -26,6 +26,7 @@ function state(name: string, id: number, network: string): UplinkState {
 const UPLINKS = [state('wifi', 1, '192.168.1'), state('cell', 2, '10.2.3')];
 
 const IDLE: TcpInfo = {
+  state: TCP_ESTABLISHED,
   retransmits: 0,
   unacked: 0,
   lastDataReceivedMs: 60_000,

@@ -19,17 +19,19 @@ export interface HttpTarget {
 /** A connection alone is no answer: whatever is in between takes it in the name of others. */
 export function probeHttp(target: HttpTarget, context: ProbeContext): Promise<ProbeOutcome> {
   return withProbeSocket('tcp', context, async (socket) => {
-    const startMs = performance.now();
     const connected = await connectTcp(socket, target.address, target.port, context);
     if (connected.kind !== 'connected') return connected;
     const { rttMs } = connected;
     const sent = socket.send(encodeHttpGet(hostHeader(target), target.path));
     if (sent < 0) return outcomeOfError(-sent, rttMs);
+    // The response has as long again.
+    const askedAtMs = performance.now();
     const response = new Uint8Array(MAX_RESPONSE_BYTES);
     for (let length = 0; ; ) {
-      const leftMs = startMs + context.timeoutMs - performance.now();
-      if (!(await context.readiness.until(socket.fd, 'readable', leftMs))) return LOST;
+      const leftMs = askedAtMs + context.timeoutMs - performance.now();
+      const isInTime = await context.readiness.until(socket.fd, 'readable', leftMs);
       const received = socket.receiveInto(response.subarray(length));
+      if (received < 0 && isNotYet(-received) && !isInTime) return LOST;
       if (received < 0 && isNotYet(-received)) continue;
       if (received < 0) return outcomeOfError(-received, rttMs);
       length += received;

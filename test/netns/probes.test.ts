@@ -147,6 +147,21 @@ describe.each([4, 6] as const)('probes by IPv%i', (family) => {
   });
 });
 
+describe('probes of a daemon that is busy', () => {
+  it.each([
+    ['icmp', () => icmp(4, HOST[4], { timeoutMs: SHORT_MS })],
+    ['dns', () => dns(6, DNS[6], { timeoutMs: SHORT_MS })],
+    ['tcp', () => tcp(4, HOST[4], 443, { timeoutMs: SHORT_MS })],
+  ])('%s finds an answer that came in time, and the time it took, when it looks too late', async (_, probe) => {
+    const outcome = probe();
+    const untilMs = performance.now() + 2 * SHORT_MS;
+    while (performance.now() < untilMs);
+    const answer = await outcome;
+    expect(answer).toEqual(ANSWERED);
+    expect(answer.kind === 'answered' && answer.rttMs).toBeLessThan(2 * SHORT_MS);
+  });
+});
+
 describe('SocketReadiness', () => {
   it('SocketReadiness ends every wait when it is disposed of', async () => {
     const own = new SocketReadiness();
