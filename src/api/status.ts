@@ -1,5 +1,6 @@
 /** `GET /v1/status`: how things stand. All fields are plain JSON. */
 import type { Diagnostic } from '../policy/diagnostic.ts';
+import type { FamilyHealth } from '../policy/facts.ts';
 
 export type DaemonState = 'starting' | 'enforcing' | 'degraded' | 'blocked' | 'stopping';
 
@@ -20,6 +21,8 @@ export interface UplinkStatus {
   readonly v6: boolean;
   readonly properties: string;
   readonly addresses: readonly string[];
+  /** What was measured, by family; absent where nothing was. */
+  readonly health?: { readonly v4?: FamilyHealth; readonly v6?: FamilyHealth };
 }
 
 /** One application: how many rules and by which tier it is told. */

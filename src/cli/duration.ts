@@ -1,17 +1,4 @@
-/** Durations as people write and read them. */
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-const DURATION = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/;
-
-/** Longer than anybody waits, and within what a timer can count. */
-export const LONGEST_DURATION_MS = 86_400_000;
-
-/** `30s`, `500ms`, `1.5m`, `1h` in milliseconds, more than 0 and at most a day; undefined for any other text. */
-export function parseDurationMs(text: string): number | undefined {
-  const [, number, unit] = DURATION.exec(text) ?? [];
-  if (number === undefined || unit === undefined) return undefined;
-  const ms = Math.round(Number(number) * (UNIT_MS[unit] ?? 0));
-  return ms > 0 && ms <= LONGEST_DURATION_MS ? ms : undefined;
-}
+/** Durations as people read them. */
 
 /** The two largest units: `2 h 3 min`, `45 s`, `0 s`. */
 export function formatDuration(ms: number): string {

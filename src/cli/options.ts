@@ -1,6 +1,6 @@
 /** Options that several commands have. */
 import { InvalidArgumentError, Option } from 'commander';
-import { parseDurationMs } from './duration.ts';
+import { parseDurationMs } from '../policy/duration.ts';
 
 export function confirmOption(description: string): Option {
   return new Option('--confirm <duration>', description).argParser((text: string): number => {

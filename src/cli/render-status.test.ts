@@ -31,6 +31,10 @@ const status: Status = {
       v6: true,
       properties: 'wifi',
       addresses: ['192.0.2.7', '2001:db8::7'],
+      health: {
+        v4: { state: 'good', rttMs: 20, lossRatio: 0.05, validated: true },
+        v6: { state: 'failed', rttMs: 20, lossRatio: 1 },
+      },
     },
     {
       name: 'cellular',
@@ -57,14 +61,28 @@ const status: Status = {
 };
 
 describe('renderStatus', () => {
+  it.each([
+    [undefined, '-'],
+    [{ v4: { state: 'unknown', lossRatio: 1 } }, 'unknown, 100 % lost'],
+    [{ v4: { state: 'good', rttMs: 2, lossRatio: 0 } }, 'link works, 2 ms'],
+    [{ v6: { state: 'good', rttMs: 2, validated: true } }, 'good, 2 ms'],
+    [{ v4: { state: 'good', rttMs: 2, captivePortal: true } }, 'captive portal, 2 ms'],
+  ] as const)('renderStatus says of health %o: %s', (health, words) => {
+    const uplinks = status.uplinks.map(({ health: _, ...uplink }) => ({ ...uplink, ...(health && { health }) }));
+    const line = renderStatus({ ...status, uplinks }, { colour: false, nowMs })
+      .split('\n')
+      .find((text) => text.startsWith('wifi'));
+    expect(line?.replace(/ {2,}/g, '  ')).toContain(`IPv4 IPv6  ${words}  wifi  192`);
+  });
+
   it('renderStatus shows state, uplinks, applications and verdicts', () => {
     expect(renderStatus(status, { colour: false, nowMs })).toBe(
       `pointsman 0.1.0: enforcing, the policies are in force
 running for 2 h 3 min, process 4711, revision 7, nft queue, 54 MB
 
-UPLINK    DEVICE  STATE  CARRIES    PROPERTIES         ADDRESSES
-wifi      wlan0   up     IPv4 IPv6  wifi               192.0.2.7 2001:db8::7
-cellular  wwan0   down   -          cellular, metered
+UPLINK    DEVICE  STATE  CARRIES    HEALTH                                               PROPERTIES         ADDRESSES
+wifi      wlan0   up     IPv4 IPv6  IPv4 good, 20 ms, 5 % lost; IPv6 failed, 100 % lost  wifi               192.0.2.7 2001:db8::7
+cellular  wwan0   down   -          -                                                    cellular, metered
 
 APPLICATION       RULES  TOLD BY     FILES
 org.example.Mail  3      executable  /etc/pointsman/policies/mail.yaml

@@ -5,9 +5,11 @@ import type {
   IdentityStatus,
   Status,
   TierStatus,
+  UplinkStatus,
   VerdictStatistics,
 } from '../api/status.ts';
 import { renderDiagnostics } from '../policy/caret.ts';
+import type { FamilyHealth } from '../policy/facts.ts';
 import { formatDuration } from './duration.ts';
 import { type Paint, painter, printable, type Style } from './paint.ts';
 import { type Cell, renderTable } from './text-table.ts';
@@ -81,11 +83,31 @@ function uplinks(status: Status, paint: Paint): readonly string[] {
     uplink.device,
     { text: uplink.up ? 'up' : 'down', style: uplink.up ? 'green' : 'red' } as const,
     [...(uplink.v4 ? ['IPv4'] : []), ...(uplink.v6 ? ['IPv6'] : [])].join(' ') || '-',
+    healthCell(uplink),
     uplink.properties,
     uplink.addresses.join(' '),
   ]);
-  const head = ['UPLINK', 'DEVICE', 'STATE', 'CARRIES', 'PROPERTIES', 'ADDRESSES'];
+  const head = ['UPLINK', 'DEVICE', 'STATE', 'CARRIES', 'HEALTH', 'PROPERTIES', 'ADDRESSES'];
   return renderTable({ head, rows }, paint);
+}
+
+/** Both families in one where they are in the same state. */
+function healthCell({ health: { v4, v6 } = {} }: UplinkStatus): Cell {
+  if (v4 === undefined && v6 === undefined) return '-';
+  const isBad = [v4, v6].some((family) => family?.state === 'failed' || family?.captivePortal === true);
+  const text =
+    v4 === undefined || v6 === undefined ? healthWords(v4 ?? v6) : `IPv4 ${healthWords(v4)}; IPv6 ${healthWords(v6)}`;
+  return isBad ? { text, style: 'red' } : text;
+}
+
+function healthWords(health: FamilyHealth | undefined): string {
+  if (health === undefined) return '-';
+  const { state, rttMs, lossRatio = 0, captivePortal, validated } = health;
+  return [
+    captivePortal === true ? 'captive portal' : state === 'good' && validated === undefined ? 'link works' : state,
+    ...(rttMs === undefined || state === 'failed' ? [] : [`${rttMs} ms`]),
+    ...(lossRatio > 0 ? [`${Math.round(lossRatio * 100)} % lost`] : []),
+  ].join(', ');
 }
 
 function apps(status: Status, paint: Paint): readonly string[] {

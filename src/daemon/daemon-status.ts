@@ -90,7 +90,7 @@ function profileStatus(inForce: InForce | undefined): Pick<Status, 'profiles'> {
 
 function uplinkStatus({ policySet, machine }: InForce): UplinkStatus[] {
   const properties = new Map(policySet.uplinks.map((uplink) => [uplink.name, describeProperties(uplink.properties)]));
-  return machine.facts.uplinks.map(({ name, device, up, v4, v6, addresses }) => ({
+  return machine.facts.uplinks.map(({ name, device, up, v4, v6, addresses, health }) => ({
     name,
     device,
     up,
@@ -98,6 +98,7 @@ function uplinkStatus({ policySet, machine }: InForce): UplinkStatus[] {
     v6,
     properties: properties.get(name) ?? '',
     addresses: addresses.map(formatAddress),
+    ...(health !== undefined && { health }),
   }));
 }
 

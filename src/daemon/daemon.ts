@@ -45,6 +45,7 @@ import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
 import { startVerdicts } from './start-verdicts.ts';
 import { type UplinksInForce, uplinkEvents } from './uplink-events.ts';
+import { UplinkProbing } from './uplink-probing.ts';
 import type { VerdictKeeper } from './verdict-keeper.ts';
 import type { VerdictStats } from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
@@ -80,6 +81,7 @@ export class Daemon implements AsyncDisposable {
   readonly #health: Health;
   readonly #events: EventStream;
   readonly #names: Names;
+  readonly #probing: UplinkProbing;
   readonly #enforcement: Enforcement;
   readonly #managed: ManagedDevices;
   readonly #pace = new RepairPace();
@@ -128,6 +130,10 @@ export class Daemon implements AsyncDisposable {
       nowMs,
       onChange: () => this.#enforcement?.request({ kind: 'names' }),
     });
+    this.#probing = new UplinkProbing(() => {
+      this.#enforcement?.request({ kind: 'network' });
+      this.#reportProbing();
+    });
     // Before the first look at the files, so that no change falls between.
     const { directories, files: singleFiles } = watchedPaths(parts.paths);
     this.#policyWatch = new PolicyWatch(
@@ -149,6 +155,7 @@ export class Daemon implements AsyncDisposable {
       ids,
       packages,
       names: this.#names,
+      uplinkHealth: this.#probing,
       nowMs,
       publish: (snapshot) => this.#publish(snapshot),
       ownChange: {
@@ -208,6 +215,7 @@ export class Daemon implements AsyncDisposable {
     this.#managed[Symbol.dispose]();
     this.#names[Symbol.dispose]();
     this.#kernelDecisions[Symbol.dispose]();
+    await this.#probing[Symbol.asyncDispose]();
     await this.#policyWatch[Symbol.asyncDispose]();
     await this.#enforcement.stop();
     await this.#kernelEvents?.[Symbol.asyncDispose]();
@@ -351,6 +359,7 @@ export class Daemon implements AsyncDisposable {
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     const { inForce } = this.#enforcement;
+    if (!this.#isStopping) this.#probing.follow(inForce);
     if (inForce !== undefined) {
       this.#history.note(inForce.policySet, nowMs());
       for (const event of uplinkEvents(this.#uplinksBefore, inForce, nowMs())) this.#events.publish(event);
@@ -365,6 +374,10 @@ export class Daemon implements AsyncDisposable {
     this.#events.publish(event);
     if (event.error === undefined)
       log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
+  }
+
+  #reportProbing(): void {
+    for (const [code, warning] of this.#probing.warnings()) this.#health.report(code, warning);
   }
 
   /** What the kernel is told of programs is a cache: where it refuses, the slow path tells. */
@@ -435,6 +448,7 @@ export class Daemon implements AsyncDisposable {
     const facts = await slowFacts(kernel, PANIC_TABLE, this.#names.failures(), this.#enforcement.inForce);
     if (this.#isStopping) return;
     for (const [code, warning] of facts) this.#health.report(code, warning);
+    this.#reportProbing();
   }
 
   async #remove(): Promise<void> {

@@ -13,12 +13,14 @@ export function isRepair({ isNewPlan, outcome, pending }: Round): boolean {
 
 /** `undefined` where nothing happened that anyone would want to see. */
 export function changeEvent(round: Round, revision: number, timeMs: number): ChangeEvent | undefined {
-  const { outcome, because, endedFlows, isNewPlan } = round;
+  const { outcome, because, endedFlows, isNewPlan, pending } = round;
   if (!outcome.ok) {
     const error = outcome.error.message;
     return { kind: 'change', timeMs, revision, because, changes: 0, durationMs: outcome.durationMs, error };
   }
-  if (outcome.changes === 0 && !isNewPlan && endedFlows === 0) return undefined;
+  // What is measured of uplinks changes all the time, and is seldom news for the kernel.
+  const isNews = isNewPlan && !(pending.kinds.size === 1 && pending.kinds.has('network'));
+  if (outcome.changes === 0 && !isNews && endedFlows === 0) return undefined;
   const repaired = isRepair(round) ? ': repaired' : '';
   const ended = endedFlows === 0 ? '' : `; ${endedFlows} flows lost their permission`;
   return {

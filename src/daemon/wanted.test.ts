@@ -14,6 +14,7 @@ import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { AppIds } from '../store/app-ids.ts';
 import type { Machine } from '../watch/machine.ts';
 import { Names } from '../watch/names.ts';
+import type { UplinkHealths } from '../watch/uplink-health.ts';
 import { type WantedParts, Wants } from './wanted.ts';
 
 const at = { file: 'a.yaml', line: 1, column: 1 };
@@ -93,9 +94,17 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const wants = async (options: { readonly isMarked?: boolean } = {}): Promise<Wants> => (await wantsOf(options)).all;
+interface WantsOptions {
+  readonly isMarked?: boolean;
+  readonly uplinkHealth?: WantedParts['uplinkHealth'];
+}
 
-async function wantsOf({ isMarked = true } = {}): Promise<{ readonly all: Wants; readonly kernel: FakeKernel }> {
+const wants = async (options: WantsOptions = {}): Promise<Wants> => (await wantsOf(options)).all;
+
+async function wantsOf({ isMarked = true, uplinkHealth }: WantsOptions = {}): Promise<{
+  readonly all: Wants;
+  readonly kernel: FakeKernel;
+}> {
   const { kernel } = await openFakeWorld();
   const parts: WantedParts = {
     kernel: isMarked ? { sockets: new FakeSocketMarks() } : {},
@@ -108,12 +117,28 @@ async function wantsOf({ isMarked = true } = {}): Promise<{ readonly all: Wants;
     },
     ids: new AppIds(join(directory, 'ids.json')),
     names,
+    ...(uplinkHealth !== undefined && { uplinkHealth }),
     nowMs: () => 0,
   };
   return { all: new Wants(parts), kernel };
 }
 
 describe('Wants', () => {
+  it('Wants tells the verdict thread of the health of uplinks when it is another one, and not otherwise', async () => {
+    let healths: UplinkHealths = new Map();
+    const all = await wants({ uplinkHealth: { healths: () => healths } });
+    const source: PolicySet = { ...setOf(MAIL), uplinks: [{ ...UPLINK, gateways: { v4: '192.0.2.1' } }] };
+    const unknown = all.want(source, asItIs);
+    expect(unknown.snapshot.facts.uplinks).toMatchObject([{ name: 'wifi', v4: true }]);
+    expect(unknown.snapshot.facts.uplinks[0]).not.toHaveProperty('health');
+    healths = new Map([['wifi', { v4: { state: 'failed', lossRatio: 1 } }]]);
+    const failed = all.want(source, asItIs);
+    expect(failed.snapshot.facts.uplinks[0]?.health).toEqual({ v4: { state: 'failed', lossRatio: 1 } });
+    expect(failed.snapshot.revision).toBe(unknown.snapshot.revision + 1);
+    healths = new Map([['wifi', { v4: { state: 'failed', lossRatio: 1 } }]]);
+    expect(all.want(source, asItIs).snapshot).toBe(failed.snapshot);
+  });
+
   it('Wants has a number for each program that is named, in the plan and in the snapshot', async () => {
     const all = setOf(
       app('mail', { match: [entry('exec', '/usr/bin/mail'), entry('script', '/opt/mail.py')], children: true }),

@@ -22,6 +22,7 @@ import { type NamedHosts, namedHosts, packageNames, refusedHosts } from '../watc
 import type { Names } from '../watch/names.ts';
 import { readNetwork } from '../watch/network.ts';
 import type { Packages } from '../watch/packages.ts';
+import type { UplinkProbing } from './uplink-probing.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
 export interface WantedParts {
@@ -30,6 +31,8 @@ export interface WantedParts {
   readonly packages: Pick<Packages, 'programs'>;
   readonly ids: AppIds;
   readonly names: Names;
+  /** Absent: nobody looks whether uplinks work. */
+  readonly uplinkHealth?: Pick<UplinkProbing, 'healths'>;
   readonly nowMs: () => number;
 }
 
@@ -125,7 +128,7 @@ export class Wants {
   }
 
   #look(all: PolicySet, { network, packages }: Seen, without: (machine: Machine) => Machine): Looked {
-    const { ids, names, machine: sources, kernel } = this.#parts;
+    const { ids, names, machine: sources, kernel, uplinkHealth } = this.#parts;
     const before = this.#last;
     this.#selected = selectProfiles(all, this.#activeProfiles, this.#selected);
     const { policySet } = this.#selected;
@@ -135,7 +138,9 @@ export class Wants {
       uplinks: policySet.uplinks.map(({ name }) => name),
       programs: kernel.sockets === undefined ? [] : this.#programs(index),
     });
-    const question = { network, policySet, index, uplinkIds: assigned.uplinks, names: names.states(), packages };
+    const health = uplinkHealth && { healths: uplinkHealth.healths() };
+    const known = { names: names.states(), packages, ...health };
+    const question = { network, policySet, index, uplinkIds: assigned.uplinks, ...known };
     this.#machine = observeMachine(sources, question, this.#machine);
     return { policySet, index, machine: without(this.#machine), assigned };
   }

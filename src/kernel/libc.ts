@@ -9,6 +9,7 @@ export interface Libc {
   errno(): number;
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
+  connect(fd: number, address: Uint8Array, length: number): number;
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
@@ -18,6 +19,7 @@ export interface Libc {
   poll(fds: Uint8Array, count: number, timeoutMs: number): number;
   /** The same in a thread of libuv's pool, which it occupies. Its errno is lost. `fds` must not be touched meanwhile. */
   pollInPool(fds: Uint8Array, count: number, timeoutMs: number, done: (failure: unknown, ready: number) => void): void;
+  ioctl(fd: number, request: number, argument: Uint8Array): number;
   eventfd(initial: number, flags: number): number;
   open(path: string, flags: number): number;
   read(fd: number, bytes: Uint8Array, length: number): number;
@@ -37,12 +39,14 @@ export interface Libc {
 const PROTOTYPES = {
   socket: 'int socket(int, int, int)',
   bind: 'int bind(int, const void *, uint)',
+  connect: 'int connect(int, const void *, uint)',
   getsockname: 'int getsockname(int, void *, void *)',
   setsockopt: 'int setsockopt(int, int, int, const void *, uint)',
   getsockopt: 'int getsockopt(int, int, int, void *, void *)',
   send: 'long send(int, const void *, size_t, int)',
   recv: 'long recv(int, void *, size_t, int)',
   poll: 'int poll(void *, ulong, int)',
+  ioctl: 'int ioctl(int, ulong, void *)',
   eventfd: 'int eventfd(uint, int)',
   open: 'int open(const char *, int)',
   read: 'long read(int, void *, size_t)',

@@ -162,6 +162,12 @@ export class NetlinkSocket {
     return this.#collect(sequence, subject).messages;
   }
 
+  /** The first objects of a kind, `limit` or more. The rest is on its way: this socket is of no further use. Throws KernelError. */
+  dumpSome(request: NetlinkRequest, subject: Subject, limit: number): NetlinkMessage[] {
+    const sequence = this.#transmit(request, NLM_F_REQUEST | NLM_F_DUMP, subject);
+    return this.#collect(sequence, subject, limit).messages;
+  }
+
   /** All objects of a kind; repeated while the kernel reports that they changed during the dump. Throws KernelError. */
   dump(request: NetlinkRequest, subject: Subject): NetlinkMessage[] {
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt += 1) {
@@ -216,8 +222,12 @@ export class NetlinkSocket {
     if (sent < 0) throw kernelErrorFromErrno(subject.operation, -sent, subject.object);
   }
 
-  /** All that the kernel says to `sequence`, up to its end. Answers to older requests are left-overs: skipped. */
-  #collect(sequence: number, subject: Subject): { messages: NetlinkMessage[]; interrupted: boolean } {
+  /** All that the kernel says to `sequence`, up to its end or `limit`. Answers to older requests are left-overs: skipped. */
+  #collect(
+    sequence: number,
+    subject: Subject,
+    limit = Number.POSITIVE_INFINITY,
+  ): { messages: NetlinkMessage[]; interrupted: boolean } {
     const messages: NetlinkMessage[] = [];
     let interrupted = false;
     for (;;) {
@@ -235,6 +245,7 @@ export class NetlinkSocket {
         if (refusal !== undefined) throw refusal;
         return { messages, interrupted };
       }
+      if (messages.length >= limit) return { messages, interrupted };
     }
   }
 

@@ -5,6 +5,8 @@ import { libc } from './libc.ts';
 const POLLFD_SIZE = 8;
 const POLLFD_REVENTS = 6;
 const POLLIN = 1;
+const POLLOUT = 4;
+const NONE: ReadonlySet<number> = new Set();
 
 /**
  * Waits until one of the file descriptors can be read, has failed or was closed by the other side, and returns those:
@@ -43,9 +45,16 @@ export class PollSet {
   }
 }
 
-/** As `poll`, without blocking: a thread of libuv's pool waits, and is not free for anything else until then. */
-export function pollInPool(fds: readonly number[], timeoutMs: number): Promise<number[]> {
-  const descriptors = pollfds(fds);
+/**
+ * As `poll`, without blocking: a thread of libuv's pool waits, and is not free for anything else until then. Those of `toWrite` are
+ * ready when they can be written.
+ */
+export function pollInPool(
+  fds: readonly number[],
+  timeoutMs: number,
+  toWrite: ReadonlySet<number> = NONE,
+): Promise<number[]> {
+  const descriptors = pollfds(fds, toWrite);
   return new Promise((resolve, reject) => {
     libc().pollInPool(descriptors, fds.length, timeoutMs, (failure, ready) => {
       try {
@@ -59,12 +68,12 @@ export function pollInPool(fds: readonly number[], timeoutMs: number): Promise<n
   });
 }
 
-function pollfds(fds: readonly number[]): Uint8Array {
+function pollfds(fds: readonly number[], toWrite = NONE): Uint8Array {
   const bytes = new Uint8Array(fds.length * POLLFD_SIZE);
   const view = new DataView(bytes.buffer);
   for (const [index, fd] of fds.entries()) {
     view.setInt32(index * POLLFD_SIZE, fd, true);
-    view.setInt16(index * POLLFD_SIZE + 4, POLLIN, true);
+    view.setInt16(index * POLLFD_SIZE + 4, toWrite.has(fd) ? POLLOUT : POLLIN, true);
   }
   return bytes;
 }

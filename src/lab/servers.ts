@@ -81,12 +81,16 @@ function seenFrom(socket: Socket): Seen {
   };
 }
 
-/** `/` says the client's address, `/json` all of it, `/bytes/N` sends N bytes. */
+/** `/` says the client's address, `/json` all of it, `/bytes/N` sends N bytes, `/generate_204` has no content. */
 function answerHttp(request: IncomingMessage, response: ServerResponse): void {
   const { socket, url = '/' } = request;
   const bytes = /^\/bytes\/(\d{1,9})$/.exec(url);
   if (bytes !== null) {
     sendBytes(response, Math.min(Number(bytes[1]), MAX_BODY_BYTES));
+    return;
+  }
+  if (url === '/generate_204') {
+    response.writeHead(204).end();
     return;
   }
   if (url === '/json') {

@@ -14,6 +14,7 @@ import { type Attributes, decodeAddress, decodeAttributes } from './attribute.ts
 import { concatBytes, readBytes, readU8, readU16Be, readU32, readU64, u16Be, u32, u64 } from './bytes.ts';
 import type { NetlinkMessage, NetlinkRequest } from './message.ts';
 import { requireMessageType } from './nfnetlink.ts';
+import { decodeTcpInfo, type TcpInfo } from './tcp-info.ts';
 import { NLM_F_DUMP, NLM_F_REQUEST } from './uapi.ts';
 
 export const SOCK_DIAG_BY_FAMILY = 20;
@@ -28,6 +29,7 @@ export const TCP_LISTEN = 10;
 /** For a dump of sockets in whatever state. */
 export const ALL_SOCKET_STATES = 0xffff_ffff;
 
+const INET_DIAG_INFO = 2;
 const INET_DIAG_PROTOCOL = 10;
 const INET_DIAG_SKV6ONLY = 11;
 const INET_DIAG_MARK = 15;
@@ -47,12 +49,16 @@ export interface SocketLookup {
   readonly interfaceIndex?: number;
 }
 
-/** `states`: a bit 1 << TCP_* for each. `rawProtocol`: with IPPROTO_RAW, the protocol of the raw sockets. */
+/**
+ * `states`: a bit 1 << TCP_* for each. `rawProtocol`: with IPPROTO_RAW, the protocol of the raw sockets. `tcpInfo`: each TCP socket
+ * with its struct tcp_info, which takes longer.
+ */
 export interface SocketDump {
   readonly family: Family;
   readonly protocol: number;
   readonly states: number;
   readonly rawProtocol?: number;
+  readonly tcpInfo?: true;
 }
 
 /**
@@ -78,6 +84,8 @@ export interface InetSocket {
   readonly cgroupId?: bigint;
   readonly v6Only?: boolean;
   readonly protocol?: number;
+  /** Where the dump asked for it. */
+  readonly tcpInfo?: TcpInfo;
 }
 
 const UNSPECIFIED: Uint8Array = new Uint8Array(16);
@@ -111,7 +119,9 @@ export function encodeSocketLookup(lookup: SocketLookup): NetlinkRequest {
 
 /** Every socket of one family and protocol in one of the states. A dump of family 4 has no AF_INET6 sockets that carry IPv4. */
 export function encodeSocketDump(dump: SocketDump): NetlinkRequest {
-  const header = new Uint8Array([encodeFamily(dump.family), dump.protocol, 0, dump.rawProtocol ?? 0]);
+  // idiag_ext: a bit for each attribute up to 8.
+  const extensions = dump.tcpInfo === true ? 1 << (INET_DIAG_INFO - 1) : 0;
+  const header = new Uint8Array([encodeFamily(dump.family), dump.protocol, extensions, dump.rawProtocol ?? 0]);
   const sockid = concatBytes([u16Be(0), u16Be(0), UNSPECIFIED, UNSPECIFIED, u32(0), u64(INET_DIAG_NOCOOKIE)]);
   return encodeRequest(NLM_F_REQUEST | NLM_F_DUMP, header, dump.states, sockid);
 }
@@ -143,10 +153,12 @@ function socketAttributes(attributes: Attributes): Partial<InetSocket> {
   const cgroupId = attributes.get(INET_DIAG_CGROUP_ID);
   const v6Only = attributes.get(INET_DIAG_SKV6ONLY);
   const protocol = attributes.get(INET_DIAG_PROTOCOL);
+  const tcpInfo = attributes.get(INET_DIAG_INFO);
   return {
     ...(mark !== undefined && { mark: readU32(mark) }),
     ...(cgroupId !== undefined && { cgroupId: readU64(cgroupId) }),
     ...(v6Only !== undefined && { v6Only: readU8(v6Only) !== 0 }),
     ...(protocol !== undefined && { protocol: readU8(protocol) }),
+    ...(tcpInfo !== undefined && { tcpInfo: decodeTcpInfo(tcpInfo) }),
   };
 }

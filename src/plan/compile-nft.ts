@@ -105,7 +105,8 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
   const { whenAway } = policySet.systemDefault;
   const parts = reachableParts(input);
   const forwards = governsForwarded(input);
-  const output = { marksBefore: forwards || (host.programs !== undefined && facts.uplinks.length > 0), forwards };
+  const probes = facts.uplinks.length > 0;
+  const output = { marksBefore: forwards || (host.programs !== undefined && probes), forwards, probes };
   const inbound = compileInbound(input);
   const uplinks = compileUplinks(facts.uplinks);
   const verdict = verdictChains({

@@ -9,10 +9,13 @@ import {
   FOREIGN_MARKS,
   MARK_FOREIGN,
   MARK_OURS,
+  MARK_PROGRAM,
   MARK_SOCKET,
   MARK_UPLINK,
   MARK_WAY,
   PRIORITY_OUTPUT,
+  PROGRAM_DAEMON,
+  programMark,
   UPLINK_LOCAL,
   UPLINK_NONE,
   UPLINK_SYSTEM,
@@ -26,6 +29,12 @@ export const followsConnection = (pass: Verdict): readonly Rule[] => [
   rule(isReply, verdict(pass)),
   rule(is({ kind: 'ct state' }, 'related'), is({ kind: 'meta l4proto' }, IPPROTO_ICMP, IPPROTO_ICMPV6), verdict(pass)),
 ];
+/** The daemon asks whether an uplink works; the guard has the last word on whether it does so by that one. */
+const passProbes: Rule = rule(
+  is(metaBits(MARK_PROGRAM), programMark(PROGRAM_DAEMON)),
+  isNot(metaBits(MARK_UPLINK), 0),
+  accept,
+);
 /** Somebody else's bits on an undecided connection: the maps would overwrite them, the slow path adds to them. */
 const askForeign: Rule = rule(isNot(ctBits((MARK_FOREIGN | MARK_UPLINK) >>> 0), 0), goto(CHAIN.ask));
 /** A connection older than our rules may have come in: conntrack takes the direction of the first packet it sees for the original one. */
@@ -63,6 +72,8 @@ export interface OutputOptions {
   readonly marksBefore: boolean;
   /** Containers are governed. */
   readonly forwards: boolean;
+  /** There are uplinks. */
+  readonly probes: boolean;
 }
 
 /** How a packet goes by the system's route. */
@@ -88,6 +99,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
         ...followsConnection(pass),
         ...housekeeping(pass),
         rule(is({ kind: 'meta mark' }, ...FOREIGN_MARKS.map(({ mark }) => mark)), accept),
+        ...(options.probes ? [passProbes] : []),
         askForeign,
         askMidstream,
         rule(goto('identify')),

@@ -69,6 +69,8 @@ export const PROGRAM_NONE_COUNT = 0x100;
 /** The mark bits that tell a socket's program. */
 export const MARK_PROGRAM: number = (MARK_OURS | MARK_APP) >>> 0;
 export const programMark = (number: number): number => (MARK_OURS | MARK_SOCKET | number) >>> 0;
+/** Of the daemon's own probes: by that uplink, whatever policies say. No program's socket has a way along with this number. */
+export const probeMark = (uplink: number): number => (wayMark(uplink) | programMark(PROGRAM_DAEMON)) >>> 0;
 
 /**
  * Packets of containers that this machine forwards, from the device by which they come in until they have been told apart: all

@@ -159,6 +159,8 @@ function contextOf(path: Path, kind: FileKind): Context {
     case 'gateway':
     case 'needs':
     case 'when':
+    case 'probe':
+    case 'dns':
       return keyOf(path) as Context;
     default:
       return 'constraint';

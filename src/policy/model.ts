@@ -2,7 +2,7 @@
  * What people wrote, valid and typed: the stage between a document and an effective policy.
  * All values are plain data, so that a whole policy set can be handed to the verdict thread.
  */
-import type { Prefix } from '../net/address.ts';
+import type { Address, Prefix } from '../net/address.ts';
 import type { PortRange } from '../net/port.ts';
 
 /** A place in a file; line and column count from 1. `file` is the path as the person would type it. */
@@ -216,6 +216,16 @@ export interface Policy {
   readonly at: SourceLocation;
 }
 
+/** What is asked whether an uplink works; with no target at all its gateway is, by ICMP. */
+export interface UplinkProbe {
+  readonly icmp: readonly Address[];
+  readonly tcp: readonly { readonly address: Address; readonly port: number }[];
+  /** An address, or a name in lower case. `path` starts with a slash. */
+  readonly http?: { readonly host: Address | string; readonly port: number; readonly path: string };
+  readonly dns?: { readonly server: Address; readonly name: string };
+  readonly intervalMs: number;
+}
+
 /**
  * One way out: by a valid file, `/etc/pointsman/uplinks/NAME.yaml`, or found in the kernel. `priority`: lower is taken first among
  * equals.
@@ -233,6 +243,8 @@ export interface Uplink {
   readonly discovered?: true;
   /** Next hops where the kernel's own default routes do not tell them. */
   readonly gateways: { readonly v4?: string; readonly v6?: string };
+  /** Absent: the gateway, at the usual interval. */
+  readonly probe?: 'off' | UplinkProbe;
   readonly at: SourceLocation;
 }
 

@@ -17,6 +17,9 @@ const MAX_ID = 4_294_967_294;
 const MAX_APP_LENGTH = 255;
 /** PATH_MAX (linux/limits.h) less the final NUL. */
 const MAX_PATH_LENGTH = 4095;
+/** Of each kind. */
+const MAX_PROBE_TARGETS = 8;
+const MAX_URL_LENGTH = 512;
 
 export const APP_PATTERN: RegExp = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,254}$/;
 const UPLINK_NAME = /^[a-z][a-z0-9-]{0,14}$/;
@@ -103,6 +106,15 @@ export interface UplinkFields extends QuantityFields {
   readonly trusted?: boolean | undefined;
   readonly encrypted?: boolean | undefined;
   readonly gateway?: { readonly v4?: string | undefined; readonly v6?: string | undefined } | undefined;
+  readonly probe?: 'off' | ProbeFields | undefined;
+}
+
+export interface ProbeFields {
+  readonly icmp?: string | readonly (string | undefined)[] | undefined;
+  readonly tcp?: string | readonly (string | undefined)[] | undefined;
+  readonly http?: string | undefined;
+  readonly dns?: { readonly server?: string | undefined; readonly name?: string | undefined } | undefined;
+  readonly interval?: string | undefined;
 }
 
 export interface WhenFields {
@@ -268,6 +280,27 @@ const policyShape = {
   needs: z.strictObject(needsShape).describe('What its connections are like.').optional(),
 };
 
+const probeTargets = (what: string) =>
+  z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(MAX_PROBE_TARGETS)])
+    .describe(what)
+    .optional();
+const dnsProbeShape = {
+  server: z.string().describe('Address of a DNS server.'),
+  name: z.string().min(1).describe('Name that it is asked for.'),
+};
+const probeShape = {
+  icmp: probeTargets('Addresses that answer ICMP echo requests.'),
+  tcp: probeTargets('ADDRESS:PORT that takes TCP connections, or refuses them: either is an answer.'),
+  http: z
+    .string()
+    .max(MAX_URL_LENGTH)
+    .describe('URL of which status 204 is the only right answer; another one comes from a captive portal.')
+    .optional(),
+  dns: z.strictObject(dnsProbeShape).describe('DNS server, and a name to ask it for.').optional(),
+  interval: z.string().describe('How often it is asked, such as 10s: 1s to 1h. 10s if absent.').optional(),
+};
+
 const uplinkShape = {
   pointsman: version,
   uplink: uplinkName.describe('Name of the uplink; the same as the name of the file.'),
@@ -298,6 +331,10 @@ const uplinkShape = {
       v6: z.string().describe('IPv6 address of the next hop.').optional(),
     })
     .describe('Next hops, where the default routes of the kernel do not tell them.')
+    .optional(),
+  probe: z
+    .union([z.strictObject(probeShape), z.literal('off')])
+    .describe('What is asked whether the uplink works: the gateway, by ICMP, if absent; `off`: nobody.')
     .optional(),
 };
 
@@ -357,7 +394,9 @@ export type Context =
   | 'gateway'
   | 'needs'
   | 'profile'
-  | 'when';
+  | 'when'
+  | 'probe'
+  | 'dns';
 
 export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   policy: Object.keys(policyShape),
@@ -371,6 +410,8 @@ export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   needs: Object.keys(needsShape),
   profile: Object.keys(profileShape),
   when: Object.keys(whenShape),
+  probe: Object.keys(probeShape),
+  dns: Object.keys(dnsProbeShape),
 };
 
 function oneOrList<T extends z.ZodType<string>>(entry: T): z.ZodUnion<[T, z.ZodArray<T>]> {

@@ -13,6 +13,8 @@ export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
   needs: ['capacity'],
   profile: [],
   when: ['ssid', 'gateway', 'domain'],
+  probe: [],
+  dns: [],
 };
 
 /** By the key that they are a value of. */

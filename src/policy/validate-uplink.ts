@@ -6,6 +6,7 @@ import type { Quantity, Uplink } from './model.ts';
 import { parseQuantity } from './quantity.ts';
 import { locationOf, quoted } from './report.ts';
 import { DEFAULT_PRIORITY, type UplinkFields } from './schema.ts';
+import { validateProbe } from './validate-probe.ts';
 import type { Checking } from './validate-via.ts';
 
 const FAMILIES = [
@@ -20,6 +21,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
   const bandwidthBitsPerSecond = quantityOf('bandwidth', fields, checking);
   const rttMs = quantityOf('rtt', fields, checking);
   const lossRatio = quantityOf('loss', fields, checking);
+  const probe = validateProbe(fields.probe, checking);
   const { uplink: name, device } = fields;
   if (name === undefined || device === undefined || report.hasErrors()) return undefined;
   return {
@@ -29,6 +31,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
     ...(fields.weight === undefined ? {} : { weight: fields.weight }),
     ...propertiesOf([{ by: 'file', told: { ...fields, bandwidthBitsPerSecond, rttMs, lossRatio } }]),
     gateways,
+    ...(probe !== undefined && { probe }),
     at: locationOf(document.source, spanOf(document, ['uplink'])),
   };
 }

@@ -10,10 +10,12 @@ import type { AppIndex } from '../policy/match-app.ts';
 import { containerDevices } from './container-devices.ts';
 import type { Containers } from './containers.ts';
 import { observeHost } from './host-facts.ts';
+import { joinHealth } from './join-health.ts';
 import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
 import type { Network } from './network.ts';
 import { configuredResolvers } from './resolvers.ts';
 import { type OutsideTellings, uplinkEvidence } from './uplink-evidence.ts';
+import type { UplinkHealths } from './uplink-health.ts';
 
 export interface Machine {
   readonly facts: Facts;
@@ -37,6 +39,8 @@ export interface MachineQuestion {
   readonly uplinkIds: ReadonlyMap<string, number>;
   readonly names: Facts['names'];
   readonly packages: Facts['packages'];
+  /** Absent: nobody looks. */
+  readonly healths?: UplinkHealths;
 }
 
 const NOTHING_TOLD: OutsideTellings = new Map();
@@ -69,7 +73,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const cgroups = namedCgroups(index, sources.cgroups, containers);
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
   const facts: Facts = {
-    uplinks,
+    uplinks: joinHealth(uplinks, question.healths),
     onLink,
     resolvers: configuredResolvers(),
     names,
