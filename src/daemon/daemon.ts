@@ -100,6 +100,7 @@ export class Daemon implements AsyncDisposable {
   #kernelEvents: EventKeeper | undefined;
   #server: ControlServer | undefined;
   #foreignTimer: NodeJS.Timeout | undefined;
+  #isEnforcing = false;
   #isStopping = false;
   #resolveStopped: () => void = () => undefined;
 
@@ -139,7 +140,12 @@ export class Daemon implements AsyncDisposable {
           }),
       },
     );
-    this.#managed = new ManagedDevices({ onChange: () => this.#enforcement.request({ kind: 'network' }) });
+    this.#managed = new ManagedDevices({
+      onChange: () => {
+        // What is said before the first round is part of that, and there is to be none before somebody answers the queue.
+        if (this.#isEnforcing) this.#enforcement.request({ kind: 'network' });
+      },
+    });
     this.#enforcement = new Enforcement({
       kernel,
       machine: { ...machine, managed: this.#managed },
@@ -240,6 +246,7 @@ export class Daemon implements AsyncDisposable {
           error && { message: `the kernel's events are not heard: ${error.message}; trying again` },
         ),
     });
+    this.#isEnforcing = true;
     const round = await this.#enforcement.run({ kind: 'start' });
     if (!round.outcome.ok) throw startErrorOf(round.outcome.error, 'failed');
     this.#server = await this.#listen();
