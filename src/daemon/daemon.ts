@@ -104,6 +104,7 @@ export class Daemon implements AsyncDisposable {
   #kernelEvents: EventKeeper | undefined;
   #server: ControlServer | undefined;
   #foreignTimer: NodeJS.Timeout | undefined;
+  #isEnforcing = false;
   #isStopping = false;
   #resolveStopped: () => void = () => undefined;
 
@@ -147,7 +148,12 @@ export class Daemon implements AsyncDisposable {
           }),
       },
     );
-    this.#managed = new ManagedDevices({ onChange: () => this.#enforcement.request({ kind: 'network' }) });
+    this.#managed = new ManagedDevices({
+      onChange: () => {
+        // What is said before the first round is part of that, and there is to be none before somebody answers the queue.
+        if (this.#isEnforcing) this.#enforcement.request({ kind: 'network' });
+      },
+    });
     this.#enforcement = new Enforcement({
       kernel,
       machine: { ...machine, managed: this.#managed },
@@ -252,6 +258,7 @@ export class Daemon implements AsyncDisposable {
           error && { message: `the kernel's events are not heard: ${error.message}; trying again` },
         ),
     });
+    this.#isEnforcing = true;
     const round = await this.#enforcement.run({ kind: 'start' });
     if (!round.outcome.ok) throw startErrorOf(round.outcome.error, 'failed');
     this.#server = await this.#listen();

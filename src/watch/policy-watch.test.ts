@@ -151,6 +151,19 @@ describe('PolicyWatch', () => {
     await told.until(() => told.hears(at('etc/p/policies/a.yaml')));
   });
 
+  it('PolicyWatch follows a directory that is deleted and made again before it looks', async () => {
+    start();
+    // Some filesystems give the new one the very number of the old one.
+    for (let round = 0; round < 20; round += 1) {
+      rmSync(at('etc/p/policies'), { recursive: true });
+      mkdirSync(at('etc/p/policies'));
+      await settled();
+      const file = at('etc/p/policies/a.yaml');
+      writeFileSync(file, String(round));
+      await told.until(() => told.hears(file));
+    }
+  });
+
   it('PolicyWatch follows a directory that is replaced by renaming', async () => {
     start();
     mkdirSync(at('etc/p/new'));

@@ -155,8 +155,10 @@ export class PolicyWatch implements AsyncDisposable {
       return;
     }
     const path = join(directory, name);
-    // inotify names a directory's own end by its last part.
-    const concernsDirectory = name === basename(directory) || this.#leadsToDirectory(path);
+    // inotify names a directory's own end by its last part. What is there now may have its number.
+    const isOwnEnd = name === basename(directory);
+    if (isOwnEnd) this.#unwatch(directory);
+    const concernsDirectory = isOwnEnd || this.#leadsToDirectory(path);
     if (concernsDirectory && this.#arm()) this.#tellEverything();
     if (this.#files.has(path) || (this.#directories.has(directory) && isPolicyFileName(name))) this.#tell(path);
   }

@@ -4,11 +4,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { UplinksReport } from '../../src/api/uplinks.ts';
 import { LAB_UPLINKS } from '../../src/lab/world.ts';
 import { buildProgram } from './support/build-program.ts';
+import type { Daemon } from './support/daemon.ts';
 import { Device, UPLINKS } from './support/device.ts';
 import { ManagedNetwork, stop } from './support/network-manager.ts';
 import { until } from './support/until.ts';
 
 let device: Device;
+let daemon: Daemon;
 let network: ManagedNetwork;
 let manager: ChildProcess;
 
@@ -44,7 +46,7 @@ beforeAll(async () => {
   device = await Device.build('nm');
   network = await ManagedNetwork.start(device);
   device.remove(UPLINKS);
-  await device.startDaemon({ wrap: (command) => network.withBus(command) });
+  daemon = await device.startDaemon({ wrap: (command) => network.withBus(command) });
   await untilProperties('wifi0', 'ethernet');
   manager = await network.startNetworkManager();
 });
@@ -97,6 +99,12 @@ describe('NetworkManager', () => {
     await setMetered('no');
     await untilProperties('wifi0', 'ethernet');
     await setMetered('yes');
+    await untilProperties('wifi0', 'ethernet, metered');
+  });
+
+  it('NetworkManager is asked by a daemon that starts beside it', async () => {
+    await daemon.stop();
+    daemon = await device.startDaemon({ wrap: (command) => network.withBus(command) });
     await untilProperties('wifi0', 'ethernet, metered');
   });
 
