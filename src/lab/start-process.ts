@@ -18,8 +18,8 @@ import { LAB_UPLINKS, type NamespacePart, ROUTER_INSIDE } from './world.ts';
 const SERVERS_ENTRY = new URL('../../dist/lab/servers.js', import.meta.url);
 const TUNNEL_ENTRY = new URL('../../dist/lab/tunnel.js', import.meta.url);
 
-const SERVERS_TIMEOUT_MS = 15_000;
 /** One that ends is noticed at once; an emulated processor takes its time. */
+const SERVERS_TIMEOUT_MS = 60_000;
 const DAEMON_TIMEOUT_MS = 90_000;
 const POLL_MS = 50;
 const LOG_TAIL_LINES = 20;

@@ -13,7 +13,7 @@ import { renderLinks } from '../render-links.ts';
 
 export function labLinkCommand(context: CliContext): Command {
   const command = new Command('link')
-    .description('take a way out away, make it lossy, slow or narrow, and give it back; returns when the daemon knows')
+    .description('make an uplink fail, lossy, slow or narrow, and well again; returns when the daemon knows')
     .addArgument(new Argument('<uplink>', 'which way out').choices(LAB_UPLINKS.map(({ name }) => name)))
     .addArgument(new Argument('<change>', 'what becomes of it').choices(LINK_WORDS))
     .argument('[value]', 'loss: PERCENT of the packets each way; delay: MS a round trip; rate: as 2mbit, each way')
