@@ -111,6 +111,11 @@ describe('runProgram', () => {
     [['panic']],
     [['completion', 'tcsh']],
     [['lab', '--id', 'No', 'status']],
+    [['lab', 'link']],
+    [['lab', 'link', 'ethernet', 'down']],
+    [['lab', 'link', 'wifi', 'dwon']],
+    [['lab', 'link', 'wifi', 'down', 'now']],
+    [['lab', 'link', 'wifi', 'loss', 'much']],
     [['help', 'nothing']],
     [[]],
   ])('runProgram ends with 2 for %j', async (words) => {

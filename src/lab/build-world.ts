@@ -1,6 +1,9 @@
 /** Makes the namespaces, links, addresses, routes and queueing disciplines of the world. */
+import { existsSync } from 'node:fs';
+import { defaultRoutes } from './default-routes.ts';
 import { LabError } from './lab-error.ts';
 import { findTool, runTool } from './run-tool.ts';
+import { shapeLink } from './shape-link.ts';
 import {
   INTERNET_HOSTS,
   LAB_LAN,
@@ -10,6 +13,7 @@ import {
   NAMESPACE_PARTS,
   type NamespacePart,
   namespaceName,
+  ROUTER_INSIDE,
 } from './world.ts';
 
 /** Something the kernel at hand could not do; the world works without it. */
@@ -18,11 +22,18 @@ export interface WorldNote {
   readonly text: string;
 }
 
-const TBF_BURST_BYTES = 8 * 1024;
-const TBF_LATENCY_MS = 300;
+/** The tunnel's packets have to fit into those of any of its underlays. */
+const TUNNEL_MTU = 1400;
+
+const TUN_NODE = '/dev/net/tun';
 
 // Fixed text; names and values arrive as positional parameters. /proc/sys/net shows the opener's own namespace.
 const WRITE_SYSCTLS = 'while [ "$#" -gt 1 ]; do printf %s "$2" > "/proc/sys/net/$1" || exit 1; shift 2; done';
+
+const MISSING: Readonly<Record<'netem' | 'tbf', string>> = {
+  netem: 'no added latency, this kernel has no netem queueing discipline',
+  tbf: 'full speed, this kernel has no tbf queueing discipline',
+};
 
 /** Builds everything in fresh namespaces. Throws LabError; what it made by then stays for `labDown`. */
 export async function buildWorld(id: string): Promise<readonly WorldNote[]> {
@@ -30,6 +41,7 @@ export async function buildWorld(id: string): Promise<readonly WorldNote[]> {
   // Before any link exists: a new device takes its settings from `default`.
   for (const part of NAMESPACE_PARTS) await writeSysctls(id, part);
   await runTool('ip', ['-batch', '-'], linkCommands(id).join('\n'));
+  await makeTunnelEnds(id);
   // Both ends of every link first: a gateway is only accepted once the network it is in has a route.
   for (const commands of [upCommands, addressCommands]) {
     for (const part of NAMESPACE_PARTS) {
@@ -37,13 +49,17 @@ export async function buildWorld(id: string): Promise<readonly WorldNote[]> {
     }
   }
   const notes: WorldNote[] = [];
-  for (const uplink of LAB_UPLINKS) notes.push(...(await shape(id, uplink)));
+  for (const uplink of LAB_UPLINKS) {
+    const { missing } = await shapeLink(id, uplink, {});
+    notes.push(...missing.map((what) => ({ about: uplink.name, text: MISSING[what] })));
+  }
   return notes;
 }
 
 // IPv4 settings of a new namespace may be copies of the host's, so each one that matters is written.
 function sysctls(part: NamespacePart): readonly (readonly [string, string])[] {
-  const forwards = part === 'wifi' || part === 'cell' ? '1' : '0';
+  const routes = part === 'wifi' || part === 'cell' || part === 'vpn';
+  const forwards = routes ? '1' : '0';
   const rpFilter = part === 'device' ? '2' : '0';
   return [
     ['ipv6/conf/all/disable_ipv6', '0'],
@@ -53,8 +69,12 @@ function sysctls(part: NamespacePart): readonly (readonly [string, string])[] {
     // Without duplicate address detection an address is usable at once.
     ['ipv6/conf/all/accept_dad', '0'],
     ['ipv6/conf/default/accept_dad', '0'],
+    // A link that was down for a while comes back as it was.
+    ['ipv6/conf/all/keep_addr_on_down', '1'],
+    ['ipv6/conf/default/keep_addr_on_down', '1'],
     ['ipv6/conf/all/forwarding', forwards],
-    ['ipv4/ip_forward', forwards],
+    // The internet carries the tunnel's packets, which are IPv4.
+    ['ipv4/ip_forward', routes || part === 'net' ? '1' : '0'],
     ['ipv4/conf/all/rp_filter', rpFilter],
     ['ipv4/conf/default/rp_filter', rpFilter],
   ];
@@ -80,11 +100,37 @@ function linkCommands(id: string): readonly string[] {
     `link add ${name} netns ${namespaceName(id, part)} type veth peer name ${peer} netns ${namespaceName(id, peerPart)}`;
   return [
     ...LAB_UPLINKS.flatMap((uplink) => [
-      veth(uplink.device, 'device', 'inside', uplink.router),
+      ...(uplink.over === undefined ? [veth(uplink.device, 'device', ROUTER_INSIDE, uplink.router)] : []),
       veth('outside', uplink.router, uplink.router, 'net'),
     ]),
     veth(LAB_LAN.device, 'device', 'eth0', 'lan'),
   ];
+}
+
+/** Both are without carrier until `tunnel.ts` holds them. */
+async function makeTunnelEnds(id: string): Promise<void> {
+  for (const { device, router, over } of LAB_UPLINKS) {
+    if (over === undefined) continue;
+    await requireTun();
+    for (const [part, name] of [
+      ['device', device],
+      [router, ROUTER_INSIDE],
+    ] as const) {
+      await runTool('ip', ['-n', namespaceName(id, part), 'tuntap', 'add', 'dev', name, 'mode', 'tun']);
+      await runTool('ip', ['-n', namespaceName(id, part), 'link', 'set', name, 'mtu', `${TUNNEL_MTU}`]);
+    }
+  }
+}
+
+/** Where nobody has made the node beforehand (udev, kmod), loading the module does. */
+async function requireTun(): Promise<void> {
+  if (existsSync(TUN_NODE)) return;
+  await runTool('modprobe', ['tun']).catch(() => '');
+  if (existsSync(TUN_NODE)) return;
+  throw new LabError(
+    'missing-kernel-feature',
+    `the lab's vpn needs ${TUN_NODE}, which is missing: modprobe tun, or give the container that device`,
+  );
 }
 
 function upCommands(part: NamespacePart): readonly string[] {
@@ -97,7 +143,8 @@ function linkNames(part: NamespacePart): readonly string[] {
       return [...LAB_UPLINKS.map((uplink) => uplink.device), LAB_LAN.device];
     case 'wifi':
     case 'cell':
-      return ['inside', 'outside'];
+    case 'vpn':
+      return [ROUTER_INSIDE, 'outside'];
     case 'lan':
       return ['eth0'];
     case 'net':
@@ -111,6 +158,7 @@ function addressCommands(part: NamespacePart): readonly string[] {
       return [...LAB_UPLINKS.flatMap(deviceCommands), ...ends(LAB_LAN.device, LAB_LAN, 'near')];
     case 'wifi':
     case 'cell':
+    case 'vpn':
       return LAB_UPLINKS.filter((uplink) => uplink.router === part).flatMap(routerCommands);
     case 'lan':
       return ends('eth0', LAB_LAN, 'far');
@@ -118,6 +166,8 @@ function addressCommands(part: NamespacePart): readonly string[] {
       return [
         ...INTERNET_HOSTS.flatMap((host) => [`addr add ${host.v4}/32 dev lo`, `addr add ${host.v6}/128 dev lo`]),
         ...LAB_UPLINKS.flatMap(internetCommands),
+        // What the internet does not know gets no answer, whether it forwards or not.
+        'route add blackhole default',
       ];
   }
 }
@@ -131,19 +181,13 @@ function ends(device: string, link: Pair, end: 'near' | 'far'): readonly string[
   ];
 }
 
-/** Default routes as NetworkManager leaves them: one per uplink in the main table, the metric ranks them. */
 function deviceCommands(uplink: LabUplink): readonly string[] {
-  const { access, device, metric } = uplink;
-  return [
-    ...ends(device, access, 'near'),
-    `route add default via ${access.v4.far} dev ${device} proto dhcp src ${access.v4.near} metric ${metric}`,
-    `route add default via ${access.v6.far} dev ${device} proto ra metric ${metric}`,
-  ];
+  return [...ends(uplink.device, uplink.access, 'near'), ...defaultRoutes(uplink).map((route) => `route add ${route}`)];
 }
 
 function routerCommands({ access, transit }: LabUplink): readonly string[] {
   return [
-    ...ends('inside', access, 'far'),
+    ...ends(ROUTER_INSIDE, access, 'far'),
     ...ends('outside', transit, 'near'),
     `route add default via ${transit.v4.far}`,
     `route add default via ${transit.v6.far} dev outside`,
@@ -156,41 +200,4 @@ function internetCommands({ access, transit, router }: LabUplink): readonly stri
     `route add ${access.v4.network} via ${transit.v4.near}`,
     `route add ${access.v6.network} via ${transit.v6.near} dev ${router}`,
   ];
-}
-
-/** Shapes in the router, both directions, so that the device's own queueing disciplines stay free for policies. */
-async function shape(id: string, uplink: LabUplink): Promise<readonly WorldNote[]> {
-  if (uplink.shape === undefined) return [];
-  const { rateBitsPerSecond, delayMs } = uplink.shape;
-  const router = namespaceName(id, uplink.router);
-  const tbf = [
-    'tbf',
-    'rate',
-    `${rateBitsPerSecond}bit`,
-    'burst',
-    `${TBF_BURST_BYTES}b`,
-    'latency',
-    `${TBF_LATENCY_MS}ms`,
-  ];
-  const notes: WorldNote[] = [];
-  for (const device of ['inside', 'outside']) {
-    if (!(await addQdisc(router, device, tbf))) {
-      notes.push({ about: uplink.name, text: `${device}: full speed, this kernel has no tbf queueing discipline` });
-    }
-  }
-  if (!(await addQdisc(namespaceName(id, 'net'), uplink.router, ['netem', 'delay', `${delayMs}ms`]))) {
-    notes.push({ about: uplink.name, text: 'no added latency, this kernel has no netem queueing discipline' });
-  }
-  return notes;
-}
-
-async function addQdisc(namespace: string, device: string, kind: readonly string[]): Promise<boolean> {
-  try {
-    await runTool('tc', ['-n', namespace, 'qdisc', 'add', 'dev', device, 'root', ...kind]);
-    return true;
-  } catch (error) {
-    // Other failures than a kernel without this discipline are real ones.
-    if (error instanceof LabError && /kind is unknown|No such file/.test(error.message)) return false;
-    throw error;
-  }
 }

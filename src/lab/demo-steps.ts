@@ -2,6 +2,8 @@
  * What the demo runs, as data: real programs, and what examples/lab/policies make of them.
  * Change a policy there and the step that it decides here belongs to the same change.
  */
+import type { LabUplinkName } from './world.ts';
+
 export type DemoVerdict = 'allowed' | 'refused' | 'dropped' | 'no uplink';
 
 export interface DemoStep {
@@ -22,7 +24,12 @@ export interface DemoStep {
     readonly port: number;
     readonly question?: string;
   };
-  readonly expected: { readonly verdict: DemoVerdict; readonly uplink?: 'wifi' | 'cellular' | 'lan' };
+  readonly expected: { readonly verdict: DemoVerdict; readonly uplink?: LabUplinkName | 'lan' };
+}
+
+/** A step of the demo's second part, and what happens to the links before it. */
+export interface OutageStep extends DemoStep {
+  readonly after: { readonly uplink: LabUplinkName; readonly change: 'down' | 'up' };
 }
 
 /** Program path -> Debian package. */
@@ -33,6 +40,8 @@ export const DEMO_PROGRAMS: ReadonlyMap<string, string> = new Map([
   ['/usr/bin/python3', 'python3'],
   ['/usr/bin/ssh', 'openssh-client'],
   ['/usr/bin/ping', 'iputils-ping'],
+  ['/usr/bin/perl', 'perl-base'],
+  ['/usr/bin/wget', 'wget'],
 ]);
 
 const CURL = ['/usr/bin/curl', '-sS', '--max-time', '5'];
@@ -45,6 +54,54 @@ const FETCH = [
 ].join('\n');
 const AN_ADDRESS = /^[0-9a-f.:]+$/m;
 const SSH_ANSWERED = /closed by|reset by|kex_exchange|banner/i;
+
+const CHAT = [
+  'use IO::Socket::IP;',
+  'my $to = IO::Socket::IP->new(PeerHost => $ARGV[0], PeerPort => 5222, Timeout => 5) or die "$@\n";',
+  'print $to "hello\n"; print scalar <$to>;',
+].join('\n');
+
+const NEWS_BY_IPV4: DemoStep = {
+  program: 'wget',
+  command: ['/usr/bin/wget', '-nv', '-T5', '-t1', '-O-', 'http://203.0.113.10/'],
+  destination: '203.0.113.10:80',
+  explainTo: '203.0.113.10:80',
+  reached: AN_ADDRESS,
+  seen: { protocol: 'tcp', server: '203.0.113.10', port: 80 },
+  expected: { verdict: 'allowed', uplink: 'wifi' },
+};
+const NEWS_BY_IPV6: DemoStep = {
+  ...NEWS_BY_IPV4,
+  command: [...NEWS_BY_IPV4.command.slice(0, -1), 'http://[2001:db8:113::10]/'],
+  destination: '[2001:db8:113::10]:80',
+  explainTo: '[2001:db8:113::10]:80',
+  seen: { protocol: 'tcp', server: '2001:db8:113::10', port: 80 },
+};
+const CHAT_BY_IPV4: DemoStep = {
+  program: 'perl',
+  command: ['/usr/bin/perl', '-e', CHAT, '203.0.113.60'],
+  destination: '203.0.113.60:5222',
+  explainTo: '203.0.113.60:5222',
+  reached: /^hello$/m,
+  seen: { protocol: 'tcp', server: '203.0.113.60', port: 5222 },
+  expected: { verdict: 'allowed', uplink: 'vpn' },
+};
+const CHAT_BY_IPV6: DemoStep = {
+  ...CHAT_BY_IPV4,
+  command: [...CHAT_BY_IPV4.command.slice(0, -1), '2001:db8:113::60'],
+  destination: '[2001:db8:113::60]:5222',
+  explainTo: '[2001:db8:113::60]:5222',
+  seen: { protocol: 'tcp', server: '2001:db8:113::60', port: 5222 },
+};
+const BROWSER_BY_IPV4: DemoStep = {
+  program: 'curl',
+  command: [...CURL, 'http://203.0.113.10/'],
+  destination: '203.0.113.10:80',
+  explainTo: '203.0.113.10:80',
+  reached: AN_ADDRESS,
+  seen: { protocol: 'tcp', server: '203.0.113.10', port: 80 },
+  expected: { verdict: 'allowed', uplink: 'wifi' },
+};
 
 export const DEMO_STEPS: readonly DemoStep[] = [
   {
@@ -158,6 +215,8 @@ export const DEMO_STEPS: readonly DemoStep[] = [
     seen: { protocol: 'tcp', server: '203.0.113.30', port: 22 },
     expected: { verdict: 'no uplink' },
   },
+  CHAT_BY_IPV4,
+  CHAT_BY_IPV6,
   {
     program: 'ping',
     command: ['/usr/bin/ping', '-n', '-c', '1', '-W', '3', '203.0.113.10'],
@@ -166,4 +225,23 @@ export const DEMO_STEPS: readonly DemoStep[] = [
     reached: /\b1 received/,
     expected: { verdict: 'allowed' },
   },
+];
+
+const NO_UPLINK: DemoStep['expected'] = { verdict: 'no uplink' };
+const WIFI_DOWN: OutageStep['after'] = { uplink: 'wifi', change: 'down' };
+const WIFI_UP: OutageStep['after'] = { uplink: 'wifi', change: 'up' };
+const VPN_DOWN: OutageStep['after'] = { uplink: 'vpn', change: 'down' };
+const VPN_UP: OutageStep['after'] = { uplink: 'vpn', change: 'up' };
+
+/** What happens when wifi goes, and comes back. The vpn's own packets go by wifi. */
+export const OUTAGE_STEPS: readonly OutageStep[] = [
+  { ...NEWS_BY_IPV4, after: WIFI_UP },
+  { ...NEWS_BY_IPV4, after: WIFI_DOWN, expected: { verdict: 'allowed', uplink: 'cellular' } },
+  { ...NEWS_BY_IPV6, after: WIFI_DOWN, expected: { verdict: 'allowed', uplink: 'cellular' } },
+  { ...BROWSER_BY_IPV4, after: WIFI_DOWN, expected: NO_UPLINK },
+  { ...CHAT_BY_IPV4, after: WIFI_DOWN, expected: NO_UPLINK },
+  { ...NEWS_BY_IPV4, after: WIFI_UP },
+  { ...BROWSER_BY_IPV4, after: WIFI_UP },
+  { ...CHAT_BY_IPV4, after: VPN_DOWN, expected: NO_UPLINK },
+  { ...CHAT_BY_IPV4, after: VPN_UP },
 ];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { DemoReport, DemoRow } from './demo.ts';
+import type { DemoReport, DemoRow, OutageRow } from './demo.ts';
 import { renderDemo } from './demo-table.ts';
 
 const ROW: DemoRow = {
@@ -15,7 +15,8 @@ const ROW: DemoRow = {
   expected: { verdict: 'allowed', uplink: 'wifi' },
   problems: [],
 };
-const REPORT: DemoReport = { ok: true, rows: [ROW], notes: [], rootDir: '/lab/root' };
+const OUTAGE: OutageRow = { ...ROW, uplink: 'cellular', after: { uplink: 'wifi', change: 'down' } };
+const REPORT: DemoReport = { ok: true, rows: [ROW], outage: [OUTAGE], notes: [], rootDir: '/lab/root' };
 const PLAIN = { colour: false, commandName: 'sudo ./pointsman' };
 
 describe('renderDemo', () => {
@@ -31,7 +32,13 @@ describe('renderDemo', () => {
     const rows = [ROW, { ...ROW, problems: ['expected refused, was allowed'] }];
     const text = renderDemo({ ...REPORT, ok: false, rows }, PLAIN);
     expect(text).toContain(':12\n  ! expected refused, was allowed\n');
-    expect(text).toContain('1 of 2 not as expected');
+    expect(text).toContain('1 of 3 not as expected');
+  });
+
+  it('renderDemo() says in the second table what had happened to the links', () => {
+    const text = renderDemo(REPORT, PLAIN);
+    expect(text).toMatch(/^LINK {7}PROGRAM .*\nwifi down {2}curl -4 .* cellular /m);
+    expect(text).toContain('\n2 of 2 as the policies say.\n');
   });
 
   it('renderDemo() writes notes, and commands that can be copied', () => {

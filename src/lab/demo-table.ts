@@ -10,7 +10,7 @@ export interface DemoTableOptions {
 }
 
 const COLUMNS = ['PROGRAM', 'DESTINATION', 'VERDICT', 'UPLINK', 'SOURCE SEEN', 'DECIDED BY'] as const;
-const VERDICT_COLUMN = 2;
+const OUTAGE_COLUMNS = ['LINK', ...COLUMNS] as const;
 // ECMA-48 SGR
 const COLOURS: Readonly<Record<DemoVerdict, string>> = {
   allowed: '\u001b[32m',
@@ -21,16 +21,26 @@ const COLOURS: Readonly<Record<DemoVerdict, string>> = {
 const ALARM = '\u001b[1;31m';
 const RESET = '\u001b[0m';
 
-/** Table, disagreements, notes, and what to try next; ends with a newline. */
+/** Tables, disagreements, notes, and what to try next; ends with a newline. */
 export function renderDemo(report: DemoReport, options: DemoTableOptions): string {
   const policyDir = join(report.rootDir, 'etc/pointsman');
-  const table = report.rows.map((row) => cells(row, policyDir));
-  const widths = COLUMNS.map((title, column) =>
-    Math.max(title.length, ...table.map((row) => row[column]?.length ?? 0)),
-  );
   const lines = [
-    line(COLUMNS, widths),
-    ...report.rows.flatMap((row, index) => rowLines(row, line(table[index] ?? [], widths), widths, options)),
+    ...table(
+      COLUMNS,
+      report.rows.map((row) => ({ row, cells: cells(row, policyDir) })),
+      options,
+    ),
+    '',
+    'What happens when wifi goes (the vpn takes it, too), when it is back, and when the vpn goes:',
+    '',
+    ...table(
+      OUTAGE_COLUMNS,
+      report.outage.map((row) => ({
+        row,
+        cells: [`${row.after.uplink} ${row.after.change}`, ...cells(row, policyDir)],
+      })),
+      options,
+    ),
     '',
     `DECIDED BY is relative to ${policyDir}.`,
     ...report.notes.map((note) => `Note: ${note.about}: ${note.text}.`),
@@ -46,6 +56,25 @@ function cells(row: DemoRow, policyDir: string): readonly string[] {
   return [row.program, row.destination, row.verdict, row.uplink ?? '-', row.sourceSeen ?? '-', file];
 }
 
+interface TableRow {
+  readonly row: DemoRow;
+  readonly cells: readonly string[];
+}
+
+function table(columns: readonly string[], rows: readonly TableRow[], { colour }: DemoTableOptions): readonly string[] {
+  const widths = columns.map((title, column) =>
+    Math.max(title.length, ...rows.map(({ cells: of }) => of[column]?.length ?? 0)),
+  );
+  const verdictFrom = widths.slice(0, columns.indexOf('VERDICT')).reduce((sum, width) => sum + width + 2, 0);
+  const rowLines = ({ row, cells: of }: TableRow): readonly string[] => {
+    const text = line(of, widths);
+    const verdict = paint(row.verdict, COLOURS[row.verdict], colour);
+    const problems = row.problems.map((problem) => paint(`  ! ${problem}`, ALARM, colour));
+    return [`${text.slice(0, verdictFrom)}${verdict}${text.slice(verdictFrom + row.verdict.length)}`, ...problems];
+  };
+  return [line(columns, widths), ...rows.flatMap(rowLines)];
+}
+
 function line(row: readonly string[], widths: readonly number[]): string {
   return row
     .map((cell, column) => cell.padEnd(widths[column] ?? 0))
@@ -53,19 +82,8 @@ function line(row: readonly string[], widths: readonly number[]): string {
     .trimEnd();
 }
 
-function rowLines(
-  row: DemoRow,
-  text: string,
-  widths: readonly number[],
-  { colour }: DemoTableOptions,
-): readonly string[] {
-  const problems = row.problems.map((problem) => paint(`  ! ${problem}`, ALARM, colour));
-  const from = widths.slice(0, VERDICT_COLUMN).reduce((sum, width) => sum + width + 2, 0);
-  const verdict = paint(row.verdict, COLOURS[row.verdict], colour);
-  return [`${text.slice(0, from)}${verdict}${text.slice(from + row.verdict.length)}`, ...problems];
-}
-
-function summary({ ok, rows }: DemoReport, { colour }: DemoTableOptions): string {
+function summary({ ok, ...report }: DemoReport, { colour }: DemoTableOptions): string {
+  const rows = [...report.rows, ...report.outage];
   const wrong = rows.filter((row) => row.problems.length > 0).length;
   if (ok) return `${rows.length} of ${rows.length} as the policies say.`;
   return paint(`${wrong} of ${rows.length} not as expected; see the lines with "!".`, ALARM, colour);
@@ -75,6 +93,7 @@ function nextSteps(rootDir: string, policyDir: string, name: string): readonly s
   const rows = [
     [`${name} lab exec -- curl http://www.example.org/`, 'any program, run on the lab device'],
     [`${name} lab exec -- bash`, 'a shell there'],
+    [`${name} lab link wifi loss 30%`, 'a bad day; "clear" ends it'],
     [`${name} explain --root ${rootDir} --exe /usr/bin/curl --to tracker.example.org:80`, 'why, with file and line'],
     [`$EDITOR ${join(policyDir, 'policies/org.example.Browser.yaml')}`, 'change a policy, it holds at once'],
     [`${name} lab down`, 'remove all of it'],

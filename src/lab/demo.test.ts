@@ -32,8 +32,8 @@ describe('experienceOf', () => {
 
 describe('uplinkOfSource', () => {
   it('uplinkOfSource() knows the device by its addresses', () => {
-    const addresses = ['192.168.10.2', '2001:db8:20::2', 'fd77::2', '198.51.100.77'];
-    expect(addresses.map(uplinkOfSource)).toEqual(['wifi', 'cellular', 'lan', undefined]);
+    const addresses = ['192.168.10.2', '2001:db8:20::2', '10.66.0.2', 'fd77::2', '198.51.100.77'];
+    expect(addresses.map(uplinkOfSource)).toEqual(['wifi', 'cellular', 'vpn', 'lan', undefined]);
   });
 });
 

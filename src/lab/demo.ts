@@ -4,13 +4,21 @@
  */
 import { realpathSync } from 'node:fs';
 import type { WorldNote } from './build-world.ts';
-import { DEMO_PROGRAMS, DEMO_STEPS, type DemoStep, type DemoVerdict } from './demo-steps.ts';
+import {
+  DEMO_PROGRAMS,
+  DEMO_STEPS,
+  type DemoStep,
+  type DemoVerdict,
+  OUTAGE_STEPS,
+  type OutageStep,
+} from './demo-steps.ts';
 import { LabError } from './lab-error.ts';
 import { labCollect } from './lab-exec.ts';
+import { type LinkState, labLink } from './lab-link.ts';
 import { labFiles, readMarker } from './lab-state.ts';
 import { isExecutable, type Outcome } from './run-tool.ts';
 import { readSeenLog, seenLogEnd } from './server-log.ts';
-import { LAB_LAN, LAB_UPLINKS } from './world.ts';
+import { LAB_LAN, LAB_UPLINKS, type LabUplinkName } from './world.ts';
 
 /** What the daemon says about one program and destination, asked after the program ran. */
 export interface ExplainAnswer {
@@ -46,9 +54,16 @@ export interface DemoRow {
   readonly problems: readonly string[];
 }
 
+export interface OutageRow extends DemoRow {
+  readonly after: OutageStep['after'];
+}
+
 export interface DemoReport {
+  /** Of both parts. */
   readonly ok: boolean;
   readonly rows: readonly DemoRow[];
+  /** What happens when an uplink goes. */
+  readonly outage: readonly OutageRow[];
   readonly notes: readonly WorldNote[];
   readonly rootDir: string;
 }
@@ -57,22 +72,59 @@ export interface DemoOptions {
   readonly id: string;
   readonly stateDir: string;
   readonly explain: Explain;
+  /** Returns when the daemon has taken notice of these links. */
+  readonly followed: (links: readonly LinkState[]) => Promise<void>;
   readonly onProgress?: (line: string) => void;
 }
 
 const STEP_TIMEOUT_MS = 10_000;
 
-/** Runs all steps one after the other in a lab that is up. Throws LabError `not-up`, `missing-tool`. */
+/** Runs both parts in a lab that is up. Throws LabError `not-up`, `missing-tool`. */
 export async function runDemo(options: DemoOptions): Promise<DemoReport> {
   requirePrograms();
+  const rows = await runSteps(options);
+  const outage = await runOutage(options);
+  const notes = (await readMarker(options.stateDir))?.notes ?? [];
+  const ok = [...rows, ...outage].every((row) => row.problems.length === 0);
+  return { ok, rows, outage, notes, rootDir: labFiles(options.stateDir).rootDir };
+}
+
+/** The first part: each program once, all links as they are. */
+export async function runSteps(options: Omit<DemoOptions, 'followed'>): Promise<readonly DemoRow[]> {
   const rows: DemoRow[] = [];
   for (const [index, step] of DEMO_STEPS.entries()) {
     options.onProgress?.(`${index + 1}/${DEMO_STEPS.length} ${step.program} ${step.destination}`);
     rows.push(await runStep(options, step));
   }
-  const notes = (await readMarker(options.stateDir))?.notes ?? [];
-  const ok = rows.every((row) => row.problems.length === 0);
-  return { ok, rows, notes, rootDir: labFiles(options.stateDir).rootDir };
+  return rows;
+}
+
+/** The second part. Whatever fails, the links are as the lab was built afterwards. */
+async function runOutage(options: DemoOptions): Promise<readonly OutageRow[]> {
+  const rows: OutageRow[] = [];
+  try {
+    let now: OutageStep['after'] | undefined;
+    for (const [index, step] of OUTAGE_STEPS.entries()) {
+      const { uplink, change } = step.after;
+      options.onProgress?.(
+        `${index + 1}/${OUTAGE_STEPS.length} ${uplink} ${change}: ${step.program} ${step.destination}`,
+      );
+      if (now?.uplink !== uplink || now.change !== change) await changeLink(options, uplink, change);
+      now = step.after;
+      rows.push({ ...(await runStep(options, step)), after: step.after });
+    }
+  } finally {
+    for (const uplink of new Set(OUTAGE_STEPS.map(({ after }) => after.uplink))) {
+      await changeLink(options, uplink, 'up');
+    }
+  }
+  return rows;
+}
+
+async function changeLink(options: DemoOptions, uplink: LabUplinkName, kind: 'up' | 'down'): Promise<void> {
+  const { id, stateDir, followed } = options;
+  const { dependents, ...link } = await labLink({ id, stateDir, uplink, change: { kind } });
+  await followed([link, ...dependents]);
 }
 
 function requirePrograms(): void {
@@ -83,7 +135,7 @@ function requirePrograms(): void {
   throw new LabError('missing-tool', `the demo runs ${paths}; on Debian: apt-get install ${packages}`);
 }
 
-async function runStep({ id, stateDir, explain }: DemoOptions, step: DemoStep): Promise<DemoRow> {
+async function runStep({ id, stateDir, explain }: Omit<DemoOptions, 'followed'>, step: DemoStep): Promise<DemoRow> {
   const { seenLog } = labFiles(stateDir);
   const offset = seenLogEnd(seenLog);
   const { command, input } = step;

@@ -26,9 +26,10 @@ export async function labDown({ id, stateDir }: { readonly id: string; readonly 
   }
   const failures: unknown[] = [];
   // The daemon first, while the servers still answer: it undoes by itself what it did outside the namespaces.
-  const { daemonPid, serverPids } = labFiles(stateDir);
+  const { daemonPid, serverPids, tunnelPids } = labFiles(stateDir);
   await attempt(failures, () => endAll([daemonPid].map(readRecord)));
-  await attempt(failures, () => endAll([serverPids.net, serverPids.lan].map(readRecord)));
+  const others = [...Object.values(serverPids), ...Object.values(tunnelPids)];
+  await attempt(failures, () => endAll(others.map(readRecord)));
   await attempt(failures, async () => endAll((await guestPids(id)).map((pid) => Promise.resolve(recordProcess(pid)))));
   for (const namespace of existingNamespaces(id)) {
     await attempt(failures, () => runTool('ip', ['netns', 'del', namespace]));

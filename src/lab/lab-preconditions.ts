@@ -1,10 +1,13 @@
 import { LabError } from './lab-error.ts';
 import { isLabId } from './world.ts';
 
+export function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
 /** Throws LabError `not-root`. */
 export function requireRoot(): void {
-  if (process.geteuid?.() !== 0)
-    throw new LabError('not-root', 'the lab makes network namespaces: run it as root (sudo)');
+  if (!isRoot()) throw new LabError('not-root', 'the lab makes network namespaces: run it as root (sudo)');
 }
 
 /** Throws LabError `bad-id`. */

@@ -18,6 +18,11 @@ export interface LabFiles {
   /** One JSON line for each connection or datagram a server got; see `server-log.ts`. */
   readonly seenLog: string;
   readonly serverPids: Readonly<Record<'net' | 'lan', string>>;
+  readonly tunnelKey: string;
+  readonly tunnelLog: string;
+  readonly tunnelPids: Readonly<Record<'near' | 'far', string>>;
+  /** What `lab link` made of the uplinks; see `link-condition.ts`. */
+  readonly links: string;
 }
 
 export function labFiles(dir: string): LabFiles {
@@ -35,6 +40,10 @@ export function labFiles(dir: string): LabFiles {
     serversLog: join(stateDir, 'servers.log'),
     seenLog: join(stateDir, 'servers.jsonl'),
     serverPids: { net: join(stateDir, 'servers-net.pid'), lan: join(stateDir, 'servers-lan.pid') },
+    tunnelKey: join(stateDir, 'tunnel.key'),
+    tunnelLog: join(stateDir, 'tunnel.log'),
+    tunnelPids: { near: join(stateDir, 'tunnel-near.pid'), far: join(stateDir, 'tunnel-far.pid') },
+    links: join(stateDir, 'links.json'),
   };
 }
 

@@ -1,8 +1,10 @@
 /** What is there of a lab, for `pointsman lab status` and for messages. */
 import type { WorldNote } from './build-world.ts';
 import { existingNamespaces } from './lab-down.ts';
-import { requireLabId } from './lab-preconditions.ts';
+import { type LinkState, linkStates } from './lab-link.ts';
+import { isRoot, requireLabId } from './lab-preconditions.ts';
 import { labFiles, readMarker } from './lab-state.ts';
+import { readConditions } from './link-condition.ts';
 import { isAlive, readRecord } from './process-record.ts';
 import { accepts } from './start-process.ts';
 import { NAMESPACE_PARTS } from './world.ts';
@@ -13,6 +15,10 @@ export interface LabStatus {
   readonly state: 'down' | 'up' | 'broken';
   readonly namespaces: readonly string[];
   readonly servers: boolean;
+  /** Both ends of the vpn's tunnel. */
+  readonly tunnel: boolean;
+  /** Uplinks as they are and what `lab link` made of them; without root, or where the lab is not up, none. */
+  readonly links: readonly LinkState[];
   /** `none` in a lab that was built without a daemon. */
   readonly daemon: 'running' | 'not-answering' | 'ended' | 'none';
   readonly rootDir: string;
@@ -29,16 +35,18 @@ export async function labStatus({
   readonly stateDir: string;
 }): Promise<LabStatus> {
   requireLabId(id);
-  const { rootDir, socket, daemonPid, serverPids } = labFiles(stateDir);
+  const { rootDir, socket, daemonPid, serverPids, tunnelPids } = labFiles(stateDir);
   const marker = await readMarker(stateDir);
   const namespaces = existingNamespaces(id);
   const servers = (await alive(serverPids.net)) === true && (await alive(serverPids.lan)) === true;
+  const tunnel = (await alive(tunnelPids.near)) === true && (await alive(tunnelPids.far)) === true;
   const daemonAlive = await alive(daemonPid);
   const daemon =
     daemonAlive === undefined ? 'none' : !daemonAlive ? 'ended' : (await accepts(socket)) ? 'running' : 'not-answering';
-  const whole = marker?.stage === 'up' && namespaces.length === NAMESPACE_PARTS.length && servers;
+  const whole = marker?.stage === 'up' && namespaces.length === NAMESPACE_PARTS.length && servers && tunnel;
   const state = whole ? 'up' : marker === undefined && namespaces.length === 0 ? 'down' : 'broken';
-  return { id, state, namespaces, servers, daemon, rootDir, socket, notes: marker?.notes ?? [] };
+  const links = state === 'up' && isRoot() ? await linkStates(id, await readConditions(stateDir)) : [];
+  return { id, state, namespaces, servers, tunnel, links, daemon, rootDir, socket, notes: marker?.notes ?? [] };
 }
 
 /** Undefined where no process was ever recorded. */

@@ -9,7 +9,7 @@ import { labStatus } from './lab-status.ts';
 import { isAlive, recordProcess } from './process-record.ts';
 import { type RootTreeSources, writeResolverFiles, writeRootTree } from './root-tree.ts';
 import { requireTools } from './run-tool.ts';
-import { startDaemon, startServers } from './start-process.ts';
+import { startDaemon, startServers, startTunnel } from './start-process.ts';
 
 export type LabUpOptions = RootTreeSources & {
   readonly id: string;
@@ -71,10 +71,10 @@ async function build(options: LabUpOptions): Promise<LabUpReport> {
   await writeMarker(stateDir, building);
   await writeRootTree(stateDir, options);
   await writeResolverFiles(stateDir);
-  progress('building the network: device, wifi, cellular, LAN, internet');
+  progress('building the network: device, wifi, cellular, vpn, LAN, internet');
   const notes = await buildWorld(id);
-  progress('starting the servers: HTTP, DNS, echo');
-  await Promise.all([startServers(id, stateDir, 'net'), startServers(id, stateDir, 'lan')]);
+  progress('starting the servers: HTTP, DNS, echo, VPN');
+  await Promise.all([startServers(id, stateDir, 'net'), startServers(id, stateDir, 'lan'), startTunnel(id, stateDir)]);
   if (options.withDaemon !== false) {
     progress('starting the daemon in the device');
     await startDaemon(id, stateDir, options.pointsmanCommand);

@@ -16,6 +16,7 @@ const DNS_PORT = 53;
 const GREETINGS: Readonly<Record<number, string>> = {
   22: 'SSH-2.0-pointsman-lab\r\n',
   443: '',
+  5222: '',
   993: '* OK pointsman lab IMAP4rev1\r\n',
 };
 const IDLE_TIMEOUT_MS = 120_000;

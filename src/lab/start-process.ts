@@ -1,7 +1,8 @@
 /** Starts the lab's long-running processes and waits, for a bounded time, until they can be used. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,12 +11,15 @@ import { labFiles } from './lab-state.ts';
 import { inDevice, inNamespace } from './namespace-command.ts';
 import { recordProcess, writeRecord } from './process-record.ts';
 import { isExecutable } from './run-tool.ts';
+import { TUNNEL_KEY_BYTES, type TunnelEnd } from './tunnel-seal.ts';
+import { LAB_UPLINKS, type NamespacePart, ROUTER_INSIDE } from './world.ts';
 
 /** The same file from src/lab and from dist/lab: what runs as a program of its own has to be compiled. */
 const SERVERS_ENTRY = new URL('../../dist/lab/servers.js', import.meta.url);
+const TUNNEL_ENTRY = new URL('../../dist/lab/tunnel.js', import.meta.url);
 
-const SERVERS_TIMEOUT_MS = 15_000;
 /** One that ends is noticed at once; an emulated processor takes its time. */
+const SERVERS_TIMEOUT_MS = 60_000;
 const DAEMON_TIMEOUT_MS = 90_000;
 const POLL_MS = 50;
 const LOG_TAIL_LINES = 20;
@@ -24,19 +28,43 @@ const MAX_SOCKET_PATH_BYTES = 107;
 
 /** Throws LabError `servers-failed` with the end of the servers' log. */
 export async function startServers(id: string, stateDir: string, place: 'net' | 'lan'): Promise<void> {
-  const files = labFiles(stateDir);
-  const entry = fileURLToPath(SERVERS_ENTRY);
-  if (!existsSync(entry)) throw new LabError('servers-failed', `${entry} is missing: build first (npm run build)`);
-  const argv = inNamespace(id, place, [process.execPath, entry, place, files.seenLog]);
-  const { child, ended } = await startDetached(argv, files.serversLog, files.serverPids[place], {
-    waitsForStdout: true,
+  const { seenLog, serversLog, serverPids } = labFiles(stateDir);
+  const argv = inNamespace(id, place, [process.execPath, compiled(SERVERS_ENTRY), place, seenLog]);
+  await startUntilReady(argv, serversLog, serverPids[place], `the lab's servers (${place})`);
+}
+
+/** Both ends, with a key that nobody had before. Throws LabError `servers-failed` with the end of their log. */
+export async function startTunnel(id: string, stateDir: string): Promise<void> {
+  const { tunnelKey, tunnelLog, tunnelPids } = labFiles(stateDir);
+  await writeFile(tunnelKey, randomBytes(TUNNEL_KEY_BYTES), { mode: 0o600 });
+  const start = (end: TunnelEnd, part: NamespacePart, ...devices: readonly string[]): Promise<void> => {
+    const argv = inNamespace(id, part, [process.execPath, compiled(TUNNEL_ENTRY), end, tunnelKey, ...devices]);
+    return startUntilReady(argv, tunnelLog, tunnelPids[end], `the lab's vpn (${end} end)`);
+  };
+  const tunnels = LAB_UPLINKS.flatMap(({ router, device, over }) => {
+    const underlay = LAB_UPLINKS.find(({ name }) => name === over)?.device;
+    return underlay === undefined
+      ? []
+      : [start('far', router, ROUTER_INSIDE), start('near', 'device', device, underlay)];
   });
+  await Promise.all(tunnels);
+}
+
+function compiled(entry: URL): string {
+  const path = fileURLToPath(entry);
+  if (!existsSync(path)) throw new LabError('servers-failed', `${path} is missing: build first (npm run build)`);
+  return path;
+}
+
+/** Until it writes its first line. `what` is who it is, for messages. */
+async function startUntilReady(argv: readonly string[], log: string, pidPath: string, what: string): Promise<void> {
+  const { child, ended } = await startDetached(argv, log, pidPath, { waitsForStdout: true });
   const ready = new Promise<'ready'>((resolve) => child.stdout?.once('data', () => resolve('ready')));
   const outcome = await Promise.race([ready, ended.promise, delay(SERVERS_TIMEOUT_MS, 'late', { ref: false })]);
   child.stdout?.destroy();
   if (outcome === 'ready') return;
-  const what = outcome === 'late' ? `are not ready after ${SERVERS_TIMEOUT_MS} ms` : 'ended while starting';
-  throw new LabError('servers-failed', `the lab's servers (${place}) ${what}\n${await logTail(files.serversLog)}`);
+  const how = outcome === 'late' ? `not ready after ${SERVERS_TIMEOUT_MS} ms` : 'ended while starting';
+  throw new LabError('servers-failed', `${what}: ${how}\n${await logTail(log)}`);
 }
 
 /** Starts `COMMAND up --root ROOT` in the device and waits for its socket. Throws LabError `daemon-failed`. */

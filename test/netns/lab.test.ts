@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Explain, runDemo } from '../../src/lab/demo.ts';
+import { type Explain, runSteps } from '../../src/lab/demo.ts';
 import { DEMO_STEPS } from '../../src/lab/demo-steps.ts';
 import { existingNamespaces, labDown } from '../../src/lab/lab-down.ts';
 import { LabError } from '../../src/lab/lab-error.ts';
@@ -13,10 +13,13 @@ import { labCollect, labExec } from '../../src/lab/lab-exec.ts';
 import { labFiles } from '../../src/lab/lab-state.ts';
 import { labStatus } from '../../src/lab/lab-status.ts';
 import { labUp } from '../../src/lab/lab-up.ts';
+import { inNamespace } from '../../src/lab/namespace-command.ts';
 import type { Outcome } from '../../src/lab/run-tool.ts';
 import { readSeenLog } from '../../src/lab/server-log.ts';
+import { type NamespacePart, VPN_SERVER } from '../../src/lab/world.ts';
 
 const run = promisify(execFile);
+let counts = 0;
 const isRoot = process.geteuid?.() === 0;
 const TIMEOUT_MS = 20_000;
 
@@ -58,6 +61,30 @@ describe.skipIf(!isRoot)('lab', () => {
   ])('labUp() makes a world where curl %s by %s is seen as %s', async (family, device, address) => {
     const outcome = await inLab('curl', '-sS', family, '--interface', device, 'http://www.example.org/');
     expect(outcome).toMatchObject({ exitCode: 0, stdout: `${address}\n`, stderr: '' });
+  });
+
+  it('labUp() makes a tunnel by which goes what is sent there, sealed and by wifi, and nothing else', async () => {
+    expect((await inLab('ip', 'route', 'show', 'table', 'all', 'default', 'dev', 'vpn0')).stdout).toBe('');
+    await using underlay = await PacketCount.start(
+      id,
+      'wifi',
+      `ip daddr ${VPN_SERVER.v4} udp dport ${VPN_SERVER.port}`,
+    );
+    await using clear = await PacketCount.start(id, 'wifi', 'ip daddr 203.0.113.10');
+    const outcome = async (family: string): Promise<Outcome> =>
+      inLab('curl', '-sS', family, '--interface', 'vpn0', 'http://www.example.org/bytes/200000', '-o', '/dev/null');
+    const address = async (family: string): Promise<string> =>
+      (await inLab('curl', '-sS', family, '--interface', 'vpn0', 'http://www.example.org/')).stdout;
+    await inLab('sh', '-c', BY_TUNNEL.replaceAll('VERB', 'add'));
+    try {
+      expect([await address('-4'), await address('-6')]).toEqual(['10.66.0.2\n', '2001:db8:66::2\n']);
+      const before = await underlay.packets();
+      expect([(await outcome('-4')).exitCode, (await outcome('-6')).exitCode]).toEqual([0, 0]);
+      expect((await underlay.packets()) - before).toBeGreaterThan(10);
+      expect(await clear.packets()).toBe(0);
+    } finally {
+      await inLab('sh', '-c', BY_TUNNEL.replaceAll('VERB', 'del'));
+    }
   });
 
   it.each(['192.168.77.10', '[fd77::10]'])('labUp() puts a host on the LAN, %s', async (host) => {
@@ -135,25 +162,24 @@ describe.skipIf(!isRoot)('lab', () => {
     expect(again.stdout).not.toContain('backup');
   });
 
-  it('runDemo() marks each row where nothing governs what should be governed', async () => {
+  it('runSteps() marks each row where nothing governs what should be governed', async () => {
     const explain: Explain = async () => ({ verdict: 'accept', fileLine: 'default.yaml:3', rule: 'otherwise' });
-    const { ok, rows } = await runDemo({ ...lab, explain });
-    expect(ok).toBe(false);
+    const rows = await runSteps({ ...lab, explain });
     const agreeing = DEMO_STEPS.map(
-      ({ expected: { verdict, uplink } }) => verdict === 'allowed' && uplink !== 'cellular',
+      ({ expected: { verdict, uplink } }) => verdict === 'allowed' && uplink !== 'cellular' && uplink !== 'vpn',
     );
     expect(rows.map((row) => row.problems.length === 0)).toEqual(agreeing);
     expect(rows.find((row) => row.program === 'ssh')).toMatchObject({ verdict: 'allowed', sourceSeen: '192.168.10.2' });
   });
 
-  it('runDemo() tells refused, no uplink, dropped and each uplink apart', async () => {
+  it('runSteps() tells refused, no uplink, dropped and each uplink apart', async () => {
     await govern(inLab);
     const explain: Explain = async (_, destination) => ({
       ...EXPLAINED[DEMO_STEPS.find((step) => step.explainTo === destination)?.expected.verdict ?? 'dropped'],
       fileLine: 'policies/a.yaml:1',
       rule: 'a rule',
     });
-    const { rows } = await runDemo({ ...lab, explain });
+    const rows = await runSteps({ ...lab, explain });
     expect(rows.flatMap(({ program, problems }) => problems.map((problem) => `${program}: ${problem}`))).toEqual([]);
   });
 
@@ -251,8 +277,50 @@ async function govern(inLab: (...command: string[]) => Promise<Outcome>): Promis
     await inLab('ip', 'rule', 'add', 'ipproto', 'tcp', 'dport', '7', 'table', '77'),
     await inLab('ip', 'rule', 'add', 'ipproto', 'udp', 'dport', '7', 'table', '77'),
     await inLab('ip', '-6', 'rule', 'add', 'ipproto', 'tcp', 'dport', '7', 'table', '77'),
+    await inLab('ip', 'route', 'add', 'default', 'dev', 'vpn0', 'table', '78'),
+    await inLab('ip', '-6', 'route', 'add', 'default', 'dev', 'vpn0', 'table', '78'),
+    await inLab('ip', 'rule', 'add', 'ipproto', 'tcp', 'dport', '5222', 'table', '78'),
+    await inLab('ip', '-6', 'rule', 'add', 'ipproto', 'tcp', 'dport', '5222', 'table', '78'),
   ];
   expect(outcomes.map((outcome) => outcome.stderr).join('')).toBe('');
+}
+
+const BY_TUNNEL = ['', '-6']
+  .flatMap((family) => [
+    `ip ${family} route VERB default dev vpn0 table 79`,
+    `ip ${family} rule VERB oif vpn0 lookup 79`,
+  ])
+  .join(' && ');
+
+/** Counts in a part of the lab what matches an nft expression, before everything else there. */
+class PacketCount implements AsyncDisposable {
+  readonly #nft: (ruleset: string) => Promise<string>;
+  readonly #table: string;
+
+  private constructor(nft: (ruleset: string) => Promise<string>, table: string) {
+    this.#nft = nft;
+    this.#table = table;
+  }
+
+  static async start(id: string, part: NamespacePart, match: string): Promise<PacketCount> {
+    const nft = async (ruleset: string): Promise<string> => {
+      const [file = '', ...args] = inNamespace(id, part, ['/usr/sbin/nft', ruleset]);
+      return (await run(file, args)).stdout;
+    };
+    counts += 1;
+    const table = `count${counts}`;
+    await nft(`table inet ${table} { chain c { type filter hook prerouting priority -400; ${match} counter; }; }`);
+    return new PacketCount(nft, table);
+  }
+
+  async packets(): Promise<number> {
+    const text = await this.#nft(`list table inet ${this.#table}`);
+    return Number(/counter packets (\d+)/.exec(text)?.[1]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#nft(`delete table inet ${this.#table}`);
+  }
 }
 
 interface Lab {

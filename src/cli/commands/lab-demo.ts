@@ -1,18 +1,22 @@
 import { Command } from 'commander';
 import type { Explanation } from '../../api/explanation.ts';
 import type { Explain, ExplainAnswer } from '../../lab/demo.ts';
+import type { LinkState } from '../../lab/lab-link.ts';
 import { labFiles } from '../../lab/lab-state.ts';
 import { CliError } from '../cli-error.ts';
 import { type DaemonClient, openClient } from '../client.ts';
 import { parseConnectTarget } from '../connect-target.ts';
 import { addExamples, type CliContext, terminalOf, writeJson } from '../context.ts';
+import { daemonFollows } from '../daemon-follows.ts';
 import { EXIT } from '../exit-code.ts';
 import { labPlaceOf } from '../lab-place.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 
 export function labDemoCommand(context: CliContext): Command {
   const command = new Command('demo')
-    .description('build the lab where it is not up, run real programs in it, and show what the policies made of them')
+    .description(
+      'build the lab where it is not up, run real programs in it, take wifi away, and show what became of them',
+    )
     .addOption(jsonOption())
     .action(async ({ json }: JsonOption) => {
       const terminal = terminalOf(context, command);
@@ -27,14 +31,17 @@ export function labDemoCommand(context: CliContext): Command {
       if ((await labStatus(place)).state !== 'up') {
         await labUp({ ...place, pointsmanCommand: context.selfCommand, onProgress });
       }
-      const explain = demoExplain(openClient(labFiles(place.stateDir).socket));
-      const report = await runDemo({ ...place, explain, onProgress });
+      const client = openClient(labFiles(place.stateDir).socket);
+      const followed = async (links: readonly LinkState[]): Promise<void> => {
+        if (!(await daemonFollows(client, links))) onProgress('note: the daemon has not taken notice yet');
+      };
+      const report = await runDemo({ ...place, explain: demoExplain(client), followed, onProgress });
       if (json) writeJson(terminal, report);
       else terminal.out(renderDemo(report, { colour: terminal.outColour, commandName: context.commandName }));
       if (!report.ok) context.exit(EXIT.failed);
     });
   return addExamples(command, [
-    ['sudo pointsman lab demo', 'a table: program, destination, verdict, uplink, and the line that decided'],
+    ['sudo pointsman lab demo', 'tables: program, destination, verdict, uplink, and the line that decided'],
     ['sudo pointsman lab demo --json', 'the same for scripts'],
   ]);
 }

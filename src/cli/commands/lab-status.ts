@@ -5,6 +5,7 @@ import { EXIT } from '../exit-code.ts';
 import { labPlaceOf } from '../lab-place.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { painter } from '../paint.ts';
+import { renderLinks } from '../render-links.ts';
 import { renderTable } from '../text-table.ts';
 
 export function labStatusCommand(context: CliContext): Command {
@@ -20,7 +21,7 @@ export function labStatusCommand(context: CliContext): Command {
       if (status.state === 'down') context.exit(EXIT.notRunning);
       else if (status.state === 'broken') context.exit(EXIT.failed);
     });
-  return addExamples(command, [['pointsman lab status', 'up, down, or broken']]);
+  return addExamples(command, [['sudo pointsman lab status', 'up, down, or broken, and how each uplink is']]);
 }
 
 /** Ends with a newline. */
@@ -31,10 +32,12 @@ export function renderLabStatus(status: LabStatus, colour: boolean): string {
     ['lab', { text: state, style: state === 'up' ? 'green' : 'alarm' }],
     ['daemon', daemon],
     ['servers', status.servers ? 'running' : 'ended'],
+    ['vpn', status.tunnel ? 'running' : 'ended'],
     ['namespaces', namespaces.join(' ')],
     ['files', `${rootDir}/etc/pointsman`],
   ] as const;
   const next = state === 'broken' ? ['It is not whole: sudo pointsman lab down, then sudo pointsman lab up'] : [];
   const noted = notes.map(({ about, text }) => `Note: ${about}: ${text}.`);
-  return `${[...renderTable({ rows }, painter(colour)), ...noted, ...next].join('\n')}\n`;
+  const links = status.links.length === 0 ? [] : ['', ...renderLinks(status.links, colour)];
+  return `${[...renderTable({ rows }, painter(colour)), ...links, ...noted, ...next].join('\n')}\n`;
 }

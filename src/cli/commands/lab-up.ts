@@ -10,7 +10,9 @@ interface LabUpCommandOptions {
 
 export function labUpCommand(context: CliContext): Command {
   const command = new Command('up')
-    .description('build the lab: a device with wifi, cellular and a LAN, an internet, and the daemon on the device')
+    .description(
+      'build the lab: a device with wifi, cellular, a VPN and a LAN, an internet, and the daemon on the device',
+    )
     .option('--policies <dir>', 'policy files to use instead of the examples (a copy is made)')
     .option('--uplinks <dir>', 'uplink files to use instead of the examples (a copy is made)')
     .action(async ({ policies, uplinks }: LabUpCommandOptions) => {
@@ -30,6 +32,7 @@ export function labUpCommand(context: CliContext): Command {
         `  ${labFiles(place.stateDir).rootDir}/etc/pointsman`,
         'Try next:',
         `  ${context.commandName} lab exec -- curl http://www.example.org/`,
+        `  ${context.commandName} lab link wifi down`,
         `  ${context.commandName} lab demo`,
         `  ${context.commandName} lab down`,
       ];

@@ -46,12 +46,16 @@ export class Device implements AsyncDisposable {
     this.rootDir = labFiles(this.stateDir).rootDir;
   }
 
-  /** A device with the lab's uplinks, without policies and without a daemon. `name` is part of its namespaces' names. */
+  /**
+   * A device with the uplinks wifi and cellular, without policies and without a daemon; the file of the lab's vpn is not there.
+   * `name` is part of its namespaces' names.
+   */
   static async build(name: string): Promise<Device> {
     const device = new Device(`${name}${process.pid}`);
     const policiesDir = join(device.#parentDir, 'no-policies');
     mkdirSync(policiesDir);
     await labUp({ id: device.id, stateDir: device.stateDir, policiesDir, withDaemon: false });
+    device.remove(`${UPLINKS}/vpn.yaml`);
     return device;
   }
 

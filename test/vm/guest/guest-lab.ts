@@ -1,6 +1,6 @@
 /** The lab's world with the real daemon, in the guest, and what its other end saw. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { cpSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ import { QUEUE_NUMBER } from '../../../src/plan/reserved.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../dist/main/pointsman.js', import.meta.url));
 const DAEMON = new URL('../../../dist/daemon/run.js', import.meta.url).href;
+const LAB_UPLINK_FILES = fileURLToPath(new URL('../../../examples/lab/uplinks', import.meta.url));
 const POLICIES_DIR = fileURLToPath(new URL('policies', import.meta.url));
 const COMMAND_TIMEOUT_MS = 60_000;
 /** Swallowed on arrival, unanswered: a flow that goes there is one-way. */
@@ -51,7 +52,12 @@ export async function openGuestLab(): Promise<GuestLab> {
   execFileSync(process.execPath, [PROGRAM, '--version']);
   const load = 'await import(process.argv[1]); process.exit()';
   execFileSync(process.execPath, ['--input-type=module', '--eval', load, DAEMON]);
-  await labUp({ ...lab, pointsmanCommand: [process.execPath, PROGRAM], policiesDir: POLICIES_DIR });
+  const uplinksDir = mkdtempSync(join(tmpdir(), 'uplinks-'));
+  for (const name of ['wifi', 'cellular']) {
+    cpSync(join(LAB_UPLINK_FILES, `${name}.yaml`), join(uplinksDir, `${name}.yaml`));
+  }
+  const pointsmanCommand = [process.execPath, PROGRAM];
+  await labUp({ ...lab, pointsmanCommand, policiesDir: POLICIES_DIR, uplinksDir });
   const files = labFiles(lab.stateDir);
   const nftInternet = (args: readonly string[], input = ''): string => {
     const command = [`--net=/run/netns/${namespaceName(lab.id, 'net')}`, 'nft', ...args];
