@@ -13,6 +13,7 @@ export const HEALTH_CODES = [
   'uplink-refused',
   'rolled-back',
   'foreign-mark',
+  'foreign-rule',
   'panic-closed',
   'scripts-not-seen',
   'programs-not-told',
