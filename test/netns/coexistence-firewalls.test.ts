@@ -71,19 +71,24 @@ afterAll(async () => {
 });
 
 async function oursHolds(): Promise<void> {
-  for (const kind of ['tcp', 'udp']) {
-    expect(await once(root, 'mail', kind, SERVER4, 80)).toBe(SECOND.v4);
-    expect(await once(root, 'mail', kind, SERVER6, 80)).toBe(SECOND.v6);
-  }
-  expect(await once(root, 'mail', 'tcp', SERVER4, 81)).toBe('ECONNREFUSED');
-  expect(await once(root, 'other', 'tcp', SERVER4, 81)).toBe(FIRST.v4);
+  const seen = await Promise.all([
+    once(root, 'mail', 'tcp', SERVER4, 80),
+    once(root, 'mail', 'udp', SERVER6, 80),
+    once(root, 'mail', 'tcp', SERVER4, 81),
+    once(root, 'other', 'tcp', SERVER4, 81),
+  ]);
+  expect(seen).toEqual([SECOND.v4, SECOND.v6, 'ECONNREFUSED', FIRST.v4]);
 }
 
 /** A port closed by it for everybody, whatever we allow there, and one that it has opened for others. */
 async function hostFirewallHolds(): Promise<void> {
-  for (const app of ['mail', 'other']) expect(await once(root, app, 'tcp', SERVER4, OUT)).toBe('ECONNREFUSED');
-  expect(askFrom(NET, 'tcp', FIRST.v4, OPEN)).toBe(ROUTER4);
-  expect(askFrom(NET, 'tcp', FIRST.v4, CLOSED)).not.toBe(ROUTER4);
+  const seen = await Promise.all([
+    ...['mail', 'other'].map((app) => once(root, app, 'tcp', SERVER4, OUT)),
+    ...[OPEN, CLOSED].map((port) => askFrom(NET, 'tcp', FIRST.v4, port)),
+  ]);
+  // ufw drops, firewalld refuses.
+  expect(['timeout', 'EHOSTUNREACH']).toContain(seen.pop());
+  expect(seen).toEqual(['ECONNREFUSED', 'ECONNREFUSED', ROUTER4]);
 }
 
 async function dockerHolds(): Promise<void> {
@@ -91,10 +96,11 @@ async function dockerHolds(): Promise<void> {
     () => web.once('tcp', SERVER4, 81),
     (seen) => seen === 'ECONNREFUSED',
   );
-  expect(await web.once('tcp', SERVER4, 80)).toBe(SECOND.v4);
-  expect(await web.once('tcp', SERVER4, 82)).toBe(FIRST.v4);
-  expect(await web.once('tcp', SERVER4, OUT)).toBe('ECONNREFUSED');
-  expect(askFrom(NET, 'tcp', FIRST.v4, PUBLISHED)).toBe(ROUTER4);
+  const seen = await Promise.all([
+    ...[80, 82, OUT].map((port) => web.once('tcp', SERVER4, port)),
+    askFrom(NET, 'tcp', FIRST.v4, PUBLISHED),
+  ]);
+  expect(seen).toEqual([SECOND.v4, FIRST.v4, 'ECONNREFUSED', ROUTER4]);
 }
 
 async function startDocker(): Promise<ForeignTool> {
@@ -108,10 +114,11 @@ async function startDocker(): Promise<ForeignTool> {
 }
 
 describe.each([
-  ['ufw', async () => ufw({ out: OUT, open: OPEN }), hostFirewallHolds],
-  ['firewalld', () => firewalld({ out: OUT, open: OPEN }), hostFirewallHolds],
-  ['Docker', startDocker, dockerHolds],
-])('beside %s, the daemon', (_name, make, theirsHolds) => {
+  ['ufw', async () => ufw({ out: OUT, open: OPEN }), hostFirewallHolds, []],
+  ['Docker', startDocker, dockerHolds, []],
+  // It flushes iptables' tables when it starts: our queue is there, on kernels where nft has none.
+  ['firewalld', () => firewalld({ out: OUT, open: OPEN }), hostFirewallHolds, ['foreign-change']],
+])('beside %s, the daemon', (_name, make, theirsHolds, repaired) => {
   let tool: ForeignTool;
   /** What it makes when nobody else is there. */
   let alone: string;
@@ -131,7 +138,8 @@ describe.each([
     await tool.restart();
     await oursHolds();
     await theirsHolds();
-    expect((await daemon.status()).warnings).toEqual([]);
+    const { warnings } = await daemon.status();
+    expect(warnings.map(({ code }) => code).filter((code) => !repaired.includes(code))).toEqual([]);
   });
 
   it('leaves behind what it makes alone', async () => {

@@ -12,7 +12,7 @@ const zone = (port: number): string => `<zone><short>Public</short><port port="$
 const outgoing = (port: number): string => `<policy target="CONTINUE">
   <ingress-zone name="HOST"/>
   <egress-zone name="ANY"/>
-  <rule><port port="${port}" protocol="tcp"/><reject type="tcp-reset"/></rule>
+  <rule family="ipv4"><port port="${port}" protocol="tcp"/><reject type="tcp-reset"/></rule>
 </policy>
 `;
 

@@ -1,15 +1,17 @@
 /** Plain programs that no policy names, on either side of the world. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 const PYTHON = realpathSync('/usr/bin/python3');
 const DAEMON_DIR = join(import.meta.dirname, '../daemon');
 
 /** One exchange: the address that the other end saw, or an error's name. */
-export function askFrom(namespace: string, kind: string, host: string, port: number): string {
+export async function askFrom(namespace: string, kind: string, host: string, port: number): Promise<string> {
   const client = [PYTHON, join(DAEMON_DIR, 'client.py'), kind, host, `${port}`];
-  return execFileSync('nsenter', [`--net=/run/netns/${namespace}`, ...client], { encoding: 'utf8' }).trim();
+  const { stdout } = await promisify(execFile)('nsenter', [`--net=/run/netns/${namespace}`, ...client]);
+  return stdout.trim();
 }
 
 /** Tells whoever connects the address that it came from. Resolves when it listens. */
