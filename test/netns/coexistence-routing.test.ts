@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { foreignState, linesMissing } from './coexistence/foreign-state.ts';
 import { Networkd } from './coexistence/networkd.ts';
 import { firstPreference, ownRoutes, ownRules } from './coexistence/own-rules.ts';
+import { RuleMonitor } from './coexistence/rule-monitor.ts';
 import {
   buildNetwork,
   DaemonProcess,
@@ -145,8 +146,12 @@ describe('beside systemd-networkd, the daemon', () => {
     await using networkd = await Networkd.start();
     await oursHolds();
     const [rules, routes] = [ownRules(), ownRoutes()];
+    await using monitor = await RuleMonitor.start();
     networkd.reconfigure();
-    await eventually(codes, (now) => now.includes('foreign-change'));
+    await eventually(
+      () => monitor.deleted.length,
+      (deleted) => deleted >= rules.split('\n').length,
+    );
     await eventually(
       () => [ownRules(), ownRoutes()],
       (now) => now[0] === rules && now[1] === routes,

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inDevice } from '../daemon/world.ts';
 import { runTool, type Surroundings, startBus, ToolDaemon } from './tool-process.ts';
 
 const NETWORKD = '/lib/systemd/systemd-networkd';
@@ -55,15 +56,22 @@ export class Networkd implements AsyncDisposable {
       overlays: [[join(dir, 'network'), '/etc/systemd/network']] as const,
       env: { DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${dir}/bus` },
     };
+    // It does not get to terms with IPv4 addresses of others that are its own (ERANGE, systemd 252 on Linux 6.18).
+    for (const device of ['u1', 'u2']) inDevice('ip', '-4', 'addr', 'flush', 'dev', device);
     const daemon = new ToolDaemon(surroundings, 'sh', '-c', START);
     const networkd = new Networkd(dir, bus, daemon, surroundings);
-    await daemon.ready(() => networkd.#isReady());
-    return networkd;
+    try {
+      await daemon.ready(hasConfigured);
+      return networkd;
+    } catch (error) {
+      await networkd[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Takes away from both devices, and from the routing rules, all that it has not made itself. */
   reconfigure(): void {
-    this.#ctl('reconfigure', 'u1', 'u2');
+    runTool(this.#surroundings, 'networkctl', 'reconfigure', 'u1', 'u2');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -71,16 +79,10 @@ export class Networkd implements AsyncDisposable {
     await this.#bus.stop();
     rmSync(this.#dir, { recursive: true });
   }
+}
 
-  #isReady(): boolean {
-    try {
-      return /u2 +ether +routable +configured/.test(this.#ctl('list'));
-    } catch {
-      return false;
-    }
-  }
-
-  #ctl(...args: readonly string[]): string {
-    return runTool(this.#surroundings, 'networkctl', '--no-pager', ...args);
-  }
+/** The last of what it does to a device are its own default routes; IPv6 has them already. */
+function hasConfigured(): boolean {
+  const defaults = inDevice('ip', '-4', 'route', 'show', 'default', 'proto', 'static');
+  return ['u1', 'u2'].every((device) => defaults.includes(device));
 }
