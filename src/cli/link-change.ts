@@ -1,6 +1,6 @@
 /** `up`, `down`, `clear`, `loss PERCENT`, `delay MS`, `rate RATE`: what a person asks of a link of the lab. */
 import type { LinkChange } from '../lab/link-condition.ts';
-import { parseDurationMs } from './duration.ts';
+import { parseDurationMs } from '../policy/duration.ts';
 
 export const LINK_WORDS = ['up', 'down', 'loss', 'delay', 'rate', 'clear'] as const;
 export type LinkWord = (typeof LINK_WORDS)[number];

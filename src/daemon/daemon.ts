@@ -30,6 +30,7 @@ import { fromVerdict } from './decision-event.ts';
 import { Enforcement, type InForce, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
+import { foreignRuleWarning, looksAtRouting } from './foreign-rule-warning.ts';
 import { Health } from './health.ts';
 import { type IdentityTiers, identityStatus } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
@@ -68,6 +69,8 @@ export interface DaemonParts {
 
 /** Conditions that nothing tells of are looked at so often. */
 const SLOW_LOOK_MS = 15_000;
+/** Who flushes a table removes its routes one by one. */
+const REMOVALS_TOGETHER_MS = 20;
 /** A thread that is slower than this is in trouble of its own, and is reported. */
 const PUBLISHED_WITHIN_MS = 2000;
 /** So long the start waits for what NetworkManager says. */
@@ -105,6 +108,7 @@ export class Daemon implements AsyncDisposable {
   #server: ControlServer | undefined;
   #foreignTimer: NodeJS.Timeout | undefined;
   #isEnforcing = false;
+  #removalTimer: NodeJS.Timeout | undefined;
   #isStopping = false;
   #resolveStopped: () => void = () => undefined;
 
@@ -213,6 +217,7 @@ export class Daemon implements AsyncDisposable {
     this.#isStopping = true;
     clearInterval(this.#slowLook);
     clearTimeout(this.#foreignTimer);
+    clearTimeout(this.#removalTimer);
     this.#confirmWindow[Symbol.dispose]();
     this.#cgroupWatch[Symbol.dispose]();
     this.#packagesWatch[Symbol.dispose]();
@@ -313,6 +318,9 @@ export class Daemon implements AsyncDisposable {
         this.#names.retryFailed();
         this.#enforcement.request({ kind: 'network' });
         break;
+      case 'own routing removed':
+        this.#lookAtRemoval();
+        break;
       case 'ruleset changed':
         this.#lookAtForeignChange(committer(event.by));
         break;
@@ -339,6 +347,19 @@ export class Daemon implements AsyncDisposable {
     }, this.#pace.delayMs(nowMs()));
   }
 
+  /** One look for all that goes until then: whoever deletes in a loop is not answered in one. */
+  #lookAtRemoval(): void {
+    const { nowMs } = this.#parts;
+    this.#removalTimer ??= setTimeout(
+      () => {
+        this.#removalTimer = undefined;
+        this.#pace.looked(nowMs());
+        this.#enforcement.request({ kind: 'network' });
+      },
+      Math.max(REMOVALS_TOGETHER_MS, this.#pace.delayMs(nowMs())),
+    );
+  }
+
   /** Before a new snapshot is in use, flows are still decided by the old one. */
   async #publish(snapshot: VerdictSnapshot): Promise<void> {
     this.#verdicts?.publish(snapshot);
@@ -360,11 +381,13 @@ export class Daemon implements AsyncDisposable {
   }
 
   #afterRound(round: Round): void {
-    const { nowMs, log } = this.#parts;
+    const { kernel, nowMs, log } = this.#parts;
     this.#followPrograms();
     if (isRepair(round)) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
+    if (looksAtRouting(round))
+      this.#guardedly(() => this.#health.report('foreign-rule', foreignRuleWarning(kernel.routing)));
     const { inForce } = this.#enforcement;
     if (!this.#isStopping) this.#probing.follow(inForce);
     if (inForce !== undefined) {

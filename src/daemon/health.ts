@@ -16,6 +16,7 @@ export const HEALTH_CODES = [
   'captive-portal',
   'rolled-back',
   'foreign-mark',
+  'foreign-rule',
   'panic-closed',
   'scripts-not-seen',
   'programs-not-told',

@@ -25,7 +25,6 @@ export interface Libc {
   read(fd: number, bytes: Uint8Array, length: number): number;
   write(fd: number, bytes: Uint8Array, length: number): number;
   close(fd: number): number;
-  ioctl(fd: number, request: number, argument: Uint8Array): number;
   setns(fd: number, namespaceType: number): number;
   memfd_create(name: string, flags: number): number;
   dup3(from: number, to: number, flags: number): number;
@@ -53,7 +52,6 @@ const PROTOTYPES = {
   read: 'long read(int, void *, size_t)',
   write: 'long write(int, const void *, size_t)',
   close: 'int close(int)',
-  ioctl: 'int ioctl(int, ulong, void *)',
   setns: 'int setns(int, int)',
   memfd_create: 'int memfd_create(const char *, uint)',
   dup3: 'int dup3(int, int, int)',

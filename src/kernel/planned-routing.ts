@@ -3,14 +3,8 @@
 import { type Route, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_THROW, RTN_UNICAST } from '../netlink/route.ts';
 import { FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, type RoutingRule } from '../netlink/routing-rule.ts';
 import type { PlannedRoute, PlannedRule } from '../plan/plan.ts';
-import {
-  ROUTE_PROTOCOL,
-  ROUTE_TABLE_BASE,
-  RULE_PREF_LAST,
-  RULE_PREF_LOCAL,
-  UPLINK_FIRST,
-  UPLINK_LAST,
-} from '../plan/reserved.ts';
+import { ROUTE_PROTOCOL, ROUTE_TABLE_BASE, UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
+import { isInRuleWindow } from '../plan/rule-window.ts';
 
 export function routeOfPlan({ family, table, destination, metric, target }: PlannedRoute): Route {
   const common = { family, table, destination, metric, protocol: ROUTE_PROTOCOL };
@@ -85,7 +79,7 @@ export function planOfRule(rule: RoutingRule): PlannedRule | undefined {
   };
 }
 
-/** In our window of preferences, and put there by us. */
+/** In one of our windows of preferences, and put there by us. */
 export function isOwnRule({ protocol, priority }: RoutingRule): boolean {
-  return protocol === ROUTE_PROTOCOL && priority >= RULE_PREF_LOCAL && priority <= RULE_PREF_LAST;
+  return protocol === ROUTE_PROTOCOL && isInRuleWindow(priority);
 }

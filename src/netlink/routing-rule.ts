@@ -37,6 +37,7 @@ const FRA_IIFNAME = 3;
 const FRA_GOTO = 4;
 const FRA_PRIORITY = 6;
 const FRA_FWMARK = 10;
+const FRA_TUN_ID = 12;
 const FRA_SUPPRESS_PREFIXLEN = 14;
 const FRA_TABLE = 15;
 const FRA_FWMASK = 16;
@@ -44,6 +45,13 @@ const FRA_OIFNAME = 17;
 const FRA_L3MDEV = 19;
 const FRA_UID_RANGE = 20;
 const FRA_PROTOCOL = 21;
+const FRA_IP_PROTO = 22;
+const FRA_SPORT_RANGE = 23;
+const FRA_DPORT_RANGE = 24;
+const FRA_DSCP = 25;
+const FRA_FLOWLABEL = 26;
+/** Selectors that are not read any further. */
+const OTHER_SELECTORS = [FRA_TUN_ID, FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE, FRA_DSCP, FRA_FLOWLABEL];
 
 /**
  * `action` FR_ACT_*, with `table` for FR_ACT_TO_TBL and `goto` for FR_ACT_GOTO; `protocol` RTPROT_*: who added it.
@@ -60,6 +68,8 @@ export interface RoutingRule {
   readonly iif?: string;
   readonly oif?: string;
   readonly uidRange?: { readonly first: number; readonly last: number };
+  /** It also looks at ports, protocol, TOS or the like. Decoded only. */
+  readonly selectsMore?: true;
   readonly invert: boolean;
   readonly l3mdev: boolean;
   readonly action: number;
@@ -135,6 +145,7 @@ export function decodeRule(message: NetlinkMessage): RoutingRule {
     priority: number(FRA_PRIORITY) ?? 0,
     ...decodeSelector(attributes),
     ...decodePrefixes(body, attributes, family),
+    ...((readU8(body, 3) !== 0 || OTHER_SELECTORS.some((type) => attributes.has(type))) && { selectsMore: true }),
     invert: (readU32(body, 8) & FIB_RULE_INVERT) !== 0,
     l3mdev: l3mdev !== undefined && readU8(l3mdev) !== 0,
     action: readU8(body, 7),

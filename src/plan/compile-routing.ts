@@ -29,28 +29,39 @@ const METRIC_DEFAULT = 2;
 /** The largest metric: everything else in the table comes first. */
 const METRIC_THROW = 0xffffffff;
 
+/** Leaves out default routes, and halves of everything (0.0.0.0/1), which are default routes in disguise. */
+const DEFAULTS_LENGTH = 1;
+
 const wayRule = (family: Family, uplink: number) => ({ family, fwmark: { mark: wayMark(uplink), mask: MARK_WAY } });
 
-/** On-link flows see the connected routes of main and nothing else: without them they are unreachable, not elsewhere. */
-const localRules = (family: Family): PlannedRule[] => [
+/**
+ * On-link flows see the connected routes of main and nothing else: without them they are unreachable, not elsewhere.
+ * Not of length 0 alone: `wg-quick down` deletes the first rule of any mark that looks up main but for prefixes of length 0.
+ */
+const localRules = (family: Family, from: number): PlannedRule[] => [
   {
     ...wayRule(family, UPLINK_LOCAL),
-    priority: RULE_PREF_LOCAL,
-    suppressPrefixLength: 0,
+    priority: from,
+    suppressPrefixLength: DEFAULTS_LENGTH,
     action: { kind: 'table', table: MAIN_TABLE },
   },
-  { ...wayRule(family, UPLINK_LOCAL), priority: RULE_PREF_LOCAL_UNREACHABLE, action: { kind: 'unreachable' } },
+  {
+    ...wayRule(family, UPLINK_LOCAL),
+    priority: from + RULE_PREF_LOCAL_UNREACHABLE - RULE_PREF_LOCAL,
+    action: { kind: 'unreachable' },
+  },
 ];
 
-function uplinkRules({ id, up, addresses }: UplinkState): PlannedRule[] {
+function uplinkRules({ id, up, addresses }: UplinkState, from: number): PlannedRule[] {
   const table = ROUTE_TABLE_BASE + id;
   const action = { kind: 'table', table } as const;
-  const marked = FAMILIES.map((family) => ({ ...wayRule(family, id), priority: RULE_PREF_UPLINK + id, action }));
+  const place = (preference: number): number => from + preference - RULE_PREF_LOCAL;
+  const marked = FAMILIES.map((family) => ({ ...wayRule(family, id), priority: place(RULE_PREF_UPLINK + id), action }));
   // What is bound to an uplink's address, replies to what came in by it, and strict reverse-path checks take its way.
   const bound = (up ? addresses : []).map((address) => ({
     family: address.family,
     from: { address, length: address.family === 4 ? 32 : 128 },
-    priority: RULE_PREF_SOURCE,
+    priority: place(RULE_PREF_SOURCE),
     action,
   }));
   return [...marked, ...bound];
@@ -112,12 +123,19 @@ function uplinkRoutes(uplink: UplinkState, facts: Facts): PlannedRoute[] {
   return [...connected, ...elsewhere(uplink, facts), ...defaults, ...last];
 }
 
-export function compileRouting(facts: Facts): {
+/** `rulesFrom`: first preference of the window (`rule-window.ts`). */
+export function compileRouting(
+  facts: Facts,
+  rulesFrom: number = RULE_PREF_LOCAL,
+): {
   readonly rules: readonly PlannedRule[];
   readonly routes: readonly PlannedRoute[];
 } {
   return {
-    rules: [...FAMILIES.flatMap(localRules), ...facts.uplinks.flatMap(uplinkRules)],
+    rules: [
+      ...FAMILIES.flatMap((family) => localRules(family, rulesFrom)),
+      ...facts.uplinks.flatMap((uplink) => uplinkRules(uplink, rulesFrom)),
+    ],
     routes: facts.uplinks.flatMap((uplink) => uplinkRoutes(uplink, facts)),
   };
 }

@@ -20,6 +20,8 @@ export interface Host {
   readonly cgroups: readonly ResolvedCgroup[];
   /** Which queue this kernel offers. */
   readonly queue: 'nft' | 'xtables';
+  /** First preference of our routing rules, where somebody's rule has them elsewhere than from RULE_PREF_LOCAL on. */
+  readonly rulesFrom?: number;
   /** Absent: sockets are not marked, and nothing in the kernel tells an executable. */
   readonly programs?: Programs;
 }

@@ -16,7 +16,7 @@ import {
 import { decodeEach, drainEvents } from './event-source.ts';
 import { FlowEvents } from './flow-events.ts';
 import type { KernelEvent } from './kernel-event.ts';
-import { isNetworkChange } from './network-change.ts';
+import { isNetworkChange, isOwnRemoval } from './network-change.ts';
 
 const NETWORK_GROUPS = [
   RTNLGRP_LINK,
@@ -105,7 +105,8 @@ export class EventSockets implements Disposable {
   #hearNetwork(): KernelEvent[] {
     const { messages, overrun } = drainEvents(this.#network, 'network events');
     if (messages.some(isNetworkChange)) this.#networkDueMs ??= performance.now() + COALESCE_MS;
-    return overrun ? [{ kind: 'resynchronise', source: 'network' }] : [];
+    const removed: KernelEvent[] = messages.some(isOwnRemoval) ? [{ kind: 'own routing removed' }] : [];
+    return overrun ? [...removed, { kind: 'resynchronise', source: 'network' }] : removed;
   }
 
   #dueNetwork(): KernelEvent[] {

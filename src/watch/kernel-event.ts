@@ -6,6 +6,8 @@ import type { Generation } from '../netlink/nftables.ts';
 export type KernelEvent =
   /** Devices, addresses, routes or routing rules: look again. */
   | { readonly kind: 'network changed' }
+  /** Routes or routing rules of ours have gone. */
+  | { readonly kind: 'own routing removed' }
   /** Somebody else has committed a change to nftables. */
   | { readonly kind: 'ruleset changed'; readonly by: Generation }
   | { readonly kind: 'flows'; readonly events: readonly ConntrackEvent[] }

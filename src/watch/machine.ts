@@ -9,6 +9,7 @@ import { joinUplinks } from '../policy/join-uplinks.ts';
 import type { AppIndex } from '../policy/match-app.ts';
 import { containerDevices } from './container-devices.ts';
 import type { Containers } from './containers.ts';
+import { rulesFrom } from './foreign-rules.ts';
 import { observeHost } from './host-facts.ts';
 import { joinHealth } from './join-health.ts';
 import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
@@ -83,7 +84,8 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     containers,
     ...(forwarded.length > 0 && { forwarded }),
   };
-  const host: Host = { cgroups, queue: sources.queue };
+  const from = rulesFrom(sources.routing);
+  const host: Host = { cgroups, queue: sources.queue, ...(from !== undefined && { rulesFrom: from }) };
   const sameMaps =
     before?.facts.names === names && before.facts.packages === packages && before.facts.containers === containers;
   const sameFacts = before !== undefined && sameMaps && text(before.facts) === text(facts);

@@ -5,7 +5,8 @@ import type { NetlinkMessage, NetlinkRequest } from '../netlink/message.ts';
 import { encodeRouteAdd, encodeRouteDelete } from '../netlink/route.ts';
 import { encodeRuleAdd, encodeRuleDelete } from '../netlink/routing-rule.ts';
 import { ROUTE_TABLE_BASE, RULE_PREF_LOCAL } from '../plan/reserved.ts';
-import { isNetworkChange } from './network-change.ts';
+import { RULE_WINDOW_LOWEST } from '../plan/rule-window.ts';
+import { isNetworkChange, isOwnRemoval } from './network-change.ts';
 
 /** An event has the form of the request that led to it. */
 const event = ({ type, flags, body }: NetlinkRequest): NetlinkMessage => ({
@@ -33,9 +34,17 @@ describe('isNetworkChange', () => {
     expect(isNetworkChange(event(encodeRuleAdd(RULE)))).toBe(false);
   });
 
-  it('isNetworkChange() is true where one of ours has gone', () => {
-    expect(isNetworkChange(event(encodeRouteDelete(ROUTE)))).toBe(true);
-    expect(isNetworkChange(event(encodeRuleDelete(RULE)))).toBe(true);
+  it('isNetworkChange() is false where one of ours has gone: isOwnRemoval() tells of that', () => {
+    for (const gone of [event(encodeRouteDelete(ROUTE)), event(encodeRuleDelete(RULE))])
+      expect([isNetworkChange(gone), isOwnRemoval(gone)]).toEqual([false, true]);
+    for (const other of [
+      event(encodeRouteAdd(ROUTE, { ifExists: 'replace' })),
+      event(encodeRuleAdd(RULE)),
+      event(encodeRouteDelete({ ...ROUTE, table: 254 })),
+      event(encodeRuleDelete({ ...RULE, protocol: 0 })),
+      { ...event(encodeRuleDelete(RULE)), body: new Uint8Array(3) },
+    ])
+      expect(isOwnRemoval(other)).toBe(false);
   });
 
   it('isNetworkChange() is true for routes and rules of others', () => {
@@ -46,7 +55,7 @@ describe('isNetworkChange', () => {
       expect(isNetworkChange(event(encodeRouteAdd(other, { ifExists: 'fail' })))).toBe(true);
     }
     for (const other of [
-      { ...RULE, priority: 100 },
+      { ...RULE, priority: RULE_WINDOW_LOWEST - 1 },
       { ...RULE, protocol: 0 },
     ]) {
       expect(isNetworkChange(event(encodeRuleAdd(other)))).toBe(true);

@@ -46,12 +46,16 @@ export interface GuestLab extends AsyncDisposable {
   packetsQueued(): Promise<number>;
 }
 
-export async function openGuestLab(): Promise<GuestLab> {
-  const lab = { id: 'guest', stateDir: join(mkdtempSync(join(tmpdir(), 'lab-')), 'state') };
-  // Emulated and read over 9p for the first time, the program takes longer to start than the lab waits for a daemon.
+/** Emulated and read over 9p for the first time, the program takes longer to start than anybody waits for a daemon. */
+export function warmUp(): void {
   execFileSync(process.execPath, [PROGRAM, '--version']);
   const load = 'await import(process.argv[1]); process.exit()';
   execFileSync(process.execPath, ['--input-type=module', '--eval', load, DAEMON]);
+}
+
+export async function openGuestLab(): Promise<GuestLab> {
+  const lab = { id: 'guest', stateDir: join(mkdtempSync(join(tmpdir(), 'lab-')), 'state') };
+  warmUp();
   const uplinksDir = mkdtempSync(join(tmpdir(), 'uplinks-'));
   for (const name of ['wifi', 'cellular']) {
     cpSync(join(LAB_UPLINK_FILES, `${name}.yaml`), join(uplinksDir, `${name}.yaml`));
