@@ -157,6 +157,7 @@ function contextOf(path: Path, kind: FileKind): Context {
     case 'rules':
     case 'via':
     case 'gateway':
+    case 'needs':
       return keyOf(path) as Context;
     default:
       return 'constraint';

@@ -1,8 +1,8 @@
 /** Merging for one application. */
 import type { Diagnostic } from './diagnostic.ts';
-import type { EffectivePolicy, EffectiveRule, Stated } from './effective-policy.ts';
+import type { EffectivePolicy, EffectiveRule, Stated, StatedWord } from './effective-policy.ts';
 import { layerStrength } from './layers.ts';
-import type { Accept, Children, Layer, Match, Otherwise, Policy, Rule, Via } from './model.ts';
+import type { Accept, Children, Layer, Match, Otherwise, Policy, Rule, Via, Word } from './model.ts';
 import { type AppSource, diagnosticAt, matchKey } from './policy-source.ts';
 
 /**
@@ -35,6 +35,8 @@ export function mergeApp(sources: readonly AppSource[]): {
   const otherwise = firstStated<Otherwise>(policies.map(({ layer, policy }) => ({ layer, value: policy.otherwise })));
   const via = firstStated<Via>(policies.map(({ layer, policy }) => ({ layer, value: policy.via })));
   const accept = firstStated<Accept>(policies.map(({ layer, policy }) => ({ layer, value: policy.accept })));
+  const existing = firstStatedWord(policies.map(({ layer, policy }) => ({ layer, value: policy.existing })));
+  const duration = firstStatedWord(policies.map(({ layer, policy }) => ({ layer, value: policy.duration })));
   // Also of a broken file: what its application starts is refused with it.
   const children = firstStated<Children>(
     sources.filter(({ layer }) => layer !== 'answers').map(({ layer, policy }) => ({ layer, value: policy.children })),
@@ -48,6 +50,8 @@ export function mergeApp(sources: readonly AppSource[]): {
     ...(via === undefined ? {} : { via }),
     ...(accept === undefined ? {} : { accept }),
     ...(children === undefined ? {} : { children }),
+    ...(existing === undefined ? {} : { existing }),
+    ...(duration === undefined ? {} : { duration }),
     ...(broken?.kind === 'broken' ? { blocked: { because: broken.policy.because } } : {}),
     files: sources.map((source) => ({ file: source.policy.file, layer: source.layer })),
   };
@@ -70,6 +74,13 @@ function firstStated<T>(
   return undefined;
 }
 
+function firstStatedWord<T extends string>(
+  values: readonly { readonly layer: Layer; readonly value: Word<T> | undefined }[],
+): StatedWord<T> | undefined {
+  const stated = firstStated<Word<T>>(values);
+  return stated && { value: stated.value.word, layer: stated.layer, at: stated.value.at };
+}
+
 /** Every entry once, the strongest layer's first. */
 function matchesOf(sources: readonly AppSource[], diagnostics: Diagnostic[]): Match[] {
   const byKey = new Map<string, Match>();
@@ -90,10 +101,12 @@ function matchesOf(sources: readonly AppSource[], diagnostics: Diagnostic[]): Ma
 /** What of an answer holds while no layer can say `ask`: only what takes permissions away. */
 function narrowing(answer: Policy, diagnostics: Diagnostic[]): Policy {
   for (const rule of answer.rules) if (rule.do === 'allow') diagnostics.push(notTaken(rule.at, 'a rule that allows'));
-  const { via, otherwise, accept, children } = answer;
+  const { via, otherwise, accept, children, existing, duration } = answer;
   if (children !== undefined) diagnostics.push(notTaken(children.at, '`children`'));
   if (accept !== undefined && accept.from.length > 0) diagnostics.push(notTaken(accept.at, '`accept` with entries'));
   if (via !== undefined) diagnostics.push(notTaken(via.at, '`via`'));
+  if (existing !== undefined) diagnostics.push(notTaken(existing.at, '`existing`'));
+  if (duration !== undefined) diagnostics.push(notTaken(duration.at, '`needs`'));
   if (otherwise?.do === 'allow') diagnostics.push(notTaken(otherwise.at, '`otherwise: allow`'));
   return {
     app: answer.app,

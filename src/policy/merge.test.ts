@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LAYERS } from './layers.ts';
 import { type LayerPolicies, mergeChanges, mergePolicies, type SourceChange } from './merge.ts';
-import type { Accept, Children, Layer, Match, Policy, Rule, Verb, Via } from './model.ts';
+import type { Accept, Children, Existing, Layer, Match, Policy, Rule, Verb, Via, Word } from './model.ts';
 import { matchKey } from './policy-source.ts';
 
 const at = (file: string, line = 1) => ({ file, line, column: 1 });
@@ -32,6 +32,8 @@ const accept = (file: string, ...texts: readonly string[]): Accept => ({
   at: at(file, 10),
 });
 const children = (file: string, are: Children['are']): Children => ({ are, at: at(file, 11) });
+
+const existing = (file: string, word: Existing): Word<Existing> => ({ word, at: at(file, 12) });
 
 const layer = (name: Layer, ...policies: Policy[]): LayerPolicies => ({ layer: name, policies });
 
@@ -205,6 +207,27 @@ describe('mergePolicies', () => {
     expect(merged?.accept).toEqual({ layer: 'administrator', value: { from: [], at: at('/e/a', 10) } });
     expect(merged?.children).toEqual({ layer: 'locks', value: { are: 'own', at: at('/l/a', 11) } });
     expect(mergePolicies([layer('package', policy('/p/a', 'a'))]).apps[0]).not.toHaveProperty('children');
+  });
+
+  it('mergePolicies takes `existing` and `duration` of the highest layer that states them, but not of answers', () => {
+    const merged = mergePolicies([
+      layer('package', policy('/p/a', 'a', { match: [exec('/p/a', '/a')], existing: existing('/p/a', 'keep') })),
+      layer('administrator', policy('/e/a', 'a', { existing: existing('/e/a', 'drain') })),
+      layer('answers', policy('/v/a', 'a', { existing: existing('/v/a', 'abort') })),
+      layer('locks', policy('/l/a', 'a', { duration: { word: 'long', at: at('/l/a', 13) } })),
+    ]);
+    expect(merged.apps).toMatchObject([
+      {
+        existing: { value: 'drain', layer: 'administrator', at: at('/e/a', 12) },
+        duration: { value: 'long', layer: 'locks', at: at('/l/a', 13) },
+      },
+    ]);
+    expect(codes(merged)).toEqual(['/v/a not-yet-enforced']);
+    const answered = mergePolicies([
+      layer('answers', policy('/v/a', 'a', { duration: { word: 'long', at: at('/v/a', 13) } })),
+    ]);
+    expect(answered.apps[0]).not.toHaveProperty('duration');
+    expect(codes(answered)).toContain('/v/a not-yet-enforced');
   });
 
   it('mergePolicies takes of an answer that nobody may connect, but neither peers nor `children`', () => {

@@ -1,8 +1,8 @@
 /**
  * Merging: the policies of all layers become one effective policy for each application.
- * Upper layers' rules come first; `otherwise`, `via`, `accept`, `children` and `name`: the highest layer that states one
- * wins; `match` entries add up. The layer of answers only narrows: what it allows, its `via`, its `match` and its `children`
- * are not taken, and of its `accept` only that nobody may connect.
+ * Upper layers' rules come first; `otherwise`, `via`, `accept`, `children`, `existing`, `needs` and `name`: the highest layer
+ * that states one wins; `match` entries add up. The layer of answers only narrows: what it allows, its `via`, `match`,
+ * `children`, `existing` and `needs` are not taken, and of its `accept` only that nobody may connect.
  */
 import type { Diagnostic } from './diagnostic.ts';
 import type { EffectivePolicy } from './effective-policy.ts';

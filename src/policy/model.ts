@@ -123,6 +123,18 @@ export interface Children {
   readonly at: SourceLocation;
 }
 
+/** What becomes of live connections when another uplink would be chosen for them now, or theirs is down. */
+export type Existing = 'keep' | 'drain' | 'abort';
+
+/** How long an application's connections usually last (TAPS connection property, RFC 9622 section 4.2). */
+export type Duration = 'long' | 'short';
+
+/** One word of a file, and where it stands. */
+export interface Word<T extends string> {
+  readonly word: T;
+  readonly at: SourceLocation;
+}
+
 /** One valid policy file. Absent means the file does not state it. */
 export interface Policy {
   readonly app: string;
@@ -133,6 +145,8 @@ export interface Policy {
   readonly via?: Via;
   readonly accept?: Accept;
   readonly children?: Children;
+  readonly existing?: Word<Existing>;
+  readonly duration?: Word<Duration>;
   readonly file: string;
   readonly at: SourceLocation;
 }

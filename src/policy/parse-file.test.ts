@@ -37,7 +37,8 @@ rules:
     do: drop
 otherwise: deny
 via: { prefer: { name: [home, office] } }
-existing: keep
+existing: drain
+needs: { duration: long }
 `;
 
 describe('parsePolicyFile()', () => {
@@ -88,6 +89,8 @@ describe('parsePolicyFile()', () => {
         ],
         otherwise: { do: 'deny', at: at(26, 12) },
         via: { prefer: { name: ['home', 'office'] }, else: 'block', at: at(27, 6) },
+        existing: { word: 'drain', at: at(28, 11) },
+        duration: { word: 'long', at: at(29, 20) },
       },
     });
   });
@@ -145,11 +148,9 @@ limit: {}
   });
 
   it.each([
-    'needs: {}',
     'protect: {}',
     'limit: {}',
-    'existing: drain',
-    'existing: abort',
+    'needs: {capacity: low-latency}',
     'otherwise: ask',
     'rules: [{to: lan, do: ask}]',
     'rules: [{to: lan, do: allow, limit: {}}]',

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
-import type { MatchKind, UplinkType, Verb } from './model.ts';
+import type { Duration, Existing, MatchKind, UplinkType, Verb } from './model.ts';
 
 export const LANGUAGE_VERSION = 1;
 export const DEFAULT_PRIORITY = 100;
@@ -75,6 +75,8 @@ export interface PolicyFields {
   readonly via?: ViaFields | undefined;
   readonly accept?: AcceptFields | undefined;
   readonly children?: 'same' | 'own' | undefined;
+  readonly existing?: Existing | undefined;
+  readonly needs?: { readonly duration?: Duration | undefined } | undefined;
 }
 
 export type AcceptFields = string | readonly (string | undefined)[];
@@ -173,7 +175,17 @@ const ruleShape = {
 const rule = z.strictObject(ruleShape);
 
 const accept = z.union([z.string().min(1), z.array(z.string().min(1)).max(MAX_LIST_ENTRIES)]);
-const existing = z.literal('keep').describe('Connections that exist when the uplink changes stay as they are.');
+const existing = z
+  .enum(['keep', 'drain', 'abort'])
+  .describe(
+    'Live connections stay on their uplink (keep), are ended when it is down (drain), or as soon as another would be chosen for them now (abort). `keep` if absent.',
+  );
+const needsShape = {
+  duration: z
+    .enum(['long', 'short'])
+    .describe('Connections that last long are never moved to a better uplink while their own works. `short` if absent.')
+    .optional(),
+};
 const policyShape = {
   pointsman: version,
   app: z
@@ -203,6 +215,7 @@ const policyShape = {
     .describe('Whether programs that it starts, and that have no policy of their own, count as it. `own` if absent.')
     .optional(),
   existing: existing.optional(),
+  needs: z.strictObject(needsShape).describe('What its connections are like.').optional(),
 };
 
 const uplinkShape = {
@@ -250,7 +263,7 @@ export const uplinkSchema: z.ZodType<UplinkFields> = z.strictObject(uplinkShape)
 export const systemDefaultSchema: z.ZodType<SystemDefaultFields> = z.strictObject(systemDefaultShape);
 
 /** Which map of a file a key stands in. */
-export type Context = 'policy' | 'uplink' | 'default' | 'match' | 'rules' | 'via' | 'constraint' | 'gateway';
+export type Context = 'policy' | 'uplink' | 'default' | 'match' | 'rules' | 'via' | 'constraint' | 'gateway' | 'needs';
 
 export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   policy: Object.keys(policyShape),
@@ -261,6 +274,7 @@ export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   via: Object.keys(viaShape),
   constraint: Object.keys(constraintShape),
   gateway: ['v4', 'v6'],
+  needs: Object.keys(needsShape),
 };
 
 function oneOrList<T extends z.ZodType<string>>(entry: T): z.ZodUnion<[T, z.ZodArray<T>]> {

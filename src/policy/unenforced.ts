@@ -2,7 +2,7 @@
 import type { Context } from './schema.ts';
 
 export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
-  policy: ['needs', 'protect', 'limit'],
+  policy: ['protect', 'limit'],
   uplink: ['bandwidth', 'rtt', 'loss', 'validated'],
   default: ['protect', 'limit'],
   match: [],
@@ -10,6 +10,7 @@ export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
   via: [],
   constraint: ['bandwidth', 'rtt', 'loss', 'validated'],
   gateway: [],
+  needs: ['capacity'],
 };
 
 /** By the key that they are a value of. */
@@ -18,7 +19,6 @@ export const UNENFORCED_VALUES: ReadonlyMap<string, readonly string[]> = new Map
   ['otherwise', ['ask']],
   ['unknown', ['ask']],
   ['else', ['wait']],
-  ['existing', ['drain', 'abort']],
 ]);
 
 /** `what`: the words as the file has them. */

@@ -1,7 +1,7 @@
 /** A policy from a file's fields: the meaning that a schema cannot check. */
 import { parseDestination } from './destination.ts';
 import { type Path, spanOf } from './document.ts';
-import type { Children, Destination, Match, Otherwise, Policy, Rule, Verb } from './model.ts';
+import type { Children, Destination, Match, Otherwise, Policy, Rule, Verb, Word } from './model.ts';
 import { locationOf } from './report.ts';
 import type { PolicyFields, RuleFields } from './schema.ts';
 import { validateAccept } from './validate-accept.ts';
@@ -28,6 +28,7 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
   const identity = { match, ...(fields.children !== undefined && { children: childrenOf(fields.children, checking) }) };
   if (app === undefined) return identity;
   if (report.hasErrors()) return { app, ...identity };
+  const { existing, needs: { duration } = {} } = fields;
   const policy: Policy = {
     app,
     ...(name === undefined ? {} : { name }),
@@ -36,6 +37,8 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
     ...(fields.otherwise === undefined ? {} : { otherwise: statedVerb(fields.otherwise, ['otherwise'], checking) }),
     ...(via === undefined ? {} : { via }),
     ...(accept === undefined ? {} : { accept }),
+    ...(existing === undefined ? {} : { existing: wordOf(existing, ['existing'], checking) }),
+    ...(duration === undefined ? {} : { duration: wordOf(duration, ['needs', 'duration'], checking) }),
     file: document.source.file,
     at: locationOf(document.source, spanOf(document, ['app'])),
   };
@@ -44,6 +47,10 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
 
 function childrenOf(are: Children['are'], { document }: Checking): Children {
   return { are, at: locationOf(document.source, spanOf(document, ['children'])) };
+}
+
+function wordOf<T extends string>(word: T, path: Path, { document }: Checking): Word<T> {
+  return { word, at: locationOf(document.source, spanOf(document, path)) };
 }
 
 export function statedVerb(verb: Verb, path: Path, { document }: Checking): Otherwise {
