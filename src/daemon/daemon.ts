@@ -334,6 +334,7 @@ export class Daemon implements AsyncDisposable {
     if (isRepair(round)) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
+    this.#health.report('connections-not-ended', this.#enforcement.connectionsNotEnded);
     const { inForce } = this.#enforcement;
     if (inForce !== undefined) this.#history.note(inForce.policySet, nowMs());
     this.#watchCgroups();

@@ -11,6 +11,7 @@ export const HEALTH_CODES = [
   'numbers-exhausted',
   'uplink-missing',
   'uplink-refused',
+  'connections-not-ended',
   'rolled-back',
   'foreign-mark',
   'panic-closed',
