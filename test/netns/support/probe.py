@@ -45,6 +45,13 @@ def echo(request):
     return {"echoed": s.recv(64)[:1] == b"x"}
 
 
+def wait(request):
+    """Waits for something to arrive, and finds what has become of the socket."""
+    s, _ = sockets[request["id"]]
+    s.settimeout(request["timeoutMs"] / 1000)
+    return {"echoed": s.recv(64)[:1] == b"x"}
+
+
 def stream(request):
     """Sends and receives in the background, whatever errors there are."""
     s, address = sockets[request["id"]]
@@ -89,7 +96,7 @@ def close(request):
     return {}
 
 
-OPERATIONS = {f.__name__: f for f in (echo, stream, counts, end_stream, local_port, close)}
+OPERATIONS = {f.__name__: f for f in (echo, wait, stream, counts, end_stream, local_port, close)}
 OPERATIONS["open"] = open_socket
 
 for line in sys.stdin:
