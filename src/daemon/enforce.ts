@@ -3,7 +3,7 @@
  * rounds never overlap, and what happens during one leads to the next.
  */
 import { setImmediate } from 'node:timers/promises';
-import { type ApplyReport, applyPlan } from '../apply/transaction.ts';
+import { type ApplyReport, applyPlan, type FailedReport } from '../apply/transaction.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Compilation } from '../plan/compile.ts';
@@ -59,6 +59,9 @@ export interface Round extends LookedAt {
 
 /** Some milliseconds' worth. */
 const COPIES_AT_ONCE = 32;
+const UNKNOWN_GENERATION = -1;
+/** Plans that the network has overtaken, one after the other: what happens then is the next round's. */
+const MOST_OVERTAKEN = 5;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
@@ -251,15 +254,25 @@ export class Enforcement {
     void this.#parts.publish(isAllKnown ? snapshot : { ...snapshot, facts: { ...snapshot.facts, uplinks } });
   }
 
-  /** An uplink whose route the kernel refuses must not keep all others from being enforced. */
+  /**
+   * An uplink whose route the kernel refuses must not keep all others from being enforced. Where the network has changed while
+   * the plan was applied, what failed is no longer wanted.
+   */
   async #applyWhatCanBe(
     first: Wanted,
     isNew: boolean,
   ): Promise<{ readonly wanted: Wanted; readonly outcome: ApplyReport }> {
-    for (let wanted = first; ; wanted = this.#want()) {
+    let overtaken = 0;
+    for (let wanted = first; ; ) {
       if (isNew || wanted !== first) this.#publishBefore(wanted);
       const outcome = await this.#apply(wanted);
-      if (!this.#refusedUplinks.note(outcome, wanted.machine.facts)) return { wanted, outcome };
+      if (outcome.ok) return { wanted, outcome };
+      const isRefused = this.#refusedUplinks.note(outcome, wanted.machine.facts);
+      const next = this.#want();
+      const isOvertaken = next.compilation !== wanted.compilation || isOfTheMoment(outcome);
+      if (!isRefused && (!isOvertaken || overtaken >= MOST_OVERTAKEN)) return { wanted, outcome };
+      if (!isRefused) overtaken += 1;
+      wanted = next;
     }
   }
 
@@ -277,8 +290,8 @@ export class Enforcement {
     ownChange.end(report.ok ? report.generation : kernel.nft.generation());
     if (report.ok || before === undefined) return report;
     void this.#parts.publish(before.snapshot);
-    // Whatever is there now is not what was believed: the next round reads it.
-    this.#inForce = { ...before, generation: -1 };
+    // Where nobody knows what is there now, the next round reads it.
+    this.#inForce = { ...before, generation: report.generation ?? UNKNOWN_GENERATION };
     return report;
   }
 
@@ -322,4 +335,9 @@ function changedSince(before: Wanted | undefined, { policySet, machine }: Wanted
   const changed = changedPolicies(before?.policySet, policySet);
   if (before === undefined || before.machine.facts === machine.facts || !movesAny(policySet)) return changed;
   return joinChanges(changed, FACTS_CHANGED);
+}
+
+/** A device that was going: ENODEV, ENETDOWN, or its routes had gone by the time they were read back. */
+function isOfTheMoment({ error, failedChange }: FailedReport): boolean {
+  return failedChange === undefined ? error.operation === 'read back' : ['ENODEV', 'ENETDOWN'].includes(error.code);
 }
