@@ -57,8 +57,8 @@ export interface Round extends LookedAt {
   readonly changedApps: readonly string[];
 }
 
-/** Some milliseconds' worth. */
-const COPIES_AT_ONCE = 32;
+/** Each is written to the disk, which may take milliseconds: so long an uplink that is lost just then waits. */
+const COPIES_AT_ONCE = 4;
 const UNKNOWN_GENERATION = -1;
 /** Plans that the network has overtaken, one after the other: what happens then is the next round's. */
 const MOST_OVERTAKEN = 5;
