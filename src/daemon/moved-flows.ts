@@ -62,16 +62,17 @@ export class MovedFlows {
   }
 
   /**
-   * The socket first: the reset that it sends is still one of this flow. Of connections whose socket cannot be had (a container's,
-   * or the kernel refuses) the ruleset resets the next packet, which takes the entry. Datagrams are decided anew.
+   * The socket first: the reset that it sends is still one of this flow. A connection's entry stays for the seconds that it has left,
+   * so that what the kernel answers to late segments is told from the answers of servers, and goes nowhere; where the socket
+   * cannot be had (a container's, or the kernel refuses), it has the next packet reset. Datagrams are decided anew.
    */
   #end(entry: ConntrackEntry, uplinks: readonly UplinkState[]): void {
-    const isAborted = this.#abort(entry, uplinks);
-    if (!isAborted && CONNECTIONS.includes(entry.original.protocol)) endFlow(this.#kernel.conntrack, entry);
+    this.#abort(entry, uplinks);
+    if (CONNECTIONS.includes(entry.original.protocol)) endFlow(this.#kernel.conntrack, entry);
     else this.#forget(entry);
   }
 
-  #abort({ original, mark }: ConntrackEntry, uplinks: readonly UplinkState[]): boolean {
+  #abort({ original, mark }: ConntrackEntry, uplinks: readonly UplinkState[]): void {
     const { way } = readMark(mark);
     const deviceIndex = uplinks.find(({ id }) => id === way)?.deviceIndex;
     try {
@@ -80,11 +81,9 @@ export class MovedFlows {
         ...(deviceIndex !== undefined && { deviceIndex }),
       });
       if (isAborted) this.#refusal = undefined;
-      return isAborted;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       this.#refusal = error;
-      return false;
     }
   }
 

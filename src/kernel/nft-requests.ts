@@ -16,8 +16,10 @@ import {
   encodeRuleAppend,
   NFT_META_MARK,
   NFT_META_NFPROTO,
+  NFT_META_OIFNAME,
   type RuleStep,
 } from '../netlink/nftables-rule.ts';
+import { encodeUtf8 } from '../netlink/text.ts';
 import { NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6 } from '../netlink/uapi.ts';
 import type { NftCommand } from '../plan/nft/command.ts';
 import type { Expression, Field, KeyType, MapElement, NftMap, NftSet, Rule, SetElement } from '../plan/nft/ruleset.ts';
@@ -82,6 +84,9 @@ function mapElements({ key }: NftMap, elements: readonly MapElement[]): WireElem
   return elements.map((element) => ({ key: u32(Number(element.key)), data: elementData(element) }));
 }
 
+/** linux/if.h. */
+const IFNAMSIZ = 16;
+
 const ADDRESS_FAMILY: Partial<Record<KeyType, 4 | 6>> = { ipv4_addr: 4, ipv6_addr: 6 };
 
 /** Intervals of addresses: the kernel wants where one begins and the first address that is no longer in it. */
@@ -130,6 +135,8 @@ function expressionSteps(expression: Expression): RuleStep[] | undefined {
         { kind: 'store meta', key: NFT_META_MARK },
       ];
     }
+    case 'counter':
+      return [{ kind: 'counter' }];
     case 'masquerade':
       return [{ kind: 'masquerade' }];
     case 'verdict':
@@ -140,7 +147,6 @@ function expressionSteps(expression: Expression): RuleStep[] | undefined {
     case 'reject':
     case 'queue':
     case 'log':
-    case 'counter':
       return undefined;
   }
 }
@@ -159,12 +165,21 @@ function compareSteps(comparison: Extract<Expression, { kind: 'compare' }>): Rul
       ? undefined
       : [{ kind: 'load meta', key: NFT_META_NFPROTO }, ...bytes.map(compare)];
   }
+  if (field.kind === 'meta oifname')
+    return [{ kind: 'load meta', key: NFT_META_OIFNAME }, ...values.map((value) => compare(nameBytes(String(value))))];
   const address = addressField(field);
   if (address === undefined) return undefined;
   const { family, load } = address;
   const numbers = values.filter((value) => typeof value === 'bigint');
   if (numbers.length < values.length) return undefined;
   return [...load, ...numbers.map((value) => compare(addressToBytes({ family, value })))];
+}
+
+/** As registers have it: with zeros behind. */
+function nameBytes(name: string): Uint8Array {
+  const bytes = new Uint8Array(IFNAMSIZ);
+  bytes.set(encodeUtf8(name).subarray(0, IFNAMSIZ));
+  return bytes;
 }
 
 /** RFC 791 section 3.1, RFC 8200 section 3: where the addresses stand. */

@@ -27,6 +27,7 @@ const NFTA_META_DREG = 1;
 const NFTA_META_KEY = 2;
 const NFTA_META_SREG = 3;
 export const NFT_META_MARK = 3;
+export const NFT_META_OIFNAME = 7;
 export const NFT_META_NFPROTO = 15;
 
 const NFTA_PAYLOAD_DREG = 1;
@@ -72,6 +73,7 @@ export type RuleStep =
   /** `register = register & mask ^ xor`. */
   | { readonly kind: 'bitwise'; readonly mask: Uint8Array; readonly xor: Uint8Array }
   | { readonly kind: 'verdict'; readonly data: Extract<ElementData, { readonly kind: 'verdict' }> }
+  | { readonly kind: 'counter' }
   | { readonly kind: 'masquerade' };
 
 /** For `encodeBatch`: behind all rules of the chain. ENOENT where the chain, or what the rule names, is not there. */
@@ -143,6 +145,8 @@ function encodeStep(step: RuleStep): Uint8Array[] {
         encodeU32Be(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT),
         encodeNested(NFTA_IMMEDIATE_DATA, [encodeData(step.data)]),
       ]);
+    case 'counter':
+      return [encodeString(NFTA_EXPR_NAME, 'counter'), encodeAttribute(NFTA_EXPR_DATA, new Uint8Array(0))];
     case 'masquerade':
       return [encodeString(NFTA_EXPR_NAME, 'masq'), encodeAttribute(NFTA_EXPR_DATA, new Uint8Array(0))];
   }

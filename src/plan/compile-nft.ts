@@ -14,10 +14,10 @@ import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
 import { loopbackChain, outputChains, passBySystem } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
-import { type CompiledUplinks, compileUplinks } from './compile-uplinks.ts';
+import { type CompiledUplinks, compileUplinks, GUARD_REPLIES } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, goto, rule, setBits, vmap } from './nft/expressions.ts';
-import { hook, metaBits } from './nft/marks.ts';
+import { hook, isReply, metaBits } from './nft/marks.ts';
 import type { Chain, MapElement, NftSet, Ruleset } from './nft/ruleset.ts';
 import {
   APP_NONE,
@@ -69,7 +69,7 @@ function uplinkHooks(uplinks: CompiledUplinks): Chain[] {
       name: 'guard',
       comment: 'the last word: a flow marked for an uplink leaves by its device or not at all',
       hook: hook('filter', 'postrouting', PRIORITY_GUARD),
-      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name))],
+      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name)), rule(isReply, goto(GUARD_REPLIES))],
     },
   ];
 }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nftRequests } from '../../src/kernel/nft-requests.ts';
 import type { NftCommand } from '../../src/plan/nft/command.ts';
-import { accept, goto, inSet, is, isNot, rule, setBits } from '../../src/plan/nft/expressions.ts';
+import { accept, drop, goto, inSet, is, isNot, rule, setBits } from '../../src/plan/nft/expressions.ts';
 import { renderCommands } from '../../src/plan/nft/render.ts';
 import type { Expression, MapElement, NftMap, NftSet } from '../../src/plan/nft/ruleset.ts';
 import { MARK_WAY, TABLE, wayMark } from '../../src/plan/reserved.ts';
@@ -56,6 +56,8 @@ const COMMANDS: Readonly<Record<string, readonly NftCommand[]>> = {
   'an IPv6 source': appended(is({ kind: 'ip6 saddr' }, V6), accept),
   'another IPv4 source': appended(isNot({ kind: 'ip saddr' }, V4), accept),
   'bits of a mark': appended(setBits('meta mark', MARK_WAY, wayMark(5)), accept),
+  'a device, counted': appended(isNot({ kind: 'meta oifname' }, 'wifi0'), { kind: 'counter' }, drop),
+  'the very device': appended(is({ kind: 'meta oifname' }, 'a-name-of-15-ch'), drop),
   masquerade: [
     {
       kind: 'add rule',

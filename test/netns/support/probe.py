@@ -76,6 +76,33 @@ def stream(request):
     return {}
 
 
+def churn(request):
+    """Begins new connections and sends new datagrams in the background, as fast as it can, whatever becomes of them."""
+    counts = {"sent": 0, "received": 0, "failed": 0}
+    stop = threading.Event()
+    family, address = target(request)
+
+    def run():
+        while not stop.is_set():
+            s = socket.socket(family, socket.SOCK_STREAM if request["kind"] == "tcp" else socket.SOCK_DGRAM)
+            s.settimeout(0.02)
+            try:
+                s.connect(address)
+                s.send(b"x")
+                counts["sent"] += 1
+                s.recv(64)
+                counts["received"] += 1
+            except OSError:
+                counts["failed"] += 1
+            finally:
+                s.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    streams[request["id"]] = (thread, stop, counts)
+    thread.start()
+    return {}
+
+
 def counts(request):
     return dict(streams[request["id"]][2])
 
@@ -96,7 +123,7 @@ def close(request):
     return {}
 
 
-OPERATIONS = {f.__name__: f for f in (echo, wait, stream, counts, end_stream, local_port, close)}
+OPERATIONS = {f.__name__: f for f in (echo, wait, churn, stream, counts, end_stream, local_port, close)}
 OPERATIONS["open"] = open_socket
 
 for line in sys.stdin:

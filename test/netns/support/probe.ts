@@ -71,6 +71,11 @@ export class Probe implements AsyncDisposable {
     return this.#ask({ op: 'stream', id, everyMs });
   }
 
+  /** Keeps beginning new flows in the background until `endStream`. */
+  churn(socket: OpenSocket): Promise<ProbeAnswer> {
+    return this.#ask({ op: 'churn', ...socket });
+  }
+
   counts(id: string): Promise<ProbeAnswer> {
     return this.#ask({ op: 'counts', id });
   }
