@@ -6,6 +6,7 @@ import { type Address, type Prefix, prefixRange } from '../net/address.ts';
 import type { Facts } from '../policy/facts.ts';
 import { localNetworks } from '../policy/local-networks.ts';
 import type { Via } from '../policy/model.ts';
+import { compileAnswers } from './compile-answers.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import { askChain, verdictChains } from './compile-ask.ts';
 import { compileChoice, LOCAL4, LOCAL6 } from './compile-choice.ts';
@@ -14,10 +15,10 @@ import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
 import { loopbackChain, outputChains, passBySystem } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
-import { type CompiledUplinks, compileUplinks, GUARD_REPLIES } from './compile-uplinks.ts';
+import { type CompiledUplinks, compileUplinks } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, goto, rule, setBits, vmap } from './nft/expressions.ts';
-import { hook, isReply, metaBits } from './nft/marks.ts';
+import { hook, metaBits } from './nft/marks.ts';
 import type { Chain, MapElement, NftSet, Ruleset } from './nft/ruleset.ts';
 import {
   APP_NONE,
@@ -69,7 +70,7 @@ function uplinkHooks(uplinks: CompiledUplinks): Chain[] {
       name: 'guard',
       comment: 'the last word: a flow marked for an uplink leaves by its device or not at all',
       hook: hook('filter', 'postrouting', PRIORITY_GUARD),
-      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name)), rule(isReply, goto(GUARD_REPLIES))],
+      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name))],
     },
   ];
 }
@@ -139,6 +140,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...outputChains(output),
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
     ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks)),
+    ...compileAnswers(facts.uplinks),
   ];
   return {
     table: TABLE,

@@ -12,9 +12,6 @@ import { MARK_WAY, UPLINK_LOCAL, wayMark } from './reserved.ts';
 const via = (id: number): string => `via_${id}`;
 const guard = (id: number): string => `guard_${id}`;
 const GUARD_LOCAL = 'guard_local';
-/** What answers, and so has no way of its own. */
-export const GUARD_REPLIES = 'guard_replies';
-const guardReplies = (id: number): string => `${GUARD_REPLIES}_${id}`;
 const masquerade = (id: number): string => `masquerade_${id}`;
 
 /** Remembers the way in the conntrack mark and takes it. */
@@ -74,25 +71,6 @@ function localGuardChains(uplinks: readonly UplinkState[]): { chains: Chain[]; s
   return { chains: [...perUplink, dispatch], sets: own.flatMap((one) => [setOf(4, one), setOf(6, one)]) };
 }
 
-/**
- * What somebody began goes back by the uplink whose address they asked, or by the local network, but by no other uplink: where
- * theirs is down, its routes and the rule that leads to them are gone, and main would send it elsewhere.
- */
-function repliesChains(uplinks: readonly UplinkState[]): Chain[] {
-  const ofOthers = uplinks.map(({ id }): Chain => {
-    const others = uplinks.filter((other) => other.id !== id).flatMap(({ addresses }) => addresses);
-    const rules = others.map(({ family, value }) =>
-      rule(is({ kind: family === 4 ? 'ip saddr' : 'ip6 saddr' }, value), { kind: 'counter' }, drop),
-    );
-    return { name: guardReplies(id), rules };
-  });
-  const dispatch: Chain = {
-    name: GUARD_REPLIES,
-    rules: uplinks.map(({ id, device }) => rule(is({ kind: 'meta oifname' }, device), goto(guardReplies(id)))),
-  };
-  return [...ofOthers, dispatch];
-}
-
 /** Only flows whose source was chosen before they were re-routed need it. */
 function masqueradeChain({ id, addresses }: UplinkState): Chain {
   return { name: masquerade(id), rules: [sourceRule(4, addresses), sourceRule(6, addresses)] };
@@ -123,7 +101,6 @@ export function compileUplinks(uplinks: readonly UplinkState[]): CompiledUplinks
     sets: local.sets,
     chains: [
       ...local.chains,
-      ...repliesChains(uplinks),
       ...uplinks.flatMap((uplink) => [
         acceptChain(uplink),
         viaChain(uplink),
