@@ -7,12 +7,10 @@ import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP } from '../net/protocol.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import { LOCAL4, LOCAL6 } from './compile-choice.ts';
 import { accept, drop, goto, inSet, is, isNot, rule } from './nft/expressions.ts';
-import { hook, isReply } from './nft/marks.ts';
+import { isReply } from './nft/marks.ts';
 import type { Chain, Field, Rule } from './nft/ruleset.ts';
-import { PRIORITY_GUARD } from './reserved.ts';
 
 const ANSWERS = 'answers';
-const BY_DEVICE = 'answers_by_device';
 const by = (id: number): string => `answers_by_${id}`;
 const ofKernel = (id: number): string => `answers_of_kernel_${id}`;
 const from = (id: number): string => `answers_from_${id}`;
@@ -20,6 +18,9 @@ const from = (id: number): string => `answers_from_${id}`;
 const FAMILIES = [4, 6] as const;
 /** Of no user: (uid_t) -1. Whatever a program sends has another one; what the kernel sends has none at all. */
 const NO_UID = 0xffff_ffff;
+
+/** Where it came in, of what this machine sends. */
+const NO_DEVICE = 0;
 
 const sourceOf = (family: 4 | 6): Field => ({ kind: family === 4 ? 'ip saddr' : 'ip6 saddr' });
 const addressesOf = ({ addresses }: UplinkState, family: 4 | 6): readonly bigint[] =>
@@ -52,6 +53,8 @@ function chainsOf(uplink: UplinkState, uplinks: readonly UplinkState[]): Chain[]
     {
       name: ofKernel(id),
       rules: [
+        // What is forwarded has addresses that are not ours.
+        rule(isNot({ kind: 'meta iif' }, NO_DEVICE), accept),
         rule(isNot({ kind: 'meta skuid' }, NO_UID), accept),
         rule(inSet(LOCAL4, { kind: 'ip daddr' }), accept),
         rule(inSet(LOCAL6, { kind: 'ip6 daddr' }), accept),
@@ -62,21 +65,19 @@ function chainsOf(uplink: UplinkState, uplinks: readonly UplinkState[]): Chain[]
   ];
 }
 
-/** On their own hook, which only what this machine sends passes: what it forwards has other addresses. */
-export function compileAnswers(uplinks: readonly UplinkState[]): readonly Chain[] {
-  if (uplinks.length === 0) return [];
+/** In the last guard, where it is certain by which device a packet leaves. */
+export function compileAnswers(uplinks: readonly UplinkState[]): {
+  readonly chains: readonly Chain[];
+  readonly guard: readonly Rule[];
+} {
+  const dispatch: Chain = {
+    name: ANSWERS,
+    comment: 'what answers leaves by no other uplink than that of its address',
+    rules: uplinks.map(({ id, device }) => rule(is({ kind: 'meta oifname' }, device), goto(by(id)))),
+  };
   const isIcmp = is({ kind: 'meta l4proto' }, IPPROTO_ICMP, IPPROTO_ICMPV6);
-  return [
-    ...uplinks.flatMap((uplink) => chainsOf(uplink, uplinks)),
-    {
-      name: BY_DEVICE,
-      rules: uplinks.map(({ id, device }) => rule(is({ kind: 'meta oifname' }, device), goto(by(id)))),
-    },
-    {
-      name: ANSWERS,
-      comment: 'what answers leaves by no other uplink than that of its address',
-      hook: hook('filter', 'output', PRIORITY_GUARD),
-      rules: [rule(isReply, goto(BY_DEVICE)), rule(is({ kind: 'ct state' }, 'related'), isIcmp, goto(BY_DEVICE))],
-    },
-  ];
+  return {
+    chains: [...uplinks.flatMap((uplink) => chainsOf(uplink, uplinks)), dispatch],
+    guard: [rule(isReply, goto(ANSWERS)), rule(is({ kind: 'ct state' }, 'related'), isIcmp, goto(ANSWERS))],
+  };
 }

@@ -58,8 +58,10 @@ function reachableParts(input: InboundInput): AppPart[] {
 const extraChains = ({ loopback, accept: inbound }: AppPart): Chain[] =>
   [loopback, inbound].filter((chain) => chain !== undefined);
 
-function uplinkHooks(uplinks: CompiledUplinks): Chain[] {
+function uplinkHooks(uplinks: CompiledUplinks, facts: Facts): Chain[] {
+  const answers = compileAnswers(facts.uplinks);
   return [
+    ...answers.chains,
     {
       name: 'source',
       comment: 'a source address that fits the uplink, for flows that were re-routed after it was chosen',
@@ -70,7 +72,7 @@ function uplinkHooks(uplinks: CompiledUplinks): Chain[] {
       name: 'guard',
       comment: 'the last word: a flow marked for an uplink leaves by its device or not at all',
       hook: hook('filter', 'postrouting', PRIORITY_GUARD),
-      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name))],
+      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name)), ...answers.guard],
     },
   ];
 }
@@ -139,8 +141,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...verdict.chains,
     ...outputChains(output),
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
-    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks)),
-    ...compileAnswers(facts.uplinks),
+    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks, facts)),
   ];
   return {
     table: TABLE,

@@ -34,6 +34,8 @@ const LONGEST_PAUSE_MS = 120;
 const KINDS: readonly SocketKind[] = ['tcp', 'udp-connected', 'udp'];
 /** What the policies say of live connections makes no difference. */
 const APPS = ['keep', 'drain', 'abort'] as const;
+/** Of one attempt, after the flaps. */
+const ANSWER_MS = 1500;
 const WATCH = 'watch';
 
 const SERVER = INTERNET_HOSTS[2];
@@ -92,6 +94,11 @@ afterAll(async () => {
 const sockets = (what: string) =>
   KINDS.flatMap((kind) => HOSTS.map((host) => ({ id: `${what} ${kind} ${host}`, kind, host, port: ECHO_PORT })));
 
+async function unload(program: Probe): Promise<void> {
+  for (const { id } of sockets('held')) await program.endStream(id);
+  for (const { id } of sockets('new').filter(({ kind }) => kind !== 'udp')) await program.endStream(id);
+}
+
 async function load(program: Probe): Promise<void> {
   for (const { id } of sockets('held')) await program.stream(id, STREAM_EVERY_MS);
   for (const socket of sockets('new').filter(({ kind }) => kind !== 'udp')) await program.churn(socket);
@@ -126,13 +133,14 @@ describe('flaps', () => {
       expect(await cellular.counted()).toBe(0);
       expect(await counted('elsewhere')).toBe(0);
       expect(await counted('by_wifi')).toBeGreaterThan(FLAPS);
+      for (const program of programs) await unload(program);
       // It was no silence of those who had nothing to say, or of a daemon that had given up.
       expect(daemon.ending).toBeUndefined();
       for (const program of programs) {
         for (const socket of sockets('after')) {
           const from = device.seenEnd();
           await until(`an answer to ${socket.id}`, async () => {
-            const answer = await program.openAndEcho({ ...socket, timeoutMs: 300 });
+            const answer = await program.openAndEcho({ ...socket, timeoutMs: ANSWER_MS });
             return answer.ok && answer.echoed === true;
           });
           const seen = device.seenSince(from).map(({ client }) => client);
