@@ -41,7 +41,7 @@ const WATCH = 'watch';
 const SERVER = INTERNET_HOSTS[2];
 if (SERVER === undefined) throw new Error('the lab has changed');
 const HOSTS = [SERVER.v4, SERVER.v6];
-const WIFI = LAB_UPLINKS.filter(({ name }) => name === 'wifi').flatMap(({ access }) => [
+const CELLULAR = LAB_UPLINKS.filter(({ name }) => name === 'cellular').flatMap(({ access }) => [
   access.v4.near,
   access.v6.near,
 ]);
