@@ -20,6 +20,7 @@ export interface LoadPrograms extends AsyncDisposable {
   readonly udpFlood: string;
   readonly socketCost: string;
   readonly scriptStart: string;
+  readonly changeOver: string;
 }
 
 /** Into a directory of their own, which goes when they are disposed of. Throws where they cannot be compiled. */
@@ -47,6 +48,7 @@ export async function compileLoadPrograms(): Promise<LoadPrograms> {
       udpFlood: await compile('udp-flood'),
       socketCost: await compile('socket-cost'),
       scriptStart: await compile('script-start'),
+      changeOver: await compile('change-over'),
       [Symbol.asyncDispose]: remove,
     };
   } catch (error) {

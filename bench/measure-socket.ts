@@ -2,14 +2,13 @@
  * How long socket(2) takes where sockets are marked: by how many executables are known. What marks them hangs on the whole
  * machine, so only one daemon may run at a time, and none for the state without.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Client } from './bench-world.ts';
 import type { ConnectRound } from './measure-connect.ts';
 import { type Bed, startIn } from './measure-scale.ts';
 import { runJson } from './programs.ts';
 import { makeScratchDir, removeScratchDir } from './scratch.ts';
 import { median, medianRatio } from './statistics.ts';
+import { writeExecutables } from './write-executables.ts';
 
 export interface SocketResult {
   /** Executables that policies name; 0: no daemon runs. */
@@ -58,14 +57,6 @@ export async function measureSocket(
 
 function socketCost(client: Client, program: string, sockets: number): Promise<ConnectRound> {
   return runJson<ConnectRound>(client.inside([program, `${sockets}`]));
-}
-
-/** Files of their own: links to one would be one executable. */
-async function writeExecutables(dir: string, count: number): Promise<string[]> {
-  await mkdir(join(dir, 'bin'));
-  const paths = Array.from({ length: count }, (_, i) => join(dir, 'bin', `program${i}`));
-  for (const path of paths) await writeFile(path, '\u007fELF', { mode: 0o755 });
-  return paths;
 }
 
 const NS_PER_US = 1000;

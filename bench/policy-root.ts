@@ -27,6 +27,8 @@ export interface PolicyRootOptions {
   readonly executables?: readonly string[];
   /** A script that one more policy names. */
   readonly script?: string;
+  /** A program with a policy that prefers the first uplink, as then all others do whose executables are given. */
+  readonly moving?: string;
   /** No uplink files, and no policy with a `via`: a machine on which Pointsman only allows and denies. */
   readonly withoutWays?: true;
 }
@@ -51,7 +53,8 @@ export async function writePolicyRoot(rootDir: string, options: PolicyRootOption
     const app = `org.example.App${i}`;
     const executable = executables[i];
     const match = executable === undefined ? `user: ${FIRST_FILLER_USER + i}` : `exec: ${executable}`;
-    await writeFile(policyPath(rootDir, app), policy(app, match, shape(i, hasWays)));
+    const via = options.moving === undefined || executable === undefined ? [] : [PREFER_MAIN];
+    await writeFile(policyPath(rootDir, app), policy(app, match, [...via, ...shape(i, hasWays)]));
   }
 }
 
@@ -60,13 +63,17 @@ export async function writeChangingPolicy(rootDir: string, verb: 'allow' | 'deny
   await writeFile(policyPath(rootDir, CHANGING_APP), changingPolicy(verb));
 }
 
+const PREFER_MAIN = `via: { prefer: { type: ${UPLINKS[0].type} } }`;
 const CHANGING_APP = 'org.example.Changing';
 
 function policyPath(rootDir: string, app: string): string {
   return join(rootDir, 'etc/pointsman/policies', `${app}.yaml`);
 }
 
-function loadPolicies({ executable, script }: PolicyRootOptions, hasWays: boolean): ReadonlyMap<string, string> {
+function loadPolicies(
+  { executable, script, moving }: PolicyRootOptions,
+  hasWays: boolean,
+): ReadonlyMap<string, string> {
   const [main, second] = UPLINKS;
   const via = (type: string): string => `via: { require: { type: ${type} }, else: block }`;
   return new Map([
@@ -84,6 +91,9 @@ function loadPolicies({ executable, script }: PolicyRootOptions, hasWays: boolea
     ...(executable === undefined
       ? []
       : [['org.example.Program', policy('org.example.Program', `exec: ${executable}`, loadRules())] as const]),
+    ...(moving === undefined
+      ? []
+      : [['org.example.Moving', policy('org.example.Moving', `exec: ${moving}`, loadRules(PREFER_MAIN))] as const]),
     ...(script === undefined
       ? []
       : [['org.example.Script', policy('org.example.Script', `script: ${script}`, loadRules())] as const]),

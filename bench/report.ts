@@ -1,12 +1,21 @@
 /** Results as tables: for the terminal, and as the page that is kept. */
 import { IDENTITY_METHOD, identityTables } from './identity-report.ts';
-import { type BenchResults, STATE, targetsOf } from './results.ts';
+import { type ChangeoverResult, changeoverTable, changeoverTargets } from './measure-changeover.ts';
+import { type BenchResults, type Environment, STATE, targetsOf } from './results.ts';
 import type { Table } from './table.ts';
 import { gigabits, megabytes, microseconds, milliseconds, type Target, times } from './target.ts';
 
 export function reportText(results: BenchResults): string {
-  const tables = tablesOf(results).map(({ title, head, rows }) => `${title}\n\n${aligned([head, ...rows])}\n`);
-  return `${environmentLines(results).join('\n')}\n\n${tables.join('\n')}`;
+  return `${environmentLines(results).join('\n')}\n\n${textOf(tablesOf(results))}`;
+}
+
+const textOf = (tables: readonly Table[]): string =>
+  tables.map(({ title, head, rows }) => `${title}\n\n${aligned([head, ...rows])}\n`).join('\n');
+
+/** Of a run that measured nothing else. */
+export function changeoverText(environment: Environment, results: readonly ChangeoverResult[]): string {
+  const tables = [targetTable(changeoverTargets(results)), changeoverTable(results)];
+  return `${machineLines(environment).join('\n')}\n\n${textOf(tables)}`;
 }
 
 export function reportMarkdown(results: BenchResults): string {
@@ -50,13 +59,16 @@ const METHOD: readonly string[] = [
 ];
 
 function environmentLines({ environment, quick, rounds, connections }: BenchResults): string[] {
-  const { date, version, kernel, processors, processor, node, queue, command } = environment;
   return [
-    `pointsman ${version}, ${date}`,
-    `Linux ${kernel}, ${processors} x ${processor}, Node ${node}, queue by ${queue}`,
-    `command: ${command}${quick ? ' (quick: too few rounds to rely on)' : ''}; ${rounds} rounds of ${connections} connections`,
+    ...machineLines(environment),
+    `command: ${environment.command}${quick ? ' (quick: too few rounds to rely on)' : ''}; ${rounds} rounds of ${connections} connections`,
   ];
 }
+
+const machineLines = ({ date, version, kernel, processors, processor, node, queue }: Environment): string[] => [
+  `pointsman ${version}, ${date}`,
+  `Linux ${kernel}, ${processors} x ${processor}, Node ${node}, queue by ${queue}`,
+];
 
 function tablesOf(results: BenchResults): Table[] {
   return [
@@ -66,6 +78,7 @@ function tablesOf(results: BenchResults): Table[] {
     throughputTable(results),
     coldTable(results),
     changeTable(results),
+    changeoverTable(results.changeover),
   ];
 }
 

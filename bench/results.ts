@@ -1,5 +1,6 @@
 /** What a run found out, as plain data, and what had to be reached. */
 import { type IdentityResults, identityTargets } from './identity-results.ts';
+import { type ChangeoverResult, changeoverTargets } from './measure-changeover.ts';
 import type { ConnectResult } from './measure-connect.ts';
 import type { ChangeResult, ColdResult } from './measure-scale.ts';
 import type { ThroughputResult } from './measure-throughput.ts';
@@ -42,6 +43,7 @@ export interface BenchResults {
   readonly cold: readonly ColdResult[];
   readonly change: ChangeResult;
   readonly identity: IdentityResults;
+  readonly changeover: readonly ChangeoverResult[];
 }
 
 const MOST_CONNECT_RATIO = 1.15;
@@ -54,7 +56,15 @@ const MOST_RESIDENT_BYTES = 100e6;
 const MEMORY_APPS = 1000;
 
 /** The project's promises, as far as this run can tell. */
-export function targetsOf({ connect, throughput, cold, change, identity, manyApps }: BenchResults): Target[] {
+export function targetsOf({
+  connect,
+  throughput,
+  cold,
+  change,
+  identity,
+  changeover,
+  manyApps,
+}: BenchResults): Target[] {
   const found = (name: string): ConnectResult | undefined => connect.find((result) => result.name === name);
   const [few, many] = [found(STATE.kernel), found(STATE.many)];
   const connectTargets = [STATE.kernelOnly, STATE.kernel, STATE.via, STATE.viaOther].flatMap((name) => {
@@ -106,5 +116,6 @@ export function targetsOf({ connect, throughput, cold, change, identity, manyApp
         ]),
     ...knownTarget,
     ...identityTargets(identity),
+    ...changeoverTargets(changeover),
   ];
 }

@@ -8,22 +8,24 @@ import { acceptAllQueue, conntrackAlone, queueKind } from './baselines.ts';
 import { BenchWorld, type Client, CONNECT_PORT, removeWorlds, STREAM_PORT } from './bench-world.ts';
 import type { KnownResult } from './identity-results.ts';
 import { compileLoadPrograms } from './load-programs.ts';
+import { measureChangeover } from './measure-changeover.ts';
 import { type ConnectState, measureConnect } from './measure-connect.ts';
 import { measureIdentity } from './measure-identity.ts';
 import { type Bed, measureChange, measureCold, startOn } from './measure-scale.ts';
 import { measureThroughput } from './measure-throughput.ts';
 import { LOAD_USER } from './policy-root.ts';
 import { countQueued } from './queue-counts.ts';
-import { reportMarkdown, reportText } from './report.ts';
+import { changeoverText, reportMarkdown, reportText } from './report.ts';
 import { type BenchResults, type Environment, STATE } from './results.ts';
 import { removeScratch } from './scratch.ts';
 
 const RESULTS_PATH = fileURLToPath(new URL('../../bench/results.md', import.meta.url));
 const MANIFEST_PATH = fileURLToPath(new URL('../../package.json', import.meta.url));
-const USAGE = `usage: npm run bench -- [--quick] [--json] [--write]
+const USAGE = `usage: npm run bench -- [--quick] [--json] [--write] [--only changeover]
   --quick   below 2 minutes; numbers too rough to rely on
   --json    results as JSON instead of tables
   --write   rewrites bench/results.md too
+  --only    one measurement, without the others
 `;
 /** Nothing here takes so long; whatever hangs is ended. */
 const MOST_MINUTES = 15;
@@ -46,6 +48,7 @@ const FULL = {
     sockets: { executables: [10, 10_000], rounds: 5, sockets: 200_000 },
     scripts: { rounds: 5, starts: 100 },
   },
+  changeover: { apps: [10, 1000], flaps: 100 },
 } as const;
 
 const QUICK = {
@@ -64,19 +67,37 @@ const QUICK = {
     sockets: { executables: [10, 1000], rounds: 1, sockets: 100_000 },
     scripts: { rounds: 2, starts: 30 },
   },
+  changeover: { apps: [10, 1000], flaps: 20 },
 } as const;
 
 type Extent = typeof FULL | typeof QUICK;
 type Progress = (text: string) => void;
 
-async function measure(extent: Extent, environment: Environment, progress: Progress): Promise<BenchResults> {
+async function makeBed(progress: Progress): Promise<Bed & AsyncDisposable> {
   await removeAll((pid) => !existsSync(`/proc/${pid}`));
   progress('compiling the load');
-  await using programs = await compileLoadPrograms();
-  await using world = await BenchWorld.make();
-  const bed: Bed = { world, programs };
-  await world.start(world.server, [programs.acceptClose, `${CONNECT_PORT}`]);
-  await world.start(world.server, [programs.stream, 'sink', `${STREAM_PORT}`]);
+  const programs = await compileLoadPrograms();
+  try {
+    const world = await BenchWorld.make();
+    await world.start(world.server, [programs.acceptClose, `${CONNECT_PORT}`]);
+    await world.start(world.server, [programs.stream, 'sink', `${STREAM_PORT}`]);
+    return {
+      world,
+      programs,
+      [Symbol.asyncDispose]: async () => {
+        await world[Symbol.asyncDispose]();
+        await programs[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await programs[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function measure(extent: Extent, environment: Environment, progress: Progress): Promise<BenchResults> {
+  await using bed = await makeBed(progress);
+  const { world, programs } = bed;
   const baselines = {
     none: await world.addClient('none'),
     conntrack: await conntrackAlone(world),
@@ -89,8 +110,10 @@ async function measure(extent: Extent, environment: Environment, progress: Progr
     progress(`${size.apps} applications from cold`);
     cold.push(await measureCold(bed, size));
   }
+  progress('losing uplinks');
+  const changeover = await measureChangeover(bed, extent.changeover);
   const { manyApps, connect } = extent;
-  return { environment, quick: extent === QUICK, manyApps, ...connect, ...compared, cold, identity };
+  return { environment, quick: extent === QUICK, manyApps, ...connect, ...compared, cold, identity, changeover };
 }
 
 interface Baselines {
@@ -160,15 +183,30 @@ async function environmentOf(): Promise<Environment> {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, write: { type: 'boolean' } },
+    options: {
+      quick: { type: 'boolean' },
+      json: { type: 'boolean' },
+      write: { type: 'boolean' },
+      only: { type: 'string' },
+    },
   });
   if (process.getuid?.() !== 0) throw new Error('it makes network namespaces, so it needs root');
   const startedMs = Date.now();
-  const results = await measure(values.quick === true ? QUICK : FULL, await environmentOf(), (text) => {
+  const progress = (text: string): void => {
     process.stderr.write(`${((Date.now() - startedMs) / 1000).toFixed(0).padStart(4)} s  ${text}\n`);
-  });
+  };
+  const extent = values.quick === true ? QUICK : FULL;
+  if (values.only !== undefined) return await measureOnly(values.only, extent, values.json === true, progress);
+  const results = await measure(extent, await environmentOf(), progress);
   process.stdout.write(values.json === true ? `${JSON.stringify(results, null, 2)}\n` : reportText(results));
   if (values.write === true) await writeFile(RESULTS_PATH, reportMarkdown(results));
+}
+
+async function measureOnly(what: string, extent: Extent, asJson: boolean, progress: Progress): Promise<void> {
+  if (what !== 'changeover') throw new Error(`nothing is called ${what} that can be measured alone`);
+  await using bed = await makeBed(progress);
+  const found = await measureChangeover(bed, extent.changeover);
+  process.stdout.write(asJson ? `${JSON.stringify(found, null, 2)}\n` : changeoverText(await environmentOf(), found));
 }
 
 async function removeAll(isOver: (pid: number) => boolean): Promise<void> {

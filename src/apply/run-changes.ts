@@ -1,6 +1,7 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Change } from '../plan/change.ts';
+import type { Ruleset } from '../plan/nft/ruleset.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type KernelState, routingDifference } from './observe-plan.ts';
 import { kernelErrorOf, runChange, settleQueues } from './run-change.ts';
@@ -23,20 +24,35 @@ export type Outcome =
       readonly change?: Change;
       /** Whether the table is no longer what it was before. */
       readonly tableTouched: boolean;
+      /** Absent where nobody can say what our table and the queue are now. */
+      readonly known?: KnownTable;
     };
+
+/** What the kernel holds by what was believed and what it has accepted since: nobody else has committed anything. */
+export interface KnownTable {
+  readonly nft: Ruleset;
+  readonly generation: number;
+}
 
 /** Runs the changes in their order up to the first that is refused, and reads back what they have made. */
 export async function runChanges(kernel: Kernel, run: Run): Promise<Outcome> {
-  let tableTouched = false;
-  for (const change of run.changes) {
+  const done: Change[] = [];
+  const failed = (error: unknown, change?: Change): Outcome => {
     const generation = kernel.nft.generation();
+    // A change of cgroup elements is two transactions, of which the second may have failed.
+    const touched = done.some(({ kind }) => kind === 'nft') || (change?.kind === 'nft' && generation !== before);
+    const known = knownTable(run, done, generation);
+    const outcome = { kind: 'failed', error: kernelErrorOf(error), tableTouched: touched } as const;
+    return { ...outcome, ...(change !== undefined && { change }), ...(known !== undefined && { known }) };
+  };
+  let before = 0;
+  for (const change of run.changes) {
+    before = kernel.nft.generation();
     try {
       await runChange(kernel, change, run.nowMs);
-      if (change.kind === 'nft') tableTouched = true;
+      done.push(change);
     } catch (error) {
-      // A change of cgroup elements is two transactions, of which the second may have failed.
-      if (change.kind === 'nft' && kernel.nft.generation() !== generation) tableTouched = true;
-      return { kind: 'failed', error: kernelErrorOf(error), change, tableTouched };
+      return failed(error, change);
     }
   }
   try {
@@ -46,10 +62,22 @@ export async function runChanges(kernel: Kernel, run: Run): Promise<Outcome> {
     const generation = kernel.nft.generation();
     const difference = await readBack(kernel, run, generation);
     if (difference === undefined) return { kind: 'in force', generation };
-    return { kind: 'failed', error: new KernelError('read back', 0, '', 'plan', difference), tableTouched };
+    return failed(new KernelError('read back', 0, '', 'plan', difference));
   } catch (error) {
-    return { kind: 'failed', error: kernelErrorOf(error), tableTouched };
+    return failed(error);
   }
+}
+
+/** Between the first and the last of several transactions nobody keeps count. */
+function knownTable(
+  { changes, before, wanted }: Run,
+  done: readonly Change[],
+  generation: number,
+): KnownTable | undefined {
+  if (before.observed.nft === undefined || !isOnlyCommits(before.generation, done, generation)) return undefined;
+  const [ran, all] = [done, changes].map((some) => some.filter(({ kind }) => kind === 'nft').length);
+  if (ran !== 0 && ran !== all) return undefined;
+  return { nft: ran === 0 ? before.observed.nft : wanted.nft, generation };
 }
 
 /** What the kernel holds otherwise than planned, in words. */
@@ -57,7 +85,9 @@ async function readBack(kernel: Kernel, run: Run, generation: number): Promise<s
   const { wanted } = run;
   const { routing, nft } = kernel;
   const difference = routingDifference({ routes: routing.ownRoutes(), rules: routing.ownRules() }, wanted);
-  if (difference !== undefined || onlyOurCommits(run, generation)) return difference;
+  if (difference !== undefined) return difference;
+  if (run.before.observed.nft !== undefined && isOnlyCommits(run.before.generation, run.changes, generation))
+    return undefined;
   return tableDifference(await nft.observe(wanted.nft.table), wanted.nft);
 }
 
@@ -65,9 +95,9 @@ async function readBack(kernel: Kernel, run: Run, generation: number): Promise<s
  * The generation counts commits: where it grew by ours alone, the table is what it was plus what was accepted, and
  * listing it (100 ms with 10,000 elements) would tell nothing more. Changes by xtables tools are not counted so exactly.
  */
-function onlyOurCommits({ changes, before }: Run, generation: number): boolean {
-  if (before.observed.nft === undefined || changes.some(({ kind }) => kind.endsWith('xtables queue'))) return false;
-  return (before.generation + changes.reduce((sum, change) => sum + commitsOf(change), 0)) >>> 0 === generation;
+export function isOnlyCommits(before: number, changes: readonly Change[], generation: number): boolean {
+  if (changes.some(({ kind }) => kind.endsWith('xtables queue'))) return false;
+  return (before + changes.reduce((sum, change) => sum + commitsOf(change), 0)) >>> 0 === generation;
 }
 
 function commitsOf(change: Change): number {

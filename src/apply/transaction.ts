@@ -42,6 +42,8 @@ export interface FailedReport {
   /** Whether what was in force before is in force again; where not, `restoreErrors` say why. */
   readonly restored: boolean;
   readonly restoreErrors: readonly KernelError[];
+  /** nftables' generation at which the table of before was seen in force again. */
+  readonly generation?: number;
   readonly durationMs: number;
 }
 
@@ -68,16 +70,24 @@ export async function applyPlan(request: ApplyRequest): Promise<ApplyReport> {
 async function failed(
   { kernel, current, nowMs }: ApplyRequest,
   before: KernelState,
-  { error, change, tableTouched }: Extract<Outcome, { readonly kind: 'failed' }>,
+  { error, change, tableTouched, known }: Extract<Outcome, { readonly kind: 'failed' }>,
   startMs: number,
 ): Promise<FailedReport> {
-  const restoreErrors = await restorePlan({ kernel, current, before, tableTouched, nowMs });
+  const { errors: restoreErrors, generation } = await restorePlan({
+    kernel,
+    current,
+    before,
+    tableTouched,
+    ...(known !== undefined && { known }),
+    nowMs,
+  });
   return {
     ok: false,
     error,
     ...(change !== undefined && { failedChange: change }),
     restored: restoreErrors.length === 0,
     restoreErrors,
+    ...(generation !== undefined && { generation }),
     durationMs: performance.now() - startMs,
   };
 }

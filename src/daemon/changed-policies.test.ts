@@ -36,9 +36,19 @@ describe('changedPolicies', () => {
 
   it('changedPolicies counts everyone at the start and where the default changed', () => {
     const before = setOf(policy('mail', '/bin/mail'));
-    expect(changedPolicies(undefined, before)).toEqual({ apps: 'everyone', rematched: new Set(), isStart: true });
+    expect(changedPolicies(undefined, before)).toEqual({
+      apps: 'everyone',
+      rematched: new Set(),
+      isStart: true,
+      facts: false,
+    });
     const after = { ...before, systemDefault: { ...systemDefault } };
-    expect(changedPolicies(before, after)).toEqual({ apps: 'everyone', rematched: new Set(), isStart: false });
+    expect(changedPolicies(before, after)).toEqual({
+      apps: 'everyone',
+      rematched: new Set(),
+      isStart: false,
+      facts: false,
+    });
     expect(isNothing(changedPolicies(before, before))).toBe(true);
   });
 });
@@ -70,9 +80,14 @@ describe('changedPolicies for uplinks', () => {
 
 describe('joinChanges', () => {
   it('joinChanges keeps what either says', () => {
-    const one = { apps: new Set(['a']), rematched: new Set(['a']), isStart: false };
-    const start = { apps: 'everyone' as const, rematched: new Set<string>(), isStart: true };
-    expect(joinChanges(one, start)).toEqual({ apps: 'everyone', rematched: new Set(['a']), isStart: true });
+    const one = { apps: new Set(['a']), rematched: new Set(['a']), isStart: false, facts: false };
+    const start = { apps: 'everyone' as const, rematched: new Set<string>(), isStart: true, facts: false };
+    expect(joinChanges(one, start)).toEqual({
+      apps: 'everyone',
+      rematched: new Set(['a']),
+      isStart: true,
+      facts: false,
+    });
     expect(joinChanges(NOTHING_CHANGED, one)).toEqual(one);
   });
 });

@@ -1,4 +1,4 @@
-/** What of a policy set is another than before, as far as live flows are concerned. */
+/** What is another than before, as far as live flows are concerned. */
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import { matchKey } from '../policy/policy-source.ts';
 import { changedApps, findApp } from '../policy/sorted-apps.ts';
@@ -10,17 +10,29 @@ export interface ChangedPolicies {
   readonly rematched: ReadonlySet<string>;
   /** Nothing is known of what a predecessor decided by. */
   readonly isStart: boolean;
+  /** What else decisions depend on: uplinks above all. Of concern only to flows that may be moved. */
+  readonly facts: boolean;
 }
 
-export const NOTHING_CHANGED: ChangedPolicies = { apps: new Set(), rematched: new Set(), isStart: false };
+export const NOTHING_CHANGED: ChangedPolicies = {
+  apps: new Set(),
+  rematched: new Set(),
+  isStart: false,
+  facts: false,
+};
+export const FACTS_CHANGED: ChangedPolicies = { ...NOTHING_CHANGED, facts: true };
 
 export function changedPolicies(before: PolicySet | undefined, after: PolicySet): ChangedPolicies {
   if (before === after) return NOTHING_CHANGED;
-  if (before === undefined) return { apps: 'everyone', rematched: new Set(), isStart: true };
+  if (before === undefined) return { ...NOTHING_CHANGED, apps: 'everyone', isStart: true };
   const apps = changedApps(before.apps, after.apps);
   const rematched = apps.filter((app) => !matchesSame(findApp(before.apps, app), findApp(after.apps, app)));
   const isForEveryone = before.systemDefault !== after.systemDefault || !sameUplinks(before, after);
-  return { apps: isForEveryone ? 'everyone' : new Set(apps), rematched: new Set(rematched), isStart: false };
+  return {
+    ...NOTHING_CHANGED,
+    apps: isForEveryone ? 'everyone' : new Set(apps),
+    rematched: new Set(rematched),
+  };
 }
 
 export function joinChanges(a: ChangedPolicies, b: ChangedPolicies): ChangedPolicies {
@@ -28,11 +40,12 @@ export function joinChanges(a: ChangedPolicies, b: ChangedPolicies): ChangedPoli
     apps: a.apps === 'everyone' || b.apps === 'everyone' ? 'everyone' : new Set([...a.apps, ...b.apps]),
     rematched: new Set([...a.rematched, ...b.rematched]),
     isStart: a.isStart || b.isStart,
+    facts: a.facts || b.facts,
   };
 }
 
-export function isNothing({ apps }: ChangedPolicies): boolean {
-  return apps !== 'everyone' && apps.size === 0;
+export function isNothing({ apps, facts }: ChangedPolicies): boolean {
+  return apps !== 'everyone' && apps.size === 0 && !facts;
 }
 
 function matchesSame(before: EffectivePolicy | undefined, after: EffectivePolicy | undefined): boolean {

@@ -388,6 +388,7 @@ export class Daemon implements AsyncDisposable {
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     if (looksAtRouting(round))
       this.#guardedly(() => this.#health.report('foreign-rule', foreignRuleWarning(kernel.routing)));
+    this.#health.report('connections-not-ended', this.#enforcement.connectionsNotEnded);
     const { inForce } = this.#enforcement;
     if (!this.#isStopping) this.#probing.follow(inForce);
     if (inForce !== undefined) {

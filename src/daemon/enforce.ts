@@ -3,7 +3,7 @@
  * rounds never overlap, and what happens during one leads to the next.
  */
 import { setImmediate } from 'node:timers/promises';
-import { type ApplyReport, applyPlan } from '../apply/transaction.ts';
+import { type ApplyReport, applyPlan, type FailedReport } from '../apply/transaction.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Compilation } from '../plan/compile.ts';
@@ -12,9 +12,12 @@ import type { PolicySet } from '../policy/effective-policy.ts';
 import type { NameState } from '../policy/facts.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { AskedFlows } from './asked-flows.ts';
-import { type ChangedPolicies, changedPolicies, isNothing, joinChanges, NOTHING_CHANGED } from './changed-policies.ts';
+import { movesAny } from './change-over.ts';
+import { type ChangedPolicies, changedPolicies, FACTS_CHANGED, isNothing, joinChanges } from './changed-policies.ts';
+import { FlowLooks } from './flow-looks.ts';
 import type { Warning } from './health.ts';
 import { endFlow, sweepFlows } from './live-flows.ts';
+import { MovedFlows } from './moved-flows.ts';
 import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
 import { RefusedUplinks } from './refused-uplinks.ts';
 import { takeableUplinks } from './takeable-uplinks.ts';
@@ -32,8 +35,18 @@ export interface EnforceParts extends WantedParts {
   readonly onRound: (round: Round) => void;
 }
 
+/** What became of live flows. */
+interface LookedAt {
+  /** They lost their permission. */
+  readonly endedFlows: number;
+  /** They are to begin anew by another uplink. */
+  readonly movedFlows: number;
+}
+
+const NOTHING_ENDED: LookedAt = { endedFlows: 0, movedFlows: 0 };
+
 /** What one round saw and did. */
-export interface Round {
+export interface Round extends LookedAt {
   readonly pending: Pending;
   readonly because: string;
   readonly loaded: LoadedPolicies;
@@ -42,14 +55,14 @@ export interface Round {
   readonly outcome:
     | ApplyReport
     | { readonly ok: false; readonly error: Error; readonly restored: true; readonly durationMs: 0 };
-  readonly endedFlows: number;
   readonly changedApps: readonly string[];
 }
 
-/** Some milliseconds' worth. */
-const COPIES_AT_ONCE = 32;
-/** Flows that were decided while the policy changed are in conntrack by then. */
-const SWEEP_AGAIN_MS = 1000;
+/** Each is written to the disk, which may take milliseconds: so long an uplink that is lost just then waits. */
+const COPIES_AT_ONCE = 4;
+const UNKNOWN_GENERATION = -1;
+/** Plans that the network has overtaken, one after the other: what happens then is the next round's. */
+const MOST_OVERTAKEN = 5;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
@@ -72,9 +85,8 @@ export class Enforcement {
   #retryMs = FIRST_RETRY_MS;
   readonly #refusedUplinks = new RefusedUplinks();
   readonly #asked: AskedFlows;
-  /** Since the last but one look at live flows. */
-  #changed: ChangedPolicies = NOTHING_CHANGED;
-  #sweep: NodeJS.Timeout | undefined;
+  readonly #moved: MovedFlows;
+  readonly #looks = new FlowLooks(() => this.request({ kind: 'flows' }));
   /** What the kernel did not take in the last round. */
   #refused: { readonly compilation: Compilation; readonly outcome: ApplyReport } | undefined;
 
@@ -82,6 +94,7 @@ export class Enforcement {
     this.#parts = parts;
     this.#wants = new Wants(parts);
     this.#asked = new AskedFlows(parts.kernel.conntrack, parts.nowMs);
+    this.#moved = new MovedFlows(parts.kernel);
     this.#loaded = parts.files.load(undefined, { copies: 'later' });
   }
 
@@ -100,6 +113,11 @@ export class Enforcement {
 
   get refusedUplinks(): Warning | undefined {
     return this.#refusedUplinks.warning(this.#inForce?.policySet.uplinks ?? []);
+  }
+
+  /** That connections cannot be ended as their policies want. */
+  get connectionsNotEnded(): Warning | undefined {
+    return this.#moved.warning;
   }
 
   /** What the verdict thread decided. */
@@ -149,7 +167,7 @@ export class Enforcement {
     this.#isStopped = true;
     clearTimeout(this.#retry);
     await this.#running;
-    clearTimeout(this.#sweep);
+    this.#looks.stop();
     this.#asked.forget();
   }
 
@@ -201,13 +219,13 @@ export class Enforcement {
       await this.#parts.publish(wanted.snapshot);
       this.#inForce = inForce;
       if (hasLostIds) this.#asked.askAll();
-      const changed = changedPolicies(before?.policySet, wanted.policySet);
+      const changed = changedSince(before, wanted);
       return {
         ...head,
         loaded: this.#loaded,
         isNewPlan: before?.compilation !== wanted.compilation,
         outcome,
-        endedFlows: this.#lookAtFlows(inForce, changed, pending),
+        ...this.#lookAtFlows(inForce, changed),
         changedApps: changed.apps === 'everyone' ? wanted.policySet.apps.map(({ app }) => app) : [...changed.apps],
       };
     } catch (thrown) {
@@ -240,15 +258,25 @@ export class Enforcement {
     void this.#parts.publish(isEvery ? snapshot : { ...snapshot, facts: { ...snapshot.facts, uplinks } });
   }
 
-  /** An uplink whose route the kernel refuses must not keep all others from being enforced. */
+  /**
+   * An uplink whose route the kernel refuses must not keep all others from being enforced. Where the network has changed while
+   * the plan was applied, what failed is no longer wanted.
+   */
   async #applyWhatCanBe(
     first: Wanted,
     isNew: boolean,
   ): Promise<{ readonly wanted: Wanted; readonly outcome: ApplyReport }> {
-    for (let wanted = first; ; wanted = this.#want()) {
+    let overtaken = 0;
+    for (let wanted = first; ; ) {
       if (isNew || wanted !== first) this.#publishBefore(wanted);
       const outcome = await this.#apply(wanted);
-      if (!this.#refusedUplinks.note(outcome, wanted.machine.facts)) return { wanted, outcome };
+      if (outcome.ok) return { wanted, outcome };
+      const isRefused = this.#refusedUplinks.note(outcome, wanted.machine.facts);
+      const next = this.#want();
+      const isOvertaken = next.compilation !== wanted.compilation || isOfTheMoment(outcome);
+      if (!isRefused && (!isOvertaken || overtaken >= MOST_OVERTAKEN)) return { wanted, outcome };
+      if (!isRefused) overtaken += 1;
+      wanted = next;
     }
   }
 
@@ -266,35 +294,29 @@ export class Enforcement {
     ownChange.end(report.ok ? report.generation : kernel.nft.generation());
     if (report.ok || before === undefined) return report;
     void this.#parts.publish(before.snapshot);
-    // Whatever is there now is not what was believed: the next round reads it.
-    this.#inForce = { ...before, generation: -1 };
+    // Where nobody knows what is there now, the next round reads it.
+    this.#inForce = { ...before, generation: report.generation ?? UNKNOWN_GENERATION };
     return report;
   }
 
-  #unchanged(): Pick<Round, 'loaded' | 'isNewPlan' | 'endedFlows' | 'changedApps'> {
-    return { loaded: this.#loaded, isNewPlan: false, endedFlows: 0, changedApps: [] };
+  #unchanged(): Pick<Round, 'loaded' | 'isNewPlan' | 'changedApps'> & LookedAt {
+    return { loaded: this.#loaded, isNewPlan: false, ...NOTHING_ENDED, changedApps: [] };
   }
 
-  /** Returns how many lost their permission. Flows that are being decided meanwhile are seen by the second look. */
-  #lookAtFlows(inForce: InForce, changed: ChangedPolicies, { kinds }: Pending): number {
-    const since = kinds.has('flows') ? joinChanges(this.#changed, changed) : changed;
-    if (kinds.has('flows')) this.#changed = NOTHING_CHANGED;
-    if (!isNothing(changed)) {
-      this.#changed = joinChanges(this.#changed, changed);
-      clearTimeout(this.#sweep);
-      this.#sweep = setTimeout(() => this.request({ kind: 'flows' }), SWEEP_AGAIN_MS);
-    }
-    if (isNothing(since)) return 0;
+  #lookAtFlows(inForce: InForce, changed: ChangedPolicies): LookedAt {
+    const since = this.#looks.take(changed);
+    if (isNothing(since)) return NOTHING_ENDED;
     const { conntrack } = this.#parts.kernel;
-    const context = this.#decideContext(inForce);
-    const { ended, asked } = sweepFlows(conntrack.ownEntries(), {
-      context,
+    const { ended, asked, moved } = sweepFlows(conntrack.ownEntries(), {
+      context: this.#decideContext(inForce),
       appIds: inForce.ids.apps,
       changed: since,
     });
     for (const entry of ended) endFlow(conntrack, entry);
     this.#asked.ask(asked);
-    return ended.length;
+    const { ended: movedFlows, left } = this.#moved.move(moved, inForce.machine.facts.uplinks);
+    if (left > 0) this.#looks.soon();
+    return { endedFlows: ended.length, movedFlows };
   }
 
   /** With all addresses that names had lately: a flow is not to end because its address has left the answer since. */
@@ -311,3 +333,15 @@ export class Enforcement {
 }
 
 const isOnlyOfTheNetwork = ({ kinds }: Pending): boolean => kinds.size === 1 && kinds.has('network');
+
+/** Where no policy moves flows, nothing has to be looked at because of the network. */
+function changedSince(before: Wanted | undefined, { policySet, machine }: Wanted): ChangedPolicies {
+  const changed = changedPolicies(before?.policySet, policySet);
+  if (before === undefined || before.machine.facts === machine.facts || !movesAny(policySet)) return changed;
+  return joinChanges(changed, FACTS_CHANGED);
+}
+
+/** A device that was going: ENODEV, ENETDOWN, or its routes had gone by the time they were read back. */
+function isOfTheMoment({ error, failedChange }: FailedReport): boolean {
+  return failedChange === undefined ? error.operation === 'read back' : ['ENODEV', 'ENETDOWN'].includes(error.code);
+}

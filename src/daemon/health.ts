@@ -14,6 +14,7 @@ export const HEALTH_CODES = [
   'uplink-failed',
   'uplink-not-probed',
   'captive-portal',
+  'connections-not-ended',
   'rolled-back',
   'foreign-mark',
   'foreign-rule',

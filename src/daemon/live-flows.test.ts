@@ -6,6 +6,7 @@ import {
   APP_INBOUND,
   APP_NONE,
   APP_UNKNOWN,
+  UPLINK_INBOUND,
   UPLINK_LOCAL,
   UPLINK_NONE,
   UPLINK_SYSTEM,
@@ -15,7 +16,7 @@ import type { DecideContext } from '../policy/decide.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import { indexApps } from '../policy/match-app.ts';
-import type { Destination, Uplink, Verb, Via } from '../policy/model.ts';
+import type { Destination, Duration, Existing, Uplink, Verb, Via } from '../policy/model.ts';
 import type { ChangedPolicies } from './changed-policies.ts';
 import { type LiveFlowsInput, readMark, sweepFlows } from './live-flows.ts';
 
@@ -77,6 +78,7 @@ interface World {
   readonly apps: readonly EffectivePolicy[];
   readonly default?: Verb;
   readonly cellularUp?: boolean;
+  readonly wifiUp?: boolean;
   readonly names?: DecideContext['facts']['names'];
   readonly changed?: ChangedPolicies['apps'];
   readonly rematched?: readonly string[];
@@ -93,7 +95,7 @@ function input(world: World): LiveFlowsInput {
     },
     uplinks: [uplink('wifi', 'wifi'), uplink('cellular', 'cellular')],
   };
-  const uplinks = [state('wifi', WIFI, true), state('cellular', CELLULAR, world.cellularUp ?? true)];
+  const uplinks = [state('wifi', WIFI, world.wifiUp ?? true), state('cellular', CELLULAR, world.cellularUp ?? true)];
   return {
     appIds: new Map([
       ['mail', MAIL],
@@ -103,6 +105,7 @@ function input(world: World): LiveFlowsInput {
       apps: world.changed ?? 'everyone',
       rematched: new Set(world.rematched),
       isStart: world.isStart ?? false,
+      facts: false,
     },
     context: {
       policySet,
@@ -193,12 +196,76 @@ describe('sweepFlows', () => {
 
   it('sweepFlows leaves what came in alone, whatever changes', () => {
     const world = { apps: [], default: 'deny' as const, rematched: ['gone'], isStart: true };
-    expect(sweepFlows([entry(APP_INBOUND, UPLINK_SYSTEM)], input(world))).toEqual({ ended: [], asked: [] });
+    expect(sweepFlows([entry(APP_INBOUND, UPLINK_SYSTEM)], input(world))).toEqual({ ended: [], asked: [], moved: [] });
   });
 
   it('sweepFlows passes over flows that have ended already, and loopback', () => {
     expect(isEnded(entry(MAIL, UPLINK_NONE), { apps: [policy('mail', 'deny')] })).toBe(false);
     expect(isEnded(entry(MAIL, UPLINK_LOCAL, '127.0.0.1'), { apps: [policy('mail', 'deny')] })).toBe(false);
+  });
+});
+
+describe('sweepFlows of policies that move connections', () => {
+  const preferWifi: Via = { ...requiring('wifi'), require: {}, prefer: { type: ['wifi'] } };
+  const moving = (existing: Existing, duration: Duration = 'short', via = preferWifi): EffectivePolicy => ({
+    ...policy('mail', 'allow', via),
+    existing: { value: existing, layer: 'administrator', at },
+    duration: { value: duration, layer: 'administrator', at },
+  });
+  /** Nothing but the network has changed. */
+  const isMoved = (one: EffectivePolicy, way: number, up: { readonly wifi: boolean; readonly cellular: boolean }) => {
+    const { changed, ...rest } = input({
+      apps: [one],
+      wifiUp: up.wifi,
+      cellularUp: up.cellular,
+      changed: new Set(),
+    });
+    const swept = sweepFlows([entry(MAIL, way)], { ...rest, changed: { ...changed, facts: true } });
+    expect([swept.ended, swept.asked]).toEqual([[], []]);
+    return swept.moved.length === 1;
+  };
+  const both = { wifi: true, cellular: true };
+  const noWifi = { wifi: false, cellular: true };
+  const none = { wifi: false, cellular: false };
+
+  it.each([
+    // A better one is there; its own is down; there is no other; and of one that is where it belongs.
+    ['keep', 'short', false, false, false],
+    ['drain', 'short', false, true, true],
+    ['abort', 'short', true, true, true],
+    ['abort', 'long', false, true, true],
+    ['drain', 'long', false, true, true],
+  ] as const)('sweepFlows moves flows by existing: %s, duration: %s', (existing, duration, better, down, alone) => {
+    const one = moving(existing, duration);
+    expect(isMoved(one, CELLULAR, both)).toBe(better);
+    expect(isMoved(one, WIFI, noWifi)).toBe(down);
+    expect(isMoved(one, WIFI, none)).toBe(alone);
+    expect(isMoved(one, WIFI, both)).toBe(false);
+    expect(isMoved(one, CELLULAR, noWifi)).toBe(false);
+  });
+
+  it('sweepFlows moves flows that are to be blocked where their uplink is down', () => {
+    expect(isMoved(moving('drain', 'short', requiring('wifi')), WIFI, noWifi)).toBe(true);
+    expect(isMoved(moving('keep', 'short', requiring('wifi')), WIFI, noWifi)).toBe(false);
+  });
+
+  it('sweepFlows leaves flows alone for which no uplink was chosen', () => {
+    for (const way of [UPLINK_SYSTEM, UPLINK_LOCAL, UPLINK_INBOUND, UPLINK_NONE])
+      expect(isMoved(moving('abort'), way, noWifi)).toBe(false);
+  });
+
+  it('sweepFlows ends what the policy no longer permits, whatever its existing says', () => {
+    const apps = [moving('abort', 'short', requiring('cellular'))];
+    expect(sweepFlows([entry(MAIL, WIFI)], input({ apps }))).toMatchObject({ ended: [{}], moved: [] });
+  });
+
+  it('sweepFlows moves flows off an uplink whose health has failed while another will do', () => {
+    const { context, ...rest } = input({ apps: [moving('drain')], changed: new Set() });
+    const uplinks = context.facts.uplinks.map((one) =>
+      one.id === CELLULAR ? { ...one, health: { v4: { state: 'failed' as const } } } : one,
+    );
+    const failed = { ...rest, context: { ...context, facts: { ...context.facts, uplinks } } };
+    expect(sweepFlows([entry(MAIL, CELLULAR)], failed).moved).toHaveLength(1);
   });
 });
 

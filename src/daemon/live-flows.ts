@@ -1,6 +1,6 @@
 /**
  * A new policy holds for flows that have begun, too: those it no longer permits lose their way, and the kernel refuses
- * their next packet. What only the network changed leaves them alone.
+ * their next packet. What only the network changed leaves them alone, unless their policy's `existing` says otherwise.
  */
 
 import type { Conntrack } from '../kernel/kernel.ts';
@@ -32,6 +32,7 @@ import { decideAsApp } from '../policy/decide-as-app.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
 import { findApp } from '../policy/sorted-apps.ts';
+import { isToMove } from './change-over.ts';
 import type { ChangedPolicies } from './changed-policies.ts';
 
 export interface LiveFlowsInput {
@@ -126,6 +127,8 @@ export interface Swept {
   readonly ended: readonly ConntrackEntry[];
   /** Whose they are is no longer certain: the next packet tells. */
   readonly asked: readonly ConntrackEntry[];
+  /** They are to begin anew, by another uplink. */
+  readonly moved: readonly ConntrackEntry[];
 }
 
 /**
@@ -150,16 +153,23 @@ export function sweepFlows(entries: readonly ConntrackEntry[], input: LiveFlowsI
   const policies = policiesOf(ids, context.policySet.apps, appIds);
   const ended: ConntrackEntry[] = [];
   const asked: ConntrackEntry[] = [];
+  const moved: ConntrackEntry[] = [];
   for (const entry of entries) {
     const marked = readMark(entry.mark);
     if (marked.way === UPLINK_NONE || marked.appId === APP_DAEMON || marked.appId === APP_INBOUND) continue;
     const policy = policies.get(marked.appId);
+    const flow = flowOfEntry(entry);
     if (isInQuestion(marked, policy, changed)) asked.push(entry);
-    // Without a policy: one that has gone, or none ever; both follow the default.
-    else if (changed.apps !== 'everyone' && policy !== undefined && !changed.apps.has(policy.app)) continue;
-    else if (!isPermitted(context, policy, marked, flowOfEntry(entry))) ended.push(entry);
+    else if (isConcerned(policy, changed) && !isPermitted(context, policy, marked, flow)) ended.push(entry);
+    else if (policy !== undefined && isToMove(context, policy, marked.way, flow)) moved.push(entry);
   }
-  return { ended, asked };
+  return { ended, asked, moved };
+}
+
+/** Without a policy: one that has gone, or none ever; both follow the default. */
+function isConcerned(policy: EffectivePolicy | undefined, { apps }: ChangedPolicies): boolean {
+  if (apps === 'everyone') return true;
+  return apps.size > 0 && (policy === undefined || apps.has(policy.app));
 }
 
 /** `mark = mark & ~mask | value`, where the flow has not ended by itself meanwhile. Throws KernelError. */

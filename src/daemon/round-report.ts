@@ -13,21 +13,22 @@ export function isRepair({ isNewPlan, outcome, pending }: Round): boolean {
 
 /** `undefined` where nothing happened that anyone would want to see. */
 export function changeEvent(round: Round, revision: number, timeMs: number): ChangeEvent | undefined {
-  const { outcome, because, endedFlows, isNewPlan, pending } = round;
+  const { outcome, because, endedFlows, movedFlows, isNewPlan, pending } = round;
   if (!outcome.ok) {
     const error = outcome.error.message;
     return { kind: 'change', timeMs, revision, because, changes: 0, durationMs: outcome.durationMs, error };
   }
   // What is measured of uplinks changes all the time, and is seldom news for the kernel.
   const isNews = isNewPlan && !(pending.kinds.size === 1 && pending.kinds.has('network'));
-  if (outcome.changes === 0 && !isNews && endedFlows === 0) return undefined;
+  if (outcome.changes === 0 && !isNews && endedFlows + movedFlows === 0) return undefined;
   const repaired = isRepair(round) ? ': repaired' : '';
   const ended = endedFlows === 0 ? '' : `; ${endedFlows} flows lost their permission`;
+  const moved = movedFlows === 0 ? '' : `; ${movedFlows} connections ended to change over`;
   return {
     kind: 'change',
     timeMs,
     revision,
-    because: `${because}${repaired}${ended}`,
+    because: `${because}${repaired}${ended}${moved}`,
     changes: outcome.changes,
     durationMs: outcome.durationMs,
   };

@@ -111,6 +111,13 @@ describe('identifyFlow on TCP', () => {
     expect(identifyFlow(sources, flow)).toMatchObject(self() as object);
   });
 
+  it('identifyFlow says that a connection has ended whose packets no socket sends any more', () => {
+    const flow = { ...flowOf(IPPROTO_TCP, ['127.0.0.1', 1], ['127.0.0.1', 2]), midstream: true } as const;
+    for (const hint of [{}, { uid: 'none' }] as const)
+      expect(identifyFlow(sources, flow, hint)).toMatchObject({ kind: 'unknown', ended: true });
+    expect(identifyFlow(sources, { ...flow, inbound: true })).not.toHaveProperty('ended');
+  });
+
   it('identifyFlow says that no socket is there when none is', () => {
     const owner = identifyFlow(sources, flowOf(IPPROTO_TCP, ['127.0.0.1', FREE_PORT], ['127.0.0.1', FREE_PORT]));
     expect(owner).toEqual({ kind: 'unknown', because: 'no socket has this address and port any more' });

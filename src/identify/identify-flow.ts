@@ -81,7 +81,10 @@ export function identifyFlow(sources: IdentitySources, flow: Flow, hint: Identit
   if (hint.uid === 'none' && flow.protocol !== IPPROTO_TCP) return kernel;
   const socketHint = toSocketHint(hint);
   const search = findSocket(sources, flow, socketHint);
-  if (search.kind === 'none') return hint.uid === 'none' ? kernel : unknown(search.because, socketHint);
+  if (search.kind === 'none') {
+    if (flow.midstream && !flow.inbound) return { ...unknown(search.because, socketHint), ended: true };
+    return hint.uid === 'none' ? kernel : unknown(search.because, socketHint);
+  }
   const owners = search.sockets.flatMap((socket) => ownersOfSocket(sources, socket, hint));
   if (hint.uid === 'none' && owners.every(({ kind }) => kind === 'unknown')) return kernel;
   const [first, ...others] = distinct(owners);

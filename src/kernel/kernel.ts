@@ -2,6 +2,7 @@
  * The only door to Linux, as the layers above see it. `linux-kernel.ts` opens the real one, `fake/` a kernel in memory
  * that refuses what the real one refuses; `contract/` is the suite that both pass. Every failure is a KernelError.
  */
+import type { Flow } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import type { Link } from '../netlink/link.ts';
 import type { LinkAddress } from '../netlink/link-address.ts';
@@ -16,6 +17,7 @@ export interface Kernel {
   readonly routing: Routing;
   readonly xtables: Xtables;
   readonly conntrack: Conntrack;
+  readonly connections: Connections;
   /** Absent where this kernel cannot mark sockets, or may not be asked to. */
   readonly sockets?: SocketMarks;
 }
@@ -92,4 +94,20 @@ export interface Conntrack {
   /** `mark = mark & ~mask | value`; the entry must still be there. */
   updateMark(entry: ConntrackEntry, value: number, mask: number): void;
   deleteEntry(entry: ConntrackEntry): void;
+}
+
+/** Sockets of programs, by the flow that they send. */
+export interface Connections {
+  /**
+   * Ends the socket that is connected so: its program gets ECONNABORTED at once, a TCP peer a reset. False where there is none:
+   * it has ended by itself, is in another network namespace, or is a UDP socket that is not connected. Throws KernelError:
+   * EOPNOTSUPP where the kernel can not do that.
+   */
+  abort(flow: OutgoingFlow): boolean;
+}
+
+export interface OutgoingFlow
+  extends Pick<Flow, 'protocol' | 'source' | 'destination' | 'sourcePort' | 'destinationPort'> {
+  /** Sockets bound to this device are meant, too. */
+  readonly deviceIndex?: number;
 }

@@ -1,11 +1,18 @@
-import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../netlink/uapi.ts';
+import { NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG } from '../netlink/uapi.ts';
+import { openConnections } from './connections.ts';
 import { openConntrack } from './conntrack.ts';
-import type { Conntrack, Kernel, Nft, Routing, Xtables } from './kernel.ts';
+import type { Connections, Conntrack, Kernel, Nft, Routing, Xtables } from './kernel.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { openNft } from './nft.ts';
 import { openRouting } from './routing.ts';
 import type { SocketMarks } from './socket-marks.ts';
 import { linuxXtables } from './xtables.ts';
+
+interface NetlinkSockets {
+  readonly route: NetlinkSocket;
+  readonly netfilter: NetlinkSocket;
+  readonly sockDiag: NetlinkSocket;
+}
 
 /** The real kernel, in the network namespace that the calling thread is in; needs CAP_NET_ADMIN there. */
 export class LinuxKernel implements Kernel {
@@ -13,24 +20,32 @@ export class LinuxKernel implements Kernel {
   readonly routing: Routing;
   readonly xtables: Xtables = linuxXtables;
   readonly conntrack: Conntrack;
+  readonly connections: Connections;
   readonly sockets?: SocketMarks;
   readonly #netlink: readonly NetlinkSocket[];
 
-  private constructor(route: NetlinkSocket, netfilter: NetlinkSocket, marks: SocketMarks | undefined) {
-    this.#netlink = [route, netfilter];
+  private constructor({ route, netfilter, sockDiag }: NetlinkSockets, marks: SocketMarks | undefined) {
+    this.#netlink = [route, netfilter, sockDiag];
     if (marks !== undefined) this.sockets = marks;
     this.nft = openNft(netfilter);
     this.routing = openRouting(route);
     this.conntrack = openConntrack(netfilter);
+    this.connections = openConnections(sockDiag);
   }
 
   /** `marks`: where sockets can be marked; they stay the caller's. Throws KernelError. */
   static open(marks?: SocketMarks): LinuxKernel {
-    const route = NetlinkSocket.open(NETLINK_ROUTE);
+    const opened: NetlinkSocket[] = [];
+    const open = (protocol: number): NetlinkSocket => {
+      const socket = NetlinkSocket.open(protocol);
+      opened.push(socket);
+      return socket;
+    };
     try {
-      return new LinuxKernel(route, NetlinkSocket.open(NETLINK_NETFILTER), marks);
+      const [route, netfilter, sockDiag] = [open(NETLINK_ROUTE), open(NETLINK_NETFILTER), open(NETLINK_SOCK_DIAG)];
+      return new LinuxKernel({ route, netfilter, sockDiag }, marks);
     } catch (error) {
-      route[Symbol.dispose]();
+      for (const socket of opened) socket[Symbol.dispose]();
       throw error;
     }
   }

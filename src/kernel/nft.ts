@@ -1,6 +1,6 @@
 /**
- * nftables: rulesets as one text batch through `nft -f -`, elements of cgroup maps by nfnetlink, because nft's text
- * form knows cgroups only by paths that may be gone.
+ * nftables: rulesets as one text batch through `nft -f -`; by nfnetlink what uplinks that come and go change, because it is
+ * urgent, and elements of cgroup maps, because nft's text form knows cgroups only by paths that may be gone.
  */
 import { decodeGeneration, encodeGenerationGet } from '../netlink/nftables.ts';
 import {
@@ -11,7 +11,7 @@ import {
 } from '../netlink/nftables-element.ts';
 import { NFPROTO_INET } from '../netlink/uapi.ts';
 import { renderCommands } from '../plan/nft/render.ts';
-import { QUEUE_NUMBER } from '../plan/reserved.ts';
+import { QUEUE_NUMBER, TABLE } from '../plan/reserved.ts';
 import { cgroupElementRequests } from './cgroup-elements.ts';
 import { decodeReply } from './decode-reply.ts';
 import type { Nft, ObservedTable } from './kernel.ts';
@@ -19,6 +19,7 @@ import { KernelError } from './kernel-error.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import { nftError } from './nft-error.ts';
 import { parseTableListing } from './nft-listing.ts';
+import { nftRequests } from './nft-requests.ts';
 import { renderPanicTable } from './panic-table.ts';
 import { findTool, runTool, type Tool } from './run-tool.ts';
 
@@ -35,8 +36,9 @@ const QUEUE_PROBE = `table inet pointsman_probe {
 export function openNft(socket: NetlinkSocket): Nft {
   return {
     apply: async (commands, nowMs) => {
-      const text = renderCommands(commands, nowMs);
-      if (text !== '') await runBatch([], text);
+      const requests = nftRequests(commands);
+      if (requests === undefined) await runBatch([], renderCommands(commands, nowMs));
+      else socket.batch(requests, { operation: 'nft', object: `table ${TABLE}` });
       socket.batch(cgroupElementRequests(commands), { operation: 'nft elements', object: 'cgroup maps' });
     },
     check: async (commands, nowMs) => {

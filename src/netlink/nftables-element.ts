@@ -156,7 +156,8 @@ function encodeElement(element: SetElement): Uint8Array {
   ]);
 }
 
-function encodeData(data: ElementData): Uint8Array {
+/** What stands in a NFTA_SET_ELEM_DATA, and wherever else a rule has data. */
+export function encodeData(data: ElementData): Uint8Array {
   switch (data.kind) {
     case 'value':
       return encodeAttribute(NFTA_DATA_VALUE, data.bytes);

@@ -90,7 +90,8 @@ export interface InetSocket {
 
 const UNSPECIFIED: Uint8Array = new Uint8Array(16);
 
-function paddedAddress(address: Address): Uint8Array {
+/** As `idiag_src` and `idiag_dst` have it. */
+export function paddedAddress(address: Address): Uint8Array {
   const bytes = addressToBytes(address);
   return concatBytes([bytes, new Uint8Array(16 - bytes.length)]);
 }

@@ -6,6 +6,7 @@ import { type Address, type Prefix, prefixRange } from '../net/address.ts';
 import { mayWait } from '../policy/decide.ts';
 import type { Facts } from '../policy/facts.ts';
 import { localNetworks } from '../policy/local-networks.ts';
+import { compileAnswers } from './compile-answers.ts';
 import { type AppPart, CHAIN, type Choice } from './compile-app.ts';
 import { askChain, verdictChains } from './compile-ask.ts';
 import { compileChoice, LOCAL4, LOCAL6, waitForUplink } from './compile-choice.ts';
@@ -57,8 +58,10 @@ function reachableParts(input: InboundInput): AppPart[] {
 const extraChains = ({ loopback, accept: inbound }: AppPart): Chain[] =>
   [loopback, inbound].filter((chain) => chain !== undefined);
 
-function uplinkHooks(uplinks: CompiledUplinks): Chain[] {
+function uplinkHooks(uplinks: CompiledUplinks, facts: Facts): Chain[] {
+  const answers = compileAnswers(facts.uplinks);
   return [
+    ...answers.chains,
     {
       name: 'source',
       comment: 'a source address that fits the uplink, for flows that were re-routed after it was chosen',
@@ -69,7 +72,7 @@ function uplinkHooks(uplinks: CompiledUplinks): Chain[] {
       name: 'guard',
       comment: 'the last word: a flow marked for an uplink leaves by its device or not at all',
       hook: hook('filter', 'postrouting', PRIORITY_GUARD),
-      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name))],
+      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name)), ...answers.guard],
     },
   ];
 }
@@ -140,7 +143,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...verdict.chains,
     ...outputChains(output),
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
-    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks)),
+    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks, facts)),
   ];
   return {
     table: TABLE,

@@ -87,4 +87,17 @@ describe('decide on owners that are not known for sure', () => {
     expect(decided(oneOf(MAIL, UNKNOWN))).toMatchObject({ verdict: 'reject', reason: 'unknown-owner' });
     expect(decided(oneOf(MAIL, { ...OTHER, uid: 1001 }, UNKNOWN))).toMatchObject({ verdict: 'drop', app: 'guest' });
   });
+
+  it('decide lets nothing more out of a connection that nobody has any more, whatever the default is', () => {
+    const open = {
+      ...POLICY_SET,
+      systemDefault: { ...POLICY_SET.systemDefault, unknown: { do: 'allow' as const, at } },
+    };
+    const context = { ...CONTEXT, policySet: open, index: indexApps(open) };
+    const ended: Owner = { ...UNKNOWN, ended: true };
+    expect(decide(context, ended, { ...flow(), midstream: true })).toMatchObject({ verdict: 'drop' });
+    // An opening segment is of a connection that begins.
+    expect(decide(context, ended, flow())).toMatchObject({ verdict: 'accept' });
+    expect(decide(context, UNKNOWN, { ...flow(), midstream: true })).toMatchObject({ verdict: 'accept' });
+  });
 });

@@ -232,10 +232,17 @@ function decideForProcess(context: DecideContext, owner: ProcessOwner, flow: Flo
   return found === undefined ? decideByDefault(context, flow) : decideForApp(context, found.policy, flow);
 }
 
+/** Whose it was, and so by which way it may go, nobody can tell any more; nobody misses it either. */
+function decideForEnded({ policySet }: DecideContext, because: string): Decision {
+  return { verdict: 'drop', reason: { kind: 'unknown-owner', because, at: policySet.systemDefault.unknown.at } };
+}
+
 function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): Decision {
   switch (owner.kind) {
     case 'unknown':
-      return decideForUnknown(context, owner, owner.because, flow);
+      return owner.ended && flow.midstream
+        ? decideForEnded(context, owner.because)
+        : decideForUnknown(context, owner, owner.because, flow);
     case 'kernel':
       return decideByDefault(context, flow);
     case 'process':

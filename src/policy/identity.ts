@@ -28,6 +28,8 @@ export interface UnknownOwner {
   readonly cgroup?: string;
   /** What it called itself, where that is all that is left of it (comm, proc(5)). */
   readonly command?: string;
+  /** A connection was in use, and nobody has it any more: what is still sent of it is the kernel's. */
+  readonly ended?: true;
 }
 
 export interface ProcessOwner {

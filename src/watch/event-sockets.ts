@@ -13,6 +13,7 @@ import {
   RTNLGRP_IPV6_RULE,
   RTNLGRP_LINK,
 } from '../netlink/uapi.ts';
+import { EventPace } from './event-pace.ts';
 import { decodeEach, drainEvents } from './event-source.ts';
 import { FlowEvents } from './flow-events.ts';
 import type { KernelEvent } from './kernel-event.ts';
@@ -29,7 +30,7 @@ const NETWORK_GROUPS = [
 ];
 /** A routing daemon's full table, or a whole ruleset, arrives at once. */
 const RECEIVE_QUEUE_BYTES = 4 * 1024 * 1024;
-/** A device that comes up brings a dozen events: they are told as one. */
+/** A device that comes up brings a dozen events: after the first they are told as one. */
 const COALESCE_MS = 20;
 
 export class EventSockets implements Disposable {
@@ -38,7 +39,7 @@ export class EventSockets implements Disposable {
   /** Apart from the events: an answer must not be looked for among them. */
   readonly #requests: NetlinkSocket;
   #flows: FlowEvents | undefined;
-  #networkDueMs: number | undefined;
+  readonly #networkPace = new EventPace(COALESCE_MS);
 
   private constructor([network, ruleset, requests]: readonly [NetlinkSocket, NetlinkSocket, NetlinkSocket]) {
     this.#network = network;
@@ -74,8 +75,7 @@ export class EventSockets implements Disposable {
 
   /** `drain` has something to say by then, whatever arrives; `undefined` where it waits for the sockets alone. */
   get timeoutMs(): number | undefined {
-    if (this.#networkDueMs === undefined) return undefined;
-    return Math.max(0, Math.ceil(this.#networkDueMs - performance.now()));
+    return this.#networkPace.waitMs(performance.now());
   }
 
   /** Throws KernelError: EBUSY where another process has the log group. Nobody may be waiting for `fds` meanwhile. */
@@ -104,15 +104,13 @@ export class EventSockets implements Disposable {
 
   #hearNetwork(): KernelEvent[] {
     const { messages, overrun } = drainEvents(this.#network, 'network events');
-    if (messages.some(isNetworkChange)) this.#networkDueMs ??= performance.now() + COALESCE_MS;
+    if (messages.some(isNetworkChange)) this.#networkPace.note(performance.now());
     const removed: KernelEvent[] = messages.some(isOwnRemoval) ? [{ kind: 'own routing removed' }] : [];
     return overrun ? [...removed, { kind: 'resynchronise', source: 'network' }] : removed;
   }
 
   #dueNetwork(): KernelEvent[] {
-    if (this.#networkDueMs === undefined || performance.now() < this.#networkDueMs) return [];
-    this.#networkDueMs = undefined;
-    return [{ kind: 'network changed' }];
+    return this.#networkPace.take(performance.now()) ? [{ kind: 'network changed' }] : [];
   }
 
   /** The last of several generations says it for all. What was lost is asked for: the counter cannot be missed. */

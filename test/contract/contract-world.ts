@@ -1,4 +1,4 @@
-import type { Kernel } from '../../src/kernel/kernel.ts';
+import type { Kernel, OutgoingFlow } from '../../src/kernel/kernel.ts';
 import type { Address } from '../../src/net/address.ts';
 
 /** A kernel with one device that is up, IPv4 192.0.2.2/24 and IPv6 2001:db8::2/64 on it, and a foreign route and rule. */
@@ -12,7 +12,18 @@ export interface ContractWorld {
   sendMarked(mark: number): Promise<void>;
   /** A process in another network namespace, and the device here whose other end is there. */
   addNeighbour(): Promise<{ readonly pid: number; readonly deviceName: string }>;
+  /** A program's socket, connected to somebody on loopback, or not connected but used to send there. */
+  openSocket(kind: ProgramSocketKind): Promise<ProgramSocket>;
   close(): Promise<void>;
+}
+
+/** `mapped tcp`: IPv4 by an AF_INET6 socket. */
+export type ProgramSocketKind = 'tcp4' | 'tcp6' | 'udp4' | 'udp6' | 'mapped tcp' | 'udp4 unconnected';
+
+export interface ProgramSocket {
+  readonly flow: OutgoingFlow;
+  /** Whether the program has found that it was aborted. */
+  isAborted(): Promise<boolean>;
 }
 
 export type OpenWorld = () => Promise<ContractWorld>;

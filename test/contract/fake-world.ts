@@ -1,4 +1,6 @@
 import { FakeKernel, fakeLink } from '../../src/kernel/fake/fake-kernel.ts';
+import type { OutgoingFlow } from '../../src/kernel/kernel.ts';
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../src/net/protocol.ts';
 import type { ConntrackEntry } from '../../src/netlink/conntrack.ts';
 import {
   type Route,
@@ -9,12 +11,11 @@ import {
   RTPROT_KERNEL,
 } from '../../src/netlink/route.ts';
 import { FR_ACT_TO_TBL, type RoutingRule } from '../../src/netlink/routing-rule.ts';
-import type { ContractWorld } from './contract-world.ts';
+import type { ContractWorld, ProgramSocketKind } from './contract-world.ts';
 import { address, prefix } from './routing-contract.ts';
 
 const DEVICE_INDEX = 7;
 const DEVICE_NAME = 'pm0';
-const IPPROTO_UDP = 17;
 const V4 = address('192.0.2.2');
 const V6 = address('2001:db8::2');
 
@@ -75,8 +76,19 @@ export async function openFakeWorld(): Promise<FakeWorld> {
       kernel.routing.setNamespaceIds(new Map([[NEIGHBOUR.pid, NEIGHBOUR.namespaceId]]));
       return { pid: NEIGHBOUR.pid, deviceName: neighbour.name };
     },
+    openSocket: async (kind) => {
+      const flow = flowOf(kind);
+      if (kind !== 'udp4 unconnected') kernel.connections.connect(flow);
+      return { flow, isAborted: async () => kind !== 'udp4 unconnected' && !kernel.connections.isOpen(flow) };
+    },
     close: async () => {},
   };
+}
+
+function flowOf(kind: ProgramSocketKind): OutgoingFlow {
+  const own = address(kind.endsWith('6') ? '::1' : '127.0.0.1');
+  const protocol = kind.includes('tcp') ? IPPROTO_TCP : IPPROTO_UDP;
+  return { protocol, source: own, destination: own, sourcePort: 40_000, destinationPort: 9 };
 }
 
 function entryOf(id: number, mark: number): ConntrackEntry {

@@ -1,4 +1,5 @@
 import { describe } from 'vitest';
+import { connectionsContract } from './connections-contract.ts';
 import type { OpenWorld } from './contract-world.ts';
 import { netfilterContract } from './netfilter-contract.ts';
 import { nftContract } from './nft-contract.ts';
@@ -10,5 +11,6 @@ export function kernelContract(kernelName: string, openWorld: OpenWorld): void {
     describe('nft', () => nftContract(openWorld));
     describe('routing', () => routingContract(openWorld));
     describe('xtables and conntrack', () => netfilterContract(openWorld));
+    describe('connections', () => connectionsContract(openWorld));
   });
 }

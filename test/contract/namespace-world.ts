@@ -3,8 +3,9 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { LinuxKernel } from '../../src/kernel/linux-kernel.ts';
 import { enterNetworkNamespace } from '../../src/kernel/network-namespace.ts';
-import type { ContractWorld } from './contract-world.ts';
+import type { ContractWorld, ProgramSocket, ProgramSocketKind } from './contract-world.ts';
 import { address } from './routing-contract.ts';
+import { SocketHolder } from './socket-holder.ts';
 
 const DEVICE_NAME = 'pm0';
 const SETUP: readonly string[] = [
@@ -30,8 +31,10 @@ export async function openNamespaceWorld(): Promise<NamespaceWorld> {
   let inside: Disposable | undefined;
   let kernel: LinuxKernel | undefined;
   let neighbour: ChildProcess | undefined;
+  const holders: SocketHolder[] = [];
   const close = async (): Promise<void> => {
     neighbour?.kill('SIGKILL');
+    for (const holder of holders) holder.end();
     kernel?.[Symbol.dispose]();
     inside?.[Symbol.dispose]();
     execFileSync('ip', ['netns', 'del', namespace]);
@@ -53,7 +56,12 @@ export async function openNamespaceWorld(): Promise<NamespaceWorld> {
       execFileSync('ip', ['-n', namespace, ...pair]);
       return { pid, deviceName: 'pm2' };
     };
-    return { kernel, namespace, ...device, sendMarked, addNeighbour, close };
+    const openSocket = async (kind: ProgramSocketKind): Promise<ProgramSocket> => {
+      const holder = await SocketHolder.start(kind);
+      holders.push(holder);
+      return holder;
+    };
+    return { kernel, namespace, ...device, sendMarked, addNeighbour, openSocket, close };
   } catch (error) {
     await close();
     throw error;

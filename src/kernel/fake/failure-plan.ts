@@ -12,7 +12,8 @@ export type FakeOperation =
   | 'observe routing'
   | 'add xtables queue'
   | 'delete xtables queue'
-  | 'conntrack';
+  | 'conntrack'
+  | 'abort connection';
 
 /** Refusals that a test has ordered, each given once. */
 export class FailurePlan {

@@ -1,12 +1,13 @@
 import { constants } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
+import { equalAddress } from '../../net/address.ts';
 import { withBits } from '../../net/mark.ts';
 import type { ConntrackEntry } from '../../netlink/conntrack.ts';
 import type { Link } from '../../netlink/link.ts';
 import type { XtablesQueue } from '../../plan/plan.ts';
 import { MARK_OURS } from '../../plan/reserved.ts';
 import { kernelErrorFromErrno } from '../errno.ts';
-import type { Conntrack, Kernel, Xtables } from '../kernel.ts';
+import type { Connections, Conntrack, Kernel, OutgoingFlow, Xtables } from '../kernel.ts';
 import { FailurePlan } from './failure-plan.ts';
 import { FakeNft } from './fake-nft.ts';
 import { type FakeNetwork, FakeRouting } from './fake-routing.ts';
@@ -24,6 +25,7 @@ export class FakeKernel implements Kernel {
   readonly routing: FakeRouting;
   readonly xtables: FakeXtables;
   readonly conntrack: FakeConntrack;
+  readonly connections: FakeConnections;
 
   constructor(options: FakeKernelOptions = {}) {
     const { hasQueue = false, nowMs = Date.now, links = [], addresses = [], routes = [], rules = [] } = options;
@@ -31,6 +33,7 @@ export class FakeKernel implements Kernel {
     this.routing = new FakeRouting(this.failures, { links, addresses, routes, rules });
     this.xtables = new FakeXtables(this.failures);
     this.conntrack = new FakeConntrack(this.failures);
+    this.connections = new FakeConnections(this.failures);
   }
 }
 
@@ -103,6 +106,38 @@ export class FakeConntrack implements Conntrack {
     throw kernelErrorFromErrno('conntrack entry', constants.errno.ENOENT, `${entry.id}`);
   }
 }
+
+export class FakeConnections implements Connections {
+  readonly #failures: FailurePlan;
+  #open: readonly OutgoingFlow[] = [];
+
+  constructor(failures: FailurePlan) {
+    this.#failures = failures;
+  }
+
+  /** What a program's connect(2) does. */
+  connect(flow: OutgoingFlow): void {
+    this.#open = [...this.#open, flow];
+  }
+
+  isOpen(flow: OutgoingFlow): boolean {
+    return this.#open.some((other) => isSameFlow(other, flow));
+  }
+
+  abort(flow: OutgoingFlow): boolean {
+    if (!this.isOpen(flow)) return false;
+    this.#failures.check('abort connection');
+    this.#open = this.#open.filter((other) => !isSameFlow(other, flow));
+    return true;
+  }
+}
+
+const isSameFlow = (a: OutgoingFlow, b: OutgoingFlow): boolean =>
+  a.protocol === b.protocol &&
+  a.sourcePort === b.sourcePort &&
+  a.destinationPort === b.destinationPort &&
+  equalAddress(a.source, b.source) &&
+  equalAddress(a.destination, b.destination);
 
 /** A device for tests: up and with carrier unless said otherwise. */
 export function fakeLink(link: Pick<Link, 'index' | 'name'> & Partial<Link>): Link {

@@ -11,6 +11,8 @@ export type Field =
   | { readonly kind: 'socket mark'; readonly mask?: number }
   | { readonly kind: 'ct state' }
   | { readonly kind: 'ct direction' }
+  /** Index of the device by which it came in; 0 where this machine sends it. */
+  | { readonly kind: 'meta iif' }
   | { readonly kind: 'meta iifname' }
   | { readonly kind: 'meta oifname' }
   | { readonly kind: 'meta nfproto' }

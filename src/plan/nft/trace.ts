@@ -93,6 +93,9 @@ function read(state: State, field: Field): FieldValue {
       return BigInt(flow.protocol);
     case 'socket mark':
       return socket === undefined ? undefined : masked(socket.mark ?? 0, field.mask);
+    case 'meta iif':
+      // Of devices only the names are known here.
+      return inDevice === undefined ? 0n : undefined;
     case 'meta iifname':
       return inDevice;
     case 'meta skuid':

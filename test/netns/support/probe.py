@@ -45,6 +45,13 @@ def echo(request):
     return {"echoed": s.recv(64)[:1] == b"x"}
 
 
+def wait(request):
+    """Waits for something to arrive, and finds what has become of the socket."""
+    s, _ = sockets[request["id"]]
+    s.settimeout(request["timeoutMs"] / 1000)
+    return {"echoed": s.recv(64)[:1] == b"x"}
+
+
 def stream(request):
     """Sends and receives in the background, whatever errors there are."""
     s, address = sockets[request["id"]]
@@ -62,6 +69,33 @@ def stream(request):
                     pass
                 except OSError:
                     counts["failed"] += 1
+
+    thread = threading.Thread(target=run, daemon=True)
+    streams[request["id"]] = (thread, stop, counts)
+    thread.start()
+    return {}
+
+
+def churn(request):
+    """Begins new connections and sends new datagrams in the background, as fast as it can, whatever becomes of them."""
+    counts = {"sent": 0, "received": 0, "failed": 0}
+    stop = threading.Event()
+    family, address = target(request)
+
+    def run():
+        while not stop.is_set():
+            s = socket.socket(family, socket.SOCK_STREAM if request["kind"] == "tcp" else socket.SOCK_DGRAM)
+            s.settimeout(0.02)
+            try:
+                s.connect(address)
+                s.send(b"x")
+                counts["sent"] += 1
+                s.recv(64)
+                counts["received"] += 1
+            except OSError:
+                counts["failed"] += 1
+            finally:
+                s.close()
 
     thread = threading.Thread(target=run, daemon=True)
     streams[request["id"]] = (thread, stop, counts)
@@ -89,7 +123,7 @@ def close(request):
     return {}
 
 
-OPERATIONS = {f.__name__: f for f in (echo, stream, counts, end_stream, local_port, close)}
+OPERATIONS = {f.__name__: f for f in (echo, wait, churn, stream, counts, end_stream, local_port, close)}
 OPERATIONS["open"] = open_socket
 
 for line in sys.stdin:

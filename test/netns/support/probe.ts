@@ -55,6 +55,11 @@ export class Probe implements AsyncDisposable {
     return this.#ask({ op: 'echo', id, timeoutMs });
   }
 
+  /** What a program hears that sends nothing and waits: `timeout` where nothing has happened to its socket. */
+  wait(id: string, timeoutMs: number): Promise<ProbeAnswer> {
+    return this.#ask({ op: 'wait', id, timeoutMs });
+  }
+
   /** Opens, and sends one byte there and back. */
   async openAndEcho(socket: OpenSocket): Promise<ProbeAnswer> {
     const opened = await this.open(socket);
@@ -64,6 +69,11 @@ export class Probe implements AsyncDisposable {
   /** Keeps sending in the background until `endStream`. */
   stream(id: string, everyMs: number): Promise<ProbeAnswer> {
     return this.#ask({ op: 'stream', id, everyMs });
+  }
+
+  /** Keeps beginning new flows in the background until `endStream`. */
+  churn(socket: OpenSocket): Promise<ProbeAnswer> {
+    return this.#ask({ op: 'churn', ...socket });
   }
 
   counts(id: string): Promise<ProbeAnswer> {

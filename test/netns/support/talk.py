@@ -10,6 +10,7 @@ IPV6_RECVPKTINFO = 49
 IPV6_PKTINFO = 50
 
 held = []
+peers = []
 
 
 def family(host):
@@ -51,8 +52,19 @@ def ask(number):
         return {"ok": False, "error": type(error).__name__ if error.errno is None else errno_name(error)}
 
 
+def push():
+    """A byte to everybody who has connected, without having been asked."""
+    for peer in peers:
+        try:
+            peer.send(b"!")
+        except OSError:
+            pass  # it has gone
+    return {"ok": True}
+
+
 def serve_tcp(listener):
     def talk(peer):
+        peers.append(peer)
         while data := peer.recv(64):
             peer.send(data)
 
@@ -83,7 +95,7 @@ def listen(kind, port):
     return {"ok": True, "port": made.getsockname()[1]}
 
 
-OPERATIONS = {"connect": connect, "listen": listen, "hold": hold, "ask": ask}
+OPERATIONS = {"connect": connect, "listen": listen, "hold": hold, "ask": ask, "push": push}
 
 for line in sys.stdin:
     request = json.loads(line)

@@ -52,6 +52,11 @@ export class Talker implements AsyncDisposable {
     return this.#ask({ op: 'hold', host, port });
   }
 
+  /** Sends to everybody who is connected to its listeners. */
+  push(): Promise<TalkAnswer> {
+    return this.#ask({ op: 'push' });
+  }
+
   ask(number: number): Promise<TalkAnswer> {
     return this.#ask({ op: 'ask', number });
   }
