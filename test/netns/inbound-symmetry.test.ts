@@ -15,7 +15,11 @@ const ROUNDS = 5;
 const PORT = 8090;
 /** The client's addresses are those of the internet's ends of the transit links. */
 const CLIENTS: readonly LabHost[] = [
-  ...LAB_UPLINKS.filter(({ router }) => router !== 'vpn').map(({ name, transit }) => ({ name, v4: transit.v4.far, v6: transit.v6.far })),
+  ...LAB_UPLINKS.filter(({ router }) => router !== 'vpn').map(({ name, transit }) => ({
+    name,
+    v4: transit.v4.far,
+    v6: transit.v6.far,
+  })),
   ...INTERNET_HOSTS,
 ];
 const LISTENERS = [
