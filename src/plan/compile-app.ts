@@ -1,5 +1,6 @@
 /** One application's policy as a chain. Equal policies of different applications give the same chain, shared by name. */
 import type { EffectivePolicy, EffectiveRule } from '../policy/effective-policy.ts';
+import { hasLoopbackResolver, namesHosts, queryVia } from '../policy/dns-query.ts';
 import type { Facts, NameState } from '../policy/facts.ts';
 import { rulesInForce } from '../policy/implied-rule.ts';
 import { namesLoopback } from '../policy/match-destination.ts';
@@ -28,20 +29,28 @@ export interface AppPart {
   readonly chain: Chain;
   /** Present where some rule names loopback. */
   readonly loopback?: Chain;
+  /** The chain for what passes on loopback. */
+  readonly passLoopback: string;
+  /** Its answers are to be learned. */
+  readonly namesHosts: boolean;
   /** For connections that come in; present where something is said about them. */
   readonly accept?: Chain;
   readonly sets: readonly NftSet[];
   readonly choices: ReadonlyMap<string, Via>;
+  /** The same of queries to a resolver on loopback. */
+  readonly queryChoices: ReadonlyMap<string, Via>;
   /** The name states it was made with: it holds as long as they are the same. */
   readonly names: ReadonlyMap<string, NameState | undefined>;
   /** The resolvers it was made with, where it names hosts. */
   readonly resolvers?: Facts['resolvers'];
+  /** Whether it was made with a resolver on loopback. */
+  readonly hasLoopbackResolver: boolean;
 }
 
 /** Equal constraints share a choice, wherever they are written. */
-const choiceName = (via: Via, names: ContentNames): string => {
+const choiceName = (kind: 'choice' | 'query_choice', via: Via, names: ContentNames): string => {
   const { at: _, ...constraint } = via;
-  return names.name('choice', JSON.stringify(constraint));
+  return names.name(kind, JSON.stringify(constraint));
 };
 
 const PEER_FIELDS: Partial<Record<Field['kind'], Field>> = {
@@ -57,6 +66,7 @@ const ofPeer = (expression: Expression): Expression =>
 class PartBuilder {
   readonly sets = new Map<string, NftSet>();
   readonly choices = new Map<string, Via>();
+  readonly queryChoices = new Map<string, Via>();
   readonly #names: ContentNames;
 
   constructor(names: ContentNames) {
@@ -68,8 +78,16 @@ class PartBuilder {
     if (verb === 'deny') return CHAIN.deny;
     if (verb === 'drop') return CHAIN.dropped;
     if (via === undefined) return CHAIN.acceptSystem;
-    const name = choiceName(via, this.#names);
+    const name = choiceName('choice', via, this.#names);
     this.choices.set(name, via);
+    return name;
+  }
+
+  /** The chain for what passes on loopback. */
+  loopbackTarget(via: Via | undefined, facts: Facts): string {
+    if (via === undefined || !hasLoopbackResolver(facts)) return CHAIN.acceptLoopback;
+    const name = choiceName('query_choice', via, this.#names);
+    this.queryChoices.set(name, via);
     return name;
   }
 
@@ -139,10 +157,12 @@ export function compileApp(
     );
   }
   const aboutLoopback = policy.rules.filter(({ to }) => to.some(namesLoopback));
+  const wayOfQueries = queryVia(policy.app === '' ? undefined : policy, systemDefault);
+  const passLoopback = builder.loopbackTarget(wayOfQueries, facts);
   const loopbackRules = aboutLoopback.flatMap(({ to, do: verb }) =>
     builder.rules(
       to.filter(namesLoopback),
-      verb === 'allow' ? CHAIN.acceptLoopback : builder.target(verb, undefined),
+      verb === 'allow' ? passLoopback : builder.target(verb, undefined),
       facts,
       nowMs,
     ),
@@ -154,9 +174,13 @@ export function compileApp(
     ...(peers === undefined ? {} : { accept: builder.chain('accept', [...peers, rule(goto(CHAIN.denyInbound))]) }),
     ...(loopbackRules.length === 0
       ? {}
-      : { loopback: builder.chain('loopback', [...loopbackRules, rule(goto(CHAIN.acceptLoopback))]) }),
+      : { loopback: builder.chain('loopback', [...loopbackRules, rule(goto(passLoopback))]) }),
+    passLoopback,
+    namesHosts: namesHosts(policy),
     sets: [...builder.sets.values()],
     choices: builder.choices,
+    queryChoices: builder.queryChoices,
     ...namesUsed(policy.rules, facts),
+    hasLoopbackResolver: hasLoopbackResolver(facts),
   };
 }

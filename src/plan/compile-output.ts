@@ -2,9 +2,10 @@
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
 import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
 import { CHAIN } from './compile-app.ts';
+import { CHAIN_OWN, isOwn } from './compile-dns.ts';
 import { accept, goto, is, isNot, rule, setBits, verdict, vmap } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
-import type { Chain, Rule, Verdict } from './nft/ruleset.ts';
+import type { Chain, Expression, Rule, Verdict } from './nft/ruleset.ts';
 import {
   FOREIGN_MARKS,
   MARK_FOREIGN,
@@ -63,10 +64,12 @@ export interface OutputOptions {
   readonly marksBefore: boolean;
   /** Containers are governed. */
   readonly forwards: boolean;
+  /** Queries are redirected to the daemon, whose own sockets have ways. */
+  readonly relays: boolean;
 }
 
 /** How a packet goes by the system's route. */
-export const passBySystem = ({ marksBefore }: OutputOptions): Verdict =>
+export const passBySystem = ({ marksBefore }: Pick<OutputOptions, 'marksBefore'>): Verdict =>
   marksBefore ? { kind: 'goto', chain: CHAIN_SYSTEM } : { kind: 'accept' };
 
 /** A container's connection to this machine has the way that its application was given; the way back is another. */
@@ -88,6 +91,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
         ...followsConnection(pass),
         ...housekeeping(pass),
         rule(is({ kind: 'meta mark' }, ...FOREIGN_MARKS.map(({ mark }) => mark)), accept),
+        ...(options.relays ? [rule(isOwn, goto(CHAIN_OWN))] : []),
         askForeign,
         askMidstream,
         rule(goto('identify')),
@@ -114,8 +118,27 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
   ];
 }
 
-/** `identify`: where flows of programs with rules about loopback are told; without any, everything there passes. */
-export function loopbackChain(identify: string | undefined): Chain {
-  const rules = [rule(isDecided, accept), ...followsConnection({ kind: 'accept' }), askForeign];
-  return { name: 'loopback', rules: identify === undefined ? [rule(accept)] : [...rules, rule(goto(identify))] };
+/**
+ * `identify`: where what has to be told is told; without it, everything passes. `queries`: of these packets alone the program
+ * matters.
+ */
+export function loopbackChains(
+  identify: string | undefined,
+  { queries, relays }: { readonly queries?: readonly (readonly Expression[])[]; readonly relays: boolean },
+): readonly Chain[] {
+  const name = 'loopback';
+  if (identify === undefined) return [{ name, rules: [rule(accept)] }];
+  const rules = [
+    rule(isDecided, accept),
+    ...followsConnection({ kind: 'accept' }),
+    ...(relays ? [rule(isOwn, accept)] : []),
+    askForeign,
+    rule(goto(identify)),
+  ];
+  if (queries === undefined) return [{ name, rules }];
+  const told = 'loopback_query';
+  return [
+    { name, rules: [...queries.map((match) => rule(...match, goto(told))), rule(accept)] },
+    { name: told, rules },
+  ];
 }

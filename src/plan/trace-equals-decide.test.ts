@@ -8,6 +8,7 @@ import { type Address, parseAddress, parsePrefix } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from '../policy/decide.ts';
 import type { Decision } from '../policy/decision.ts';
+import { isQuery, namesHosts } from '../policy/dns-query.ts';
 import type { EffectivePolicy, EffectiveRule, PolicySet } from '../policy/effective-policy.ts';
 import { type Facts, type ForwardedDevice, type NameState, NEVER, type UplinkState } from '../policy/facts.ts';
 import type { ContainerOwner, ProcessOwner } from '../policy/identity.ts';
@@ -19,6 +20,7 @@ import { type TracePacket, type TraceResult, trace } from './nft/trace.ts';
 import { namedPrograms, programName } from './program.ts';
 import {
   APP_NONE,
+  DNS_RELAY_PORT,
   MARK_APP,
   MARK_SOCKET,
   MARK_UPLINK,
@@ -73,8 +75,9 @@ const PREFIXES = [
   '127.0.0.53',
   '::1',
 ].map(prefix);
-/** Among the addresses that packets go to. */
-const RESOLVERS = ['8.8.8.8', '2a00::1'].map(address);
+/** Among the addresses that packets go to; one is on-link. */
+const RESOLVERS = ['8.8.8.8', '2a00::1', '192.168.7.9'].map(address);
+const LOOPBACK_RESOLVERS = ['127.0.0.53', '::1'].map(address);
 const PORTS = [22, 53, 80, 443, 993, 5060, 40_000];
 const NAMES = ['a.example.org', 'b.example.org', 'c.example.org'];
 const CGROUPS = ['/apps', '/apps/mail', '/apps/mail/child', '/system.slice', '/system.slice/ssh.service'];
@@ -268,9 +271,10 @@ const world: fc.Arbitrary<World> = fc
       names: fc.tuple(nameState, nameState, nameState),
       forwarded: fc.constantFrom(undefined, FORWARDED, FORWARDED, FORWARDED),
       gone: fc.constantFrom(undefined, undefined, undefined, undefined, ...CGROUPS),
+      stubs: fc.constantFrom(undefined, LOOPBACK_RESOLVERS, LOOPBACK_RESOLVERS),
     }),
   )
-  .map(({ apps, systemDo, systemVia, systemAccept, isMarked, states, names, forwarded, gone }) => ({
+  .map(({ apps, systemDo, systemVia, systemAccept, isMarked, states, names, forwarded, gone, stubs }) => ({
     policySet: {
       apps,
       uplinks: UPLINKS,
@@ -295,6 +299,7 @@ const world: fc.Arbitrary<World> = fc
         [OTHER_CONTAINER, ['db']],
       ]),
       ...(forwarded !== undefined && { forwarded }),
+      ...(stubs !== undefined && { loopbackResolvers: stubs }),
     },
     host: {
       queue: 'nft',
@@ -330,7 +335,7 @@ interface Sender {
   readonly foreignCtMark: number;
 }
 
-const flow: fc.Arbitrary<Flow> = fc
+const anyFlow: fc.Arbitrary<Flow> = fc
   .tuple(
     fc.integer({ min: 0, max: 9 }),
     fc.constantFrom(...ADDRESSES),
@@ -355,6 +360,19 @@ const flow: fc.Arbitrary<Flow> = fc
       icmp: { type: to.family === 4 ? 8 : 128, code: 0, identifier: 7 },
     };
   });
+
+/** To a configured resolver. */
+const query: fc.Arbitrary<Flow> = fc
+  .tuple(fc.constantFrom(...RESOLVERS, ...LOOPBACK_RESOLVERS), fc.constantFrom(6, 17))
+  .map(([to, protocol]) => ({
+    source: to.family === 4 ? address('10.9.0.2') : address('fd09::2'),
+    destination: to,
+    loopback: LOOPBACK_RESOLVERS.includes(to),
+    protocol,
+    sourcePort: 50_000,
+    destinationPort: 53,
+  }));
+const flow: fc.Arbitrary<Flow> = fc.oneof({ weight: 9, arbitrary: anyFlow }, { weight: 1, arbitrary: query });
 
 const sender: fc.Arbitrary<Sender> = fc
   .tuple(
@@ -499,6 +517,14 @@ function mayAsk(w: World, s: Sender): boolean {
   return host.programs === undefined || number === 0 || number === NONE_BEFORE;
 }
 
+/** The daemon takes the queries of whoever has an uplink, and those of whose answers it is to learn. */
+function expectedRedirect({ policySet, facts }: World, { flow: f }: Sender, decision: Decision): number | undefined {
+  if (decision.verdict !== 'accept' || !isQuery(facts, f)) return undefined;
+  const policy = policySet.apps.find(({ app }) => app === decision.app);
+  const learns = policy !== undefined && namesHosts(policy);
+  return decision.way.kind === 'uplink' || learns ? DNS_RELAY_PORT : undefined;
+}
+
 /** What a failure needs to be understood. */
 function explain(
   { owner, flow: { destination, ...rest } }: Sender,
@@ -524,8 +550,9 @@ function compare(
   senders: fc.Arbitrary<Sender>,
   hook: 'output' | 'input',
   pairsWanted: number,
-): { share: Share; told: number } {
+): { share: Share; told: number; redirected: { readonly onLoopback: number; readonly elsewhere: number } } {
   const share: Share = { accept: 0, reject: 0, drop: 0, queue: 0 };
+  const redirected = { onLoopback: 0, elsewhere: 0 };
   let pairs = 0;
   let told = 0;
   const property = fc.property(
@@ -552,12 +579,18 @@ function compare(
         // The bits of others survive whatever we decide.
         if (got.verdict === 'accept') expect(got.metaMark & 0x00ff0000).toBe(0x00010000);
         if (want.rejectWith !== undefined) expect(got.rejectWith).toBe(refusalOf(want.rejectWith, s.flow));
+        if (hook === 'output') {
+          expect(got.redirectedTo, explain(s, got, decision)).toBe(expectedRedirect(w, s, decision));
+          if (got.redirectedTo !== undefined) redirected[s.flow.loopback ? 'onLoopback' : 'elsewhere']++;
+        }
         // What passes unasked (housekeeping, loopback that no rule names) leaves nothing behind.
         const { kind } = decision.reason;
-        if (want.way === undefined || kind === 'housekeeping' || kind === 'accept-all' || s.flow.loopback) continue;
+        if (want.way === undefined || kind === 'housekeeping' || kind === 'accept-all') continue;
+        if (s.flow.loopback && got.redirectedTo === undefined) continue;
         const ctMark = got.ctMark ?? 0;
         expect((ctMark & MARK_WAY) >>> 0, got.chains.join(' > ')).toBe(want.way);
-        if (hook === 'output' && decision.verdict === 'accept')
+        // No route is looked up by the mark on loopback.
+        if (hook === 'output' && decision.verdict === 'accept' && !(s.flow.loopback && want.way === wayMark(UPLINK_LOCAL)))
           expect((got.metaMark & MARK_UPLINK) >>> 0, 'goes another way than it was decided').toBe(
             want.way & MARK_UPLINK,
           );
@@ -568,9 +601,9 @@ function compare(
   );
   fc.assert(property, { numRuns: Math.ceil(pairsWanted / PACKETS_PER_POLICY) });
   const percent = ([verdict, n]: [string, number]): string => `${verdict} ${((100 * n) / pairs).toFixed(1)} %`;
-  console.log(`${hook}: ${pairs} pairs: ${Object.entries(share).map(percent).join(', ')}; told by a mark: ${told}`);
+  console.log(`${hook}: ${pairs} pairs: ${Object.entries(share).map(percent).join(', ')}; told by a mark: ${told}`, redirected);
   for (const verdict of ['accept', 'reject', 'drop', 'queue'] as const) share[verdict] /= pairs;
-  return { share, told: told / pairs };
+  return { share, told: told / pairs, redirected };
 }
 
 /** What a container sends, and by which device. */
@@ -649,7 +682,9 @@ function compareForwarded(pairsWanted: number): { share: Share; untouched: numbe
 
 describe('trace(compile(policy), packet)', () => {
   it('equals decide(policy, packet), and queues only for a listed reason', () => {
-    const { share, told } = compare(sender, 'output', PAIRS);
+    const { share, told, redirected } = compare(sender, 'output', PAIRS);
+    expect(redirected.onLoopback).toBeGreaterThan(PAIRS / 200);
+    expect(redirected.elsewhere).toBeGreaterThan(PAIRS / 200);
     const minimum = { accept: 0.25, reject: 0.1, drop: 0.05, queue: 0.05 };
     for (const [verdict, least] of Object.entries(minimum))
       expect(share[verdict as keyof Share], verdict).toBeGreaterThan(least);

@@ -35,6 +35,7 @@ interface HostFile {
   readonly marks?: boolean;
   readonly 'on-link': readonly string[];
   readonly resolvers?: readonly string[];
+  readonly 'loopback-resolvers'?: readonly string[];
   readonly uplinks: readonly {
     readonly name: string;
     readonly device: string;
@@ -101,6 +102,7 @@ function readCase(dir: string) {
     uplinks: host.uplinks.map(uplinkState),
     onLink: host['on-link'].map(prefix),
     resolvers: (host.resolvers ?? []).map(address),
+    ...(host['loopback-resolvers'] && { loopbackResolvers: host['loopback-resolvers'].map(address) }),
     names: new Map(
       Object.entries(host.names).map(([name, addresses]) => [
         name,

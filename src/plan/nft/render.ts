@@ -208,6 +208,8 @@ function renderExpression(expression: Expression): string {
       return 'counter';
     case 'masquerade':
       return 'masquerade';
+    case 'redirect':
+      return `redirect to :${expression.port}`;
     case 'verdict':
       return renderVerdict(expression.verdict);
   }
