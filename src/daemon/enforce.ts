@@ -2,11 +2,13 @@
  * Path A: files -> policy set -> facts -> plan -> changes -> kernel. Whatever happened, a round looks at all of it anew;
  * rounds never overlap, and what happens during one leads to the next.
  */
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { type ApplyReport, applyPlan } from '../apply/transaction.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { NamedAddresses } from '../net/dns-answer.ts';
 import type { Compilation } from '../plan/compile.ts';
+import { learnedElements } from '../plan/learned-elements.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { NameState } from '../policy/facts.ts';
@@ -15,6 +17,7 @@ import { AskedFlows } from './asked-flows.ts';
 import { type ChangedPolicies, changedPolicies, isNothing, joinChanges, NOTHING_CHANGED } from './changed-policies.ts';
 import type { Warning } from './health.ts';
 import { endFlow, sweepFlows } from './live-flows.ts';
+import { NamedBy } from './named-by.ts';
 import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
 import { RefusedUplinks } from './refused-uplinks.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
@@ -49,6 +52,8 @@ export interface Round {
 const COPIES_AT_ONCE = 32;
 /** Flows that were decided while the policy changed are in conntrack by then. */
 const SWEEP_AGAIN_MS = 1000;
+/** Whoever waits for an answer longer than this asks again. */
+const LEARNED_WITHIN_MS = 2000;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
@@ -74,6 +79,10 @@ export class Enforcement {
   /** Since the last but one look at live flows. */
   #changed: ChangedPolicies = NOTHING_CHANGED;
   #sweep: NodeJS.Timeout | undefined;
+  #isInRound = false;
+  /** What waits for the end of a round. */
+  readonly #steps: (() => void)[] = [];
+  readonly #namedBy = new NamedBy();
   /** What the kernel did not take in the last round. */
   #refused: { readonly compilation: Compilation; readonly outcome: ApplyReport } | undefined;
 
@@ -133,6 +142,71 @@ export class Enforcement {
     return this.run({ kind: 'roll back' });
   }
 
+  /**
+   * Resolves when whatever comes next is decided by what an application was answered: in the kernel and in the verdict thread,
+   * or after a bounded time. Without a round, since somebody waits. Returns how many of its names have fresh addresses.
+   */
+  async learn(appId: number, answers: readonly NamedAddresses[]): Promise<number> {
+    const { names, publish } = this.#parts;
+    const { inForce } = this;
+    if (inForce === undefined) return 0;
+    const isNamed = this.#namedBy.of(inForce.policySet, inForce.ids.apps, appId);
+    const named = answers.filter(({ name }) => isNamed.has(name));
+    if (named.length === 0) return 0;
+    let needsRound = false;
+    const fresh = await this.#betweenRounds((now) => {
+      const learned = names.learn(named);
+      if (learned.size === 0) return undefined;
+      const { snapshot } = this.#wants.withNames(now);
+      const generation = this.#addElements(now, learned);
+      needsRound = generation === undefined;
+      this.#inForce = { ...now, snapshot, generation: generation ?? now.generation };
+      return { size: learned.size, snapshot };
+    });
+    if (fresh === undefined) return 0;
+    await publish(fresh.snapshot);
+    const late = delay(LEARNED_WITHIN_MS, undefined, { ref: false });
+    if (needsRound) await Promise.race([this.run({ kind: 'names' }), late]);
+    return fresh.size;
+  }
+
+  /** A round under way loads sets as they were when it began: what is to be added comes after it. */
+  async #betweenRounds<T>(step: (inForce: InForce) => T | undefined): Promise<T | undefined> {
+    const { inForce } = this;
+    if (!this.#isInRound) return inForce && step(inForce);
+    return await new Promise((resolve, reject) => {
+      this.#steps.push(() => {
+        try {
+          resolve(this.#inForce && step(this.#inForce));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  /** The generation from then on; undefined where the kernel refuses, or somebody else has changed it. */
+  #addElements({ compilation, generation }: InForce, fresh: ReadonlyMap<string, NameState>): number | undefined {
+    const { kernel, ownChange, nowMs } = this.#parts;
+    const { nft } = kernel;
+    const additions = learnedElements(compilation, fresh, nowMs());
+    if (additions.length === 0) return generation;
+    ownChange.begin();
+    let now = generation;
+    try {
+      const before = nft.generation();
+      nft.refreshElements(additions, nowMs());
+      if (before === generation) now = nft.generation();
+      // Whoever comes between is somebody else.
+      return before === generation && ((now - before) | 0) === 1 ? now : undefined;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return undefined;
+    } finally {
+      ownChange.end(now);
+    }
+  }
+
   /** Another round after a while; each one that fails doubles it. */
   retryLater(): void {
     if (this.#retry !== undefined) return;
@@ -168,7 +242,10 @@ export class Enforcement {
       const waiting = this.#waiting;
       this.#pending = NOTHING_PENDING;
       this.#waiting = [];
+      this.#isInRound = true;
       const round = await this.#round(pending);
+      this.#isInRound = false;
+      for (const step of this.#steps.splice(0)) step();
       this.#parts.onRound(round);
       for (const resolve of waiting) resolve(round);
     }

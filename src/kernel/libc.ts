@@ -9,6 +9,7 @@ export interface Libc {
   errno(): number;
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
+  connect(fd: number, address: Uint8Array, length: number): number;
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
@@ -37,6 +38,7 @@ export interface Libc {
 const PROTOTYPES = {
   socket: 'int socket(int, int, int)',
   bind: 'int bind(int, const void *, uint)',
+  connect: 'int connect(int, const void *, uint)',
   getsockname: 'int getsockname(int, void *, void *)',
   setsockopt: 'int setsockopt(int, int, int, const void *, uint)',
   getsockopt: 'int getsockopt(int, int, int, void *, void *)',

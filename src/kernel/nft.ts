@@ -21,6 +21,7 @@ import { nftError } from './nft-error.ts';
 import { parseTableListing } from './nft-listing.ts';
 import { renderPanicTable } from './panic-table.ts';
 import { findTool, runTool, type Tool } from './run-tool.ts';
+import { refreshRequests } from './set-elements.ts';
 
 const NFT: Tool = { name: 'nft', debianPackage: 'nftables' };
 
@@ -38,6 +39,10 @@ export function openNft(socket: NetlinkSocket): Nft {
       const text = renderCommands(commands, nowMs);
       if (text !== '') await runBatch([], text);
       socket.batch(cgroupElementRequests(commands), { operation: 'nft elements', object: 'cgroup maps' });
+    },
+    refreshElements: (additions, nowMs) => {
+      const requests = additions.flatMap(({ set, elements }) => refreshRequests(set, elements, nowMs));
+      socket.batch(requests, { operation: 'refresh elements', object: additions.map(({ set }) => set.name).join(' ') });
     },
     check: async (commands, nowMs) => {
       const text = renderCommands(commands, nowMs);

@@ -93,6 +93,13 @@ export function encodeConntrackGet(name: ConntrackName): NetlinkRequest {
   return encodeNamed(IPCTNL_MSG_CT_GET, NLM_F_REQUEST, name, []);
 }
 
+/** The same for an entry that is known by what answers carry. */
+export function encodeConntrackGetByReply(reply: ConntrackTuple): NetlinkRequest {
+  const family = encodeFamily(reply.source.family);
+  const header = { subsystem: NFNL_SUBSYS_CTNETLINK, operation: IPCTNL_MSG_CT_GET, flags: NLM_F_REQUEST, family };
+  return encodeNfnetlink({ ...header, resourceId: 0 }, [encodeTuple(CTA_TUPLE_REPLY, reply)]);
+}
+
 /** Changes the bits in `mask` of one entry's mark, and no others. ENOENT where it is gone. */
 export function encodeConntrackMark(name: ConntrackName, mark: MaskedMark): NetlinkRequest {
   return encodeNamed(IPCTNL_MSG_CT_NEW, NLM_F_REQUEST | NLM_F_ACK, name, encodeMark(mark));

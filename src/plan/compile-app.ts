@@ -5,7 +5,7 @@ import type { Facts, NameState } from '../policy/facts.ts';
 import { rulesInForce } from '../policy/implied-rule.ts';
 import { namesLoopback } from '../policy/match-destination.ts';
 import type { Destination, SystemDefault, Verb, Via } from '../policy/model.ts';
-import { type CompiledDestinations, compileDestinations } from './compile-destinations.ts';
+import { type CompiledDestinations, compileDestinations, type NamedSet } from './compile-destinations.ts';
 import type { ContentNames } from './content-name.ts';
 import { goto, rule } from './nft/expressions.ts';
 import { renderRule } from './nft/render.ts';
@@ -36,6 +36,7 @@ export interface AppPart {
   /** For connections that come in; present where something is said about them. */
   readonly accept?: Chain;
   readonly sets: readonly NftSet[];
+  readonly named: readonly NamedSet[];
   readonly choices: ReadonlyMap<string, Via>;
   /** The same of queries to a resolver on loopback. */
   readonly queryChoices: ReadonlyMap<string, Via>;
@@ -65,6 +66,7 @@ const ofPeer = (expression: Expression): Expression =>
 
 class PartBuilder {
   readonly sets = new Map<string, NftSet>();
+  readonly named: NamedSet[] = [];
   readonly choices = new Map<string, Via>();
   readonly queryChoices = new Map<string, Via>();
   readonly #names: ContentNames;
@@ -94,6 +96,7 @@ class PartBuilder {
   rules(to: readonly Destination[], target: string, facts: Facts, nowMs: number): Rule[] {
     const compiled: CompiledDestinations = compileDestinations(to, facts, nowMs, this.#names);
     for (const set of compiled.sets) this.sets.set(set.name, set);
+    this.named.push(...compiled.named);
     return [
       ...compiled.matches.map((match) => rule(...match, goto(target))),
       ...compiled.unknown.map((match) => rule(...match, goto(CHAIN.ask))),
@@ -178,6 +181,7 @@ export function compileApp(
     passLoopback,
     namesHosts: namesHosts(policy),
     sets: [...builder.sets.values()],
+    named: builder.named,
     choices: builder.choices,
     queryChoices: builder.queryChoices,
     ...namesUsed(policy.rules, facts),

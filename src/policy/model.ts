@@ -2,7 +2,7 @@
  * What people wrote, valid and typed: the stage between a document and an effective policy.
  * All values are plain data, so that a whole policy set can be handed to the verdict thread.
  */
-import type { Prefix } from '../net/address.ts';
+import type { Address, Prefix } from '../net/address.ts';
 import type { PortRange } from '../net/port.ts';
 
 /** A place in a file; line and column count from 1. `file` is the path as the person would type it. */
@@ -145,6 +145,8 @@ export interface Uplink {
   readonly properties: UplinkProperties;
   /** Next hops where the kernel's own default routes do not tell them. */
   readonly gateways: { readonly v4?: string; readonly v6?: string };
+  /** DNS servers of that network; absent: the configured ones, as far as it leads to them. */
+  readonly resolvers?: readonly Address[];
   readonly at: SourceLocation;
 }
 

@@ -1,5 +1,5 @@
 /** An uplink from a file's fields. */
-import { parseAddress } from '../net/address.ts';
+import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
 import { spanOf } from './document.ts';
 import type { Uplink } from './model.ts';
 import { locationOf, quoted } from './report.ts';
@@ -15,6 +15,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
   const { document, report } = checking;
   checkName(fields.uplink, checking);
   const gateways = checkGateways(fields.gateway ?? {}, checking);
+  const resolvers = checkResolvers(fields.resolvers ?? [], checking);
   const { uplink: name, device } = fields;
   if (name === undefined || device === undefined || report.hasErrors()) return undefined;
   return {
@@ -29,6 +30,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
       encrypted: fields.encrypted ?? false,
     },
     gateways,
+    ...(resolvers.length > 0 && { resolvers }),
     at: locationOf(document.source, spanOf(document, ['uplink'])),
   };
 }
@@ -55,4 +57,17 @@ function checkGateways(gateway: NonNullable<UplinkFields['gateway']>, checking: 
     }
   }
   return gateways;
+}
+
+/** Behind a resolver on loopback is whatever it thinks best, and not this uplink. */
+function checkResolvers(resolvers: readonly (string | undefined)[], { document, report }: Checking): readonly Address[] {
+  return resolvers.flatMap((text, index) => {
+    if (text === undefined) return [];
+    const address = parseAddress(text);
+    if (address !== undefined && !isLoopbackAddress(address)) return [address];
+    const what = address === undefined ? 'an IP address' : 'an address beyond loopback';
+    const message = `a resolver must be ${what}, not ${quoted(text)}`;
+    report.error(spanOf(document, ['resolvers', index]), { code: 'invalid-value', message });
+    return [];
+  });
 }
