@@ -4,12 +4,13 @@
  */
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { type ApplyReport, applyPlan } from '../apply/transaction.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, SetAddition } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { NamedAddresses } from '../net/dns-answer.ts';
 import type { Compilation } from '../plan/compile.ts';
 import { learnedElements } from '../plan/learned-elements.ts';
 import type { DecideContext } from '../policy/decide.ts';
+import { DNS_PROTOCOLS } from '../policy/dns-query.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { NameState } from '../policy/facts.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
@@ -158,7 +159,8 @@ export class Enforcement {
       const learned = names.learn(named);
       if (learned.size === 0) return undefined;
       const { snapshot } = this.#wants.withNames(now);
-      const generation = this.#addElements(now, learned);
+      const additions = learnedElements(now.compilation, learned, this.#parts.nowMs());
+      const generation = this.#addElements(now, additions);
       needsRound = generation === undefined;
       this.#inForce = { ...now, snapshot, generation: generation ?? now.generation };
       return { size: learned.size, snapshot };
@@ -168,6 +170,21 @@ export class Enforcement {
     const late = delay(LEARNED_WITHIN_MS, undefined, { ref: false });
     if (needsRound) await Promise.race([this.run({ kind: 'names' }), late]);
     return fresh.size;
+  }
+
+  /** Every transport protocol of DNS is in the set for so long, where the plan has such a set. */
+  async refreshSet(name: string, lifetimeMs: number): Promise<void> {
+    await this.#betweenRounds((now) => {
+      const set = now.compilation.plan.nft.sets.get(name);
+      if (set === undefined) return;
+      const expiresAtMs = this.#parts.nowMs() + lifetimeMs;
+      const elements = DNS_PROTOCOLS.map((protocol) => ({
+        key: [{ first: BigInt(protocol), last: BigInt(protocol) }],
+        expiresAtMs,
+      }));
+      const generation = this.#addElements(now, [{ set, elements }]);
+      if (generation !== undefined) this.#inForce = { ...now, generation };
+    });
   }
 
   /** A round under way loads sets as they were when it began: what is to be added comes after it. */
@@ -186,10 +203,9 @@ export class Enforcement {
   }
 
   /** The generation from then on; undefined where the kernel refuses, or somebody else has changed it. */
-  #addElements({ compilation, generation }: InForce, fresh: ReadonlyMap<string, NameState>): number | undefined {
+  #addElements({ generation }: InForce, additions: readonly SetAddition[]): number | undefined {
     const { kernel, ownChange, nowMs } = this.#parts;
     const { nft } = kernel;
-    const additions = learnedElements(compilation, fresh, nowMs());
     if (additions.length === 0) return generation;
     ownChange.begin();
     let now = generation;
