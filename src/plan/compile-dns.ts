@@ -6,11 +6,11 @@
 import type { Address } from '../net/address.ts';
 import { chooseForQueries } from '../policy/choose-for-queries.ts';
 import { DNS_PORT, DNS_PROTOCOLS, loopbackResolvers } from '../policy/dns-query.ts';
-import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
-import type { Facts } from '../policy/facts.ts';
 import type { SystemDefault, Via } from '../policy/model.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import { acceptVia, CHAIN_LOCAL, localRules } from './compile-choice.ts';
+import { lookUpChain, type ToldInput } from './compile-identity.ts';
+import { contentHash } from './content-name.ts';
 import { accept, goto, inSet, is, rule, setBits, verdict, vmap } from './nft/expressions.ts';
 import { ctBits, hook, metaBits } from './nft/marks.ts';
 import type { Chain, Expression, MapElement, NftMap, NftSet } from './nft/ruleset.ts';
@@ -22,22 +22,22 @@ import {
   MARK_PROGRAM,
   MARK_WAY,
   PRIORITY_REDIRECT,
+  PRIORITY_ZONE,
   PROGRAM_DAEMON,
   programMark,
   wayMark,
+  ZONE_COUNT,
+  ZONE_DAEMON,
+  ZONE_FIRST,
 } from './reserved.ts';
 
 const RELAY = 'to_relay';
 /** What the daemon's own sockets go through where it relays. */
 export const CHAIN_OWN = 'own';
 
-export interface DnsInput {
-  readonly facts: Facts;
-  readonly policySet: PolicySet;
-  /** Of applications, and what holds for programs without a policy. */
-  readonly parts: ReadonlyMap<EffectivePolicy, AppPart>;
+export interface DnsInput extends ToldInput {
+  /** What holds for programs without a policy. */
   readonly defaultPart: AppPart;
-  readonly appIds: ReadonlyMap<string, number>;
 }
 
 const isTransport: Expression = is({ kind: 'meta l4proto' }, ...DNS_PROTOCOLS);
@@ -111,6 +111,38 @@ function redirectChains(queries: ResolverSets['matches'], whenAway: SystemDefaul
   ];
 }
 
+const zoneChain = (zone: number): string => `zone_${zone}`;
+
+/** Named after what the rules are, so that a connection stays in its zone from plan to plan. */
+const zoneOf = ({ chain }: AppPart): number => ZONE_FIRST + (Number.parseInt(contentHash(chain.name), 16) % ZONE_COUNT);
+
+/** A zone for each policy that queries follow or that learns from them, and one for the daemon. Connections need none. */
+function zones(
+  input: DnsInput,
+  queries: ResolverSets['matches'],
+): { readonly maps: readonly NftMap[]; readonly chains: readonly Chain[] } {
+  const used = new Set<number>([ZONE_DAEMON]);
+  const { maps, rules } = lookUpChain(input, 'zone_', (part) => {
+    if (part.choices.size + part.queryChoices.size === 0 && !part.namesHosts) return undefined;
+    used.add(zoneOf(part));
+    return zoneChain(zoneOf(part));
+  });
+  const hooked: Chain = {
+    name: 'dns_zone',
+    comment: 'everybody asks the same address and port: conntrack is to tell them apart',
+    hook: hook('filter', 'output', PRIORITY_ZONE),
+    rules: queries.map((match) => rule(...match, goto('zone_of_query'))),
+  };
+  return {
+    maps,
+    chains: [
+      ...[...used].map((zone): Chain => ({ name: zoneChain(zone), rules: [rule({ kind: 'set original zone', zone })] })),
+      { name: 'zone_of_query', rules: [rule(isOwn, goto(zoneChain(ZONE_DAEMON))), ...rules] },
+      hooked,
+    ],
+  };
+}
+
 const toRelay = (key: number): MapElement => ({
   key: BigInt(key),
   data: { kind: 'verdict', verdict: { kind: 'goto', chain: RELAY } },
@@ -154,6 +186,8 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
   const queryChoices = new Map(all.flatMap((part) => [...part.queryChoices]));
   const isToldOnLoopback = learns || queryChoices.size > 0;
   const needsLocal = hasChoices && remote.sets.length > 0;
+  const asked = [...remote.matches, ...local.matches];
+  const zoned = relays ? zones(input, asked) : { maps: [], chains: [] };
   const learners = [...parts].filter(([, part]) => part.namesHosts).map(([{ app }]) => appIds.get(app) ?? 0);
   return {
     relays,
@@ -172,6 +206,7 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
             elements: facts.uplinks.map(({ id }) => toRelay(wayMark(id))),
           },
           { name: 'relay_of_app', key: 'mark', data: 'verdict', elements: learners.map(toRelay) },
+          ...zoned.maps,
           {
             name: 'way_of_own',
             key: 'mark',
@@ -187,7 +222,7 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
       ...(needsLocal ? [localChain(remote.matches, forwards)] : []),
       ...(needsLocal && forwards ? [{ name: 'local_destinations', rules: localRules }] : []),
       ...[...queryChoices].map(([name, via]) => queryChoice(name, via, input, local.matches)),
-      ...(relays ? [own, ...redirectChains([...remote.matches, ...local.matches], whenAway)] : []),
+      ...(relays ? [own, ...zoned.chains, ...redirectChains(asked, whenAway)] : []),
     ],
   };
 }

@@ -58,6 +58,9 @@ function reachableParts(input: InboundInput): AppPart[] {
 const extraChains = ({ loopback, accept: inbound }: AppPart): Chain[] =>
   [loopback, inbound].filter((chain) => chain !== undefined);
 
+/** Two who ask from the same port are two for conntrack: answers are told apart by other ports, where such a hook is. */
+const anySource: Chain = { name: 'source', hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE), rules: [] };
+
 function uplinkHooks(uplinks: CompiledUplinks, relays: boolean): Chain[] {
   const toRelay = relays ? [rule(is({ kind: 'meta oifname' }, 'lo'), accept)] : [];
   return [
@@ -150,6 +153,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...dns.chains,
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
     ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks, relays)),
+    ...(facts.uplinks.length === 0 && relays ? [anySource] : []),
   ];
   return {
     table: TABLE,

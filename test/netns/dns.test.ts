@@ -186,6 +186,24 @@ describe('queries of a routed application', () => {
   });
 });
 
+describe('a port that somebody else has just asked from', () => {
+  it('leads the query of a routed application by its own uplink, and that of another program by none', async () => {
+    await start(`otherwise: allow\n${VIA_CELLULAR}`);
+    const other = Asker.start(device, device.copyOfPython('other'));
+    try {
+      expect(await other.askFrom(40_001, 'first.example.org')).toMatchObject({ ok: true });
+      expect(onWifi.asked('first.')).toEqual([`udp ${WIFI.v4.near} first.example.org A`]);
+      expect(await asker.askFrom(40_001, 'second.example.org')).toMatchObject({ ok: true });
+      expect(onCellular.asked('second.')).toEqual([`udp ${CELLULAR.v4.near} second.example.org A`]);
+      expect(await other.askFrom(40_001, 'third.example.org')).toMatchObject({ ok: true });
+      expect(onWifi.asked('third.')).toEqual([`udp ${WIFI.v4.near} third.example.org A`]);
+      expect([onWifi.asked('second.'), onCellular.asked('first.'), onCellular.asked('third.')]).toEqual([[], [], []]);
+    } finally {
+      await other[Symbol.asyncDispose]();
+    }
+  });
+});
+
 describe('answers', () => {
   const rules = (name: string, via = ''): string =>
     `rules:\n  - { to: ["${name}:${PORT}"], do: allow${via === '' ? '' : `, ${via}`} }\notherwise: deny`;
@@ -248,9 +266,9 @@ describe('answers', () => {
   });
 
   it('come as fast as without us, but for the relay', async () => {
-    await start(rules('fixed.example.org'));
+    await start(rules('rotating.example.org'));
     const relayed = await asker.measure('fixed.example.org', 300);
-    const learned = await asker.measure('rotating.fixed.example.org', 300);
+    const learned = await asker.measure('rotating.example.org', 300);
     const other = Asker.start(device, device.copyOfPython('other'));
     try {
       const direct = await other.measure('fixed.example.org', 300);
@@ -271,5 +289,29 @@ describe('while the daemon is away', () => {
     expect([onWifi.asked('after.'), onCellular.asked('after.')]).toEqual([[], []]);
     daemon = await device.startDaemon();
     expect(await asker.lookUp('restarted.example.org', 4)).toMatchObject({ ok: true });
+  });
+
+  it('queries go as they would without us, soon, where the files say open', async () => {
+    device.write('etc/pointsman/default.yaml', 'pointsman: 1\nwhenAway: open\n');
+    try {
+      await start(`otherwise: allow\n${VIA_CELLULAR}`);
+      expect(await asker.lookUp('before.example.org', 4)).toMatchObject({ ok: true });
+      expect(onCellular.asked('before.')).toHaveLength(1);
+      await daemon.kill();
+      // To the configured resolver: the uplink's is known to the daemon alone.
+      resolvConf(CELLULAR.v4.far);
+      daemon = await device.startDaemon();
+      await until('queries to be redirected', async () => {
+        const { ok } = await asker.lookUp('again.example.org', 4);
+        return ok && onCellular.asked('again.').some((line) => line.includes(CELLULAR.v4.near));
+      });
+      await daemon.kill();
+      const redirects = async (): Promise<string> => await device.must('device', ['nft', 'list', 'set', 'inet', 'pointsman', 'relay_alive']);
+      await until('the kernel to redirect no more', async () => !(await redirects()).includes('elements'));
+      expect(await asker.lookUp('open.example.org', 4)).toMatchObject({ ok: true });
+      expect(onCellular.asked('open.')).toEqual([`udp ${CELLULAR.v4.near} open.example.org A`]);
+    } finally {
+      device.remove('etc/pointsman/default.yaml');
+    }
   });
 });

@@ -196,6 +196,7 @@ function evaluate(state: State, expression: Expression): Outcome | 'break' {
       return { kind: 'accept' };
     case 'verdict':
       return expression.verdict;
+    case 'set original zone':
     case 'log':
     case 'counter':
       return undefined;

@@ -53,6 +53,16 @@ def question(name, identity):
     return struct.pack("!HHHHHH", identity, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", A, 1)
 
 
+def ask_from(request):
+    """One query from a port of the caller's choice."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        s.bind(("", request["port"]))
+        s.connect((resolver(), 53))
+        s.send(question(request["name"], 17))
+        return {"bytes": len(s.recv(4096))}
+
+
 def ask_by_tcp(request):
     query = question(request["name"], 4711)
     with socket.create_connection((resolver(), 53), timeout=5) as s:
@@ -78,7 +88,7 @@ def measure(request):
     return {"p50": took[len(took) // 2], "p99": took[len(took) * 99 // 100]}
 
 
-HANDLERS = {f.__name__: f for f in (look_up, connect_to, look_up_and_connect, ask_by_tcp, measure)}
+HANDLERS = {f.__name__: f for f in (look_up, connect_to, look_up_and_connect, ask_from, ask_by_tcp, measure)}
 for line in sys.stdin:
     request = json.loads(line)
     try:

@@ -39,6 +39,11 @@ export class Asker implements AsyncDisposable {
     return this.#ask({ op: 'look_up_and_connect', name, port, times, family });
   }
 
+  /** From the address that the system chooses, and this port. */
+  askFrom(port: number, name: string): Promise<AskerAnswer> {
+    return this.#ask({ op: 'ask_from', port, name });
+  }
+
   askByTcp(name: string): Promise<AskerAnswer> {
     return this.#ask({ op: 'ask_by_tcp', name });
   }

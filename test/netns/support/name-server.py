@@ -71,7 +71,7 @@ def answer(query, protocol, client):
     if name.startswith("big."):
         if protocol == "udp":
             return message(identity, question, [], 0x8380), []
-        return message(identity, question, [record(name, A, 60, address(A, FIXED4))] * 100), []
+        return message(identity, question, [record(name, A, 60, address(A, FIXED4))] * 20), []
     whole = message(identity, question, records(name, kind))
     if not name.startswith("forged.") or kind != A:
         return whole, []
