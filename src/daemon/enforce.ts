@@ -159,14 +159,16 @@ export class Enforcement {
       const learned = names.learn(named);
       if (learned.size === 0) return undefined;
       const { snapshot } = this.#wants.withNames(now);
+      // The verdict thread works while the kernel does.
+      const published = publish(snapshot);
       const additions = learnedElements(now.compilation, learned, this.#parts.nowMs());
       const generation = this.#addElements(now, additions);
       needsRound = generation === undefined;
       this.#inForce = { ...now, snapshot, generation: generation ?? now.generation };
-      return { size: learned.size, snapshot };
+      return { size: learned.size, published };
     });
     if (fresh === undefined) return 0;
-    await publish(fresh.snapshot);
+    await fresh.published;
     const late = delay(LEARNED_WITHIN_MS, undefined, { ref: false });
     if (needsRound) await Promise.race([this.run({ kind: 'names' }), late]);
     return fresh.size;

@@ -15,22 +15,27 @@ const MIN_TIMEOUT_MS = 1;
  * What lets elements of a set with timeouts hold from now on until they expire, whether they are there already or not: kernels
  * before 6.11 keep the old timeout of what is there. Only the key types that such sets have.
  */
-export function refreshRequests({ name, key }: NftSet, elements: readonly SetElement[], nowMs: number): NetlinkRequest[] {
+export function refreshRequests({ name, key, flags }: NftSet, elements: readonly SetElement[], nowMs: number): NetlinkRequest[] {
   if (elements.length === 0) return [];
   const set = { family: NFPROTO_INET, table: TABLE, set: name };
-  const encoded = elements.map((element) => encode(key, element, nowMs));
+  const encoded = elements.map((element) => encode(key, flags.includes('interval'), element, nowMs));
   const add = encodeElementAdd(set, encoded, { ifExists: 'keep' });
   return [...add, ...encodeElementDelete(set, encoded), ...add];
 }
 
-function encode(types: readonly KeyType[], { key, expiresAtMs }: SetElement, nowMs: number): EncodedElement {
+function encode(
+  types: readonly KeyType[],
+  isInterval: boolean,
+  { key, expiresAtMs }: SetElement,
+  nowMs: number,
+): EncodedElement {
   const end = (which: 'first' | 'last'): Uint8Array => {
     const parts = key.map((part, i) => keyBytes(types[i], typeof part === 'string' ? undefined : part[which]));
     return parts.length === 1 ? (parts[0] ?? new Uint8Array(0)) : concatenated(parts);
   };
   return {
     key: end('first'),
-    ...(types.length > 1 && { keyEnd: end('last') }),
+    ...(isInterval && { keyEnd: end('last') }),
     ...(expiresAtMs !== undefined && { timeoutMs: Math.max(MIN_TIMEOUT_MS, Math.ceil(expiresAtMs - nowMs)) }),
   };
 }

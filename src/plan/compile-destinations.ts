@@ -16,6 +16,7 @@ import {
   portElements,
   type ServiceBox,
   serviceElements,
+  singleElements,
 } from './nft/elements.ts';
 import { inSet } from './nft/expressions.ts';
 import type { Expression, Field, KeyType, NftSet, SetElement } from './nft/ruleset.ts';
@@ -104,6 +105,10 @@ function fixedSet(names: ContentNames, kind: string, key: readonly KeyType[], el
   return { name: names.name(kind, text), key, flags: elements.some(isInterval) ? ['interval'] : [], elements };
 }
 
+/** Sets without intervals are hashed: an element comes and goes at the same cost, however many there are. */
+const isOfSinglePorts = (entries: readonly Destination[]): boolean =>
+  entries.every(({ ports }) => ports?.every(({ first, last }) => first === last));
+
 function namedSet(
   names: ContentNames,
   kind: string,
@@ -112,7 +117,11 @@ function namedSet(
   elements: readonly SetElement[],
 ): NftSet {
   const text = entries.map((entry) => entry.text).join();
-  return { name: names.name(kind, text), key, flags: key.length > 1 ? ['interval', 'timeout'] : ['timeout'], elements };
+  const isHashed = key.length === 1 || isOfSinglePorts(entries);
+  const head = { name: names.name(kind, text), key } as const;
+  return isHashed
+    ? { ...head, flags: ['timeout'], elements: singleElements(elements) }
+    : { ...head, flags: ['interval', 'timeout'], elements };
 }
 
 function unknownMatches(
@@ -199,7 +208,7 @@ export function namedElements(
       entry.target.kind === 'name' ? nameTargets(entry, states.get(entry.target.name), nowMs) : [],
     )
     .filter((target) => target.family === family);
-  return set.key.length > 1
-    ? serviceElements(targets.flatMap(boxes))
-    : addressElements(targets.map(({ address }) => address));
+  const elements =
+    set.key.length > 1 ? serviceElements(targets.flatMap(boxes)) : addressElements(targets.map(({ address }) => address));
+  return set.flags.includes('interval') ? elements : singleElements(elements);
 }
