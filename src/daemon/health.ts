@@ -8,6 +8,7 @@ export const HEALTH_CODES = [
   'events-not-watched',
   'files-not-watched',
   'names-not-resolved',
+  'names-ambiguous',
   'dns-not-relayed',
   'dns-not-followed',
   'uplink-without-resolver',
