@@ -51,7 +51,9 @@ function flowLines(flow: ExplainedFlow, paint: Paint): readonly string[] {
 function ambiguity(names: readonly string[]): readonly string[] {
   if (names.length === 0) return [];
   const listed = names.map(printable).join(' and ');
-  return [`  ambiguous: this is the address of ${listed}, of which the rules say different things; the first rule decides for all`];
+  return [
+    `  ambiguous: this is the address of ${listed}, of which the rules say different things; the first rule decides for all`,
+  ];
 }
 
 /** "uplink wifi" and "the system's route" are taken; "directly connected" describes. */

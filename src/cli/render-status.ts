@@ -139,7 +139,9 @@ function queries({ asked, answered, failed, mismatched, learned }: DnsStatistics
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(mismatched > 0 ? [`${mismatched} false answers dropped`] : []),
   ];
-  return [`DNS queries that followed their application: ${asked} (${told.join(', ')}); addresses learned ${learned} times`];
+  return [
+    `DNS queries that followed their application: ${asked} (${told.join(', ')}); addresses learned ${learned} times`,
+  ];
 }
 
 function verdicts({ latencyMicroseconds: latency, ...counts }: VerdictStatistics): readonly string[] {

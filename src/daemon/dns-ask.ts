@@ -5,8 +5,8 @@
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { Socket } from 'node:net';
-import { openMarkedSocket, sendOn } from '../kernel/marked-socket.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import { openMarkedSocket, sendOn } from '../kernel/marked-socket.ts';
 import type { Address } from '../net/address.ts';
 import { isAnswerTo } from '../net/dns-answer.ts';
 import {

@@ -1,6 +1,7 @@
 /** Keeps the relay of queries listening, and says what programs' queries do not go through it. */
-import { RELAY_ALIVE } from '../plan/compile-dns.ts';
+
 import type { Kernel } from '../kernel/kernel.ts';
+import { RELAY_ALIVE } from '../plan/compile-dns.ts';
 import { loopbackResolvers } from '../policy/dns-query.ts';
 import { asksBySocket, upstreamResolvers } from '../watch/resolvers.ts';
 import { type DnsCounts, DnsRelay } from './dns-relay.ts';

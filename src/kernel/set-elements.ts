@@ -1,7 +1,11 @@
 import { addressToBytes } from '../net/address.ts';
 import { u16Be, u32 } from '../netlink/bytes.ts';
 import type { NetlinkRequest } from '../netlink/message.ts';
-import { type SetElement as EncodedElement, encodeElementAdd, encodeElementDelete } from '../netlink/nftables-element.ts';
+import {
+  type SetElement as EncodedElement,
+  encodeElementAdd,
+  encodeElementDelete,
+} from '../netlink/nftables-element.ts';
 import { NFPROTO_INET } from '../netlink/uapi.ts';
 import type { KeyType, NftSet, SetElement } from '../plan/nft/ruleset.ts';
 import { TABLE } from '../plan/reserved.ts';
@@ -15,7 +19,11 @@ const MIN_TIMEOUT_MS = 1;
  * What lets elements of a set with timeouts hold from now on until they expire, whether they are there already or not: kernels
  * before 6.11 keep the old timeout of what is there. Only the key types that such sets have.
  */
-export function refreshRequests({ name, key, flags }: NftSet, elements: readonly SetElement[], nowMs: number): NetlinkRequest[] {
+export function refreshRequests(
+  { name, key, flags }: NftSet,
+  elements: readonly SetElement[],
+  nowMs: number,
+): NetlinkRequest[] {
   if (elements.length === 0) return [];
   const set = { family: NFPROTO_INET, table: TABLE, set: name };
   const encoded = elements.map((element) => encode(key, flags.includes('interval'), element, nowMs));

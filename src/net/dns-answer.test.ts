@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { addressToBytes, formatAddress, parseAddress } from './address.ts';
 import { addressesOf, isAnswerTo, MAX_CNAME_CHAIN } from './dns-answer.ts';
-import { CLASS_IN, decodeDnsMessage, encodeDnsMessage, encodeDnsName, TYPE_A, TYPE_AAAA, TYPE_CNAME } from './dns-message.ts';
+import {
+  CLASS_IN,
+  decodeDnsMessage,
+  encodeDnsMessage,
+  encodeDnsName,
+  TYPE_A,
+  TYPE_AAAA,
+  TYPE_CNAME,
+} from './dns-message.ts';
 
 const HEADER = {
   id: 7,
@@ -37,9 +45,9 @@ const learned = (answers: readonly Record[], header: Partial<typeof HEADER> = {}
 
 describe('addressesOf()', () => {
   it('gives each address of the name that was asked for', () => {
-    expect(learned([address('www.example.org', '203.0.113.1', 5), address('www.example.org', '2001:db8::1', 0)])).toEqual([
-      ['www.example.org', '203.0.113.1 5', '2001:db8::1 0'],
-    ]);
+    expect(
+      learned([address('www.example.org', '203.0.113.1', 5), address('www.example.org', '2001:db8::1', 0)]),
+    ).toEqual([['www.example.org', '203.0.113.1 5', '2001:db8::1 0']]);
   });
 
   it('follows aliases in any order, and gives each link the shortest life behind it', () => {

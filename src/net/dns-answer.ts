@@ -39,7 +39,8 @@ export function isAnswerTo(
 export function addressesOf(message: DnsMessage): readonly NamedAddresses[] {
   const { questions, answers, opcode, rcode } = message;
   const [question] = questions;
-  if (question === undefined || question.class !== CLASS_IN || opcode !== OPCODE_QUERY || rcode !== RCODE_NOERROR) return [];
+  if (question === undefined || question.class !== CLASS_IN || opcode !== OPCODE_QUERY || rcode !== RCODE_NOERROR)
+    return [];
   const chain: { readonly name: string; readonly ttlSeconds: number }[] = [];
   let name = question.name;
   for (;;) {

@@ -153,7 +153,12 @@ function decodeRecord(view: DataView, offset: number): { readonly value: DnsReco
   return { value, end: start + length };
 }
 
-function meaningOf(view: DataView, type: number, start: number, data: Uint8Array): Pick<DnsRecord, 'address' | 'target'> {
+function meaningOf(
+  view: DataView,
+  type: number,
+  start: number,
+  data: Uint8Array,
+): Pick<DnsRecord, 'address' | 'target'> {
   if (type === TYPE_A && data.length === 4) return { address: addressFromBytes(data) };
   if (type === TYPE_AAAA && data.length === 16) return { address: addressFromBytes(data) };
   if (type === TYPE_CNAME) return { target: decodeName(view, start).text };
@@ -199,7 +204,8 @@ function labelText(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) {
     if (isPlain(byte)) text += String.fromCharCode(byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte);
-    else text += byte === 0x2e || byte === 0x5c ? `\\${String.fromCharCode(byte)}` : `\\${String(byte).padStart(3, '0')}`;
+    else
+      text += byte === 0x2e || byte === 0x5c ? `\\${String.fromCharCode(byte)}` : `\\${String(byte).padStart(3, '0')}`;
   }
   return text;
 }
@@ -272,7 +278,13 @@ function encodeQuestion({ name, type, class: dnsClass }: DnsQuestion): Uint8Arra
   return [encodeDnsName(name), new Uint8Array(fixed.buffer)];
 }
 
-function encodeRecord({ name, type, class: dnsClass, ttlSeconds, data }: Omit<DnsRecord, 'address' | 'target'>): Uint8Array[] {
+function encodeRecord({
+  name,
+  type,
+  class: dnsClass,
+  ttlSeconds,
+  data,
+}: Omit<DnsRecord, 'address' | 'target'>): Uint8Array[] {
   const fixed = new DataView(new ArrayBuffer(RECORD_FIXED_BYTES));
   fixed.setUint16(0, type);
   fixed.setUint16(2, dnsClass);

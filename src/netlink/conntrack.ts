@@ -126,7 +126,11 @@ function encodeNamed(
   const family = encodeFamily(original.source.family);
   const header = { subsystem: NFNL_SUBSYS_CTNETLINK, operation, flags, family, resourceId: 0 };
   const zoneAttribute = zone === 0 ? [] : [encodeAttribute(CTA_ZONE, u16Be(zone))];
-  return encodeNfnetlink(header, [encodeTuple(CTA_TUPLE_ORIG, original, originalZone), ...zoneAttribute, ...attributes]);
+  return encodeNfnetlink(header, [
+    encodeTuple(CTA_TUPLE_ORIG, original, originalZone),
+    ...zoneAttribute,
+    ...attributes,
+  ]);
 }
 
 /** An event of NFNLGRP_CONNTRACK_*. Throws DecodeError. */

@@ -1,6 +1,7 @@
 /** One application's policy as a chain. Equal policies of different applications give the same chain, shared by name. */
-import type { EffectivePolicy, EffectiveRule } from '../policy/effective-policy.ts';
+
 import { hasLoopbackResolver, namesHosts, queryVia } from '../policy/dns-query.ts';
+import type { EffectivePolicy, EffectiveRule } from '../policy/effective-policy.ts';
 import type { Facts, NameState } from '../policy/facts.ts';
 import { rulesInForce } from '../policy/implied-rule.ts';
 import { namesLoopback } from '../policy/match-destination.ts';

@@ -145,7 +145,8 @@ export function compileDestinations(
     names,
   );
   const any = entries.filter(({ target }) => target.kind === 'any');
-  if (any.some((entry) => destinationProtocols(entry) === undefined)) return { sets: [], named: [], matches: [[]], unknown: [] };
+  if (any.some((entry) => destinationProtocols(entry) === undefined))
+    return { sets: [], named: [], matches: [[]], unknown: [] };
 
   const sets: NftSet[] = [];
   const named: NamedSet[] = [];
@@ -204,11 +205,11 @@ export function namedElements(
   nowMs: number,
 ): readonly SetElement[] {
   const targets = entries
-    .flatMap((entry) =>
-      entry.target.kind === 'name' ? nameTargets(entry, states.get(entry.target.name), nowMs) : [],
-    )
+    .flatMap((entry) => (entry.target.kind === 'name' ? nameTargets(entry, states.get(entry.target.name), nowMs) : []))
     .filter((target) => target.family === family);
   const elements =
-    set.key.length > 1 ? serviceElements(targets.flatMap(boxes)) : addressElements(targets.map(({ address }) => address));
+    set.key.length > 1
+      ? serviceElements(targets.flatMap(boxes))
+      : addressElements(targets.map(({ address }) => address));
   return set.flags.includes('interval') ? elements : singleElements(elements);
 }

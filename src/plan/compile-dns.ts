@@ -41,10 +41,7 @@ export interface DnsInput extends ToldInput {
 }
 
 const isTransport: Expression = is({ kind: 'meta l4proto' }, ...DNS_PROTOCOLS);
-const isDns: readonly Expression[] = [
-  isTransport,
-  is({ kind: 'th dport' }, DNS_PORT),
-];
+const isDns: readonly Expression[] = [isTransport, is({ kind: 'th dport' }, DNS_PORT)];
 
 interface ResolverSets {
   readonly sets: readonly NftSet[];
@@ -59,7 +56,9 @@ function resolverSets(name: string, resolvers: readonly Address[]): ResolverSets
     const here = resolvers.filter((address) => address.family === family);
     if (here.length === 0) continue;
     const set = `${name}${family}`;
-    const elements = [...new Set(here.map(({ value }) => value))].map((value) => ({ key: [{ first: value, last: value }] }));
+    const elements = [...new Set(here.map(({ value }) => value))].map((value) => ({
+      key: [{ first: value, last: value }],
+    }));
     sets.push({ name: set, key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'], flags: [], elements });
     matches.push([...isDns, inSet(set, { kind: family === 4 ? 'ip daddr' : 'ip6 daddr' })]);
   }
@@ -136,7 +135,9 @@ function zones(
   return {
     maps,
     chains: [
-      ...[...used].map((zone): Chain => ({ name: zoneChain(zone), rules: [rule({ kind: 'set original zone', zone })] })),
+      ...[...used].map(
+        (zone): Chain => ({ name: zoneChain(zone), rules: [rule({ kind: 'set original zone', zone })] }),
+      ),
       { name: 'zone_of_query', rules: [rule(isOwn, goto(zoneChain(ZONE_DAEMON))), ...rules] },
       hooked,
     ],
@@ -181,7 +182,8 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
   const all = [...new Set([...parts.values(), defaultPart])];
   const hasChoices = used.some(({ choices }) => choices.size > 0);
   const learns = all.some((part) => part.namesHosts);
-  const follows = facts.uplinks.length > 0 && all.some(({ choices, queryChoices }) => choices.size + queryChoices.size > 0);
+  const follows =
+    facts.uplinks.length > 0 && all.some(({ choices, queryChoices }) => choices.size + queryChoices.size > 0);
   const relays = (learns || follows) && remote.sets.length + local.sets.length > 0;
   const queryChoices = new Map(all.flatMap((part) => [...part.queryChoices]));
   const isToldOnLoopback = learns || queryChoices.size > 0;

@@ -1,6 +1,7 @@
 /** Path A's middle: what is in force, and what the machine is, to all kernel objects that should exist. Pure. */
-import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
+
 import { hasLoopbackResolver } from '../policy/dns-query.ts';
+import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
 import { type AppPart, compileApp, partKey } from './compile-app.ts';

@@ -8,7 +8,7 @@ import type { NftSet, SetElement } from './nft/ruleset.ts';
  * another that is there, where names with different ports share an address.
  */
 export function learnedElements(
-  { parts }: Pick<Compilation, 'parts'>,
+  { parts, plan }: Pick<Compilation, 'parts' | 'plan'>,
   fresh: ReadonlyMap<string, NameState>,
   nowMs: number,
 ): readonly { readonly set: NftSet; readonly elements: readonly SetElement[] }[] {
@@ -19,7 +19,8 @@ export function learnedElements(
     seen.add(part);
     if (![...fresh.keys()].some((name) => part.names.has(name))) continue;
     for (const named of part.named) {
-      if (additions.has(named.set.name)) continue;
+      // Where the kernel tells no applications their sets are not there.
+      if (additions.has(named.set.name) || !plan.nft.sets.has(named.set.name)) continue;
       const elements = namedElements(named, fresh, nowMs);
       if (elements.length > 0) additions.set(named.set.name, { set: named.set, elements });
     }

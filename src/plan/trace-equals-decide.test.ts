@@ -590,7 +590,11 @@ function compare(
         const ctMark = got.ctMark ?? 0;
         expect((ctMark & MARK_WAY) >>> 0, got.chains.join(' > ')).toBe(want.way);
         // No route is looked up by the mark on loopback.
-        if (hook === 'output' && decision.verdict === 'accept' && !(s.flow.loopback && want.way === wayMark(UPLINK_LOCAL)))
+        if (
+          hook === 'output' &&
+          decision.verdict === 'accept' &&
+          !(s.flow.loopback && want.way === wayMark(UPLINK_LOCAL))
+        )
           expect((got.metaMark & MARK_UPLINK) >>> 0, 'goes another way than it was decided').toBe(
             want.way & MARK_UPLINK,
           );
@@ -601,7 +605,10 @@ function compare(
   );
   fc.assert(property, { numRuns: Math.ceil(pairsWanted / PACKETS_PER_POLICY) });
   const percent = ([verdict, n]: [string, number]): string => `${verdict} ${((100 * n) / pairs).toFixed(1)} %`;
-  console.log(`${hook}: ${pairs} pairs: ${Object.entries(share).map(percent).join(', ')}; told by a mark: ${told}`, redirected);
+  console.log(
+    `${hook}: ${pairs} pairs: ${Object.entries(share).map(percent).join(', ')}; told by a mark: ${told}`,
+    redirected,
+  );
   for (const verdict of ['accept', 'reject', 'drop', 'queue'] as const) share[verdict] /= pairs;
   return { share, told: told / pairs, redirected };
 }

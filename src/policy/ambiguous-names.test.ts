@@ -42,8 +42,14 @@ describe('ambiguousNames()', () => {
 
   it('gives none where the rules say the same, speak of other ports or protocols, or the address has run out', () => {
     expect(ambiguous('  - { to: [bad.example, good.example], do: allow }\n')).toEqual([]);
-    expect(ambiguous('  - { to: "bad.example:80", do: deny }\n  - { to: "good.example:443", do: allow }\n')).toEqual([]);
-    expect(ambiguous('  - { to: "bad.example:1/udp", do: deny }\n  - { to: "good.example:1/tcp", do: allow }\n')).toEqual([]);
-    expect(ambiguous('  - { to: bad.example, do: deny }\n  - { to: good.example, do: allow }\n', NOW_MS + 1000)).toEqual([]);
+    expect(ambiguous('  - { to: "bad.example:80", do: deny }\n  - { to: "good.example:443", do: allow }\n')).toEqual(
+      [],
+    );
+    expect(
+      ambiguous('  - { to: "bad.example:1/udp", do: deny }\n  - { to: "good.example:1/tcp", do: allow }\n'),
+    ).toEqual([]);
+    expect(
+      ambiguous('  - { to: bad.example, do: deny }\n  - { to: good.example, do: allow }\n', NOW_MS + 1000),
+    ).toEqual([]);
   });
 });

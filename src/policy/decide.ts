@@ -122,7 +122,12 @@ function perform(
  * What no rule speaks of passes on loopback. A resolver there asks others by the way of its own, so queries to it take that of
  * the program. Whether an uplink has IPv4 or IPv6 does not matter to whoever asks.
  */
-function passLoopback(context: DecideContext, policy: EffectivePolicy | undefined, flow: Flow, reason: Reason): Decision {
+function passLoopback(
+  context: DecideContext,
+  policy: EffectivePolicy | undefined,
+  flow: Flow,
+  reason: Reason,
+): Decision {
   const head = { reason, ...(policy === undefined ? {} : { app: policy.app }) };
   const pass: Decision = { ...head, verdict: 'accept', way: { kind: 'local' } };
   const { policySet, facts } = context;

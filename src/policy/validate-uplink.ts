@@ -60,7 +60,10 @@ function checkGateways(gateway: NonNullable<UplinkFields['gateway']>, checking: 
 }
 
 /** Behind a resolver on loopback is whatever it thinks best, and not this uplink. */
-function checkResolvers(resolvers: readonly (string | undefined)[], { document, report }: Checking): readonly Address[] {
+function checkResolvers(
+  resolvers: readonly (string | undefined)[],
+  { document, report }: Checking,
+): readonly Address[] {
   return resolvers.flatMap((text, index) => {
     if (text === undefined) return [];
     const address = parseAddress(text);

@@ -2,7 +2,7 @@
  * Queries follow their application: unmodified programs ask, name servers at the far ends of both uplinks say what reached them,
  * and the first packet after each answer shows whether it was learned in time.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { labFiles } from '../../src/lab/lab-state.ts';
@@ -11,7 +11,7 @@ import { INTERNET_HOSTS, LAB_UPLINKS, type LabUplink } from '../../src/lab/world
 import { Asker } from './support/asker.ts';
 import { buildProgram } from './support/build-program.ts';
 import type { Daemon } from './support/daemon.ts';
-import { Device, UPLINKS } from './support/device.ts';
+import { Device, POLICIES, UPLINKS } from './support/device.ts';
 import { NameServer } from './support/name-server.ts';
 import { until } from './support/until.ts';
 import { Witness } from './support/witness.ts';
@@ -51,7 +51,7 @@ async function start(body: string, cellular = `resolvers: [${CELLULAR.v4.far}]\n
   );
   device.writePolicy('org.example.Asker', `exec: ${python}`, body);
   daemon = await device.startDaemon();
-  asker = Asker.start(device, python);
+  asker = Asker.start(device, [python]);
 }
 
 /** Started like the lab's servers, since each address of a whole network has to listen. */
@@ -106,7 +106,10 @@ afterEach(async () => {
 describe('queries of a routed application', () => {
   it('leave by its uplink to that uplink’s resolver, whatever resolv.conf names', async () => {
     await start(`otherwise: allow\n${VIA_CELLULAR}`);
-    await using wifi = await Witness.start(device, { part: 'wifi', hosts: [{ name: '', v4: WIFI.v4.far, v6: WIFI.v6.far }] });
+    await using wifi = await Witness.start(device, {
+      part: 'wifi',
+      hosts: [{ name: '', v4: WIFI.v4.far, v6: WIFI.v6.far }],
+    });
     const answer = await asker.lookUp('plain.example.org');
     expect(answer).toMatchObject({ ok: true, addresses: expect.arrayContaining(['203.0.113.30']) });
     expect([...onCellular.asked('plain.')].sort()).toEqual([
@@ -169,13 +172,16 @@ describe('queries of a routed application', () => {
   });
 
   it('try the next resolver when one does not answer', async () => {
-    await start(`otherwise: allow\n${VIA_CELLULAR}`, `resolvers: [${CELLULAR.v4.near.replace(/\d+$/, '77')}, ${CELLULAR.v4.far}]\n`);
+    await start(
+      `otherwise: allow\n${VIA_CELLULAR}`,
+      `resolvers: [${CELLULAR.v4.near.replace(/\d+$/, '77')}, ${CELLULAR.v4.far}]\n`,
+    );
     expect(await asker.lookUp('second.example.org', 4)).toMatchObject({ ok: true, addresses: ['203.0.113.30'] });
   });
 
   it('of programs without a policy go where they went before', async () => {
     await start(`otherwise: allow\n${VIA_CELLULAR}`);
-    const other = Asker.start(device, device.copyOfPython('other'));
+    const other = Asker.start(device, [device.copyOfPython('other')]);
     try {
       expect(await other.lookUp('other.example.org', 4)).toMatchObject({ ok: true });
       expect(onWifi.asked('other.')).toEqual([`udp ${WIFI.v4.near} other.example.org A`]);
@@ -189,7 +195,7 @@ describe('queries of a routed application', () => {
 describe('a port that somebody else has just asked from', () => {
   it('leads the query of a routed application by its own uplink, and that of another program by none', async () => {
     await start(`otherwise: allow\n${VIA_CELLULAR}`);
-    const other = Asker.start(device, device.copyOfPython('other'));
+    const other = Asker.start(device, [device.copyOfPython('other')]);
     try {
       expect(await other.askFrom(40_001, 'first.example.org')).toMatchObject({ ok: true });
       expect(onWifi.asked('first.')).toEqual([`udp ${WIFI.v4.near} first.example.org A`]);
@@ -225,6 +231,35 @@ describe('answers', () => {
     const { dns, warnings } = await device.status();
     expect(dns).toMatchObject({ asked: 2 * TRIALS, answered: 2 * TRIALS, failed: 0, mismatched: 0 });
     expect(warnings.map(({ code }) => code)).not.toContain('foreign-change');
+  });
+
+  it.each([
+    ['every port', 'rotating.example.org'],
+    ['a range of ports', `rotating.example.org:${PORT - 1}-${PORT + 1}`],
+    ['TCP alone', `rotating.example.org:${PORT}/tcp`],
+  ])('are learned for rules about %s', async (_, to) => {
+    await start(`rules:\n  - { to: ["${to}"], do: allow }\notherwise: deny`);
+    const seen = await asker.lookUpAndConnect('rotating.example.org', PORT, 20, 4);
+    expect(seen).toEqual({ ok: true, outcomes: { connected: 20 }, distinct: 20 });
+  });
+
+  it('are learned for applications that are told by their user', async () => {
+    await start('otherwise: allow');
+    device.writePolicy(
+      'org.example.User',
+      'user: 4242',
+      `rules:\n  - { to: ["rotating.example.org:${PORT}"], do: allow }\notherwise: deny`,
+    );
+    expect((await device.pointsman('reload')).exitCode).toBe(0);
+    const other = device.copyOfPython('user');
+    const user = Asker.start(device, ['setpriv', '--reuid=4242', '--regid=4242', '--clear-groups', other]);
+    try {
+      const seen = await user.lookUpAndConnect('rotating.example.org', PORT, 20, 4);
+      expect(seen).toEqual({ ok: true, outcomes: { connected: 20 }, distinct: 20 });
+    } finally {
+      await user[Symbol.asyncDispose]();
+      device.remove(`${POLICIES}/org.example.User.yaml`);
+    }
   });
 
   it('are learned through aliases, from a stub on loopback as well', async () => {
@@ -269,7 +304,7 @@ describe('answers', () => {
     await start(rules('rotating.example.org'));
     const relayed = await asker.measure('fixed.example.org', 300);
     const learned = await asker.measure('rotating.example.org', 300);
-    const other = Asker.start(device, device.copyOfPython('other'));
+    const other = Asker.start(device, [device.copyOfPython('other')]);
     try {
       const direct = await other.measure('fixed.example.org', 300);
       console.log('query to answer, ms:', { direct, relayed, learned });
@@ -306,7 +341,8 @@ describe('while the daemon is away', () => {
         return ok && onCellular.asked('again.').some((line) => line.includes(CELLULAR.v4.near));
       });
       await daemon.kill();
-      const redirects = async (): Promise<string> => await device.must('device', ['nft', 'list', 'set', 'inet', 'pointsman', 'relay_alive']);
+      const redirects = async (): Promise<string> =>
+        await device.must('device', ['nft', 'list', 'set', 'inet', 'pointsman', 'relay_alive']);
       await until('the kernel to redirect no more', async () => !(await redirects()).includes('elements'));
       expect(await asker.lookUp('open.example.org', 4)).toMatchObject({ ok: true });
       expect(onCellular.asked('open.')).toEqual([`udp ${CELLULAR.v4.near} open.example.org A`]);

@@ -136,7 +136,10 @@ export function portElements(boxes: readonly Omit<ServiceBox, 'address'>[]): Set
 export function singleElements(elements: readonly SetElement[]): SetElement[] {
   return elements.flatMap(({ key, expiresAtMs }) =>
     key
-      .reduce<SetElement['key'][]>((keys, part) => keys.flatMap((head) => values(part).map((one) => [...head, one])), [[]])
+      .reduce<SetElement['key'][]>(
+        (keys, part) => keys.flatMap((head) => values(part).map((one) => [...head, one])),
+        [[]],
+      )
       .map((single) => withExpiry(single, expiresAtMs)),
   );
 }

@@ -22,8 +22,9 @@ export class Asker implements AsyncDisposable {
     createInterface({ input: child.stdout }).on('line', (line) => this.#waiting.shift()?.(JSON.parse(line)));
   }
 
-  static start(device: Device, python: string): Asker {
-    const [file = '', ...args] = device.inside([python, SCRIPT]);
+  /** `python` is the executable that the policy names, with what goes before it, such as setpriv. */
+  static start(device: Device, python: readonly string[]): Asker {
+    const [file = '', ...args] = device.inside([...python, SCRIPT]);
     return new Asker(spawn(file, args));
   }
 
