@@ -19,9 +19,12 @@ import {
 import { DNS_PORT } from '../policy/dns-query.ts';
 import { DnsStream, dnsFrame } from './dns-stream.ts';
 
-/** glibc asks again after 5 s: by then every resolver has been tried, or the program has been told. */
-export const ATTEMPT_MS = 1500;
-export const ALL_ATTEMPTS_MS = 4500;
+/** After this time without an answer the next is asked as well; whoever answers first is heard, on slow links too. */
+export const NEXT_AFTER_MS = 1500;
+/** glibc asks again after 5 s: by then the program has been told. */
+export const ALL_WITHIN_MS = 4500;
+/** Datagrams get lost: where there are fewer resolvers, they are asked again. */
+const MIN_DATAGRAMS = 3;
 const MAX_ID = 0x10000;
 
 /** `mark`: of the socket, which leads to the uplink's table and past our own chains. */
@@ -48,14 +51,46 @@ export interface AskOptions {
 /** Undefined where none answers. Throws DnsMessageError for bytes that are no query. */
 export async function askResolvers(query: Uint8Array, options: AskOptions): Promise<DnsAnswer | undefined> {
   const { id } = decodeDnsQuestions(query);
-  const deadlineMs = performance.now() + ALL_ATTEMPTS_MS;
-  for (const resolver of options.way.resolvers) {
-    const leftMs = deadlineMs - performance.now();
-    if (leftMs <= 0 || options.signal.aborted) return undefined;
-    const message = await askOne(query, resolver, { ...options, timeoutMs: Math.min(ATTEMPT_MS, leftMs) });
-    if (message !== undefined) return { bytes: withDnsId(message.bytes, id), message: message.message, resolver };
+  const { resolvers } = options.way;
+  const attempts = options.transport === 'udp' ? Math.max(MIN_DATAGRAMS, resolvers.length) : resolvers.length;
+  const over = new AbortController();
+  const { signal } = over;
+  const stop = (): void => over.abort();
+  options.signal.addEventListener('abort', stop);
+  let deadline: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise((resolve, reject) => {
+      let asked = 0;
+      let open = 0;
+      let later: NodeJS.Timeout | undefined;
+      const askNext = (): void => {
+        clearTimeout(later);
+        const resolver = resolvers[asked % resolvers.length];
+        if (resolver === undefined || asked >= attempts || signal.aborted) return;
+        asked += 1;
+        open += 1;
+        if (asked < attempts) later = setTimeout(askNext, NEXT_AFTER_MS);
+        askOne(query, resolver, { ...options, signal }).then((found) => {
+          open -= 1;
+          if (found !== undefined) resolve({ bytes: withDnsId(found.bytes, id), message: found.message, resolver });
+          // Nobody is there, who would be asked in vain again.
+          else if (asked < resolvers.length) askNext();
+          else if (open === 0) resolve(undefined);
+        }, reject);
+      };
+      deadline = setTimeout(() => resolve(undefined), ALL_WITHIN_MS);
+      signal.addEventListener('abort', () => {
+        clearTimeout(later);
+        resolve(undefined);
+      });
+      askNext();
+      if (open === 0) resolve(undefined);
+    });
+  } finally {
+    clearTimeout(deadline);
+    options.signal.removeEventListener('abort', stop);
+    over.abort();
   }
-  return undefined;
 }
 
 interface Matched {
@@ -63,9 +98,7 @@ interface Matched {
   readonly message: DnsMessage;
 }
 
-type OneOptions = AskOptions & { readonly timeoutMs: number };
-
-async function askOne(query: Uint8Array, peer: Address, options: OneOptions): Promise<Matched | undefined> {
+async function askOne(query: Uint8Array, peer: Address, options: AskOptions): Promise<Matched | undefined> {
   const sent = withDnsId(query, randomInt(MAX_ID));
   const asked = decodeDnsQuestions(sent);
   const match = (bytes: Uint8Array): Matched | undefined => {
@@ -94,9 +127,9 @@ function answerOf(bytes: Uint8Array): DnsMessage | undefined {
   }
 }
 
-/** Resolves with the first that `listen` finds; undefined after the time, or where it gives up. */
+/** Resolves with the first that `listen` finds; undefined where it gives up, or it is over. */
 function firstOf(
-  { timeoutMs, signal }: OneOptions,
+  { signal }: AskOptions,
   listen: (done: (found?: Matched) => void) => () => void,
 ): Promise<Matched | undefined> {
   return new Promise((resolve) => {
@@ -104,13 +137,11 @@ function firstOf(
     const done = (found?: Matched): void => {
       if (isDone) return;
       isDone = true;
-      clearTimeout(timer);
       signal.removeEventListener('abort', abort);
       close();
       resolve(found);
     };
     const abort = (): void => done();
-    const timer = setTimeout(done, timeoutMs);
     signal.addEventListener('abort', abort);
     const close = listen(done);
   });
@@ -123,7 +154,7 @@ function askByUdp(
   sent: Uint8Array,
   peer: Address,
   match: Match,
-  options: OneOptions,
+  options: AskOptions,
 ): Promise<Matched | undefined> {
   return firstOf(options, (done) => {
     const socket = createSocket(peer.family === 4 ? 'udp4' : 'udp6');
@@ -144,7 +175,7 @@ function askByUdp(
   });
 }
 
-function askByTcp(fd: number, sent: Uint8Array, match: Match, options: OneOptions): Promise<Matched | undefined> {
+function askByTcp(fd: number, sent: Uint8Array, match: Match, options: AskOptions): Promise<Matched | undefined> {
   return firstOf(options, (done) => {
     const stream = new DnsStream((bytes) => {
       const found = match(bytes);

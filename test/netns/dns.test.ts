@@ -199,11 +199,11 @@ describe('a port that somebody else has just asked from', () => {
     try {
       expect(await other.askFrom(40_001, 'first.example.org')).toMatchObject({ ok: true });
       expect(onWifi.asked('first.')).toEqual([`udp ${WIFI.v4.near} first.example.org A`]);
-      expect(await asker.askFrom(40_001, 'second.example.org')).toMatchObject({ ok: true });
-      expect(onCellular.asked('second.')).toEqual([`udp ${CELLULAR.v4.near} second.example.org A`]);
+      expect(await asker.askFrom(40_001, 'taken.example.org')).toMatchObject({ ok: true });
+      expect(onCellular.asked('taken.')).toEqual([`udp ${CELLULAR.v4.near} taken.example.org A`]);
       expect(await other.askFrom(40_001, 'third.example.org')).toMatchObject({ ok: true });
       expect(onWifi.asked('third.')).toEqual([`udp ${WIFI.v4.near} third.example.org A`]);
-      expect([onWifi.asked('second.'), onCellular.asked('first.'), onCellular.asked('third.')]).toEqual([[], [], []]);
+      expect([onWifi.asked('taken.'), onCellular.asked('first.'), onCellular.asked('third.')]).toEqual([[], [], []]);
     } finally {
       await other[Symbol.asyncDispose]();
     }
