@@ -3,6 +3,7 @@
  * it came, once what it says is in force. What belongs to nobody, or cannot be read, gets no answer from anybody.
  */
 import { createSocket, type Socket as DatagramSocket, type RemoteInfo } from 'node:dgram';
+import { setMaxListeners } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Conntrack } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
@@ -67,6 +68,8 @@ export class DnsRelay implements AsyncDisposable {
 
   private constructor(parts: DnsRelayParts) {
     this.#parts = parts;
+    // One for each query under way, which has a bound of its own.
+    setMaxListeners(MAX_QUERIES, this.#abort.signal);
   }
 
   /** Rejects where the port is taken. A machine without IPv6 has no queries by it. */
