@@ -62,6 +62,18 @@ export interface VerdictStatistics {
   readonly latencyMicroseconds?: { readonly p50: number; readonly p99: number };
 }
 
+/** Queries that followed their application, since the daemon started. */
+export interface DnsStatistics {
+  readonly asked: number;
+  readonly answered: number;
+  /** Told that it did not work. */
+  readonly failed: number;
+  /** What came from a resolver and was no answer to a query: it was dropped. */
+  readonly mismatched: number;
+  /** Names in rules for which an answer brought new addresses. */
+  readonly learned: number;
+}
+
 export interface Status {
   readonly state: DaemonState;
   readonly version: string;
@@ -77,6 +89,7 @@ export interface Status {
   /** Sorted by name. Absent: there are none. */
   readonly profiles?: readonly { readonly name: string; readonly holds: boolean }[];
   readonly verdicts: VerdictStatistics;
+  readonly dns: DnsStatistics;
   readonly warnings: readonly HealthWarning[];
   readonly diagnostics: readonly Diagnostic[];
   readonly residentBytes: number;

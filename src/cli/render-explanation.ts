@@ -49,10 +49,19 @@ function flowLines(flow: ExplainedFlow, paint: Paint): readonly string[] {
   return [
     `${printable(flow.address)}: ${paint(word, style)}${wayText(flow.way)}${cause}`,
     `  because ${placed}`,
+    ...ambiguity(flow.sharedBy ?? []),
     ...section('rules', flow.rules.map(ruleCells), paint),
     ...section('accept', acceptRows(flow.accept ?? []), paint),
     ...section('uplinks', flow.uplinks.map(uplinkCells), paint),
     `  path: ${printable(flow.path)}`,
+  ];
+}
+
+function ambiguity(names: readonly string[]): readonly string[] {
+  if (names.length === 0) return [];
+  const listed = names.map(printable).join(' and ');
+  return [
+    `  ambiguous: this is the address of ${listed}, of which the rules say different things; the first rule decides for all`,
   ];
 }
 

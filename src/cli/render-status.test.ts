@@ -55,6 +55,7 @@ const status: Status = {
     undecodable: 0,
     latencyMicroseconds: { p50: 80, p99: 400 },
   },
+  dns: { asked: 9, answered: 8, failed: 1, mismatched: 2, learned: 3 },
   warnings: [],
   diagnostics: [],
   residentBytes: 54_321_000,
@@ -97,6 +98,7 @@ Identity:
   sockets      120 marked, 30 without a mark, 1 with a mark of others
 
 First packets judged by the daemon: 12 (9 accepted, 2 refused, 0 dropped, 1 waiting); half within 80 µs, 99 % within 400 µs
+DNS queries that followed their application: 9 (8 answered, 1 failed, 2 false answers dropped); addresses learned 3 times
 `,
     );
   });

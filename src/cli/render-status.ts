@@ -1,6 +1,7 @@
 /** `status` for people: how things stand, what is wrong, and what to do next. */
 import type {
   DaemonState,
+  DnsStatistics,
   HealthWarning,
   IdentityStatus,
   Status,
@@ -47,7 +48,7 @@ export function renderStatus(status: Status, { colour, nowMs }: StatusTextOption
     ...(status.profiles === undefined ? [] : [profileLines(status.profiles)]),
     apps(status, paint),
     identity(status, paint),
-    verdicts(status.verdicts),
+    [...verdicts(status.verdicts), ...queries(status.dns)],
     ...(status.warnings.length > 0 ? [warnings(status.warnings, nowMs, paint)] : []),
     ...(status.diagnostics.length > 0 ? [renderDiagnostics(status.diagnostics, { colour }).trimEnd().split('\n')] : []),
     ...next(status, nowMs, paint),
@@ -157,6 +158,18 @@ function tierCells(
 ): readonly Cell[] {
   if (inKernel) return [what, kernel];
   return [what, { text: `${otherwise}${because === undefined ? '' : `, because ${because}`}`, style: 'yellow' }];
+}
+
+function queries({ asked, answered, failed, mismatched, learned }: DnsStatistics): readonly string[] {
+  if (asked === 0) return [];
+  const told = [
+    `${answered} answered`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(mismatched > 0 ? [`${mismatched} false answers dropped`] : []),
+  ];
+  return [
+    `DNS queries that followed their application: ${asked} (${told.join(', ')}); addresses learned ${learned} times`,
+  ];
 }
 
 function verdicts({ latencyMicroseconds: latency, ...counts }: VerdictStatistics): readonly string[] {

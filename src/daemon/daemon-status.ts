@@ -22,6 +22,7 @@ export type StatusFacts = Pick<
   | 'root'
   | 'queue'
   | 'identity'
+  | 'dns'
   | 'warnings'
   | 'diagnostics'
   | 'residentBytes'

@@ -27,6 +27,7 @@ import { ConfirmWindow } from './confirm-window.ts';
 import { createControl } from './control.ts';
 import { daemonStatus } from './daemon-status.ts';
 import { fromVerdict } from './decision-event.ts';
+import { DnsKeeper } from './dns-keeper.ts';
 import { Enforcement, type InForce, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
@@ -103,6 +104,7 @@ export class Daemon implements AsyncDisposable {
   #uplinksBefore: UplinksInForce | undefined;
   readonly #policyWatch: PolicyWatch;
   readonly #slowLook: NodeJS.Timeout;
+  readonly #dns: DnsKeeper;
   #verdicts: VerdictKeeper | undefined;
   #kernelEvents: EventKeeper | undefined;
   #server: ControlServer | undefined;
@@ -184,6 +186,7 @@ export class Daemon implements AsyncDisposable {
     this.#profileClock = new ProfileClock({ nowMs, onChange: () => this.#enforcement.request({ kind: 'time' }) });
     this.#packagesWatch = new PackagesWatch(() => this.#enforcement.request({ kind: 'packages' }));
     this.#cgroupLearner = new CgroupLearner(inForce, onCgroups);
+    this.#dns = new DnsKeeper({ kernel, enforcement: this.#enforcement, health: this.#health });
     this.#scripts = this.#guardScripts();
     this.#programs = knownPrograms(parts, () => this.#scripts !== undefined && this.#scripts.released === undefined);
     this.#slowLook = setInterval(() => void this.#lookSlowly(), SLOW_LOOK_MS);
@@ -232,6 +235,7 @@ export class Daemon implements AsyncDisposable {
     await this.#kernelEvents?.[Symbol.asyncDispose]();
     // The ruleset before the thread that answers for it.
     if (this.#verdicts !== undefined) await this.#remove();
+    await this.#dns[Symbol.asyncDispose]();
     await this.#verdicts?.[Symbol.asyncDispose]();
     // Last: as long as the socket is there, it is not over.
     await this.#server?.[Symbol.asyncDispose]();
@@ -263,6 +267,8 @@ export class Daemon implements AsyncDisposable {
           error && { message: `the kernel's events are not heard: ${error.message}; trying again` },
         ),
     });
+    // Before anything is redirected to it.
+    await this.#dns.look();
     this.#isEnforcing = true;
     const round = await this.#enforcement.run({ kind: 'start' });
     if (!round.outcome.ok) throw startErrorOf(round.outcome.error, 'failed');
@@ -307,6 +313,7 @@ export class Daemon implements AsyncDisposable {
       identity: identityStatus(this.#parts.identity, this.#scripts?.released),
       warnings: this.#health.list(),
       diagnostics: [...diagnostics, ...(this.#enforcement.inForce?.ids.diagnostics ?? [])],
+      dns: this.#dns.counts,
       residentBytes: process.memoryUsage.rss(),
       ...(endsMs !== undefined && { confirmBeforeMs: Math.max(0, endsMs - nowMs()) }),
     });
@@ -383,6 +390,7 @@ export class Daemon implements AsyncDisposable {
   #afterRound(round: Round): void {
     const { kernel, nowMs, log } = this.#parts;
     this.#followPrograms();
+    this.#dns.refresh();
     if (isRepair(round)) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
@@ -477,6 +485,7 @@ export class Daemon implements AsyncDisposable {
       this.#programs?.noteStrangers();
     });
     const facts = await slowFacts(kernel, PANIC_TABLE, this.#names.failures(), this.#enforcement.inForce);
+    await this.#dns.look();
     if (this.#isStopping) return;
     for (const [code, warning] of facts) this.#health.report(code, warning);
     this.#reportProbing();

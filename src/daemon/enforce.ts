@@ -2,12 +2,15 @@
  * Path A: files -> policy set -> facts -> plan -> changes -> kernel. Whatever happened, a round looks at all of it anew;
  * rounds never overlap, and what happens during one leads to the next.
  */
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { type ApplyReport, applyPlan, type FailedReport } from '../apply/transaction.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, SetAddition } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { NamedAddresses } from '../net/dns-answer.ts';
 import type { Compilation } from '../plan/compile.ts';
+import { learnedElements } from '../plan/learned-elements.ts';
 import type { DecideContext } from '../policy/decide.ts';
+import { DNS_PROTOCOLS } from '../policy/dns-query.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { NameState } from '../policy/facts.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
@@ -18,6 +21,7 @@ import { FlowLooks } from './flow-looks.ts';
 import type { Warning } from './health.ts';
 import { endFlow, sweepFlows } from './live-flows.ts';
 import { MovedFlows } from './moved-flows.ts';
+import { NamedBy } from './named-by.ts';
 import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
 import { RefusedUplinks } from './refused-uplinks.ts';
 import { takeableUplinks } from './takeable-uplinks.ts';
@@ -63,6 +67,8 @@ const COPIES_AT_ONCE = 4;
 const UNKNOWN_GENERATION = -1;
 /** Plans that the network has overtaken, one after the other: what happens then is the next round's. */
 const MOST_OVERTAKEN = 5;
+/** Whoever waits for an answer longer than this asks again. */
+const LEARNED_WITHIN_MS = 2000;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
@@ -87,6 +93,10 @@ export class Enforcement {
   readonly #asked: AskedFlows;
   readonly #moved: MovedFlows;
   readonly #looks = new FlowLooks(() => this.request({ kind: 'flows' }));
+  #isInRound = false;
+  /** What waits for the end of a round. */
+  readonly #steps: (() => void)[] = [];
+  readonly #namedBy = new NamedBy();
   /** What the kernel did not take in the last round. */
   #refused: { readonly compilation: Compilation; readonly outcome: ApplyReport } | undefined;
 
@@ -152,6 +162,88 @@ export class Enforcement {
     return this.run({ kind: 'roll back' });
   }
 
+  /**
+   * Resolves when whatever comes next is decided by what an application was answered: in the kernel and in the verdict thread,
+   * or after a bounded time. Without a round, since somebody waits. Returns how many of its names have fresh addresses.
+   */
+  async learn(appId: number, answers: readonly NamedAddresses[]): Promise<number> {
+    const { names, publish } = this.#parts;
+    const { inForce } = this;
+    if (inForce === undefined) return 0;
+    const isNamed = this.#namedBy.of(inForce.policySet, inForce.ids.apps, appId);
+    const named = answers.filter(({ name }) => isNamed.has(name));
+    if (named.length === 0) return 0;
+    let needsRound = false;
+    const fresh = await this.#betweenRounds((now) => {
+      const learned = names.learn(named);
+      if (learned.size === 0) return undefined;
+      const { snapshot } = this.#wants.withNames(now);
+      // The verdict thread works while the kernel does.
+      const published = publish(snapshot);
+      const additions = learnedElements(now.compilation, learned, this.#parts.nowMs());
+      const generation = this.#addElements(now, additions);
+      needsRound = generation === undefined;
+      this.#inForce = { ...now, snapshot, generation: generation ?? now.generation };
+      return { size: learned.size, published };
+    });
+    if (fresh === undefined) return 0;
+    await fresh.published;
+    const late = delay(LEARNED_WITHIN_MS, undefined, { ref: false });
+    if (needsRound) await Promise.race([this.run({ kind: 'names' }), late]);
+    return fresh.size;
+  }
+
+  /** Every transport protocol of DNS is in the set for so long, where the plan has such a set. */
+  async refreshSet(name: string, lifetimeMs: number): Promise<void> {
+    await this.#betweenRounds((now) => {
+      const set = now.compilation.plan.nft.sets.get(name);
+      if (set === undefined) return;
+      const expiresAtMs = this.#parts.nowMs() + lifetimeMs;
+      const elements = DNS_PROTOCOLS.map((protocol) => ({
+        key: [{ first: BigInt(protocol), last: BigInt(protocol) }],
+        expiresAtMs,
+      }));
+      const generation = this.#addElements(now, [{ set, elements }]);
+      if (generation !== undefined) this.#inForce = { ...now, generation };
+    });
+  }
+
+  /** A round under way loads sets as they were when it began: what is to be added comes after it. */
+  async #betweenRounds<T>(step: (inForce: InForce) => T | undefined): Promise<T | undefined> {
+    const { inForce } = this;
+    if (!this.#isInRound) return inForce && step(inForce);
+    return await new Promise((resolve, reject) => {
+      this.#steps.push(() => {
+        try {
+          resolve(this.#inForce && step(this.#inForce));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  /** The generation from then on; undefined where the kernel refuses, or somebody else has changed it. */
+  #addElements({ generation }: InForce, additions: readonly SetAddition[]): number | undefined {
+    const { kernel, ownChange, nowMs } = this.#parts;
+    const { nft } = kernel;
+    if (additions.length === 0) return generation;
+    ownChange.begin();
+    let now = generation;
+    try {
+      const before = nft.generation();
+      nft.refreshElements(additions, nowMs());
+      if (before === generation) now = nft.generation();
+      // Whoever comes between is somebody else.
+      return before === generation && ((now - before) | 0) === 1 ? now : undefined;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return undefined;
+    } finally {
+      ownChange.end(now);
+    }
+  }
+
   /** Another round after a while; each one that fails doubles it. */
   retryLater(): void {
     if (this.#retry !== undefined) return;
@@ -187,7 +279,10 @@ export class Enforcement {
       const waiting = this.#waiting;
       this.#pending = NOTHING_PENDING;
       this.#waiting = [];
+      this.#isInRound = true;
       const round = await this.#round(pending);
+      this.#isInRound = false;
+      for (const step of this.#steps.splice(0)) step();
       this.#parts.onRound(round);
       for (const resolve of waiting) resolve(round);
     }

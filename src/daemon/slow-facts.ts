@@ -1,7 +1,10 @@
 /** Conditions that no event tells of. */
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import { formatAddress } from '../net/address.ts';
 import { FOREIGN_MARKS } from '../plan/reserved.ts';
+import { ambiguousNames } from '../policy/ambiguous-names.ts';
+import { namesHosts } from '../policy/dns-query.ts';
 import { packageNames } from '../watch/named-things.ts';
 import { packageManager } from '../watch/package-manager.ts';
 import type { InForce } from './enforce.ts';
@@ -23,6 +26,7 @@ export async function slowFacts(
       await panic(kernel, panicTable),
       foreignMarks(kernel),
       names(failures),
+      ambiguous(inForce),
       numbers(inForce),
       devices(inForce),
       packages(inForce),
@@ -54,6 +58,23 @@ function names(failures: readonly { readonly name: string; readonly because: str
   const shown = failures.slice(0, SHOWN_NAMES).map(({ name, because }) => `${name} (${because})`);
   const more = failures.length > SHOWN_NAMES ? ` and ${failures.length - SHOWN_NAMES} more` : '';
   return ['names-not-resolved', { message: `names in rules that cannot be resolved: ${shown.join(', ')}${more}` }];
+}
+
+function ambiguous(inForce: InForce | undefined): Finding {
+  if (inForce === undefined) return ['names-ambiguous', undefined];
+  const { policySet, snapshot } = inForce;
+  const found = policySet.apps.flatMap((policy) =>
+    namesHosts(policy)
+      ? ambiguousNames(policy, snapshot.facts.names, Date.now()).map((one) => ({ ...one, app: policy.app }))
+      : [],
+  );
+  if (found.length === 0) return ['names-ambiguous', undefined];
+  const shown = found
+    .slice(0, SHOWN_NAMES)
+    .map(({ app, address, names: shared }) => `${formatAddress(address)} is ${shared.join(' and ')} (${app})`);
+  const more = found.length > SHOWN_NAMES ? ` and ${found.length - SHOWN_NAMES} more` : '';
+  const message = `names that rules treat differently share an address: ${shown.join(', ')}${more}`;
+  return ['names-ambiguous', { message, hint: 'connections do not say which is meant: the first rule decides' }];
 }
 
 function numbers(inForce: InForce | undefined): Finding {

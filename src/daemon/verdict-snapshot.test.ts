@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
+import type { Facts } from '../policy/facts.ts';
 import { applyUpdate, diffSnapshot, type VerdictSnapshot } from './verdict-snapshot.ts';
 
 const AT = { file: 'a.yaml', line: 1, column: 1 };
@@ -18,7 +19,7 @@ const DEFAULTS = (['closed', 'open'] as const).map((whenAway) => {
   const otherwise = { do: 'deny' as const, at: AT };
   return { otherwise, unknown: otherwise, whenAway };
 });
-const FACTS = [0, 1000].map((uid) => ({
+const OTHER_FACTS = [0, 1000].map((uid) => ({
   uplinks: [],
   onLink: [],
   resolvers: [],
@@ -28,6 +29,15 @@ const FACTS = [0, 1000].map((uid) => ({
   packages: new Map(),
   containers: new Map(),
 }));
+const NAME_STATES = [203n, 204n].map((value) => ({
+  known: true as const,
+  addresses: [{ address: { family: 4 as const, value }, expiresAtMs: 1 }],
+}));
+/** The first with other names: the rest of it is the same. */
+const FACTS: readonly Facts[] = [
+  ...OTHER_FACTS,
+  ...NAME_STATES.map((state): Facts => ({ ...(OTHER_FACTS[0] as Facts), names: new Map([['a.example', state]]) })),
+];
 const APP_IDS = [new Map([['a', 1]]), new Map([['b', 2]])];
 const UPLINKS = [[], []];
 
@@ -54,6 +64,16 @@ describe('diffSnapshot', () => {
         expect(applyUpdate(before, update)).toEqual(after);
       }),
     );
+  });
+
+  it('diffSnapshot of a name with other addresses is that name', () => {
+    const [, , one, other] = FACTS;
+    const [systemDefault, appIds] = [DEFAULTS[0], APP_IDS[0]];
+    if (one === undefined || other === undefined || systemDefault === undefined || appIds === undefined)
+      throw new Error('unreachable');
+    const before = { revision: 1, policySet: { apps: [], systemDefault, uplinks: [] }, facts: one, appIds };
+    const names = new Map(other.names);
+    expect(diffSnapshot(before, { ...before, revision: 2, facts: other })).toEqual({ revision: 2, names });
   });
 
   it('diffSnapshot of one changed application names no other', () => {

@@ -24,6 +24,8 @@ export interface SnapshotUpdate {
   readonly systemDefault?: PolicySet['systemDefault'];
   readonly uplinks?: PolicySet['uplinks'];
   readonly facts?: Facts;
+  /** Where nothing else of the facts is otherwise: those that changed, of the same names as before. */
+  readonly names?: Facts['names'];
   readonly appIds?: ReadonlyMap<string, number>;
   readonly programs?: Programs;
 }
@@ -37,10 +39,21 @@ export function diffSnapshot(before: VerdictSnapshot, after: VerdictSnapshot): S
     ...(apps !== undefined && { apps }),
     ...(old.systemDefault !== now.systemDefault && { systemDefault: now.systemDefault }),
     ...(old.uplinks !== now.uplinks && { uplinks: now.uplinks }),
-    ...(before.facts !== after.facts && { facts: after.facts }),
+    ...diffFacts(before.facts, after.facts),
     ...(before.appIds !== after.appIds && { appIds: after.appIds }),
     ...(before.programs !== after.programs && after.programs !== undefined && { programs: after.programs }),
   };
+}
+
+function diffFacts(before: Facts, after: Facts): Pick<SnapshotUpdate, 'facts' | 'names'> {
+  if (before === after) return {};
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof Facts>;
+  keys.delete('names');
+  const isSame = [...keys].every((key) => before[key] === after[key]);
+  const hasSameNames =
+    before.names.size === after.names.size && [...after.names.keys()].every((name) => before.names.has(name));
+  if (!isSame || !hasSameNames) return { facts: after };
+  return { names: new Map([...after.names].filter(([name, state]) => before.names.get(name) !== state)) };
 }
 
 function diffApps(before: PolicySet['apps'], after: PolicySet['apps']): SnapshotUpdate['apps'] {
@@ -65,7 +78,10 @@ export function applyUpdate(before: VerdictSnapshot, update: SnapshotUpdate): Ve
         systemDefault: systemDefault ?? before.policySet.systemDefault,
         uplinks: uplinks ?? before.policySet.uplinks,
       };
-  const { facts = before.facts, appIds = before.appIds, programs = before.programs, revision } = update;
+  const { names } = update;
+  const known =
+    names === undefined ? before.facts : { ...before.facts, names: new Map([...before.facts.names, ...names]) };
+  const { facts = known, appIds = before.appIds, programs = before.programs, revision } = update;
   return { revision, policySet, facts, appIds, ...(programs !== undefined && { programs }) };
 }
 

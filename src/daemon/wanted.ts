@@ -145,6 +145,14 @@ export class Wants {
     return { policySet, index, machine: without(this.#machine), assigned };
   }
 
+  /** The same with what names have learned since; the plan follows in the next round. */
+  withNames(wanted: Wanted): Wanted {
+    this.#revision += 1;
+    const { snapshot } = wanted;
+    const facts = { ...snapshot.facts, names: this.#parts.names.states() };
+    return { ...wanted, snapshot: { ...snapshot, facts, revision: this.#revision } };
+  }
+
   #packages(source: PolicySet): Facts['packages'] {
     if (this.#packageNames?.source !== source) this.#packageNames = { source, names: packageNames(source) };
     return this.#parts.packages.programs(this.#packageNames.names);

@@ -4,11 +4,13 @@
  */
 import type { Flow } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import type { ConntrackTuple } from '../netlink/conntrack-tuple.ts';
 import type { Link } from '../netlink/link.ts';
 import type { LinkAddress } from '../netlink/link-address.ts';
 import type { Route } from '../netlink/route.ts';
 import type { RoutingRule } from '../netlink/routing-rule.ts';
 import type { NftCommand } from '../plan/nft/command.ts';
+import type { NftSet, SetElement } from '../plan/nft/ruleset.ts';
 import type { PlannedRoute, PlannedRule, XtablesQueue } from '../plan/plan.ts';
 import type { SocketMarks } from './socket-marks.ts';
 
@@ -31,12 +33,23 @@ export interface ObservedTable {
   readonly maps: ReadonlyMap<string, number>;
 }
 
+/** Elements for a set of our table that has the flag `timeout`. */
+export interface SetAddition {
+  readonly set: NftSet;
+  readonly elements: readonly SetElement[];
+}
+
 export interface Nft {
   /**
    * The text commands take effect as a whole or not at all; elements of cgroup maps follow as a second transaction.
    * `nowMs` is the wall clock against which element expiries count.
    */
   apply(commands: readonly NftCommand[], nowMs: number): Promise<void>;
+  /**
+   * Lets elements of sets with timeouts hold from now on until they expire, whether they are there or not, at once and without
+   * starting nft(8). All of them or none; EEXIST or ENOTEMPTY where one overlaps another that is there.
+   */
+  refreshElements(additions: readonly SetAddition[], nowMs: number): void;
   /** Asks whether `apply` would be accepted, without effect. Elements of cgroup maps are not looked at. */
   check(commands: readonly NftCommand[], nowMs: number): Promise<void>;
   /** The table of family inet with this name; undefined where there is none. */
@@ -91,6 +104,8 @@ export interface Xtables {
 export interface Conntrack {
   /** Entries with our bit in the conntrack mark. */
   ownEntries(): readonly ConntrackEntry[];
+  /** The entry whose answers have this tuple; undefined where there is none. */
+  entryOfReply(reply: ConntrackTuple): ConntrackEntry | undefined;
   /** `mark = mark & ~mask | value`; the entry must still be there. */
   updateMark(entry: ConntrackEntry, value: number, mask: number): void;
   deleteEntry(entry: ConntrackEntry): void;

@@ -143,6 +143,8 @@ function expressionSteps(expression: Expression): RuleStep[] | undefined {
       return [{ kind: 'verdict', data: verdictData(expression.verdict) }];
     case 'vmap':
     case 'hash vmap':
+    case 'set original zone':
+    case 'redirect':
     case 'copy mark':
     case 'map mark':
     case 'reject':

@@ -22,6 +22,7 @@ import { parseTableListing } from './nft-listing.ts';
 import { nftRequests } from './nft-requests.ts';
 import { renderPanicTable } from './panic-table.ts';
 import { findTool, runTool, type Tool } from './run-tool.ts';
+import { refreshRequests } from './set-elements.ts';
 
 const NFT: Tool = { name: 'nft', debianPackage: 'nftables' };
 
@@ -40,6 +41,10 @@ export function openNft(socket: NetlinkSocket): Nft {
       if (requests === undefined) await runBatch([], renderCommands(commands, nowMs));
       else socket.batch(requests, { operation: 'nft', object: `table ${TABLE}` });
       socket.batch(cgroupElementRequests(commands), { operation: 'nft elements', object: 'cgroup maps' });
+    },
+    refreshElements: (additions, nowMs) => {
+      const requests = additions.flatMap(({ set, elements }) => refreshRequests(set, elements, nowMs));
+      socket.batch(requests, { operation: 'refresh elements', object: additions.map(({ set }) => set.name).join(' ') });
     },
     check: async (commands, nowMs) => {
       const text = renderCommands(commands, nowMs);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Family } from '../net/address.ts';
 import { decodeAttributes, encodeAddress, encodeNested } from './attribute.ts';
-import { decodeTuple, encodeTuple } from './conntrack-tuple.ts';
+import { decodeTuple, decodeTupleZone, encodeTuple } from './conntrack-tuple.ts';
 import { DecodeError } from './errors.ts';
 
 const byte = fc.integer({ min: 0, max: 255 });
@@ -28,6 +28,16 @@ describe('encodeTuple()', () => {
       fc.property(tuple, (original) => {
         const payload = decodeAttributes(encodeTuple(1, original)).get(1) ?? new Uint8Array(0);
         expect(decodeTuple(payload)).toEqual(original);
+        expect(decodeTupleZone(payload)).toBeUndefined();
+      }),
+    );
+  });
+
+  it('keeps the zone of its direction', () => {
+    fc.assert(
+      fc.property(tuple, port, (original, zone) => {
+        const payload = decodeAttributes(encodeTuple(1, original, zone)).get(1) ?? new Uint8Array(0);
+        expect([decodeTuple(payload), decodeTupleZone(payload)]).toEqual([original, zone]);
       }),
     );
   });

@@ -17,6 +17,7 @@ import { DecodeError } from './errors.ts';
 
 const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
+const CTA_TUPLE_ZONE = 3;
 const CTA_IP_V4_SRC = 1;
 const CTA_IP_V4_DST = 2;
 const CTA_IP_V6_SRC = 3;
@@ -30,6 +31,12 @@ const CTA_PROTO_ICMPV6_ID = 7;
 
 /** A flow as conntrack keys it; it does not know the device. */
 export type ConntrackTuple = Omit<Flow, 'loopback'>;
+
+/** The zone of this direction alone; undefined where there is none. Throws DecodeError. */
+export function decodeTupleZone(payload: Uint8Array): number | undefined {
+  const zone = decodeAttributes(payload).get(CTA_TUPLE_ZONE);
+  return zone === undefined ? undefined : readU16Be(zone);
+}
 
 /** The payload of a CTA_TUPLE_*. Throws DecodeError. */
 export function decodeTuple(payload: Uint8Array): ConntrackTuple {
@@ -67,8 +74,8 @@ function decodeIcmp(transport: Attributes, idType: number): ConntrackTuple['icmp
   };
 }
 
-/** `type`: CTA_TUPLE_ORIG or CTA_TUPLE_REPLY. */
-export function encodeTuple(type: number, tuple: ConntrackTuple): Uint8Array {
+/** `type`: CTA_TUPLE_ORIG or CTA_TUPLE_REPLY. `zone`: of this direction alone. */
+export function encodeTuple(type: number, tuple: ConntrackTuple, zone?: number): Uint8Array {
   const [sourceType, destinationType] =
     tuple.source.family === 4 ? [CTA_IP_V4_SRC, CTA_IP_V4_DST] : [CTA_IP_V6_SRC, CTA_IP_V6_DST];
   return encodeNested(type, [
@@ -77,6 +84,7 @@ export function encodeTuple(type: number, tuple: ConntrackTuple): Uint8Array {
       encodeAddress(destinationType, tuple.destination),
     ]),
     encodeNested(CTA_TUPLE_PROTO, encodeTransport(tuple)),
+    ...(zone === undefined ? [] : [encodeAttribute(CTA_TUPLE_ZONE, u16Be(zone))]),
   ]);
 }
 

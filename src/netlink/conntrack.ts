@@ -3,7 +3,7 @@ import type { Family } from '../net/address.ts';
 import { encodeFamily } from './address-family.ts';
 import { type Attributes, decodeNested, encodeAttribute, encodeU32Be, requireAttribute } from './attribute.ts';
 import { readU8, readU16Be, readU32Be, readU64Be, u16Be } from './bytes.ts';
-import { type ConntrackTuple, decodeTuple, encodeTuple } from './conntrack-tuple.ts';
+import { type ConntrackTuple, decodeTuple, decodeTupleZone, encodeTuple } from './conntrack-tuple.ts';
 import type { NetlinkMessage, NetlinkRequest } from './message.ts';
 import { decodeNfnetlink, encodeNfnetlink, nfnetlinkType, requireMessageType } from './nfnetlink.ts';
 import { AF_UNSPEC, NFNL_SUBSYS_CTNETLINK, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REQUEST } from './uapi.ts';
@@ -56,6 +56,8 @@ export interface ConntrackEntry {
   readonly id: number;
   readonly mark: number;
   readonly zone: number;
+  /** Of the original direction alone. */
+  readonly originalZone?: number;
   readonly status: number;
   readonly timeoutSeconds?: number;
   readonly tcpState?: number;
@@ -71,6 +73,7 @@ export interface ConntrackEvent {
 export interface ConntrackName {
   readonly original: ConntrackTuple;
   readonly zone?: number;
+  readonly originalZone?: number;
 }
 
 /** Bits of `value` outside `mask` must be 0. */
@@ -93,6 +96,13 @@ export function encodeConntrackGet(name: ConntrackName): NetlinkRequest {
   return encodeNamed(IPCTNL_MSG_CT_GET, NLM_F_REQUEST, name, []);
 }
 
+/** The same for an entry that is known by what answers carry. */
+export function encodeConntrackGetByReply(reply: ConntrackTuple): NetlinkRequest {
+  const family = encodeFamily(reply.source.family);
+  const header = { subsystem: NFNL_SUBSYS_CTNETLINK, operation: IPCTNL_MSG_CT_GET, flags: NLM_F_REQUEST, family };
+  return encodeNfnetlink({ ...header, resourceId: 0 }, [encodeTuple(CTA_TUPLE_REPLY, reply)]);
+}
+
 /** Changes the bits in `mask` of one entry's mark, and no others. ENOENT where it is gone. */
 export function encodeConntrackMark(name: ConntrackName, mark: MaskedMark): NetlinkRequest {
   return encodeNamed(IPCTNL_MSG_CT_NEW, NLM_F_REQUEST | NLM_F_ACK, name, encodeMark(mark));
@@ -110,13 +120,17 @@ function encodeMark(mark: MaskedMark): readonly Uint8Array[] {
 function encodeNamed(
   operation: number,
   flags: number,
-  { original, zone = 0 }: ConntrackName,
+  { original, zone = 0, originalZone }: ConntrackName,
   attributes: readonly Uint8Array[],
 ): NetlinkRequest {
   const family = encodeFamily(original.source.family);
   const header = { subsystem: NFNL_SUBSYS_CTNETLINK, operation, flags, family, resourceId: 0 };
   const zoneAttribute = zone === 0 ? [] : [encodeAttribute(CTA_ZONE, u16Be(zone))];
-  return encodeNfnetlink(header, [encodeTuple(CTA_TUPLE_ORIG, original), ...zoneAttribute, ...attributes]);
+  return encodeNfnetlink(header, [
+    encodeTuple(CTA_TUPLE_ORIG, original, originalZone),
+    ...zoneAttribute,
+    ...attributes,
+  ]);
 }
 
 /** An event of NFNLGRP_CONNTRACK_*. Throws DecodeError. */
@@ -135,14 +149,17 @@ export function decodeConntrackEntry(message: NetlinkMessage): ConntrackEntry {
     return payload === undefined ? undefined : readU32Be(payload);
   };
   const zone = attributes.get(CTA_ZONE);
+  const original = requireAttribute(attributes, CTA_TUPLE_ORIG, 'CTA_TUPLE_ORIG');
+  const originalZone = decodeTupleZone(original);
   const timeoutSeconds = number(CTA_TIMEOUT);
   return {
-    original: decodeTuple(requireAttribute(attributes, CTA_TUPLE_ORIG, 'CTA_TUPLE_ORIG')),
+    original: decodeTuple(original),
     reply: decodeTuple(requireAttribute(attributes, CTA_TUPLE_REPLY, 'CTA_TUPLE_REPLY')),
     id: readU32Be(requireAttribute(attributes, CTA_ID, 'CTA_ID')),
     // The kernel leaves a mark of 0 out of some messages.
     mark: number(CTA_MARK) ?? 0,
     zone: zone === undefined ? 0 : readU16Be(zone),
+    ...(originalZone !== undefined && { originalZone }),
     status: number(CTA_STATUS) ?? 0,
     ...(timeoutSeconds !== undefined && { timeoutSeconds }),
     ...decodeTcpState(attributes),

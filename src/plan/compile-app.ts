@@ -1,11 +1,13 @@
 /** One application's policy as a chain. Equal policies of different applications give the same chain, shared by name. */
+
+import { hasLoopbackResolver, namesHosts, queryVia } from '../policy/dns-query.ts';
 import type { EffectivePolicy, EffectiveRule } from '../policy/effective-policy.ts';
 import type { Facts, NameState } from '../policy/facts.ts';
 import { rulesInForce } from '../policy/implied-rule.ts';
 import { namesLoopback } from '../policy/match-destination.ts';
 import type { Destination, SystemDefault, Verb, Via } from '../policy/model.ts';
 import { appSlot } from '../policy/share-slot.ts';
-import { type CompiledDestinations, compileDestinations } from './compile-destinations.ts';
+import { type CompiledDestinations, compileDestinations, type NamedSet } from './compile-destinations.ts';
 import type { ContentNames } from './content-name.ts';
 import { goto, rule } from './nft/expressions.ts';
 import { renderRule } from './nft/render.ts';
@@ -37,20 +39,29 @@ export interface AppPart {
   readonly chain: Chain;
   /** Present where some rule names loopback. */
   readonly loopback?: Chain;
+  /** The chain for what passes on loopback. */
+  readonly passLoopback: string;
+  /** Its answers are to be learned. */
+  readonly namesHosts: boolean;
   /** For connections that come in; present where something is said about them. */
   readonly accept?: Chain;
   readonly sets: readonly NftSet[];
+  readonly named: readonly NamedSet[];
   readonly choices: ReadonlyMap<string, Choice>;
+  /** The same of queries to a resolver on loopback. */
+  readonly queryChoices: ReadonlyMap<string, Via>;
   /** The name states it was made with: it holds as long as they are the same. */
   readonly names: ReadonlyMap<string, NameState | undefined>;
   /** The resolvers it was made with, where it names hosts. */
   readonly resolvers?: Facts['resolvers'];
+  /** Whether it was made with a resolver on loopback. */
+  readonly hasLoopbackResolver: boolean;
 }
 
 /** Equal constraints share a choice, wherever they are written. */
-const choiceName = ({ via, slot }: Choice, names: ContentNames): string => {
+const choiceName = (kind: 'choice' | 'query_choice', { via, slot }: Choice, names: ContentNames): string => {
   const { at: _, ...constraint } = via;
-  return names.name('choice', `${JSON.stringify(constraint)}${slot ?? ''}`);
+  return names.name(kind, `${JSON.stringify(constraint)}${slot ?? ''}`);
 };
 
 const PEER_FIELDS: Partial<Record<Field['kind'], Field>> = {
@@ -65,7 +76,9 @@ const ofPeer = (expression: Expression): Expression =>
 
 class PartBuilder {
   readonly sets = new Map<string, NftSet>();
+  readonly named: NamedSet[] = [];
   readonly choices = new Map<string, Choice>();
+  readonly queryChoices = new Map<string, Via>();
   readonly #names: ContentNames;
   readonly #app: string;
 
@@ -80,14 +93,23 @@ class PartBuilder {
     if (verb === 'drop') return CHAIN.dropped;
     if (via === undefined) return CHAIN.acceptSystem;
     const choice = { via, ...(via.share === 'app' && { slot: appSlot(this.#app) }) };
-    const name = choiceName(choice, this.#names);
+    const name = choiceName('choice', choice, this.#names);
     this.choices.set(name, choice);
+    return name;
+  }
+
+  /** The chain for what passes on loopback. */
+  loopbackTarget(via: Via | undefined, facts: Facts): string {
+    if (via === undefined || !hasLoopbackResolver(facts)) return CHAIN.acceptLoopback;
+    const name = choiceName('query_choice', { via }, this.#names);
+    this.queryChoices.set(name, via);
     return name;
   }
 
   rules(to: readonly Destination[], target: string, facts: Facts, nowMs: number): Rule[] {
     const compiled: CompiledDestinations = compileDestinations(to, facts, nowMs, this.#names);
     for (const set of compiled.sets) this.sets.set(set.name, set);
+    this.named.push(...compiled.named);
     return [
       ...compiled.matches.map((match) => rule(...match, goto(target))),
       ...compiled.unknown.map((match) => rule(...match, goto(CHAIN.ask))),
@@ -153,10 +175,12 @@ export function compileApp(
     );
   }
   const aboutLoopback = policy.rules.filter(({ to }) => to.some(namesLoopback));
+  const wayOfQueries = queryVia(policy.app === '' ? undefined : policy, systemDefault);
+  const passLoopback = builder.loopbackTarget(wayOfQueries, facts);
   const loopbackRules = aboutLoopback.flatMap(({ to, do: verb }) =>
     builder.rules(
       to.filter(namesLoopback),
-      verb === 'allow' ? CHAIN.acceptLoopback : builder.target(verb, undefined),
+      verb === 'allow' ? passLoopback : builder.target(verb, undefined),
       facts,
       nowMs,
     ),
@@ -168,9 +192,14 @@ export function compileApp(
     ...(peers === undefined ? {} : { accept: builder.chain('accept', [...peers, rule(goto(CHAIN.denyInbound))]) }),
     ...(loopbackRules.length === 0
       ? {}
-      : { loopback: builder.chain('loopback', [...loopbackRules, rule(goto(CHAIN.acceptLoopback))]) }),
+      : { loopback: builder.chain('loopback', [...loopbackRules, rule(goto(passLoopback))]) }),
+    passLoopback,
+    namesHosts: namesHosts(policy),
     sets: [...builder.sets.values()],
+    named: builder.named,
     choices: builder.choices,
+    queryChoices: builder.queryChoices,
     ...namesUsed(policy.rules, facts),
+    hasLoopbackResolver: hasLoopbackResolver(facts),
   };
 }

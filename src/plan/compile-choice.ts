@@ -9,12 +9,15 @@ import type { Facts } from '../policy/facts.ts';
 import type { Share } from '../policy/model.ts';
 import { SHARE_SEED, SHARE_SLOTS } from '../policy/share-slot.ts';
 import { CHAIN, type Choice } from './compile-app.ts';
-import { goto, hashVmap, inSet, is, rule } from './nft/expressions.ts';
+import { goto, hashVmap, inSet, is, jump, rule } from './nft/expressions.ts';
 import type { Chain, Expression, Field, Rule, Verdict } from './nft/ruleset.ts';
 
 /** Sets of destinations for which no uplink is involved: `policy/local-networks.ts`. */
 export const LOCAL4 = 'local4';
 export const LOCAL6 = 'local6';
+
+/** Accepts what goes to these; present where choices refer to it. */
+export const CHAIN_LOCAL = 'local';
 
 export const acceptVia = (id: number): string => `accept_via_${id}`;
 
@@ -31,10 +34,14 @@ function target(way: UplinkChoice['way'], isHeld: boolean): string {
   }
 }
 
-const local: readonly Rule[] = [
+export const localRules: readonly Rule[] = [
   rule(inSet(LOCAL4, { kind: 'ip daddr' }), goto(CHAIN.acceptLocal)),
   rule(inSet(LOCAL6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
 ];
+
+/** For local destinations, except queries to resolvers there: these go where the application goes. */
+const localFirst = (facts: Facts): readonly Rule[] =>
+  facts.resolvers.length === 0 ? localRules : [rule(jump(CHAIN_LOCAL))];
 
 /** Whom the queue cannot hold must not count as somebody whose owner is not known. */
 export const waitForUplink: Chain = {
@@ -80,5 +87,5 @@ export function compileChoice(name: string, { via, slot }: Choice, policySet: Po
   const to6 = target(v6.way, isHeld);
   const last =
     to4 === to6 ? [rule(goto(to4))] : [rule(is({ kind: 'meta nfproto' }, 'ipv4'), goto(to4)), rule(goto(to6))];
-  return { name, rules: [...local, ...sharing(4, v4), ...sharing(6, v6), ...last] };
+  return { name, rules: [...localFirst(facts), ...sharing(4, v4), ...sharing(6, v6), ...last] };
 }

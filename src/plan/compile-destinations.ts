@@ -4,7 +4,7 @@
  */
 import { type Family, prefixRange } from '../net/address.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../net/protocol.ts';
-import { type Facts, NEVER } from '../policy/facts.ts';
+import { type Facts, type NameState, NEVER } from '../policy/facts.ts';
 import { groupPrefixes } from '../policy/groups.ts';
 import { destinationProtocols } from '../policy/match-destination.ts';
 import type { Destination } from '../policy/model.ts';
@@ -16,12 +16,22 @@ import {
   portElements,
   type ServiceBox,
   serviceElements,
+  singleElements,
 } from './nft/elements.ts';
 import { inSet } from './nft/expressions.ts';
 import type { Expression, Field, KeyType, NftSet, SetElement } from './nft/ruleset.ts';
 
+/** A set of names' addresses, and the entries that fill it. */
+export interface NamedSet {
+  readonly set: NftSet;
+  readonly family: Family;
+  readonly entries: readonly Destination[];
+}
+
 export interface CompiledDestinations {
   readonly sets: readonly NftSet[];
+  /** Those among them that names fill. */
+  readonly named: readonly NamedSet[];
   /** Each is the condition of one nft rule; the entry list holds where any of them does. A condition of no expressions always holds. */
   readonly matches: readonly (readonly Expression[])[];
   /** Where a name whose addresses are not known might match: the flow waits for them. */
@@ -48,7 +58,10 @@ function targetsOf(entry: Destination, facts: Facts, nowMs: number): Target[] {
         : [];
   const fixed = prefixes.map((prefix) => ({ family: prefix.address.family, address: prefixRange(prefix), entry }));
   if (entry.target.kind !== 'name') return fixed;
-  const state = facts.names.get(entry.target.name);
+  return nameTargets(entry, facts.names.get(entry.target.name), nowMs);
+}
+
+function nameTargets(entry: Destination, state: NameState | undefined, nowMs: number): Target[] {
   if (state === undefined || !state.known) return [];
   return state.addresses
     .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
@@ -92,6 +105,10 @@ function fixedSet(names: ContentNames, kind: string, key: readonly KeyType[], el
   return { name: names.name(kind, text), key, flags: elements.some(isInterval) ? ['interval'] : [], elements };
 }
 
+/** Sets without intervals are hashed: an element comes and goes at the same cost, however many there are. */
+const isOfSinglePorts = (entries: readonly Destination[]): boolean =>
+  entries.every(({ ports }) => ports?.every(({ first, last }) => first === last));
+
 function namedSet(
   names: ContentNames,
   kind: string,
@@ -100,7 +117,11 @@ function namedSet(
   elements: readonly SetElement[],
 ): NftSet {
   const text = entries.map((entry) => entry.text).join();
-  return { name: names.name(kind, text), key, flags: key.length > 1 ? ['interval', 'timeout'] : ['timeout'], elements };
+  const isHashed = key.length === 1 || isOfSinglePorts(entries);
+  const head = { name: names.name(kind, text), key } as const;
+  return isHashed
+    ? { ...head, flags: ['timeout'], elements: singleElements(elements) }
+    : { ...head, flags: ['interval', 'timeout'], elements };
 }
 
 function unknownMatches(
@@ -124,9 +145,11 @@ export function compileDestinations(
     names,
   );
   const any = entries.filter(({ target }) => target.kind === 'any');
-  if (any.some((entry) => destinationProtocols(entry) === undefined)) return { sets: [], matches: [[]], unknown: [] };
+  if (any.some((entry) => destinationProtocols(entry) === undefined))
+    return { sets: [], named: [], matches: [[]], unknown: [] };
 
   const sets: NftSet[] = [];
+  const named: NamedSet[] = [];
   const matches: Expression[][] = [];
   const look = (set: NftSet, ...fields: readonly Field[]): void => {
     sets.push(set);
@@ -155,13 +178,15 @@ export function compileDestinations(
       if (fromNames) {
         const wholeNames = byName.filter((entry) => destinationProtocols(entry) === undefined);
         const serviceNames = byName.filter((entry) => destinationProtocols(entry) !== undefined);
-        if (wholeNames.length > 0) look(namedSet(names, `names${family}`, addressKey, wholeNames, whole), address);
+        if (wholeNames.length > 0) {
+          const set = namedSet(names, `names${family}`, addressKey, wholeNames, whole);
+          named.push({ set, family, entries: wholeNames });
+          look(set, address);
+        }
         if (serviceNames.length > 0) {
-          look(
-            namedSet(names, `name_services${family}`, serviceKey, serviceNames, services),
-            address,
-            ...SERVICE_FIELDS,
-          );
+          const set = namedSet(names, `name_services${family}`, serviceKey, serviceNames, services);
+          named.push({ set, family, entries: serviceNames });
+          look(set, address, ...SERVICE_FIELDS);
         }
         continue;
       }
@@ -170,5 +195,21 @@ export function compileDestinations(
         look(fixedSet(names, `services${family}`, serviceKey, services), address, ...SERVICE_FIELDS);
     }
   }
-  return { sets: [...sets, ...unknown.sets], matches, unknown: unknown.matches };
+  return { sets: [...sets, ...unknown.sets], named, matches, unknown: unknown.matches };
+}
+
+/** What a set of names gets by these states of names, and by no others. */
+export function namedElements(
+  { set, family, entries }: NamedSet,
+  states: ReadonlyMap<string, NameState>,
+  nowMs: number,
+): readonly SetElement[] {
+  const targets = entries
+    .flatMap((entry) => (entry.target.kind === 'name' ? nameTargets(entry, states.get(entry.target.name), nowMs) : []))
+    .filter((target) => target.family === family);
+  const elements =
+    set.key.length > 1
+      ? serviceElements(targets.flatMap(boxes))
+      : addressElements(targets.map(({ address }) => address));
+  return set.flags.includes('interval') ? elements : singleElements(elements);
 }

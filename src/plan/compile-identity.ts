@@ -254,6 +254,26 @@ function compileByProgram(input: ToldInput, target: IdentityTarget): CompiledIde
   };
 }
 
+/** Where the kernel tells an application, to a chain of its own; what it does not tell goes on. No conntrack entry is needed. */
+export function lookUpChain(
+  input: ToldInput,
+  prefix: string,
+  chainOf: (part: AppPart) => string | undefined,
+): { readonly maps: readonly NftMap[]; readonly rules: readonly Rule[] } {
+  const programs = input.told === 'by program' ? [programKeys(input, 'meta mark')] : [];
+  const others = reachesApps(input) ? [...cgroupKeys(input), ...(input.told === 'asked' ? [] : idKeys(input))] : [];
+  const found = [...programs, ...others].flatMap(({ field, suffix, shape, found: keyed }) => {
+    const elements = keyed.flatMap(({ key, policy }): MapElement[] => {
+      const part = input.parts.get(policy);
+      const chain = part && chainOf(part);
+      return chain === undefined ? [] : [{ key, data: { kind: 'verdict', verdict: { kind: 'goto', chain } } }];
+    });
+    const map: NftMap = { name: `${prefix}of_${suffix}`, ...shape, data: 'verdict', elements };
+    return elements.length === 0 ? [] : [{ map, field }];
+  });
+  return { maps: found.map(({ map }) => map), rules: found.map(({ map, field }) => rule(vmap(field, map.name))) };
+}
+
 /** Each chain ends in a verdict. */
 export function compileIdentity(input: ToldInput, target: IdentityTarget): CompiledIdentity {
   const { told } = input;

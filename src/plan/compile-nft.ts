@@ -10,14 +10,15 @@ import { compileAnswers } from './compile-answers.ts';
 import { type AppPart, CHAIN, type Choice } from './compile-app.ts';
 import { askChain, verdictChains } from './compile-ask.ts';
 import { compileChoice, LOCAL4, LOCAL6, waitForUplink } from './compile-choice.ts';
+import { type CompiledDns, compileDns } from './compile-dns.ts';
 import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
 import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
-import { loopbackChain, outputChains, passBySystem } from './compile-output.ts';
+import { loopbackChains, outputChains, passBySystem } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
 import { type CompiledUplinks, compileUplinks } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
-import { accept, goto, rule, setBits, vmap } from './nft/expressions.ts';
+import { accept, goto, is, rule, setBits, vmap } from './nft/expressions.ts';
 import { hook, metaBits } from './nft/marks.ts';
 import type { Chain, MapElement, NftSet, Ruleset } from './nft/ruleset.ts';
 import {
@@ -58,15 +59,19 @@ function reachableParts(input: InboundInput): AppPart[] {
 const extraChains = ({ loopback, accept: inbound }: AppPart): Chain[] =>
   [loopback, inbound].filter((chain) => chain !== undefined);
 
-function uplinkHooks(uplinks: CompiledUplinks, facts: Facts): Chain[] {
+/** Two who ask from the same port are two for conntrack: answers are told apart by other ports, where such a hook is. */
+const anySource: Chain = { name: 'source', hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE), rules: [] };
+
+function uplinkHooks(uplinks: CompiledUplinks, facts: Facts, relays: boolean): Chain[] {
   const answers = compileAnswers(facts.uplinks);
+  const toRelay = relays ? [rule(is({ kind: 'meta oifname' }, 'lo'), accept)] : [];
   return [
     ...answers.chains,
     {
       name: 'source',
       comment: 'a source address that fits the uplink, for flows that were re-routed after it was chosen',
       hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE),
-      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.masquerade.name))],
+      rules: [...toRelay, rule(vmap(metaBits(MARK_WAY), uplinks.masquerade.name))],
     },
     {
       name: 'guard',
@@ -88,18 +93,23 @@ function identifyOutgoing(input: InboundInput) {
   });
 }
 
-function identifyLoopback(input: InboundInput) {
+function identifyLoopback(input: InboundInput, { loopbackQueries, relays }: CompiledDns) {
   const chain = 'identify_loopback';
   const anyRules = [...input.parts.values()].some(({ loopback }) => loopback !== undefined);
-  if (!anyRules) return { maps: [], chains: [loopbackChain(undefined)] };
+  if (!anyRules && loopbackQueries.length === 0) return { maps: [], chains: loopbackChains(undefined, { relays }) };
+  const { passLoopback } = input.defaultPart;
   const { maps, chains } = compileIdentity(input, {
     chain,
     prefix: 'loopback_',
-    chainOf: (part) => part.loopback?.name ?? CHAIN.acceptLoopback,
-    nobody: [rule(accept)],
+    chainOf: (part) => part.loopback?.name ?? part.passLoopback,
+    nobody:
+      passLoopback === CHAIN.acceptLoopback
+        ? [rule(accept)]
+        : [rule(setBits('ct mark', MARK_APP, APP_NONE)), rule(goto(passLoopback))],
     daemon: CHAIN.acceptLoopback,
   });
-  return { maps, chains: [...chains, loopbackChain(chain)] };
+  const told = anyRules ? { relays } : { queries: loopbackQueries, relays };
+  return { maps, chains: [...chains, ...loopbackChains(chain, told)] };
 }
 
 export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
@@ -108,18 +118,20 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
   const { whenAway } = policySet.systemDefault;
   const parts = reachableParts(input);
   const forwards = governsForwarded(input);
-  const probes = facts.uplinks.length > 0;
-  const output = { marksBefore: forwards || (host.programs !== undefined && probes), forwards, probes };
+  const dns = compileDns(input, parts, forwards);
+  const { relays, owns } = dns;
+  const marksBefore = forwards || (host.programs !== undefined && facts.uplinks.length > 0);
+  const output = { marksBefore, forwards, owns };
   const inbound = compileInbound(input);
   const uplinks = compileUplinks(facts.uplinks);
   const verdict = verdictChains({
     whenAway,
-    marked: host.programs !== undefined,
+    marked: host.programs !== undefined || relays,
     inbound: governsInbound(input),
     forwards,
   });
   const outgoing = identifyOutgoing(input);
-  const loopback = identifyLoopback(input);
+  const loopback = identifyLoopback(input, dns);
   const forwarded = compileForwarded(input, passBySystem(output));
   const choices = new Map<string, Choice>(parts.flatMap((part) => [...part.choices]));
   const ways: MapElement[] = [
@@ -142,12 +154,14 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...forwarded.chains,
     ...verdict.chains,
     ...outputChains(output),
+    ...dns.chains,
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
-    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks, facts)),
+    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks, facts, relays)),
+    ...(facts.uplinks.length === 0 && relays ? [anySource] : []),
   ];
   return {
     table: TABLE,
-    sets: byName([...localSets(facts), ...uplinks.sets, ...parts.flatMap(({ sets }) => sets)]),
+    sets: byName([...localSets(facts), ...uplinks.sets, ...dns.sets, ...parts.flatMap(({ sets }) => sets)]),
     maps: byName([
       { name: 'way_of_flow', key: 'mark', data: 'verdict', elements: ways },
       verdict.map,
@@ -157,6 +171,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
       ...loopback.maps,
       ...inbound.maps,
       ...forwarded.maps,
+      ...dns.maps,
     ]),
     chains: byName(chains),
   };

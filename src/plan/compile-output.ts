@@ -2,20 +2,18 @@
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
 import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
 import { CHAIN } from './compile-app.ts';
+import { CHAIN_OWN, isOwn } from './compile-dns.ts';
 import { accept, goto, is, isNot, rule, setBits, verdict, vmap } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
-import type { Chain, Rule, Verdict } from './nft/ruleset.ts';
+import type { Chain, Expression, Rule, Verdict } from './nft/ruleset.ts';
 import {
   FOREIGN_MARKS,
   MARK_FOREIGN,
   MARK_OURS,
-  MARK_PROGRAM,
   MARK_SOCKET,
   MARK_UPLINK,
   MARK_WAY,
   PRIORITY_OUTPUT,
-  PROGRAM_DAEMON,
-  programMark,
   UPLINK_LOCAL,
   UPLINK_NONE,
   UPLINK_SYSTEM,
@@ -29,12 +27,6 @@ export const followsConnection = (pass: Verdict): readonly Rule[] => [
   rule(isReply, verdict(pass)),
   rule(is({ kind: 'ct state' }, 'related'), is({ kind: 'meta l4proto' }, IPPROTO_ICMP, IPPROTO_ICMPV6), verdict(pass)),
 ];
-/** The daemon asks whether an uplink works; the guard has the last word on whether it does so by that one. */
-const passProbes: Rule = rule(
-  is(metaBits(MARK_PROGRAM), programMark(PROGRAM_DAEMON)),
-  isNot(metaBits(MARK_UPLINK), 0),
-  accept,
-);
 /** Somebody else's bits on an undecided connection: the maps would overwrite them, the slow path adds to them. */
 const askForeign: Rule = rule(isNot(ctBits((MARK_FOREIGN | MARK_UPLINK) >>> 0), 0), goto(CHAIN.ask));
 /** A connection older than our rules may have come in: conntrack takes the direction of the first packet it sees for the original one. */
@@ -72,12 +64,12 @@ export interface OutputOptions {
   readonly marksBefore: boolean;
   /** Containers are governed. */
   readonly forwards: boolean;
-  /** There are uplinks. */
-  readonly probes: boolean;
+  /** The daemon's own sockets have ways: it relays queries, and asks whether uplinks work. */
+  readonly owns: boolean;
 }
 
 /** How a packet goes by the system's route. */
-export const passBySystem = ({ marksBefore }: OutputOptions): Verdict =>
+export const passBySystem = ({ marksBefore }: Pick<OutputOptions, 'marksBefore'>): Verdict =>
   marksBefore ? { kind: 'goto', chain: CHAIN_SYSTEM } : { kind: 'accept' };
 
 /** A container's connection to this machine has the way that its application was given; the way back is another. */
@@ -99,7 +91,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
         ...followsConnection(pass),
         ...housekeeping(pass),
         rule(is({ kind: 'meta mark' }, ...FOREIGN_MARKS.map(({ mark }) => mark)), accept),
-        ...(options.probes ? [passProbes] : []),
+        ...(options.owns ? [rule(isOwn, goto(CHAIN_OWN))] : []),
         askForeign,
         askMidstream,
         rule(goto('identify')),
@@ -126,8 +118,27 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
   ];
 }
 
-/** `identify`: where flows of programs with rules about loopback are told; without any, everything there passes. */
-export function loopbackChain(identify: string | undefined): Chain {
-  const rules = [rule(isDecided, accept), ...followsConnection({ kind: 'accept' }), askForeign];
-  return { name: 'loopback', rules: identify === undefined ? [rule(accept)] : [...rules, rule(goto(identify))] };
+/**
+ * `identify`: where what has to be told is told; without it, everything passes. `queries`: of these packets alone the program
+ * matters.
+ */
+export function loopbackChains(
+  identify: string | undefined,
+  { queries, relays }: { readonly queries?: readonly (readonly Expression[])[]; readonly relays: boolean },
+): readonly Chain[] {
+  const name = 'loopback';
+  if (identify === undefined) return [{ name, rules: [rule(accept)] }];
+  const rules = [
+    rule(isDecided, accept),
+    ...followsConnection({ kind: 'accept' }),
+    ...(relays ? [rule(isOwn, accept)] : []),
+    askForeign,
+    rule(goto(identify)),
+  ];
+  if (queries === undefined) return [{ name, rules }];
+  const told = 'loopback_query';
+  return [
+    { name, rules: [...queries.map((match) => rule(...match, goto(told))), rule(accept)] },
+    { name: told, rules },
+  ];
 }

@@ -1,4 +1,6 @@
 /** Path A's middle: what is in force, and what the machine is, to all kernel objects that should exist. Pure. */
+
+import { hasLoopbackResolver } from '../policy/dns-query.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
@@ -33,6 +35,7 @@ export interface Compilation {
 
 function stillHolds(part: AppPart, facts: Facts): boolean {
   if (part.resolvers !== undefined && part.resolvers !== facts.resolvers) return false;
+  if (part.hasLoopbackResolver !== hasLoopbackResolver(facts)) return false;
   for (const [name, state] of part.names) if (facts.names.get(name) !== state) return false;
   return true;
 }

@@ -95,6 +95,10 @@ export const PRIORITY_OUTPUT = -151;
 export const PRIORITY_VERDICT = -149;
 /** After every mangle and nat chain: the last word before a packet leaves. */
 export const PRIORITY_GUARD = 300;
+/** raw: before conntrack (-200) takes a packet for one of a connection that is there. */
+export const PRIORITY_ZONE = -300;
+/** Just before dstnat (-100): the first to redirect a connection is the only one. */
+export const PRIORITY_REDIRECT = -101;
 /** srcnat. */
 export const PRIORITY_MASQUERADE = 100;
 
@@ -103,6 +107,20 @@ export const QUEUE_NUMBER = 17700;
 export const LOG_GROUP = 17700;
 /** Refused flows reported per second and chain; more are refused all the same, unreported. */
 export const LOG_PER_SECOND = 50;
+
+/**
+ * Where the daemon takes queries of programs, on 127.0.0.1 and ::1, UDP and TCP. Below 1024, so that while no daemon is there
+ * nobody but root takes its place; assigned to nobody (IANA: 954-988).
+ */
+export const DNS_RELAY_PORT = 977;
+
+/**
+ * Conntrack zones of queries, in the direction in which they are sent: everybody asks the same address and port, and conntrack
+ * would take who asks from a port that another one has just given up for that one. Open vSwitch counts its zones from 1.
+ */
+export const ZONE_FIRST = 0x8000;
+export const ZONE_COUNT = 0x7fff;
+export const ZONE_DAEMON = 0xffff;
 
 /** ip rules: 17700..17999, below main (32766) and above nothing of systemd, Tailscale (5200s) or wg-quick (32764). */
 export const RULE_PREF_LOCAL = 17700;

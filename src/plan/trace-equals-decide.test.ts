@@ -6,8 +6,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Address, parseAddress, parsePrefix } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
+import { IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import { type DecideContext, decide } from '../policy/decide.ts';
 import type { Decision } from '../policy/decision.ts';
+import { isQuery, namesHosts } from '../policy/dns-query.ts';
 import type { EffectivePolicy, EffectiveRule, PolicySet } from '../policy/effective-policy.ts';
 import {
   type Facts,
@@ -21,11 +23,14 @@ import type { ContainerOwner, ProcessOwner } from '../policy/identity.ts';
 import { cgroupAncestry, indexApps, matchExactCgroup } from '../policy/match-app.ts';
 import type { Destination, Match, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from '../policy/model.ts';
 import { compile } from './compile.ts';
+import { RELAY_ALIVE } from './compile-dns.ts';
 import type { Host, ResolvedCgroup } from './host.ts';
+import type { Ruleset } from './nft/ruleset.ts';
 import { type TracePacket, type TraceResult, trace } from './nft/trace.ts';
 import { namedPrograms, programName } from './program.ts';
 import {
   APP_NONE,
+  DNS_RELAY_PORT,
   MARK_APP,
   MARK_SOCKET,
   MARK_UPLINK,
@@ -81,8 +86,9 @@ const PREFIXES = [
   '127.0.0.53',
   '::1',
 ].map(prefix);
-/** Among the addresses that packets go to. */
-const RESOLVERS = ['8.8.8.8', '2a00::1'].map(address);
+/** Among the addresses that packets go to; one is on-link. */
+const RESOLVERS = ['8.8.8.8', '2a00::1', '192.168.7.9'].map(address);
+const LOOPBACK_RESOLVERS = ['127.0.0.53', '::1'].map(address);
 const PORTS = [22, 53, 80, 443, 993, 5060, 40_000];
 const NAMES = ['a.example.org', 'b.example.org', 'c.example.org'];
 const CGROUPS = ['/apps', '/apps/mail', '/apps/mail/child', '/system.slice', '/system.slice/ssh.service'];
@@ -312,9 +318,10 @@ const world: fc.Arbitrary<World> = fc
       names: fc.tuple(nameState, nameState, nameState),
       forwarded: fc.constantFrom(undefined, FORWARDED, FORWARDED, FORWARDED),
       gone: fc.constantFrom(undefined, undefined, undefined, undefined, ...CGROUPS),
+      stubs: fc.constantFrom(undefined, LOOPBACK_RESOLVERS, LOOPBACK_RESOLVERS),
     }),
   )
-  .map(({ apps, systemDo, systemVia, whenAway, systemAccept, isMarked, states, names, forwarded, gone }) => ({
+  .map(({ apps, systemDo, systemVia, whenAway, systemAccept, isMarked, states, names, forwarded, gone, stubs }) => ({
     policySet: {
       apps,
       uplinks: UPLINKS,
@@ -339,6 +346,7 @@ const world: fc.Arbitrary<World> = fc
         [OTHER_CONTAINER, ['db']],
       ]),
       ...(forwarded !== undefined && { forwarded }),
+      ...(stubs !== undefined && { loopbackResolvers: stubs }),
     },
     host: {
       queue: 'nft',
@@ -374,7 +382,7 @@ interface Sender {
   readonly foreignCtMark: number;
 }
 
-const flow: fc.Arbitrary<Flow> = fc
+const anyFlow: fc.Arbitrary<Flow> = fc
   .tuple(
     fc.integer({ min: 0, max: 9 }),
     fc.constantFrom(...ADDRESSES),
@@ -400,6 +408,19 @@ const flow: fc.Arbitrary<Flow> = fc
       icmp: { type: to.family === 4 ? 8 : 128, code: 0, identifier: 7 },
     };
   });
+
+/** To a configured resolver. */
+const query: fc.Arbitrary<Flow> = fc
+  .tuple(fc.constantFrom(...RESOLVERS, ...LOOPBACK_RESOLVERS), fc.constantFrom(6, 17))
+  .map(([to, protocol]) => ({
+    source: to.family === 4 ? address('10.9.0.2') : address('fd09::2'),
+    destination: to,
+    loopback: LOOPBACK_RESOLVERS.includes(to),
+    protocol,
+    sourcePort: 50_000,
+    destinationPort: 53,
+  }));
+const flow: fc.Arbitrary<Flow> = fc.oneof({ weight: 9, arbitrary: anyFlow }, { weight: 1, arbitrary: query });
 
 const sender: fc.Arbitrary<Sender> = fc
   .tuple(
@@ -544,6 +565,14 @@ function mayAsk(w: World, s: Sender): boolean {
   return host.programs === undefined || number === 0 || number === NONE_BEFORE;
 }
 
+/** The daemon takes the queries of whoever has an uplink, and those of whose answers it is to learn. */
+function expectedRedirect({ policySet, facts }: World, { flow: f }: Sender, decision: Decision): number | undefined {
+  if (decision.verdict !== 'accept' || !isQuery(facts, f)) return undefined;
+  const policy = policySet.apps.find(({ app }) => app === decision.app);
+  const learns = policy !== undefined && namesHosts(policy);
+  return decision.way.kind === 'uplink' || learns ? DNS_RELAY_PORT : undefined;
+}
+
 /** What a failure needs to be understood. */
 function explain(
   { owner, flow: { destination, ...rest } }: Sender,
@@ -567,13 +596,29 @@ type Share = Record<TraceResult['verdict'], number>;
 /** Several share it: whose turn it is was told by a hash, here as there. */
 const isShared = ({ verdict, choice }: Decision): boolean => verdict === 'accept' && choice?.shared !== undefined;
 
+/** As the daemon keeps it: the plan has the set, and what it holds says that somebody relays. */
+function withRelayAlive(ruleset: Ruleset): Ruleset {
+  const set = ruleset.sets.get(RELAY_ALIVE);
+  if (set === undefined) return ruleset;
+  const elements = [IPPROTO_TCP, IPPROTO_UDP].map((protocol) => ({
+    key: [{ first: BigInt(protocol), last: BigInt(protocol) }],
+  }));
+  return { ...ruleset, sets: new Map([...ruleset.sets, [RELAY_ALIVE, { ...set, elements }]]) };
+}
+
 /** Runs packets through rulesets, compares, and counts what came out. */
 function compare(
   senders: fc.Arbitrary<Sender>,
   hook: 'output' | 'input',
   pairsWanted: number,
-): { share: Share; told: number; shared: number } {
+): {
+  share: Share;
+  told: number;
+  shared: number;
+  redirected: { readonly onLoopback: number; readonly elsewhere: number };
+} {
   const share: Share = { accept: 0, reject: 0, drop: 0, queue: 0 };
+  const redirected = { onLoopback: 0, elsewhere: 0 };
   let pairs = 0;
   let told = 0;
   let shared = 0;
@@ -584,11 +629,12 @@ function compare(
       const index = indexApps(w.policySet);
       const appIds = new Map(w.policySet.apps.map(({ app }, i) => [app, i + 1]));
       const { plan } = compile({ ...w, appIds, nowMs: NOW });
+      const ruleset = withRelayAlive(plan.nft);
       const context: DecideContext = { ...w, ...WAITING, index, nowMs: NOW };
       for (const s of all) {
         const decision = decide(context, s.owner, s.flow);
         const want = expected(decision);
-        const got = trace(plan.nft, packetOf(w, s), [hook]);
+        const got = trace(ruleset, packetOf(w, s), [hook]);
         pairs++;
         share[got.verdict]++;
         if (got.verdict === 'queue' && want.verdict !== 'queue') {
@@ -602,12 +648,22 @@ function compare(
         if (got.verdict === 'accept') expect(got.metaMark & 0x00ff0000).toBe(0x00010000);
         if (isShared(decision)) shared++;
         if (want.rejectWith !== undefined) expect(got.rejectWith).toBe(refusalOf(want.rejectWith, s.flow));
+        if (hook === 'output') {
+          expect(got.redirectedTo, explain(s, got, decision)).toBe(expectedRedirect(w, s, decision));
+          if (got.redirectedTo !== undefined) redirected[s.flow.loopback ? 'onLoopback' : 'elsewhere']++;
+        }
         // What passes unasked (housekeeping, loopback that no rule names) leaves nothing behind.
         const { kind } = decision.reason;
-        if (want.way === undefined || kind === 'housekeeping' || kind === 'accept-all' || s.flow.loopback) continue;
+        if (want.way === undefined || kind === 'housekeeping' || kind === 'accept-all') continue;
+        if (s.flow.loopback && got.redirectedTo === undefined) continue;
         const ctMark = got.ctMark ?? 0;
         expect((ctMark & MARK_WAY) >>> 0, got.chains.join(' > ')).toBe(want.way);
-        if (hook === 'output' && decision.verdict === 'accept')
+        // No route is looked up by the mark on loopback.
+        if (
+          hook === 'output' &&
+          decision.verdict === 'accept' &&
+          !(s.flow.loopback && want.way === wayMark(UPLINK_LOCAL))
+        )
           expect((got.metaMark & MARK_UPLINK) >>> 0, 'goes another way than it was decided').toBe(
             want.way & MARK_UPLINK,
           );
@@ -620,9 +676,10 @@ function compare(
   const percent = ([verdict, n]: [string, number]): string => `${verdict} ${((100 * n) / pairs).toFixed(1)} %`;
   console.log(
     `${hook}: ${pairs} pairs: ${Object.entries(share).map(percent).join(', ')}; told by a mark: ${told}; shared by the kernel: ${shared}`,
+    redirected,
   );
   for (const verdict of ['accept', 'reject', 'drop', 'queue'] as const) share[verdict] /= pairs;
-  return { share, told: told / pairs, shared: shared / pairs };
+  return { share, told: told / pairs, shared: shared / pairs, redirected };
 }
 
 /** What a container sends, and by which device. */
@@ -701,7 +758,9 @@ function compareForwarded(pairsWanted: number): { share: Share; untouched: numbe
 
 describe('trace(compile(policy), packet)', () => {
   it('equals decide(policy, packet), and queues only for a listed reason', () => {
-    const { share, told, shared } = compare(sender, 'output', PAIRS);
+    const { share, told, shared, redirected } = compare(sender, 'output', PAIRS);
+    expect(redirected.onLoopback).toBeGreaterThan(PAIRS / 200);
+    expect(redirected.elsewhere).toBeGreaterThan(PAIRS / 200);
     const minimum = { accept: 0.25, reject: 0.1, drop: 0.05, queue: 0.05 };
     for (const [verdict, least] of Object.entries(minimum))
       expect(share[verdict as keyof Share], verdict).toBeGreaterThan(least);

@@ -11,8 +11,10 @@ import {
   IPPROTO_UDP,
   IPPROTO_UDPLITE,
 } from '../net/protocol.ts';
+import { chooseForQueries } from './choose-for-queries.ts';
 import { chooseUplink } from './choose-uplink.ts';
 import type { Decision, Reason } from './decision.ts';
+import { isQuery, queryVia } from './dns-query.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
 import { forwardedPolicies } from './forwarded-policy.ts';
@@ -120,7 +122,8 @@ function perform(
   if (verb === 'deny') return { ...head, verdict: 'reject', cause: 'denied' };
   if (flow.loopback) return { ...head, verdict: 'accept', way: { kind: 'local' } };
   if (via === undefined) return { ...head, verdict: 'accept', way: { kind: 'system' } };
-  if (isLocalDestination(context.facts.onLink, flow.destination)) {
+  const isLocal = isLocalDestination(context.facts.onLink, flow.destination);
+  if (isLocal && !isQuery(context.facts, flow)) {
     return { ...head, verdict: 'accept', way: { kind: 'local' } };
   }
   const slot = via.share === undefined ? undefined : shareSlot(via.share, flow, app ?? '');
@@ -129,6 +132,26 @@ function perform(
     return { ...head, choice, verdict: 'queue', reason: { kind: 'no-uplink-yet', instead: reason, at: via.at } };
   if (choice.way.kind === 'none') return { ...head, choice, verdict: 'reject', cause: 'no-uplink' };
   return { ...head, choice, verdict: 'accept', way: choice.way };
+}
+
+/**
+ * What no rule speaks of passes on loopback. A resolver there asks others by the way of its own, so queries to it take that of
+ * the program. Whether an uplink has IPv4 or IPv6 does not matter to whoever asks.
+ */
+function passLoopback(
+  context: DecideContext,
+  policy: EffectivePolicy | undefined,
+  flow: Flow,
+  reason: Reason,
+): Decision {
+  const head = { reason, ...(policy === undefined ? {} : { app: policy.app }) };
+  const pass: Decision = { ...head, verdict: 'accept', way: { kind: 'local' } };
+  const { policySet, facts } = context;
+  const via = isQuery(facts, flow) ? queryVia(policy, policySet.systemDefault) : undefined;
+  if (via === undefined) return pass;
+  const choice = chooseForQueries(via, policySet.uplinks, facts.uplinks);
+  if (choice.way.kind === 'none') return { ...head, choice, verdict: 'reject', cause: 'no-uplink' };
+  return choice.way.kind === 'uplink' ? { ...head, choice, verdict: 'accept', way: choice.way } : { ...pass, choice };
 }
 
 /** What programs can receive. What the kernel itself answers, such as a ping, is not for `accept` to say. */
@@ -168,14 +191,9 @@ function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flo
   if (flow.inbound) return decideInbound(context, policy, flow);
   if (flow.loopback) {
     const about = rulesInForce(policy, []).filter(({ rule }) => rule.to.some(namesLoopback));
-    return (
-      firstMatch(context, policy, flow, about) ?? {
-        verdict: 'accept',
-        app,
-        way: { kind: 'local' },
-        reason: { kind: 'loopback' },
-      }
-    );
+    const stated = firstMatch(context, policy, flow, about);
+    if (stated !== undefined && stated.verdict !== 'accept') return stated;
+    return passLoopback(context, policy, flow, stated?.reason ?? { kind: 'loopback' });
   }
   if (policy.blocked !== undefined) {
     return {
@@ -206,7 +224,7 @@ function decideForApp(context: DecideContext, policy: EffectivePolicy, flow: Flo
 /** A program without a policy, or a sender that is not a program. */
 function decideByDefault(context: DecideContext, flow: Flow): Decision {
   if (flow.inbound) return decideInbound(context, undefined, flow);
-  if (flow.loopback) return { verdict: 'accept', way: { kind: 'local' }, reason: { kind: 'loopback' } };
+  if (flow.loopback) return passLoopback(context, undefined, flow, { kind: 'loopback' });
   const { otherwise, via } = context.policySet.systemDefault;
   return perform(context, otherwise.do, via, flow, { kind: 'system-default', at: otherwise.at });
 }
@@ -216,7 +234,7 @@ function decideForUnknown(context: DecideContext, traits: Traits, because: strin
   const found = matchApp(context.index, traits, context.facts);
   if (found !== undefined) return decideForApp(context, found.policy, flow);
   if (flow.inbound) return decideInbound(context, undefined, flow);
-  if (flow.loopback) return { verdict: 'accept', way: { kind: 'local' }, reason: { kind: 'loopback' } };
+  if (flow.loopback) return passLoopback(context, undefined, flow, { kind: 'loopback' });
   const { unknown, via } = context.policySet.systemDefault;
   return perform(context, unknown.do, via, flow, { kind: 'unknown-owner', because, at: unknown.at });
 }

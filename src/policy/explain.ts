@@ -1,6 +1,7 @@
 /** `explain`: the decision of `decide`, with every rule and uplink on the way to it. Pure; computed from the same snapshot. */
-import { formatAddress } from '../net/address.ts';
+import { equalAddress, formatAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
+import { ambiguousNames } from './ambiguous-names.ts';
 import { type DecideContext, decide } from './decide.ts';
 import { decideAsApp } from './decide-as-app.ts';
 import type { Accepted, Decision } from './decision.ts';
@@ -34,6 +35,8 @@ export interface ExplainedFlow {
   /** "uplink wifi", "the system's route", "directly connected", "came in". */
   readonly way?: string;
   readonly reason: string;
+  /** Names of which the rules say different things, and which have this address: they cannot be told apart. */
+  readonly sharedBy?: readonly string[];
   readonly file?: string;
   readonly line?: number;
   /** Empty for a connection that comes in: rules are about those that go out. */
@@ -191,12 +194,16 @@ export function explainFlow(context: DecideContext, subject: Subject, flow: Flow
     subject.kind === 'app' ? decideAsApp(context, subject.policy, flow) : decide(context, subject.owner, flow);
   const at = reasonLocation(decision.reason);
   const accept = flow.inbound ? explainAccept(context, policy, decision) : undefined;
+  const shared = (policy === undefined ? [] : ambiguousNames(policy, context.facts.names, context.nowMs)).find(
+    ({ address }) => equalAddress(address, flow.destination),
+  );
   return {
     address: formatAddress(flow.inbound ? flow.source : flow.destination),
     verdict: decision.verdict,
     ...(decision.verdict === 'reject' && { cause: decision.cause }),
     ...(decision.verdict === 'accept' && { way: describeWays(decision) }),
     reason: describeReason(decision),
+    ...(shared !== undefined && { sharedBy: shared.names }),
     ...(at !== undefined && { file: at.file, line: at.line }),
     rules: policy === undefined || flow.inbound ? [] : explainRules(context, policy, flow, decision),
     ...(accept !== undefined && { accept }),

@@ -62,8 +62,10 @@ export interface Facts {
   readonly uplinks: readonly UplinkState[];
   /** Directly connected networks of all devices: no uplink is involved in reaching them. */
   readonly onLink: readonly Prefix[];
-  /** Configured DNS servers (resolv.conf(5)). */
+  /** Configured DNS servers (resolv.conf(5)), without those on loopback. */
   readonly resolvers: readonly Address[];
+  /** Those on loopback: stubs, such as systemd-resolved's. Absent: none. */
+  readonly loopbackResolvers?: readonly Address[];
   /** A name that is absent is not known. */
   readonly names: ReadonlyMap<string, NameState>;
   /** User names of policies -> uid. */

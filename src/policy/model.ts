@@ -245,6 +245,8 @@ export interface Uplink {
   readonly gateways: { readonly v4?: string; readonly v6?: string };
   /** Absent: the gateway, at the usual interval. */
   readonly probe?: 'off' | UplinkProbe;
+  /** DNS servers of that network; absent: the configured ones, as far as it leads to them. */
+  readonly resolvers?: readonly Address[];
   readonly at: SourceLocation;
 }
 

@@ -12,6 +12,8 @@ export const LANGUAGE_VERSION = 1;
 export const DEFAULT_PRIORITY = 100;
 const MAX_PRIORITY = 1000;
 const MAX_WEIGHT = 1000;
+/** Who gets no answer from eight gets none. */
+const MAX_UPLINK_RESOLVERS = 8;
 /** Of users and of groups: the highest number stands for none. */
 const MAX_ID = 4_294_967_294;
 const MAX_APP_LENGTH = 255;
@@ -106,6 +108,7 @@ export interface UplinkFields extends QuantityFields {
   readonly trusted?: boolean | undefined;
   readonly encrypted?: boolean | undefined;
   readonly gateway?: { readonly v4?: string | undefined; readonly v6?: string | undefined } | undefined;
+  readonly resolvers?: readonly (string | undefined)[] | undefined;
   readonly probe?: 'off' | ProbeFields | undefined;
 }
 
@@ -331,6 +334,12 @@ const uplinkShape = {
       v6: z.string().describe('IPv6 address of the next hop.').optional(),
     })
     .describe('Next hops, where the default routes of the kernel do not tell them.')
+    .optional(),
+  resolvers: z
+    .array(z.string().describe('Address of a DNS server.'))
+    .min(1)
+    .max(MAX_UPLINK_RESOLVERS)
+    .describe('DNS servers of that network, for whoever goes that way. The configured ones if absent.')
     .optional(),
   probe: z
     .union([z.strictObject(probeShape), z.literal('off')])

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { formatAddress } from '../net/address.ts';
 import { parseUplinkFile } from './parse-file.ts';
 
 const parse = (text: string, file = '/etc/pointsman/uplinks/home.yaml') =>
@@ -46,6 +47,11 @@ describe('parseUplinkFile()', () => {
     });
   });
 
+  it('parseUplinkFile() reads resolvers', () => {
+    const { uplink } = parse(`${HOME}resolvers: [192.0.2.53, "2001:db8::53"]\n`);
+    expect(uplink?.resolvers?.map(formatAddress)).toEqual(['192.0.2.53', '2001:db8::53']);
+  });
+
   it.each([
     ['another name than the file', 'uplink: work\ndevice: a', 'name-mismatch'],
     ['no device', 'uplink: home', 'missing-key'],
@@ -60,6 +66,9 @@ describe('parseUplinkFile()', () => {
     ['an unknown type', `${HOME}type: token-ring`, 'invalid-value'],
     ['yes for true', `${HOME}metered: yes`, 'wrong-type'],
     ['a gateway of the other family', `${HOME}gateway: {v4: "::1"}`, 'invalid-value'],
+    ['a resolver that is no address', `${HOME}resolvers: [one.one.one.one]`, 'invalid-value'],
+    ['a resolver on loopback', `${HOME}resolvers: [127.0.0.53]`, 'invalid-value'],
+    ['an empty list of resolvers', `${HOME}resolvers: []`, 'invalid-value'],
     ['an unknown key of the gateway', `${HOME}gateway: {v5: "::1"}`, 'unknown-key'],
     ['a bandwidth without a unit', `${HOME}bandwidth: "5"`, 'invalid-value'],
     ['a bound for a value', `${HOME}rtt: <80ms`, 'invalid-value'],

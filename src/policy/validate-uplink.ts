@@ -1,5 +1,5 @@
 /** An uplink from a file's fields. */
-import { parseAddress } from '../net/address.ts';
+import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
 import { spanOf } from './document.ts';
 import { propertiesOf } from './join-uplinks.ts';
 import type { Quantity, Uplink } from './model.ts';
@@ -22,6 +22,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
   const rttMs = quantityOf('rtt', fields, checking);
   const lossRatio = quantityOf('loss', fields, checking);
   const probe = validateProbe(fields.probe, checking);
+  const resolvers = checkResolvers(fields.resolvers ?? [], checking);
   const { uplink: name, device } = fields;
   if (name === undefined || device === undefined || report.hasErrors()) return undefined;
   return {
@@ -32,6 +33,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
     ...propertiesOf([{ by: 'file', told: { ...fields, bandwidthBitsPerSecond, rttMs, lossRatio } }]),
     gateways,
     ...(probe !== undefined && { probe }),
+    ...(resolvers.length > 0 && { resolvers }),
     at: locationOf(document.source, spanOf(document, ['uplink'])),
   };
 }
@@ -71,4 +73,20 @@ function checkGateways(gateway: NonNullable<UplinkFields['gateway']>, checking: 
     }
   }
   return gateways;
+}
+
+/** Behind a resolver on loopback is whatever it thinks best, and not this uplink. */
+function checkResolvers(
+  resolvers: readonly (string | undefined)[],
+  { document, report }: Checking,
+): readonly Address[] {
+  return resolvers.flatMap((text, index) => {
+    if (text === undefined) return [];
+    const address = parseAddress(text);
+    if (address !== undefined && !isLoopbackAddress(address)) return [address];
+    const what = address === undefined ? 'an IP address' : 'an address beyond loopback';
+    const message = `a resolver must be ${what}, not ${quoted(text)}`;
+    report.error(spanOf(document, ['resolvers', index]), { code: 'invalid-value', message });
+    return [];
+  });
 }

@@ -127,9 +127,10 @@ async function addressesOf(
   if (literal !== undefined) return { addresses: [literal] };
   const name = host.toLowerCase().replace(/\.$/, '');
   const state = context.facts.names.get(name);
-  const kept = 'the daemon resolves names that rules use ahead of time and keeps each address for at least 5 minutes';
+  const kept =
+    'the daemon learns them from the answers that programs get, looks them up itself as well, and keeps each for at least 5 minutes';
   if (state?.known === true && state.addresses.length > 0) {
-    return { addresses: state.addresses.map(({ address }) => address), note: `${name}: as resolved; ${kept}` };
+    return { addresses: state.addresses.map(({ address }) => address), note: `${name}: as known; ${kept}` };
   }
   const answer = await lookUp(name);
   switch (answer.kind) {

@@ -1,7 +1,7 @@
 /** Everything outside of the files that a plan depends on, read at one moment. */
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import type { Routing } from '../kernel/kernel.ts';
-import { formatAddress, formatPrefix } from '../net/address.ts';
+import { type Address, formatAddress, formatPrefix } from '../net/address.ts';
 import type { Host } from '../plan/host.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
@@ -15,6 +15,7 @@ import { joinHealth } from './join-health.ts';
 import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
 import type { Network } from './network.ts';
 import { configuredResolvers } from './resolvers.ts';
+import { sameTexts } from './same-texts.ts';
 import { type OutsideTellings, uplinkEvidence } from './uplink-evidence.ts';
 import type { UplinkHealths } from './uplink-health.ts';
 
@@ -73,10 +74,12 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const { uplinks, onLink } = observeHost(network, policySet.uplinks, uplinkIds);
   const cgroups = namedCgroups(index, sources.cgroups, containers);
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
+  const { resolvers, loopback } = configuredResolvers();
   const facts: Facts = {
     uplinks: joinHealth(uplinks, question.healths),
     onLink,
-    resolvers: configuredResolvers(),
+    resolvers: sameOr(before?.facts.resolvers, resolvers),
+    ...(loopback.length > 0 && { loopbackResolvers: loopback }),
     names,
     users: namedUsers(index),
     groups: namedGroups(index),
@@ -94,17 +97,28 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   return { facts: sameFacts ? before.facts : facts, host: sameHost ? before.host : host };
 }
 
+/** What was made with the resolvers holds as long as they are the same object. */
+const sameOr = (before: readonly Address[] | undefined, now: readonly Address[]): readonly Address[] =>
+  before !== undefined && sameTexts(before.map(formatAddress), now.map(formatAddress)) ? before : now;
+
 /** Names, packages and containers are compared by identity, not here. */
 function text(value: Facts | Host): string {
   if ('queue' in value) return JSON.stringify(value, plainNumber);
-  const { uplinks, onLink, resolvers, users, groups, forwarded } = value;
+  const { uplinks, onLink, resolvers, loopbackResolvers = [], users, groups, forwarded } = value;
   const shown = uplinks.map((uplink) => ({
     ...uplink,
     addresses: uplink.addresses.map(formatAddress),
     onLink: uplink.onLink.map(formatPrefix),
   }));
   return JSON.stringify(
-    [shown, onLink.map(formatPrefix), resolvers.map(formatAddress), [...users], [...groups], forwarded],
+    [
+      shown,
+      onLink.map(formatPrefix),
+      [...resolvers, ...loopbackResolvers].map(formatAddress),
+      [...users],
+      [...groups],
+      forwarded,
+    ],
     plainNumber,
   );
 }

@@ -180,6 +180,47 @@ describe('Names', () => {
     expect([...names.states().keys()]).toEqual(['b.example']);
     names[Symbol.dispose]();
   });
+
+  it('Names learns at once what somebody was answered, and says it later for many at a time', async () => {
+    const { names, changes } = zone({ 'a.example': answer(60, '203.0.113.1') });
+    names.watch(['a.example', 'b.example']);
+    await settle();
+    const before = changes();
+    const learned = (name: string, ...texts: string[]) => {
+      const told = answer(0, ...texts);
+      return names.learn([{ name, addresses: told.kind === 'addresses' ? told.addresses : [] }]);
+    };
+    expect([...learned('a.example', '203.0.113.1', '203.0.113.2')].map(([, state]) => values(state))).toEqual([[2]]);
+    expect(learned('a.example', '203.0.113.2').size).toBe(0);
+    expect(learned('other.example', '203.0.113.3').size).toBe(0);
+    expect(values(learned('b.example', '203.0.113.9').get('b.example'))).toEqual([9]);
+    expect(values(names.states().get('a.example'))).toEqual([1, 2]);
+    expect(values(names.states().get('b.example'))).toEqual([9]);
+    expect(changes()).toBe(before);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(changes()).toBe(before + 1);
+    // However short its record's life was, programs go on using it.
+    await vi.advanceTimersByTimeAsync(MIN_LIFETIME_MS - 2000);
+    expect(values(names.states().get('b.example'))).toEqual([9]);
+    await vi.advanceTimersByTimeAsync(2 * MIN_REFRESH_MS);
+    expect(values(names.states().get('b.example'))).not.toContain(9);
+    names[Symbol.dispose]();
+  });
+
+  it('Names goes on asking itself about what it has learned', async () => {
+    const { names, asked } = zone({ 'a.example': answer(60, '203.0.113.1') });
+    names.watch(['a.example']);
+    const [address] = (() => {
+      const told = answer(3600, '203.0.113.2');
+      return told.kind === 'addresses' ? told.addresses : [];
+    })();
+    if (address === undefined) throw new Error('test data');
+    names.learn([{ name: 'a.example', addresses: [address] }]);
+    await settle();
+    expect(asked).toEqual(['a.example']);
+    expect(values(names.states().get('a.example'))).toEqual([2, 1]);
+    names[Symbol.dispose]();
+  });
 });
 
 /** Between the retries at 5 s and 15 s the absence of the second answer has run out at 15 s; the third makes it absent again. */

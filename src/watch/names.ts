@@ -3,8 +3,9 @@
  * that, because programs go on using an address they once got.
  */
 import { type Address, equalAddress } from '../net/address.ts';
+import type { NamedAddresses } from '../net/dns-answer.ts';
 import { type NameState, NEVER } from '../policy/facts.ts';
-import { type LookUp, MAX_ADDRESSES_PER_ANSWER, type NameAnswer } from './name-lookup.ts';
+import { type AnsweredAddress, type LookUp, MAX_ADDRESSES_PER_ANSWER, type NameAnswer } from './name-lookup.ts';
 
 /** Names beyond this are not resolved ahead, only when a flow waits for one of them. */
 export const MAX_NAMES = 4096;
@@ -20,6 +21,8 @@ const FIRST_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 300_000;
 /** Addresses that have run out are remembered, so that live flows to them can be told from others. */
 const REMEMBERED_MS = 86_400_000;
+/** What was learned is in force already; this is how long the plan may take to say the same. */
+const LEARNED_AFTER_MS = 1000;
 
 interface Entry {
   state: NameState;
@@ -54,6 +57,7 @@ export class Names implements Disposable {
   #excess: readonly string[] = [];
   #asking = 0;
   #timer: NodeJS.Timeout | undefined;
+  #announcement: NodeJS.Timeout | undefined;
   #isDisposed = false;
 
   constructor(options: NamesOptions) {
@@ -102,6 +106,34 @@ export class Names implements Disposable {
     this.#advance();
   }
 
+  /**
+   * What somebody was answered: holds at once, and `onChange` says it a little later, for many at a time. Returns the names that
+   * have addresses which they had not, or not for long: with these alone.
+   */
+  learn(answers: readonly NamedAddresses[]): ReadonlyMap<string, NameState> {
+    const nowMs = this.#options.nowMs();
+    const fresh = new Map<string, NameState>();
+    for (const { name, addresses } of answers) {
+      const entry = this.#entries.get(name);
+      if (entry === undefined || addresses.length === 0) continue;
+      const { state: before, dueMs } = entry;
+      this.#keep(entry, addresses.slice(0, MAX_ADDRESSES_PER_ANSWER), nowMs);
+      // Others may use what they were answered before anybody looked.
+      entry.dueMs = dueMs;
+      if (entry.state === before || !entry.state.known) continue;
+      const old = new Set(before.known ? before.addresses : []);
+      fresh.set(name, { known: true, addresses: entry.state.addresses.filter((one) => !old.has(one)) });
+    }
+    if (fresh.size === 0) return fresh;
+    this.#states = new Map([...this.#entries].map(([name, { state }]) => [name, state]));
+    this.#announcement ??= setTimeout(() => {
+      this.#announcement = undefined;
+      this.#options.onChange();
+    }, LEARNED_AFTER_MS);
+    this.#announcement.unref();
+    return fresh;
+  }
+
   /** The same map as long as nothing in it changes. */
   states(): ReadonlyMap<string, NameState> {
     return this.#states;
@@ -129,6 +161,7 @@ export class Names implements Disposable {
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#announcement);
   }
 
   #advance(): void {
@@ -179,15 +212,8 @@ export class Names implements Disposable {
   #take(entry: Entry, answer: NameAnswer): void {
     const nowMs = this.#options.nowMs();
     const before = entry.state;
-    delete entry.because;
-    if (answer.kind === 'addresses') {
-      delete entry.absentUntilMs;
-      entry.failures = 0;
-      const ttlMs = Math.min(...answer.addresses.map(({ ttlSeconds }) => ttlSeconds * 1000));
-      entry.dueMs = nowMs + Math.min(Math.max(ttlMs, MIN_REFRESH_MS), MAX_REFRESH_MS);
-      entry.state = withAnswer(before, answer.addresses, nowMs, entry.expires);
-      remember(entry, answer.addresses, nowMs);
-    } else {
+    if (answer.kind === 'addresses') this.#keep(entry, answer.addresses, nowMs);
+    else {
       entry.failures += 1;
       entry.dueMs = nowMs + Math.min(FIRST_RETRY_MS * 2 ** (entry.failures - 1), MAX_RETRY_MS);
       entry.because = answer.kind === 'none' ? 'there is no such name' : answer.because;
@@ -198,6 +224,16 @@ export class Names implements Disposable {
       }
     }
     if (entry.state !== before) this.#publish();
+  }
+
+  #keep(entry: Entry, addresses: readonly AnsweredAddress[], nowMs: number): void {
+    delete entry.because;
+    delete entry.absentUntilMs;
+    entry.failures = 0;
+    const ttlMs = Math.min(...addresses.map(({ ttlSeconds }) => ttlSeconds * 1000));
+    entry.dueMs = nowMs + Math.min(Math.max(ttlMs, MIN_REFRESH_MS), MAX_REFRESH_MS);
+    entry.state = withAnswer(entry.state, addresses, nowMs, entry.expires);
+    remember(entry, addresses, nowMs);
   }
 
   /** Addresses whose time is over go; a name without any is unknown again, so that the next flow asks. */
@@ -244,7 +280,7 @@ type Addresses = Extract<NameState, { readonly known: true }>['addresses'];
  */
 function withAnswer(
   before: NameState,
-  answered: readonly { readonly address: Address; readonly ttlSeconds: number }[],
+  answered: readonly AnsweredAddress[],
   nowMs: number,
   expires: boolean,
 ): NameState {

@@ -35,6 +35,7 @@ interface HostFile {
   readonly marks?: boolean;
   readonly 'on-link': readonly string[];
   readonly resolvers?: readonly string[];
+  readonly 'loopback-resolvers'?: readonly string[];
   readonly uplinks: readonly {
     readonly name: string;
     readonly device: string;
@@ -114,6 +115,7 @@ function readCase(dir: string) {
     uplinks: host.uplinks.map(uplinkState),
     onLink: host['on-link'].map(prefix),
     resolvers: (host.resolvers ?? []).map(address),
+    ...(host['loopback-resolvers'] && { loopbackResolvers: host['loopback-resolvers'].map(address) }),
     names: new Map(
       Object.entries(host.names).map(([name, addresses]) => [
         name,

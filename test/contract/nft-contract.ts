@@ -109,6 +109,20 @@ function tableContract(nft: () => Nft): void {
     expect(await nft().observe(TABLE)).toEqual(SAMPLE_COUNTS);
   });
 
+  it('Nft.refreshElements() lets elements hold from now on, whether they are there or not', async () => {
+    await nft().apply([REPLACE], NOW_MS);
+    const elements = [2n, 3n].map((value) => ({ ...element([value, value]), expiresAtMs: NOW_MS + 3_600_000 }));
+    const generation = nft().generation();
+    nft().refreshElements([{ set: TIMED, elements }], NOW_MS);
+    expect(nft().generation()).toBe(generation + 1);
+    const count = (await nft().observe(TABLE))?.sets.get(TIMED.name);
+    nft().refreshElements([{ set: TIMED, elements }], NOW_MS);
+    expect((await nft().observe(TABLE))?.sets.get(TIMED.name)).toBe(count);
+    expect(count).toBeGreaterThan(1);
+    nft().refreshElements([], NOW_MS);
+    expect(() => nft().refreshElements([{ set: { ...TIMED, name: 'nowhere' }, elements }], NOW_MS)).toThrow(/ENOENT/);
+  });
+
   it('Nft.apply() runs a list of commands in its order', async () => {
     await nft().apply([REPLACE], NOW_MS);
     const expiresAtMs = NOW_MS + 3_600_000;

@@ -1,8 +1,9 @@
 import { constants } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
-import { equalAddress } from '../../net/address.ts';
+import { equalAddress, formatAddress } from '../../net/address.ts';
 import { withBits } from '../../net/mark.ts';
 import type { ConntrackEntry } from '../../netlink/conntrack.ts';
+import type { ConntrackTuple } from '../../netlink/conntrack-tuple.ts';
 import type { Link } from '../../netlink/link.ts';
 import type { XtablesQueue } from '../../plan/plan.ts';
 import { MARK_OURS } from '../../plan/reserved.ts';
@@ -87,6 +88,12 @@ export class FakeConntrack implements Conntrack {
     return this.#entries.filter(({ mark }) => (mark & MARK_OURS) !== 0);
   }
 
+  entryOfReply(reply: ConntrackTuple): ConntrackEntry | undefined {
+    this.#failures.check('conntrack');
+    const key = tupleText(reply);
+    return this.#entries.find((entry) => tupleText(entry.reply) === key);
+  }
+
   updateMark(entry: ConntrackEntry, value: number, mask: number): void {
     this.#failures.check('conntrack');
     this.#require(entry);
@@ -138,6 +145,8 @@ const isSameFlow = (a: OutgoingFlow, b: OutgoingFlow): boolean =>
   a.destinationPort === b.destinationPort &&
   equalAddress(a.source, b.source) &&
   equalAddress(a.destination, b.destination);
+const tupleText = ({ protocol, source, sourcePort, destination, destinationPort }: ConntrackTuple): string =>
+  [protocol, formatAddress(source), sourcePort, formatAddress(destination), destinationPort].join(' ');
 
 /** A device for tests: up and with carrier unless said otherwise. */
 export function fakeLink(link: Pick<Link, 'index' | 'name'> & Partial<Link>): Link {

@@ -1,7 +1,7 @@
 import type { NftCommand } from '../../plan/nft/command.ts';
 import type { Ruleset } from '../../plan/nft/ruleset.ts';
 import { PANIC_TABLE, TABLE } from '../../plan/reserved.ts';
-import type { Nft, ObservedTable } from '../kernel.ts';
+import type { Nft, ObservedTable, SetAddition } from '../kernel.ts';
 import { PANIC_CHAINS } from '../panic-table.ts';
 import type { FailurePlan } from './failure-plan.ts';
 import { FakeTable } from './fake-table.ts';
@@ -30,6 +30,15 @@ export class FakeNft implements Nft {
     const elements = commands.filter(isCgroupCommand);
     if (text.length > 0) this.#commit(text, 'nft apply');
     if (elements.length > 0) this.#commit(elements, 'nft elements');
+  }
+
+  refreshElements(additions: readonly SetAddition[], _nowMs: number): void {
+    const commands = additions.flatMap(({ set, elements }): NftCommand[] => [
+      { kind: 'add elements', set, elements },
+      { kind: 'delete elements', set, elements },
+      { kind: 'add elements', set, elements },
+    ]);
+    this.#commit(commands, 'nft elements');
   }
 
   async check(commands: readonly NftCommand[], _nowMs: number): Promise<void> {

@@ -131,3 +131,22 @@ export function portElements(boxes: readonly Omit<ServiceBox, 'address'>[]): Set
   const anywhere = boxes.map((box) => ({ ...box, address: { first: 0n, last: 0n } }));
   return serviceElements(anywhere).map(({ key }) => ({ key: key.slice(1) }));
 }
+
+/** The same in single values, for sets without intervals: of what was made from single values. */
+export function singleElements(elements: readonly SetElement[]): SetElement[] {
+  return elements.flatMap(({ key, expiresAtMs }) =>
+    key
+      .reduce<SetElement['key'][]>(
+        (keys, part) => keys.flatMap((head) => values(part).map((one) => [...head, one])),
+        [[]],
+      )
+      .map((single) => withExpiry(single, expiresAtMs)),
+  );
+}
+
+function values(part: Interval | string): (Interval | string)[] {
+  if (typeof part === 'string') return [part];
+  const singles: Interval[] = [];
+  for (let value = part.first; value <= part.last; value++) singles.push({ first: value, last: value });
+  return singles;
+}

@@ -217,6 +217,10 @@ function renderExpression(expression: Expression): string {
       return 'counter';
     case 'masquerade':
       return 'masquerade';
+    case 'set original zone':
+      return `ct original zone set ${expression.zone}`;
+    case 'redirect':
+      return `redirect to :${expression.port}`;
     case 'verdict':
       return renderVerdict(expression.verdict);
   }

@@ -89,6 +89,10 @@ export type Expression =
   | { readonly kind: 'log'; readonly group: number; readonly prefix: string; readonly perSecond: number }
   | { readonly kind: 'counter' }
   | { readonly kind: 'masquerade' }
+  /** Of the direction in which a connection opens: before conntrack sees the packet. */
+  | { readonly kind: 'set original zone'; readonly zone: number }
+  /** To this machine's own loopback address, at this port. */
+  | { readonly kind: 'redirect'; readonly port: number }
   | { readonly kind: 'verdict'; readonly verdict: Verdict };
 
 export interface Rule {

@@ -38,6 +38,8 @@ export interface TraceResult {
   readonly metaMark: number;
   readonly ctMark?: number;
   readonly masqueraded: boolean;
+  /** The port of this machine to which the connection goes instead. */
+  readonly redirectedTo?: number;
   /** Chains in the order in which they were entered. */
   readonly chains: readonly string[];
 }
@@ -48,6 +50,7 @@ interface State {
   metaMark: number;
   ctMark: number | undefined;
   masqueraded: boolean;
+  redirectedTo?: number;
   rejectWith?: NonNullable<TraceResult['rejectWith']>;
   readonly chains: string[];
 }
@@ -219,8 +222,12 @@ function evaluate(state: State, expression: Expression): Outcome | 'break' {
     case 'masquerade':
       state.masqueraded = true;
       return { kind: 'accept' };
+    case 'redirect':
+      state.redirectedTo = expression.port;
+      return { kind: 'accept' };
     case 'verdict':
       return expression.verdict;
+    case 'set original zone':
     case 'log':
     case 'counter':
       return undefined;
@@ -262,6 +269,7 @@ const result = (state: State, verdict: TraceResult['verdict']): TraceResult => (
   metaMark: state.metaMark,
   ...(state.ctMark === undefined ? {} : { ctMark: state.ctMark }),
   masqueraded: state.masqueraded,
+  ...(state.redirectedTo === undefined ? {} : { redirectedTo: state.redirectedTo }),
   chains: state.chains,
 });
 

@@ -1,0 +1,107 @@
+/** Keeps the relay of queries listening, and says what programs' queries do not go through it. */
+
+import type { Kernel } from '../kernel/kernel.ts';
+import { RELAY_ALIVE } from '../plan/compile-dns.ts';
+import { loopbackResolvers } from '../policy/dns-query.ts';
+import { asksBySocket, upstreamResolvers } from '../watch/resolvers.ts';
+import { type DnsCounts, DnsRelay } from './dns-relay.ts';
+import type { DnsFacts } from './dns-ways.ts';
+import type { Enforcement } from './enforce.ts';
+import type { Health } from './health.ts';
+
+/** While nobody refreshes it, the kernel redirects for so long at most: only where the files say open. */
+const ALIVE_MS = 15_000;
+const REFRESH_MS = 5_000;
+
+export interface DnsKeeperParts {
+  readonly kernel: Pick<Kernel, 'conntrack'>;
+  readonly enforcement: Pick<Enforcement, 'inForce' | 'learn' | 'refreshSet'>;
+  readonly health: Pick<Health, 'report'>;
+}
+
+const NOTHING: DnsCounts = { asked: 0, answered: 0, failed: 0, mismatched: 0, learned: 0 };
+
+export class DnsKeeper implements AsyncDisposable {
+  readonly #parts: DnsKeeperParts;
+  readonly #timer: NodeJS.Timeout;
+  /** Uplinks that lead to no resolver that is known. */
+  readonly #without = new Set<string>();
+  #relay: DnsRelay | undefined;
+  #opening: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(parts: DnsKeeperParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => this.refresh(), REFRESH_MS);
+    this.#timer.unref();
+  }
+
+  get counts(): DnsCounts {
+    return this.#relay?.counts ?? NOTHING;
+  }
+
+  /** Listens, where it does not yet; looks whether programs ask by other ways. */
+  async look(): Promise<void> {
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    await this.#opening;
+    const isAskedBySocket = this.#isRelaying && asksBySocket();
+    const message = 'programs ask systemd-resolved by its socket (resolve in /etc/nsswitch.conf), not by DNS';
+    const hint = 'without resolve in that line their queries follow them, also through its stub at 127.0.0.53';
+    const detail = `${message}: these queries go by the system's route, and teach nothing`;
+    this.#parts.health.report('dns-not-followed', isAskedBySocket ? { message: detail, hint } : undefined);
+  }
+
+  /** Says that it is there, to a ruleset that asks. */
+  refresh(): void {
+    if (this.#relay !== undefined) void this.#parts.enforcement.refreshSet(RELAY_ALIVE, ALIVE_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    await this.#opening;
+    await this.#relay?.[Symbol.asyncDispose]();
+  }
+
+  get #isRelaying(): boolean {
+    return this.#parts.enforcement.inForce?.compilation.plan.nft.maps.has('relay_of_way') ?? false;
+  }
+
+  async #open(): Promise<void> {
+    if (this.#relay !== undefined || this.#isClosed) return;
+    const { kernel, enforcement, health } = this.#parts;
+    try {
+      this.#relay = await DnsRelay.open({
+        conntrack: kernel.conntrack,
+        facts: () => this.#facts(),
+        learn: (appId, answers) => enforcement.learn(appId, answers),
+        onUplink: (uplink, hasResolver) => this.#noteUplink(uplink, hasResolver),
+      });
+      health.report('dns-not-relayed', undefined);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const message = `queries that are to follow their application are refused: ${error.message}; trying again`;
+      health.report('dns-not-relayed', { message });
+    }
+  }
+
+  #facts(): DnsFacts | undefined {
+    const { inForce } = this.#parts.enforcement;
+    if (inForce === undefined) return undefined;
+    const { policySet, machine } = inForce;
+    const { facts } = machine;
+    const configured = { resolvers: facts.resolvers, loopback: loopbackResolvers(facts) };
+    return { uplinks: policySet.uplinks, facts, resolvers: upstreamResolvers(configured) };
+  }
+
+  #noteUplink(uplink: string, hasResolver: boolean): void {
+    if (this.#without.has(uplink) === !hasResolver) return;
+    if (hasResolver) this.#without.delete(uplink);
+    else this.#without.add(uplink);
+    const message = `queries are refused: no resolver is known that uplink ${[...this.#without].join(' or ')} leads to`;
+    const hint = 'name DNS servers of that network: resolvers in the file of the uplink';
+    this.#parts.health.report('uplink-without-resolver', this.#without.size === 0 ? undefined : { message, hint });
+  }
+}

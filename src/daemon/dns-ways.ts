@@ -1,0 +1,70 @@
+/** By which way, and whom, a query is asked that the kernel has redirected to us: its conntrack entry says both. */
+import { type Address, equalAddress } from '../net/address.ts';
+import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import {
+  DNS_RELAY_PORT,
+  MARK_APP,
+  MARK_SOCKET,
+  MARK_UPLINK,
+  MARK_UPLINK_SHIFT,
+  PROGRAM_DAEMON,
+  programMark,
+  UPLINK_FIRST,
+  UPLINK_LAST,
+  wayMark,
+} from '../plan/reserved.ts';
+import type { Facts, UplinkState } from '../policy/facts.ts';
+import { isLocalDestination } from '../policy/local-networks.ts';
+import type { Uplink } from '../policy/model.ts';
+import type { DnsWay } from './dns-ask.ts';
+
+export interface DnsFacts {
+  readonly uplinks: readonly Uplink[];
+  readonly facts: Pick<Facts, 'uplinks' | 'onLink'>;
+  /** Those that are configured, or stand behind the configured stub. */
+  readonly resolvers: readonly Address[];
+}
+
+/** `nobody`: there is no such uplink now. `unresolved`: it leads to no resolver that is known. */
+export type DnsRoute =
+  | { readonly kind: 'ask'; readonly appId: number; readonly uplink?: string; readonly way: DnsWay }
+  | { readonly kind: 'nobody'; readonly appId: number }
+  | { readonly kind: 'unresolved'; readonly appId: number; readonly uplink: string };
+
+/** Undefined for what was not redirected: somebody asks the relay itself. */
+export function dnsRoute(
+  { mark, original }: Pick<ConntrackEntry, 'mark' | 'original'>,
+  dnsFacts: DnsFacts,
+): DnsRoute | undefined {
+  if (original.destinationPort === DNS_RELAY_PORT) return undefined;
+  const appId = mark & MARK_APP;
+  const id = (mark & MARK_UPLINK) >>> MARK_UPLINK_SHIFT;
+  if (id < UPLINK_FIRST || id > UPLINK_LAST) {
+    // By the system's route whoever was asked is asked.
+    return { kind: 'ask', appId, way: { mark: programMark(PROGRAM_DAEMON), resolvers: [original.destination] } };
+  }
+  const state = dnsFacts.facts.uplinks.find((uplink) => uplink.id === id);
+  if (state === undefined || !state.up) return { kind: 'nobody', appId };
+  const { name: uplink } = state;
+  const resolvers = uplinkResolvers(state, original.destination, dnsFacts);
+  if (resolvers.length === 0) return { kind: 'unresolved', appId, uplink };
+  return { kind: 'ask', appId, uplink, way: { mark: (wayMark(id) | MARK_SOCKET | PROGRAM_DAEMON) >>> 0, resolvers } };
+}
+
+/** Its own; without any, those that are configured and that it leads to, the one that was asked first. */
+export function uplinkResolvers(
+  state: UplinkState,
+  asked: Address | undefined,
+  { uplinks, facts, resolvers }: DnsFacts,
+): readonly Address[] {
+  const carries = ({ family }: Address): boolean => (family === 4 ? state.v4 : state.v6);
+  const own = uplinks.find(({ name }) => name === state.name)?.resolvers;
+  if (own !== undefined) return own.filter(carries);
+  const reachable = resolvers.filter(
+    (address) =>
+      carries(address) && (!isLocalDestination(facts.onLink, address) || isLocalDestination(state.onLink, address)),
+  );
+  return asked === undefined ? reachable : reachable.toSorted((a, b) => rank(a, asked) - rank(b, asked));
+}
+
+const rank = (address: Address, first: Address): number => (equalAddress(address, first) ? 0 : 1);
