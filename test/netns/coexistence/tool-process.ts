@@ -64,8 +64,13 @@ export async function startBus(dir: string, write: (name: string, text: string) 
   const socket = `${dir}/bus`;
   const config = write('bus.conf', BUS_CONFIG.replace('SOCKET', socket));
   const bus = new ToolDaemon({ overlays: [] }, 'dbus-daemon', `--config-file=${config}`, '--nofork', '--nopidfile');
-  await bus.ready(() => existsSync(socket));
-  return bus;
+  try {
+    await bus.ready(() => existsSync(socket));
+    return bus;
+  } catch (error) {
+    await bus.stop();
+    throw error;
+  }
 }
 
 const BUS_CONFIG = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
