@@ -186,7 +186,12 @@ export class Daemon implements AsyncDisposable {
     this.#profileClock = new ProfileClock({ nowMs, onChange: () => this.#enforcement.request({ kind: 'time' }) });
     this.#packagesWatch = new PackagesWatch(() => this.#enforcement.request({ kind: 'packages' }));
     this.#cgroupLearner = new CgroupLearner(inForce, onCgroups);
-    this.#dns = new DnsKeeper({ kernel, enforcement: this.#enforcement, health: this.#health });
+    this.#dns = new DnsKeeper({
+      kernel,
+      enforcement: this.#enforcement,
+      health: this.#health,
+      managedResolvers: (device) => this.#managed.device(device)?.dns ?? [],
+    });
     this.#scripts = this.#guardScripts();
     this.#programs = knownPrograms(parts, () => this.#scripts !== undefined && this.#scripts.released === undefined);
     this.#slowLook = setInterval(() => void this.#lookSlowly(), SLOW_LOOK_MS);

@@ -1,6 +1,7 @@
 /** Keeps the relay of queries listening, and says what programs' queries do not go through it. */
 
 import type { Kernel } from '../kernel/kernel.ts';
+import type { Address } from '../net/address.ts';
 import { RELAY_ALIVE } from '../plan/compile-dns.ts';
 import { loopbackResolvers } from '../policy/dns-query.ts';
 import { asksBySocket, upstreamResolvers } from '../watch/resolvers.ts';
@@ -17,6 +18,8 @@ export interface DnsKeeperParts {
   readonly kernel: Pick<Kernel, 'conntrack'>;
   readonly enforcement: Pick<Enforcement, 'inForce' | 'learn' | 'refreshSet'>;
   readonly health: Pick<Health, 'report'>;
+  /** DNS servers that a manager of networks was told by the network of a device. */
+  readonly managedResolvers: (device: string) => readonly Address[];
 }
 
 const NOTHING: DnsCounts = { asked: 0, answered: 0, failed: 0, mismatched: 0, learned: 0 };
@@ -93,7 +96,8 @@ export class DnsKeeper implements AsyncDisposable {
     const { policySet, machine } = inForce;
     const { facts } = machine;
     const configured = { resolvers: facts.resolvers, loopback: loopbackResolvers(facts) };
-    return { uplinks: policySet.uplinks, facts, resolvers: upstreamResolvers(configured) };
+    const { managedResolvers: managed } = this.#parts;
+    return { uplinks: policySet.uplinks, facts, resolvers: upstreamResolvers(configured), managed };
   }
 
   #noteUplink(uplink: string, hasResolver: boolean): void {

@@ -67,6 +67,15 @@ describe('dnsRoute()', () => {
     });
   });
 
+  it('asks those that its network has told a manager where its file names none, and never this machine', () => {
+    const managed = (device: string) =>
+      device === 'wwan0' ? ['127.0.0.1', '2001:db8::1', '10.2.0.7'].map(address) : [];
+    const facts = (own: readonly string[]) => ({ ...factsOf(CELL, own, ['192.0.2.1']), managed });
+    expect(route(VIA_CELL, facts([]))).toMatchObject({ resolvers: ['10.2.0.7'] });
+    expect(route(VIA_CELL, facts(['10.2.0.1']))).toMatchObject({ resolvers: ['10.2.0.1'] });
+    expect(route(VIA_CELL, { ...facts([]), managed: () => [] })).toMatchObject({ resolvers: ['192.0.2.1'] });
+  });
+
   it('asks the configured ones that the uplink leads to where it has none, the one that was asked first', () => {
     const facts = factsOf(CELL, [], ['192.168.7.1', '10.2.0.1', '192.0.2.1', '192.0.2.2', '2001:db8::53']);
     expect(route(VIA_CELL, facts, '192.0.2.2')).toMatchObject({ resolvers: ['192.0.2.2', '10.2.0.1', '192.0.2.1'] });

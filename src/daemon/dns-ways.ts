@@ -1,5 +1,5 @@
 /** By which way, and whom, a query is asked that the kernel has redirected to us: its conntrack entry says both. */
-import { type Address, equalAddress } from '../net/address.ts';
+import { type Address, equalAddress, isLoopbackAddress } from '../net/address.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import {
   DNS_RELAY_PORT,
@@ -23,6 +23,8 @@ export interface DnsFacts {
   readonly facts: Pick<Facts, 'uplinks' | 'onLink'>;
   /** Those that are configured, or stand behind the configured stub. */
   readonly resolvers: readonly Address[];
+  /** What NetworkManager was told by a device's network. */
+  readonly managed?: (device: string) => readonly Address[];
 }
 
 /** `nobody`: there is no such uplink now. `unresolved`: it leads to no resolver that is known. */
@@ -51,15 +53,20 @@ export function dnsRoute(
   return { kind: 'ask', appId, uplink, way: { mark: (wayMark(id) | MARK_SOCKET | PROGRAM_DAEMON) >>> 0, resolvers } };
 }
 
-/** Its own; without any, those that are configured and that it leads to, the one that was asked first. */
+/**
+ * Those of its file, else those of its network, where a manager was told; without any, those that are configured and that it
+ * leads to, the one that was asked first.
+ */
 export function uplinkResolvers(
   state: UplinkState,
   asked: Address | undefined,
-  { uplinks, facts, resolvers }: DnsFacts,
+  { uplinks, facts, resolvers, managed }: DnsFacts,
 ): readonly Address[] {
   const carries = ({ family }: Address): boolean => (family === 4 ? state.v4 : state.v6);
   const own = uplinks.find(({ name }) => name === state.name)?.resolvers;
   if (own !== undefined) return own.filter(carries);
+  const told = (managed?.(state.device) ?? []).filter((address) => carries(address) && !isLoopbackAddress(address));
+  if (told.length > 0) return told;
   const reachable = resolvers.filter(
     (address) =>
       carries(address) && (!isLocalDestination(facts.onLink, address) || isLocalDestination(state.onLink, address)),
