@@ -1,6 +1,7 @@
 /** Uplinks whose routes the kernel does not take: they count as down until what is known of them changes, and all else is in force. */
 import type { ApplyReport } from '../apply/transaction.ts';
 import { type Address, formatAddress } from '../net/address.ts';
+import { plainText } from '../net/plain-text.ts';
 import { ROUTE_TABLE_BASE } from '../plan/reserved.ts';
 import type { Facts, UplinkState } from '../policy/facts.ts';
 import type { Uplink } from '../policy/model.ts';
@@ -30,7 +31,7 @@ export class RefusedUplinks {
     if (uplink === undefined || this.#byName.has(uplink.name)) return false;
     const gateway = target.kind === 'unicast' ? target.gateway : undefined;
     const because = report.error.message;
-    this.#byName.set(uplink.name, { state: stateText(uplink), because, ...(gateway !== undefined && { gateway }) });
+    this.#byName.set(uplink.name, { state: plainText(uplink), because, ...(gateway !== undefined && { gateway }) });
     return true;
   }
 
@@ -43,7 +44,7 @@ export class RefusedUplinks {
   without(machine: Machine): Machine {
     for (const [name, { state }] of this.#byName) {
       const uplink = machine.facts.uplinks.find((candidate) => candidate.name === name);
-      if (uplink === undefined || stateText(uplink) !== state) this.#byName.delete(name);
+      if (uplink === undefined || plainText(uplink) !== state) this.#byName.delete(name);
     }
     if (this.#byName.size === 0) return machine;
     const names = [...this.#byName.keys()].sort().join();
@@ -71,8 +72,4 @@ function describe(name: string, file: string, { gateway, because }: Refusal): st
 
 function down(uplink: UplinkState): UplinkState {
   return { ...uplink, up: false, v4: false, v6: false };
-}
-
-function stateText(uplink: UplinkState): string {
-  return JSON.stringify(uplink, (_, value: unknown) => (typeof value === 'bigint' ? value.toString(16) : value));
 }

@@ -50,8 +50,9 @@ export class UplinkProbing implements AsyncDisposable {
     });
   }
 
+  /** Uplinks that nothing in the kernel is about, because no policy chooses among them, are nobody's business. */
   follow(inForce: InForce | undefined): void {
-    if (inForce !== undefined) this.#health.follow(inForce.policySet.uplinks, inForce.machine.facts.uplinks);
+    if (inForce !== undefined) this.#health.follow(inForce.policySet.uplinks, inForce.snapshot.facts.uplinks);
   }
 
   healths(): UplinkHealths {

@@ -24,9 +24,17 @@ const found = (...devices: readonly string[]): UplinkEvidence => ({
   found: devices.map((device) => ({ device, priority: 600 })),
   tellings: new Map(),
 });
+const withResolver = (uplink: Uplink): Uplink => ({ ...uplink, resolvers: [{ family: 6, value: 1n << 100n }] });
 const names = (uplinks: readonly Uplink[]): string[] => uplinks.map(({ name, device }) => `${name} ${device}`);
 
 describe('joinUplinks', () => {
+  it('joinUplinks keeps an uplink whose file names addresses, as long as they are the same', () => {
+    const before = joinUplinks([withResolver(file('home', 'wlan0'))], NOTHING);
+    expect(joinUplinks([withResolver(file('home', 'wlan0'))], NOTHING, before)).toBe(before);
+    const others = { ...withResolver(file('home', 'wlan0')), resolvers: [{ family: 6, value: 1n } as const] };
+    expect(joinUplinks([others], NOTHING, before)).not.toBe(before);
+  });
+
   it('joinUplinks believes the file, then the others in their order, property by property', () => {
     const tellings = new Map<string, readonly Telling[]>([
       [

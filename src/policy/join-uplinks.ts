@@ -2,6 +2,7 @@
  * What files, ModemManager, NetworkManager and the kernel say of the ways out, joined: property by property the first of them
  * that says anything is right, and it is remembered who that was. Pure, and made of its own result it gives the same.
  */
+import { plainText } from '../net/plain-text.ts';
 import type { PropertySource, PropertySources, Uplink, UplinkProperties } from './model.ts';
 import { compareText } from './policy-source.ts';
 
@@ -83,7 +84,7 @@ export function joinUplinks(
   const same = new Map(before.map((uplink) => [uplink.name, uplink]));
   const keep = (uplink: Uplink): Uplink => {
     const earlier = same.get(uplink.name);
-    return earlier !== undefined && JSON.stringify(earlier) === JSON.stringify(uplink) ? earlier : uplink;
+    return earlier !== undefined && plainText(earlier) === plainText(uplink) ? earlier : uplink;
   };
   const joined = [
     ...files.map((uplink): Uplink => {

@@ -1,7 +1,8 @@
 /** Everything outside of the files that a plan depends on, read at one moment. */
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import type { Routing } from '../kernel/kernel.ts';
-import { type Address, formatAddress, formatPrefix } from '../net/address.ts';
+import { type Address, formatAddress } from '../net/address.ts';
+import { plainText } from '../net/plain-text.ts';
 import type { Host } from '../plan/host.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
@@ -103,24 +104,7 @@ const sameOr = (before: readonly Address[] | undefined, now: readonly Address[])
 
 /** Names, packages and containers are compared by identity, not here. */
 function text(value: Facts | Host): string {
-  if ('queue' in value) return JSON.stringify(value, plainNumber);
+  if ('queue' in value) return plainText(value);
   const { uplinks, onLink, resolvers, loopbackResolvers = [], users, groups, forwarded } = value;
-  const shown = uplinks.map((uplink) => ({
-    ...uplink,
-    addresses: uplink.addresses.map(formatAddress),
-    onLink: uplink.onLink.map(formatPrefix),
-  }));
-  return JSON.stringify(
-    [
-      shown,
-      onLink.map(formatPrefix),
-      [...resolvers, ...loopbackResolvers].map(formatAddress),
-      [...users],
-      [...groups],
-      forwarded,
-    ],
-    plainNumber,
-  );
+  return plainText([uplinks, onLink, resolvers, loopbackResolvers, [...users], [...groups], forwarded]);
 }
-
-const plainNumber = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString(16) : value);

@@ -47,7 +47,7 @@ async function start(body: string, cellular = `resolvers: [${CELLULAR.v4.far}]\n
   const { device: name } = uplink('cellular');
   device.write(
     `${UPLINKS}/cellular.yaml`,
-    `pointsman: 1\nuplink: cellular\ndevice: ${name}\ntype: cellular\nmetered: true\n${cellular}`,
+    `pointsman: 1\nuplink: cellular\ndevice: ${name}\ntype: cellular\nmetered: true\nprobe: off\n${cellular}`,
   );
   device.writePolicy('org.example.Asker', `exec: ${python}`, body);
   daemon = await device.startDaemon();

@@ -1,5 +1,5 @@
 /** The lab's world for tests that start, kill and restart the daemon themselves. */
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ExplainQuery, Explanation } from '../../../src/api/explanation.ts';
@@ -48,6 +48,7 @@ export class Device implements AsyncDisposable {
 
   /**
    * A device with the uplinks wifi and cellular, without policies and without a daemon; the file of the lab's vpn is not there.
+   * Nobody asks whether the uplinks work: tests count what programs send.
    * `name` is part of its namespaces' names.
    */
   static async build(name: string): Promise<Device> {
@@ -56,6 +57,10 @@ export class Device implements AsyncDisposable {
     mkdirSync(policiesDir);
     await labUp({ id: device.id, stateDir: device.stateDir, policiesDir, withDaemon: false });
     device.remove(`${UPLINKS}/vpn.yaml`);
+    for (const name of ['wifi', 'cellular']) {
+      const file = `${UPLINKS}/${name}.yaml`;
+      device.write(file, `${readFileSync(device.path(file), 'utf8')}probe: off\n`);
+    }
     return device;
   }
 
