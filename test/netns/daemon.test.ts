@@ -204,8 +204,10 @@ describe('the daemon', () => {
       () => once(root, 'mail', 'tcp', SERVER4, 81),
       (seen) => seen === 'ECONNREFUSED',
     );
-    const { warnings } = await daemon.status();
-    expect(warnings.find(({ code }) => code === 'foreign-change')?.message).toMatch(/^nft \(process \d+\)/);
+    // Told when the round is over, a moment after its rules are there.
+    const warningOf = async () => (await daemon.status()).warnings.find(({ code }) => code === 'foreign-change');
+    const warning = await eventually(warningOf, (found) => found !== undefined);
+    expect(warning?.message).toMatch(/^nft \(process \d+\)/);
     expect(foreign).toContain('table inet foreign');
     inDevice(
       'nft',
