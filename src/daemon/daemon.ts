@@ -37,11 +37,12 @@ import { type IdentityTiers, identityStatus } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
 import { KnownPrograms } from './known-programs.ts';
 import { listedScripts } from './listed-scripts.ts';
+import type { Trigger } from './pending.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
 import { ProfileClock } from './profile-clock.ts';
 import { RepairPace } from './repair-pace.ts';
-import { changeEvent, isRepair, reportHealth } from './round-report.ts';
+import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.ts';
 import { ScriptGuard } from './script-guard.ts';
 import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
@@ -110,7 +111,8 @@ export class Daemon implements AsyncDisposable {
   #server: ControlServer | undefined;
   #foreignTimer: NodeJS.Timeout | undefined;
   #isEnforcing = false;
-  #removalTimer: NodeJS.Timeout | undefined;
+  /** What it is to look at, the latest of each kind. */
+  readonly #foreign = new Map<Trigger['kind'], Trigger>();
   #isStopping = false;
   #resolveStopped: () => void = () => undefined;
 
@@ -225,7 +227,6 @@ export class Daemon implements AsyncDisposable {
     this.#isStopping = true;
     clearInterval(this.#slowLook);
     clearTimeout(this.#foreignTimer);
-    clearTimeout(this.#removalTimer);
     this.#confirmWindow[Symbol.dispose]();
     this.#cgroupWatch[Symbol.dispose]();
     this.#packagesWatch[Symbol.dispose]();
@@ -331,14 +332,14 @@ export class Daemon implements AsyncDisposable {
         this.#enforcement.request({ kind: 'network' });
         break;
       case 'own routing removed':
-        this.#lookAtRemoval();
+        this.#lookAtForeignChange({ kind: 'network' });
         break;
       case 'ruleset changed':
-        this.#lookAtForeignChange(committer(event.by));
+        this.#lookAtForeignChange(foreignTrigger(event.by));
         break;
       case 'resynchronise':
         if (event.source === 'network') this.#enforcement.request({ kind: 'network' });
-        if (event.source === 'ruleset') this.#lookAtForeignChange();
+        if (event.source === 'ruleset') this.#lookAtForeignChange({ kind: 'foreign' });
         break;
       case 'flows':
         this.#kernelDecisions.hearFlows(event.events);
@@ -349,26 +350,28 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
-  #lookAtForeignChange(by?: string): void {
-    clearTimeout(this.#foreignTimer);
+  /** One look for all that comes until then: whoever deletes in a loop is not answered in one. */
+  #lookAtForeignChange(trigger: Trigger): void {
     const { nowMs } = this.#parts;
-    this.#foreignTimer = setTimeout(() => {
-      this.#pace.looked(nowMs());
-      this.#enforcement.request({ kind: 'foreign', ...(by !== undefined && { by }) });
-      void this.#lookSlowly();
-    }, this.#pace.delayMs(nowMs()));
-  }
-
-  /** One look for all that goes until then: whoever deletes in a loop is not answered in one. */
-  #lookAtRemoval(): void {
-    const { nowMs } = this.#parts;
-    this.#removalTimer ??= setTimeout(
+    this.#foreign.set(trigger.kind, trigger);
+    if (trigger.kind === 'retry') {
+      // By the pace as it is now.
+      clearTimeout(this.#foreignTimer);
+      this.#foreignTimer = undefined;
+    }
+    const togetherMs = trigger.kind === 'foreign' ? 0 : REMOVALS_TOGETHER_MS;
+    this.#foreignTimer ??= setTimeout(
       () => {
-        this.#removalTimer = undefined;
-        this.#pace.looked(nowMs());
-        this.#enforcement.request({ kind: 'network' });
+        this.#foreignTimer = undefined;
+        // Our own removals are heard as well, and need no pace: those of others are repaired.
+        if (this.#foreign.has('foreign')) {
+          this.#pace.looked(nowMs());
+          void this.#lookSlowly();
+        }
+        for (const each of this.#foreign.values()) this.#enforcement.request(each);
+        this.#foreign.clear();
       },
-      Math.max(REMOVALS_TOGETHER_MS, this.#pace.delayMs(nowMs())),
+      Math.max(togetherMs, this.#pace.delayMs(nowMs())),
     );
   }
 
@@ -396,7 +399,8 @@ export class Daemon implements AsyncDisposable {
     const { kernel, nowMs, log } = this.#parts;
     this.#followPrograms();
     this.#dns.refresh();
-    if (isRepair(round)) this.#pace.repaired(nowMs());
+    const isUndone = wasUndone(round);
+    if (isRepair(round) || isUndone) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     if (looksAtRouting(round))
@@ -411,8 +415,10 @@ export class Daemon implements AsyncDisposable {
     }
     this.#profileClock.watch(inForce?.policySet.profiles);
     this.#watchCgroups();
-    if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined)
-      this.#enforcement.retryLater();
+    if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined) {
+      if (isUndone) this.#lookAtForeignChange({ kind: 'retry' });
+      else this.#enforcement.retryLater();
+    }
     const event = changeEvent(round, this.#enforcement.inForce?.snapshot.revision ?? 0, nowMs());
     if (event === undefined) return;
     this.#events.publish(event);
@@ -518,7 +524,7 @@ function knownPrograms({ kernel, machine }: DaemonParts, tellsScripts: () => boo
 }
 
 /** Kernels before 5.10 do not say who it was. */
-function committer({ pid, processName }: Generation): string | undefined {
-  if (processName === undefined) return undefined;
-  return pid === undefined ? processName : `${processName} (process ${pid})`;
+function foreignTrigger({ pid, processName }: Generation): Trigger {
+  if (processName === undefined) return { kind: 'foreign' };
+  return { kind: 'foreign', by: pid === undefined ? processName : `${processName} (process ${pid})` };
 }

@@ -11,6 +11,11 @@ export function isRepair({ isNewPlan, outcome, pending }: Round): boolean {
   return outcome.ok && !isNewPlan && outcome.changes > 0 && !pending.kinds.has('retry');
 }
 
+/** Whether what the kernel had just accepted was gone when it was read back: somebody deletes faster than we look. */
+export function wasUndone({ outcome }: Round): boolean {
+  return !outcome.ok && outcome.error instanceof KernelError && outcome.error.operation === 'read back';
+}
+
 /** `undefined` where nothing happened that anyone would want to see. */
 export function changeEvent(round: Round, revision: number, timeMs: number): ChangeEvent | undefined {
   const { outcome, because, endedFlows, movedFlows, isNewPlan, pending } = round;

@@ -23,9 +23,9 @@ import { buildProgram } from './support/build-program.ts';
 /** Of the second uplink. */
 const TABLE = '17702';
 const RULE = '17712';
-const LOOP_MS = 6000;
-/** At once, after 1, 2 and 4 seconds, each with one more where the rule goes again while it is looked at. */
-const MOST_REPAIRS = 10;
+const LOOP_MS = 4000;
+/** At once, and after 1 and 3 seconds: each time once more where the rule is gone before it has been looked at. One to spare. */
+const MOST_REPAIRS = 8;
 
 let root: Root;
 let server: ChildProcess;
