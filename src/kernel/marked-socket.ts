@@ -1,19 +1,17 @@
 /** Sockets that carry a mark before their first packet: neither net nor dgram of Node can set one. */
 import { constants } from 'node:os';
-import { type Address, addressToBytes, formatAddress } from '../net/address.ts';
+import { type Address, formatAddress } from '../net/address.ts';
+import { AF_INET, AF_INET6 } from '../netlink/uapi.ts';
 import { lastKernelError } from './errno.ts';
 import { libc } from './libc.ts';
+import { encodeSocketAddress } from './socket-address.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_MARK = 36;
-const SOCKADDR_IN_BYTES = 16;
-const SOCKADDR_IN6_BYTES = 28;
 
 export interface MarkedSocket {
   readonly kind: 'udp' | 'tcp';
@@ -34,7 +32,7 @@ export function openMarkedSocket({ kind, mark, peer, port }: MarkedSocket): numb
   if (fd < 0) throw lastKernelError('open socket', object);
   const value = new Uint8Array(4);
   new DataView(value.buffer).setUint32(0, mark, true);
-  const address = socketAddress(peer, port);
+  const address = encodeSocketAddress(peer, port);
   const isOpen =
     setsockopt(fd, SOL_SOCKET, SO_MARK, value, value.length) === 0 &&
     (connect(fd, address, address.length) === 0 || errno() === constants.errno.EINPROGRESS);
@@ -47,14 +45,4 @@ export function openMarkedSocket({ kind, mark, peer, port }: MarkedSocket): numb
 /** One datagram, to the peer. Throws KernelError. */
 export function sendOn(fd: number, bytes: Uint8Array): void {
   if (libc().send(fd, bytes, bytes.length, 0) < 0) throw lastKernelError('send', `descriptor ${fd}`);
-}
-
-/** struct sockaddr_in and sockaddr_in6 (linux/in.h, linux/in6.h). */
-function socketAddress(address: Address, port: number): Uint8Array {
-  const bytes = new Uint8Array(address.family === 4 ? SOCKADDR_IN_BYTES : SOCKADDR_IN6_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, address.family === 4 ? AF_INET : AF_INET6, true);
-  view.setUint16(2, port);
-  bytes.set(addressToBytes(address), address.family === 4 ? 4 : 8);
-  return bytes;
 }

@@ -7,12 +7,11 @@ import type { Address } from '../net/address.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import { TCP_ESTABLISHED } from '../netlink/sock-diag.ts';
 import { decodeTcpInfo, TCP_INFO_BYTES } from '../netlink/tcp-info.ts';
+import { AF_INET, AF_INET6 } from '../netlink/uapi.ts';
 import { lastKernelError } from './errno.ts';
 import { libc } from './libc.ts';
 import { encodeSocketAddress } from './socket-address.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;

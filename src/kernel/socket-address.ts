@@ -1,7 +1,6 @@
 import { type Address, addressToBytes } from '../net/address.ts';
+import { AF_INET, AF_INET6 } from '../netlink/uapi.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCKADDR_IN_BYTES = 16;
 const SOCKADDR_IN6_BYTES = 28;
 
