@@ -4,7 +4,6 @@ import { removeEverything } from '../apply/cleanup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc } from '../kernel/proc.ts';
-import type { Generation } from '../netlink/nftables.ts';
 import type { Programs } from '../plan/host.ts';
 import { PANIC_TABLE } from '../plan/reserved.ts';
 import type { AppIndex } from '../policy/match-app.ts';
@@ -31,13 +30,13 @@ import { DnsKeeper } from './dns-keeper.ts';
 import { Enforcement, type InForce, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
+import { ForeignLooks, foreignTrigger } from './foreign-looks.ts';
 import { foreignRuleWarning, looksAtRouting } from './foreign-rule-warning.ts';
 import { Health } from './health.ts';
 import { type IdentityTiers, identityStatus } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
 import { KnownPrograms } from './known-programs.ts';
 import { listedScripts } from './listed-scripts.ts';
-import type { Trigger } from './pending.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
 import { ProfileClock } from './profile-clock.ts';
@@ -71,8 +70,6 @@ export interface DaemonParts {
 
 /** Conditions that nothing tells of are looked at so often. */
 const SLOW_LOOK_MS = 15_000;
-/** Who flushes a table removes its routes one by one. */
-const REMOVALS_TOGETHER_MS = 20;
 /** A thread that is slower than this is in trouble of its own, and is reported. */
 const PUBLISHED_WITHIN_MS = 2000;
 /** So long the start waits for what NetworkManager says. */
@@ -90,6 +87,7 @@ export class Daemon implements AsyncDisposable {
   readonly #enforcement: Enforcement;
   readonly #managed: ManagedDevices;
   readonly #pace = new RepairPace();
+  readonly #foreign: ForeignLooks;
   readonly #confirmWindow = new ConfirmWindow();
   readonly #history = new PolicyHistory();
   readonly #kernelDecisions: KernelDecisions;
@@ -109,10 +107,7 @@ export class Daemon implements AsyncDisposable {
   #verdicts: VerdictKeeper | undefined;
   #kernelEvents: EventKeeper | undefined;
   #server: ControlServer | undefined;
-  #foreignTimer: NodeJS.Timeout | undefined;
   #isEnforcing = false;
-  /** What it is to look at, the latest of each kind. */
-  readonly #foreign = new Map<Trigger['kind'], Trigger>();
   #isStopping = false;
   #resolveStopped: () => void = () => undefined;
 
@@ -194,6 +189,12 @@ export class Daemon implements AsyncDisposable {
       health: this.#health,
       managedResolvers: (device) => this.#managed.device(device)?.dns ?? [],
     });
+    this.#foreign = new ForeignLooks({
+      pace: this.#pace,
+      nowMs,
+      request: (trigger) => this.#enforcement.request(trigger),
+      onForeign: () => void this.#lookSlowly(),
+    });
     this.#scripts = this.#guardScripts();
     this.#programs = knownPrograms(parts, () => this.#scripts !== undefined && this.#scripts.released === undefined);
     this.#slowLook = setInterval(() => void this.#lookSlowly(), SLOW_LOOK_MS);
@@ -226,7 +227,7 @@ export class Daemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#slowLook);
-    clearTimeout(this.#foreignTimer);
+    this.#foreign[Symbol.dispose]();
     this.#confirmWindow[Symbol.dispose]();
     this.#cgroupWatch[Symbol.dispose]();
     this.#packagesWatch[Symbol.dispose]();
@@ -332,14 +333,14 @@ export class Daemon implements AsyncDisposable {
         this.#enforcement.request({ kind: 'network' });
         break;
       case 'own routing removed':
-        this.#lookAtForeignChange({ kind: 'network' });
+        this.#foreign.look({ kind: 'network' });
         break;
       case 'ruleset changed':
-        this.#lookAtForeignChange(foreignTrigger(event.by));
+        this.#foreign.look(foreignTrigger(event.by));
         break;
       case 'resynchronise':
         if (event.source === 'network') this.#enforcement.request({ kind: 'network' });
-        if (event.source === 'ruleset') this.#lookAtForeignChange({ kind: 'foreign' });
+        if (event.source === 'ruleset') this.#foreign.look({ kind: 'foreign' });
         break;
       case 'flows':
         this.#kernelDecisions.hearFlows(event.events);
@@ -348,31 +349,6 @@ export class Daemon implements AsyncDisposable {
         this.#kernelDecisions.hearLogged(event.packets);
         break;
     }
-  }
-
-  /** One look for all that comes until then: whoever deletes in a loop is not answered in one. */
-  #lookAtForeignChange(trigger: Trigger): void {
-    const { nowMs } = this.#parts;
-    this.#foreign.set(trigger.kind, trigger);
-    if (trigger.kind === 'retry') {
-      // By the pace as it is now.
-      clearTimeout(this.#foreignTimer);
-      this.#foreignTimer = undefined;
-    }
-    const togetherMs = trigger.kind === 'foreign' ? 0 : REMOVALS_TOGETHER_MS;
-    this.#foreignTimer ??= setTimeout(
-      () => {
-        this.#foreignTimer = undefined;
-        // Our own removals are heard as well, and need no pace: those of others are repaired.
-        if (this.#foreign.has('foreign')) {
-          this.#pace.looked(nowMs());
-          void this.#lookSlowly();
-        }
-        for (const each of this.#foreign.values()) this.#enforcement.request(each);
-        this.#foreign.clear();
-      },
-      Math.max(togetherMs, this.#pace.delayMs(nowMs())),
-    );
   }
 
   /** Before a new snapshot is in use, flows are still decided by the old one. */
@@ -416,7 +392,7 @@ export class Daemon implements AsyncDisposable {
     this.#profileClock.watch(inForce?.policySet.profiles);
     this.#watchCgroups();
     if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined) {
-      if (isUndone) this.#lookAtForeignChange({ kind: 'retry' });
+      if (isUndone) this.#foreign.look({ kind: 'retry' });
       else this.#enforcement.retryLater();
     }
     const event = changeEvent(round, this.#enforcement.inForce?.snapshot.revision ?? 0, nowMs());
@@ -521,10 +497,4 @@ function knownPrograms({ kernel, machine }: DaemonParts, tellsScripts: () => boo
     cgroups: machine.cgroups,
     tellsScripts,
   });
-}
-
-/** Kernels before 5.10 do not say who it was. */
-function foreignTrigger({ pid, processName }: Generation): Trigger {
-  if (processName === undefined) return { kind: 'foreign' };
-  return { kind: 'foreign', by: pid === undefined ? processName : `${processName} (process ${pid})` };
 }
