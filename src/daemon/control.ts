@@ -133,9 +133,8 @@ function contextOf({ policySet, index, machine }: InForce, nowMs: number): Decid
 async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: number): Promise<Explanation> {
   const inForce = requireInForce(enforcement);
   const context = contextOf(inForce, nowMs);
-  const { machine } = inForce;
   try {
-    return await answerExplainQuery({ context, host: machine.host, lookUp: lookUpName }, query);
+    return await answerExplainQuery({ context, host: inForce.host, lookUp: lookUpName }, query);
   } catch (error) {
     if (!(error instanceof UnknownSubject)) throw error;
     throw new RequestRefused(404, { code: 'not-found', message: error.message });

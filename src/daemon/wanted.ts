@@ -1,6 +1,7 @@
 /** The pure stretch of path A, and what it looks at: policy set and machine to the plan that is wanted, and to the verdict thread's snapshot. */
 import type { Kernel } from '../kernel/kernel.ts';
 import { type Compilation, compile } from '../plan/compile.ts';
+import type { Host } from '../plan/host.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
 import { activeProfiles } from '../policy/active-profiles.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
@@ -57,6 +58,8 @@ export interface Wanted {
   readonly machine: Machine;
   /** Names, sorted. */
   readonly activeProfiles: readonly string[];
+  /** With the programs by which sockets are marked. */
+  readonly host: Host;
   readonly ids: AssignedIds;
   readonly compilation: Compilation;
   readonly snapshot: VerdictSnapshot;
@@ -112,7 +115,7 @@ export class Wants {
     const compilation = compile(input, before?.compilation);
     this.#revision += 1;
     const snapshot = { revision: this.#revision, policySet, facts, appIds, ...marked };
-    this.#last = { policySet, index, machine, activeProfiles, ids: assigned, compilation, snapshot };
+    this.#last = { policySet, index, machine, host, activeProfiles, ids: assigned, compilation, snapshot };
     return this.#last;
   }
 

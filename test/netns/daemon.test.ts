@@ -99,7 +99,8 @@ describe('the daemon', () => {
       port: 81,
       protocol: 'tcp',
     });
-    expect(explanation).toMatchObject({ app: 'mail', flows: [{ verdict: 'reject', cause: 'denied', line: 6 }] });
+    const path = 'decided in the kernel (program map)';
+    expect(explanation).toMatchObject({ app: 'mail', flows: [{ verdict: 'reject', cause: 'denied', line: 6, path }] });
   });
 
   it.each(['tcp', 'udp'])('the daemon asks once for a %s flow: further packets never see user space', async (kind) => {
