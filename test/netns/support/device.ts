@@ -47,7 +47,7 @@ export class Device implements AsyncDisposable {
   }
 
   /**
-   * A device with the uplinks wifi and cellular, without policies and without a daemon; the file of the lab's vpn is not there.
+   * A device with the uplinks wifi and cellular, without policies and without a daemon; the lab's vpn is not there.
    * Nobody asks whether the uplinks work: tests count what programs send.
    * `name` is part of its namespaces' names.
    */
@@ -57,6 +57,7 @@ export class Device implements AsyncDisposable {
     mkdirSync(policiesDir);
     await labUp({ id: device.id, stateDir: device.stateDir, policiesDir, withDaemon: false });
     device.remove(`${UPLINKS}/vpn.yaml`);
+    await device.must('device', ['ip', 'link', 'delete', 'vpn0']);
     for (const name of ['wifi', 'cellular']) {
       const file = `${UPLINKS}/${name}.yaml`;
       device.write(file, `${readFileSync(device.path(file), 'utf8')}probe: off\n`);
