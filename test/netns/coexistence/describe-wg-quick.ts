@@ -32,6 +32,8 @@ export function describeWgQuick(): void {
     buildNetwork();
     server = await startServer();
     root = new Root();
+    // The tunnel would be an uplink by itself, whose rules go with it.
+    root.write('etc/pointsman/default.yaml', 'pointsman: 1\nuplinks: files\n');
     root.policy('mail', 'rules:\n  - { to: ["*"], do: allow, via: { require: { type: cellular }, else: block } }\n');
     root.policy('news', 'rules:\n  - { to: ["*:81"], do: deny }\n');
     tunnel = await WgQuick.create();
