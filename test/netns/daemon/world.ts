@@ -113,7 +113,7 @@ export class Root {
     ] as const) {
       this.write(
         `etc/pointsman/uplinks/${type}.yaml`,
-        `pointsman: 1\nuplink: ${type}\ndevice: u${i}\ntype: ${type}\npriority: ${i}\n`,
+        `pointsman: 1\nuplink: ${type}\ndevice: u${i}\ntype: ${type}\npriority: ${i}\nprobe: off\n`,
       );
     }
   }
