@@ -25,6 +25,8 @@ import { isBroker } from './socket-broker.ts';
 export const MAX_SOCKETS_REMEMBERED = 4096;
 /** Processes that are looked at before any others. */
 export const MAX_RECENT_PROCESSES = 64;
+/** Of these, so many may be opening one socket after the other. */
+export const MAX_BUSY_PROCESSES = 4;
 /** Programs whose first sockets are remembered. */
 export const MAX_PROGRAMS_SEEN = 256;
 /** Descriptors read to find further holders. */
@@ -132,12 +134,13 @@ export class ProcessOfSocket {
   }
 
   /**
-   * Two links each, whosever they are, before all links of any: most programs open the next socket where the last one was, or
-   * beside it where that is still open.
+   * One link each, whosever they are, before all links of any: most programs open the next socket where the last one was; of
+   * the busiest also the one beside it, where the last one is still open.
    */
   #atLastDescriptor(inode: number): Holding | undefined {
-    for (const [pid, { lastDescriptor }] of this.#recent.recent()) {
-      for (const descriptor of [lastDescriptor, lastDescriptor + 1])
+    for (const [i, [pid, { lastDescriptor }]] of this.#recent.recent().entries()) {
+      const beside = i < MAX_BUSY_PROCESSES ? [lastDescriptor + 1] : [];
+      for (const descriptor of [lastDescriptor, ...beside])
         if (this.#proc.probeSocketInode(pid, descriptor) === inode) return { pid, descriptor };
     }
     return undefined;
