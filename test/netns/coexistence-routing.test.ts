@@ -26,6 +26,8 @@ import {
 } from './daemon/world.ts';
 import { buildProgram } from './support/build-program.ts';
 
+/** Managers configure a device within this, IPv6's duplicate address detection included. */
+const SETTLED_MS = 2500;
 const DEFAULT_PLACE = 17_700;
 /** One of Tailscale's machines, and an exit node. */
 const PEER4 = '100.64.0.7';
@@ -69,6 +71,16 @@ async function oursHolds(): Promise<void> {
     once(root, 'other', 'tcp', SERVER4, 81),
   ]);
   expect(seen).toEqual([SECOND.v6, 'ECONNREFUSED', FIRST.v4]);
+}
+
+/** Our rules and routes, once a manager that has just started does no more to its devices. */
+async function settled(): Promise<readonly [rules: string, routes: string]> {
+  const now = (): readonly [string, string] => [ownRules(), ownRoutes()];
+  let since = { state: now(), atMs: Date.now() };
+  return await eventually(now, (state) => {
+    if (state.join() !== since.state.join()) since = { state, atMs: Date.now() };
+    return Date.now() - since.atMs >= SETTLED_MS;
+  });
 }
 
 const rule = (...args: readonly string[]): string => inDevice('ip', 'rule', ...args);
@@ -158,7 +170,7 @@ describe('beside NetworkManager, the daemon', () => {
   it('keeps its rules, and has its routes, when NetworkManager activates both devices anew', async () => {
     await using manager = await NetworkManager.start();
     await oursHolds();
-    const [rules, routes] = [ownRules(), ownRoutes()];
+    const [rules, routes] = await settled();
     await using monitor = await RuleMonitor.start();
     manager.activate();
     await eventually(
@@ -174,7 +186,7 @@ describe('beside systemd-networkd, the daemon', () => {
   it('has its rules and routes again after networkd has deleted them', async () => {
     await using networkd = await Networkd.start();
     await oursHolds();
-    const [rules, routes] = [ownRules(), ownRoutes()];
+    const [rules, routes] = await settled();
     await using monitor = await RuleMonitor.start();
     networkd.reconfigure();
     await eventually(
