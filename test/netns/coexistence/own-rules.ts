@@ -1,9 +1,9 @@
 /** Our rules and routes in the device, as iproute2 prints them. */
 import { inDevice } from '../daemon/world.ts';
 
-/** Of both families, in their order. */
+/** Of both families, the lowest preference first; rules of one preference have no order of their own. */
 export function ownRules(): string {
-  return ['-4', '-6'].flatMap((family) => lines(inDevice('ip', family, 'rule'))).join('\n');
+  return ['-4', '-6'].flatMap((family) => lines(inDevice('ip', family, 'rule')).sort(byPreference)).join('\n');
 }
 
 export function ownRoutes(): string {
@@ -17,3 +17,6 @@ export function firstPreference(): number {
 }
 
 const lines = (text: string): string[] => text.split('\n').filter((line) => line.includes('proto 177'));
+
+const byPreference = (a: string, b: string): number =>
+  Number.parseInt(a, 10) - Number.parseInt(b, 10) || a.localeCompare(b);
