@@ -75,12 +75,14 @@ describe('a marked socket', () => {
   it('has it also where main has no default route', async () => {
     await device.run(['ip', 'route', 'flush', 'default']);
     await device.run(['ip', '-6', 'route', 'flush', 'default']);
-    // Without a next hop in main an uplink is not up for this family: its file states one.
+    // Without a next hop in main an uplink is not up, until its file states one.
+    await device.untilUplink('cellular', false);
     device.write(
       'etc/pointsman/uplinks/cellular.yaml',
       `pointsman: 1\nuplink: cellular\ndevice: cell0\ntype: cellular\nmetered: true\ngateway: { v4: ${CELLULAR.v4.far}, v6: "${CELLULAR.v6.far}" }\n`,
     );
-    // The daemon may not have noticed either of them yet.
+    await device.untilUplink('cellular', true);
+    // What it says of an uplink may be ahead of what the kernel does.
     for (const host of [SERVER.v4, SERVER.v6])
       await until(`a way to ${host}`, async () => (await sync.connect('tcp', host, ECHO)).ok);
     expect(await addresses('tcp', SERVER.v4)).toEqual({ own: CELLULAR.v4.near, seen: CELLULAR.v4.near });
