@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { foreignState, linesMissing } from './coexistence/foreign-state.ts';
 import { NetworkManager } from './coexistence/network-manager.ts';
 import { Networkd } from './coexistence/networkd.ts';
-import { firstPreference, ownRoutes, ownRules } from './coexistence/own-rules.ts';
+import { DEFAULT_PLACE, firstPreference, ownRoutes, ownRules } from './coexistence/own-rules.ts';
 import { RuleMonitor } from './coexistence/rule-monitor.ts';
 import {
   buildNetwork,
@@ -28,7 +28,6 @@ import { buildProgram } from './support/build-program.ts';
 
 /** Managers configure a device within this, IPv6's duplicate address detection included. */
 const SETTLED_MS = 2500;
-const DEFAULT_PLACE = 17_700;
 /** One of Tailscale's machines, and an exit node. */
 const PEER4 = '100.64.0.7';
 

@@ -15,12 +15,11 @@ import {
   startServer,
 } from '../daemon/world.ts';
 import { foreignState } from './foreign-state.ts';
-import { firstPreference, ownRules } from './own-rules.ts';
+import { DEFAULT_PLACE, firstPreference, ownRules } from './own-rules.ts';
 import { RuleMonitor } from './rule-monitor.ts';
 import { TUNNEL, WgQuick } from './wg-quick.ts';
 
 const ROUTER4 = '10.9.1.1';
-const DEFAULT_PLACE = 17_700;
 
 export function describeWgQuick(): void {
   let root: Root;

@@ -1,8 +1,9 @@
 /** The real NetworkManager and nmcli, with a bus and files of their own, for both uplinks of the device. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runTool, type Surroundings, startBus, ToolDaemon } from './tool-process.ts';
+import { ToolOnBus } from './tool-on-bus.ts';
+import { runTool, startBus, ToolDaemon } from './tool-process.ts';
 
 // Where /sys cannot be written, as in a container, it does not wait for udev's word that a device is ready.
 const START = `mount -t sysfs -o ro sysfs /sys && mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/NetworkManager &&
@@ -34,19 +35,7 @@ gateway=fd09:${i}::1
 route-metric=${metric}
 `;
 
-export class NetworkManager implements AsyncDisposable {
-  readonly #dir: string;
-  readonly #bus: ToolDaemon;
-  readonly #daemon: ToolDaemon;
-  readonly #surroundings: Surroundings;
-
-  private constructor(dir: string, bus: ToolDaemon, daemon: ToolDaemon, surroundings: Surroundings) {
-    this.#dir = dir;
-    this.#bus = bus;
-    this.#daemon = daemon;
-    this.#surroundings = surroundings;
-  }
-
+export class NetworkManager extends ToolOnBus {
   /** It takes over what is there. */
   static async start(): Promise<NetworkManager> {
     const dir = mkdtempSync(join(tmpdir(), 'pmnm-'));
@@ -80,12 +69,6 @@ export class NetworkManager implements AsyncDisposable {
     for (const id of ['u1', 'u2']) this.#cli('connection', 'up', id);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#daemon.stop();
-    await this.#bus.stop();
-    rmSync(this.#dir, { recursive: true });
-  }
-
   #isReady(): boolean {
     try {
       return this.#cli('-g', 'DEVICE,STATE', 'device').includes('u2:connected');
@@ -95,6 +78,6 @@ export class NetworkManager implements AsyncDisposable {
   }
 
   #cli(...args: readonly string[]): string {
-    return runTool(this.#surroundings, 'nmcli', ...args);
+    return runTool(this.surroundings, 'nmcli', ...args);
   }
 }

@@ -1,9 +1,10 @@
 /** The real systemd-networkd and networkctl, with a bus and files of their own, for both uplinks of the device. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inDevice } from '../daemon/world.ts';
-import { runTool, type Surroundings, startBus, ToolDaemon } from './tool-process.ts';
+import { ToolOnBus } from './tool-on-bus.ts';
+import { runTool, startBus, ToolDaemon } from './tool-process.ts';
 
 const NETWORKD = '/lib/systemd/systemd-networkd';
 // Without udev's word for it that a device is ready, networkd waits, unless /sys says that this is a container.
@@ -25,19 +26,7 @@ Gateway=fd09:${i}::1
 Metric=${metric}
 `;
 
-export class Networkd implements AsyncDisposable {
-  readonly #dir: string;
-  readonly #bus: ToolDaemon;
-  readonly #daemon: ToolDaemon;
-  readonly #surroundings: Surroundings;
-
-  private constructor(dir: string, bus: ToolDaemon, daemon: ToolDaemon, surroundings: Surroundings) {
-    this.#dir = dir;
-    this.#bus = bus;
-    this.#daemon = daemon;
-    this.#surroundings = surroundings;
-  }
-
+export class Networkd extends ToolOnBus {
   static async start(): Promise<Networkd> {
     const dir = mkdtempSync(join(tmpdir(), 'pmnet-'));
     const write = (name: string, text: string): string => {
@@ -71,13 +60,7 @@ export class Networkd implements AsyncDisposable {
 
   /** Takes away from both devices, and from the routing rules, all that it has not made itself. */
   reconfigure(): void {
-    runTool(this.#surroundings, 'networkctl', 'reconfigure', 'u1', 'u2');
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#daemon.stop();
-    await this.#bus.stop();
-    rmSync(this.#dir, { recursive: true });
+    runTool(this.surroundings, 'networkctl', 'reconfigure', 'u1', 'u2');
   }
 }
 

@@ -1,6 +1,9 @@
 /** Our rules and routes in the device, as iproute2 prints them. */
 import { inDevice } from '../daemon/world.ts';
 
+/** The lowest preference of ours where nobody's rules are in the way. */
+export const DEFAULT_PLACE = 17_700;
+
 /** Of both families, the lowest preference first; rules of one preference have no order of their own. */
 export function ownRules(): string {
   return ['-4', '-6'].flatMap((family) => lines(inDevice('ip', family, 'rule')).sort(byPreference)).join('\n');
