@@ -7,7 +7,7 @@ import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import { indexApps } from '../policy/match-app.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { bindDescendants } from './bind-descendants.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 
 const at = { file: 'a.yaml', line: 1, column: 1 };
 const gone = new KernelError('bpf', 3, 'ESRCH', 'task', 'no such process');

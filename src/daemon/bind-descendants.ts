@@ -8,7 +8,7 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { SocketMarks } from '../kernel/socket-marks.ts';
 import { programName } from '../plan/program.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 
 /** Looks at the list of processes: each finds those that were started by one that the look before had not bound yet. */
 const MAX_LOOKS = 8;

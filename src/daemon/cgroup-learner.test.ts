@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { indexApps } from '../policy/match-app.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { CgroupLearner, MAX_SEEN_CGROUPS } from './cgroup-learner.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 const at = { file: 'a.yaml', line: 1, column: 1 };

@@ -1,6 +1,6 @@
 /** Cgroups that policies name and that came into being later: the slow path sees their processes first. */
 import { cgroupAncestry, matchCgroup } from '../policy/match-app.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 /** Cgroups that were looked at; when there are more, all are looked at anew. */

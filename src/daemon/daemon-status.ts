@@ -11,7 +11,7 @@ import type {
 import { formatAddress } from '../net/address.ts';
 import { describeProperties } from '../policy/choose-uplink.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 import type { VerdictStats } from './verdict-message.ts';
 
 export type StatusFacts = Pick<

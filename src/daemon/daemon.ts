@@ -2,16 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeEverything } from '../apply/cleanup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { KernelError } from '../kernel/kernel-error.ts';
-import { openProc } from '../kernel/proc.ts';
-import type { Programs } from '../plan/host.ts';
 import { PANIC_TABLE } from '../plan/reserved.ts';
-import type { AppIndex } from '../policy/match-app.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
-import { cgroupInterest } from '../watch/cgroup-interest.ts';
-import { CgroupWatch } from '../watch/cgroup-watch.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
 import type { MachineSources } from '../watch/machine.ts';
 import { ManagedDevices } from '../watch/managed-devices.ts';
@@ -21,28 +15,25 @@ import type { Packages } from '../watch/packages.ts';
 import { PackagesWatch } from '../watch/packages-watch.ts';
 import { PolicyWatch } from '../watch/policy-watch.ts';
 import { accessGroupId } from './access.ts';
-import { CgroupLearner } from './cgroup-learner.ts';
 import { ConfirmWindow } from './confirm-window.ts';
 import { createControl } from './control.ts';
 import { daemonStatus } from './daemon-status.ts';
 import { fromVerdict } from './decision-event.ts';
 import { DnsKeeper } from './dns-keeper.ts';
-import { Enforcement, type InForce, type Round } from './enforce.ts';
+import { Enforcement, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
 import { ForeignLooks, foreignTrigger } from './foreign-looks.ts';
-import { foreignRuleWarning, looksAtRouting } from './foreign-rule-warning.ts';
+import { reportForeignRule } from './foreign-rule-warning.ts';
 import { Health } from './health.ts';
-import { type IdentityTiers, identityStatus } from './identity-tiers.ts';
+import type { IdentityTiers } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
-import { KnownPrograms } from './known-programs.ts';
-import { listedScripts } from './listed-scripts.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
 import { ProfileClock } from './profile-clock.ts';
+import { ProgramKeeper } from './program-keeper.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.ts';
-import { ScriptGuard } from './script-guard.ts';
 import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
 import { startVerdicts } from './start-verdicts.ts';
@@ -91,14 +82,9 @@ export class Daemon implements AsyncDisposable {
   readonly #confirmWindow = new ConfirmWindow();
   readonly #history = new PolicyHistory();
   readonly #kernelDecisions: KernelDecisions;
-  readonly #cgroupWatch: CgroupWatch;
   readonly #packagesWatch: PackagesWatch;
   readonly #profileClock: ProfileClock;
-  readonly #cgroupLearner: CgroupLearner;
-  readonly #programs: KnownPrograms | undefined;
-  readonly #scripts: ScriptGuard | undefined;
-  /** What the watched scripts were taken from. */
-  #scriptsOf: (Pick<AppIndex, 'byScript' | 'byParent'> & { readonly programs: Programs }) | undefined;
+  readonly #programs: ProgramKeeper;
   /** What watchers have been told of. */
   #uplinksBefore: UplinksInForce | undefined;
   readonly #policyWatch: PolicyWatch;
@@ -169,7 +155,7 @@ export class Daemon implements AsyncDisposable {
       publish: (snapshot) => this.#publish(snapshot),
       ownChange: {
         begin: () => {
-          this.#programs?.beginChange();
+          this.#programs.beginChange();
           this.#kernelEvents?.beginChange();
         },
         end: (generation) => this.#kernelEvents?.endChange(generation),
@@ -178,11 +164,8 @@ export class Daemon implements AsyncDisposable {
     });
     const inForce = () => this.#enforcement.inForce;
     this.#kernelDecisions = new KernelDecisions({ inForce, nowMs, publish: (event) => this.#events.publish(event) });
-    const onCgroups = (): void => this.#enforcement.request({ kind: 'cgroups' });
-    this.#cgroupWatch = new CgroupWatch(onCgroups);
     this.#profileClock = new ProfileClock({ nowMs, onChange: () => this.#enforcement.request({ kind: 'time' }) });
     this.#packagesWatch = new PackagesWatch(() => this.#enforcement.request({ kind: 'packages' }));
-    this.#cgroupLearner = new CgroupLearner(inForce, onCgroups);
     this.#dns = new DnsKeeper({
       kernel,
       enforcement: this.#enforcement,
@@ -195,8 +178,15 @@ export class Daemon implements AsyncDisposable {
       request: (trigger) => this.#enforcement.request(trigger),
       onForeign: () => void this.#lookSlowly(),
     });
-    this.#scripts = this.#guardScripts();
-    this.#programs = knownPrograms(parts, () => this.#scripts !== undefined && this.#scripts.released === undefined);
+    this.#programs = new ProgramKeeper({
+      kernel,
+      cgroups: machine.cgroups,
+      identity: parts.identity,
+      health: this.#health,
+      inForce,
+      beats: () => this.#verdicts?.beats ?? 0,
+      onCgroups: () => this.#enforcement.request({ kind: 'cgroups' }),
+    });
     this.#slowLook = setInterval(() => void this.#lookSlowly(), SLOW_LOOK_MS);
   }
 
@@ -229,10 +219,9 @@ export class Daemon implements AsyncDisposable {
     clearInterval(this.#slowLook);
     this.#foreign[Symbol.dispose]();
     this.#confirmWindow[Symbol.dispose]();
-    this.#cgroupWatch[Symbol.dispose]();
     this.#packagesWatch[Symbol.dispose]();
     this.#profileClock[Symbol.dispose]();
-    this.#scripts?.[Symbol.dispose]();
+    this.#programs[Symbol.dispose]();
     this.#managed[Symbol.dispose]();
     this.#names[Symbol.dispose]();
     this.#kernelDecisions[Symbol.dispose]();
@@ -317,7 +306,7 @@ export class Daemon implements AsyncDisposable {
       sinceMs: this.#sinceMs,
       root,
       queue: machine.queue,
-      identity: identityStatus(this.#parts.identity, this.#scripts?.released),
+      identity: this.#programs.status(),
       warnings: this.#health.list(),
       diagnostics: [...diagnostics, ...(this.#enforcement.inForce?.ids.diagnostics ?? [])],
       dns: this.#dns.counts,
@@ -359,13 +348,10 @@ export class Daemon implements AsyncDisposable {
   }
 
   #hearVerdicts({ events }: EventBatch): void {
-    this.#enforcement.hearVerdicts(events);
-    // Whoever was not found may have ended: it is to be known when it starts again.
-    if (events.some(({ owner }) => owner.kind === 'unknown')) this.#guardedly(() => this.#programs?.noteStrangers());
+    this.#enforcement.flows.hear(events);
+    this.#programs.note(events);
+    if (!this.#events.isWatched) return;
     for (const event of events) {
-      this.#cgroupLearner.note(event);
-      this.#programs?.note(event);
-      if (!this.#events.isWatched) continue;
       this.#kernelDecisions.note(event);
       this.#events.publish(fromVerdict(event));
     }
@@ -373,15 +359,14 @@ export class Daemon implements AsyncDisposable {
 
   #afterRound(round: Round): void {
     const { kernel, nowMs, log } = this.#parts;
-    this.#followPrograms();
+    this.#programs.follow();
     this.#dns.refresh();
     const isUndone = wasUndone(round);
     if (isRepair(round) || isUndone) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
-    if (looksAtRouting(round))
-      this.#guardedly(() => this.#health.report('foreign-rule', foreignRuleWarning(kernel.routing)));
-    this.#health.report('connections-not-ended', this.#enforcement.connectionsNotEnded);
+    reportForeignRule(this.#health, round, kernel.routing);
+    this.#health.report('connections-not-ended', this.#enforcement.flows.warning);
     const { inForce } = this.#enforcement;
     if (!this.#isStopping) this.#probing.follow(inForce);
     if (inForce !== undefined) {
@@ -390,7 +375,6 @@ export class Daemon implements AsyncDisposable {
       this.#uplinksBefore = inForce;
     }
     this.#profileClock.watch(inForce?.policySet.profiles);
-    this.#watchCgroups();
     if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined) {
       if (isUndone) this.#foreign.look({ kind: 'retry' });
       else this.#enforcement.retryLater();
@@ -406,71 +390,10 @@ export class Daemon implements AsyncDisposable {
     for (const [code, warning] of this.#probing.warnings()) this.#health.report(code, warning);
   }
 
-  /** What the kernel is told of programs is a cache: where it refuses, the slow path tells. */
-  #guardedly(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      // Ignoring it: the slow path tells, and the next look comes.
-      if (!(error instanceof KernelError)) throw error;
-    }
-  }
-
-  #guardScripts(): ScriptGuard | undefined {
-    const { scripts } = this.#parts.identity;
-    if (typeof scripts === 'string') return undefined;
-    return new ScriptGuard({
-      watch: scripts,
-      beats: () => this.#verdicts?.beats ?? 0,
-      onChange: (released) => {
-        this.#programs?.scriptsChanged();
-        const message = `starts of scripts are not seen: ${released}; their programs are told by their command lines`;
-        this.#health.report('scripts-not-seen', released === undefined ? undefined : { message });
-      },
-    });
-  }
-
-  /** What the kernel knows of programs follows what is in force; what it refuses, the slow path tells. */
-  #followPrograms(): void {
-    const { inForce } = this.#enforcement;
-    try {
-      this.#programs?.follow(inForce);
-      if (inForce !== undefined) this.#watchScripts(inForce);
-      this.#health.clear('programs-not-told');
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      const message = `the kernel does not take what tells programs: ${error.message}; their first packets are asked about`;
-      this.#health.set('programs-not-told', { message });
-    }
-  }
-
-  #watchScripts({ index, ids }: InForce): void {
-    const [before, now] = [
-      this.#scriptsOf,
-      { byScript: index.byScript, byParent: index.byParent, programs: ids.programs },
-    ];
-    const isSame = before?.byScript === now.byScript && before.byParent === now.byParent;
-    if (this.#scripts === undefined || (isSame && before.programs === now.programs)) return;
-    this.#scripts.watch(listedScripts(index, ids.programs));
-    this.#scriptsOf = now;
-  }
-
-  /** Where cgroups that policies name may come into being. */
-  #watchCgroups(): void {
-    const { inForce } = this.#enforcement;
-    const tree = this.#parts.machine.cgroups;
-    if (inForce === undefined || tree === undefined) return;
-    const { directories, concerns } = cgroupInterest(inForce.index, tree);
-    this.#cgroupWatch.watch(directories, concerns);
-  }
-
   async #lookSlowly(): Promise<void> {
     const { kernel, nowMs } = this.#parts;
     if (this.#pace.isQuiet(nowMs())) this.#health.clear('foreign-change');
-    this.#guardedly(() => {
-      this.#programs?.look();
-      this.#programs?.noteStrangers();
-    });
+    this.#programs.look();
     const facts = await slowFacts(kernel, PANIC_TABLE, this.#names.failures(), this.#enforcement.inForce);
     await this.#dns.look();
     if (this.#isStopping) return;
@@ -487,14 +410,4 @@ export class Daemon implements AsyncDisposable {
         this.#parts.log(`pointsman: not removed: ${each instanceof Error ? each.message : each}`);
     }
   }
-}
-
-function knownPrograms({ kernel, machine }: DaemonParts, tellsScripts: () => boolean): KnownPrograms | undefined {
-  if (kernel.sockets === undefined) return undefined;
-  return new KnownPrograms({
-    marks: kernel.sockets,
-    proc: openProc(),
-    cgroups: machine.cgroups,
-    tellsScripts,
-  });
 }

@@ -16,7 +16,7 @@ const REFRESH_MS = 5_000;
 
 export interface DnsKeeperParts {
   readonly kernel: Pick<Kernel, 'conntrack'>;
-  readonly enforcement: Pick<Enforcement, 'inForce' | 'learn' | 'refreshSet'>;
+  readonly enforcement: Pick<Enforcement, 'inForce' | 'sets'>;
   readonly health: Pick<Health, 'report'>;
   /** DNS servers that a manager of networks was told by the network of a device. */
   readonly managedResolvers: (device: string) => readonly Address[];
@@ -58,7 +58,7 @@ export class DnsKeeper implements AsyncDisposable {
 
   /** Says that it is there, to a ruleset that asks. */
   refresh(): void {
-    if (this.#relay !== undefined) void this.#parts.enforcement.refreshSet(RELAY_ALIVE, ALIVE_MS);
+    if (this.#relay !== undefined) void this.#parts.enforcement.sets.refresh(RELAY_ALIVE, ALIVE_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -79,7 +79,7 @@ export class DnsKeeper implements AsyncDisposable {
       this.#relay = await DnsRelay.open({
         conntrack: kernel.conntrack,
         facts: () => this.#facts(),
-        learn: (appId, answers) => enforcement.learn(appId, answers),
+        learn: (appId, answers) => enforcement.sets.learn(appId, answers),
         onUplink: (uplink, hasResolver) => this.#noteUplink(uplink, hasResolver),
       });
       health.report('dns-not-relayed', undefined);

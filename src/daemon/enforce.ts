@@ -2,30 +2,19 @@
  * Path A: files -> policy set -> facts -> plan -> changes -> kernel. Whatever happened, a round looks at all of it anew;
  * rounds never overlap, and what happens during one leads to the next.
  */
-import { setTimeout as delay, setImmediate } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { type ApplyReport, applyPlan, type FailedReport } from '../apply/transaction.ts';
-import type { Kernel, SetAddition } from '../kernel/kernel.ts';
-import { KernelError } from '../kernel/kernel-error.ts';
-import type { NamedAddresses } from '../net/dns-answer.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { Compilation } from '../plan/compile.ts';
-import { learnedElements } from '../plan/learned-elements.ts';
-import type { DecideContext } from '../policy/decide.ts';
-import { DNS_PROTOCOLS } from '../policy/dns-query.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
-import type { NameState } from '../policy/facts.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
-import { AskedFlows } from './asked-flows.ts';
-import { movesAny } from './change-over.ts';
-import { type ChangedPolicies, changedPolicies, FACTS_CHANGED, isNothing, joinChanges } from './changed-policies.ts';
-import { FlowLooks } from './flow-looks.ts';
+import { changedSince, FlowSweep, NOTHING_SWEPT, type SweptFlows } from './flow-sweep.ts';
 import type { Warning } from './health.ts';
-import { endFlow, sweepFlows } from './live-flows.ts';
-import { MovedFlows } from './moved-flows.ts';
-import { NamedBy } from './named-by.ts';
+import type { InForce, OwnChange } from './in-force.ts';
+import { LiveSets } from './live-sets.ts';
 import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
 import { RefusedUplinks } from './refused-uplinks.ts';
 import { takeableUplinks } from './takeable-uplinks.ts';
-import type { VerdictEvent } from './verdict-loop.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 import { type Wanted, type WantedParts, Wants } from './wanted.ts';
 
@@ -34,23 +23,12 @@ export interface EnforceParts extends WantedParts {
   readonly files: PolicyFiles;
   /** Resolves when flows are decided by it, or after a bounded time. */
   readonly publish: (snapshot: VerdictSnapshot) => Promise<void>;
-  /** Around each change of the kernel, so that it is not taken for somebody else's. */
-  readonly ownChange: { readonly begin: () => void; readonly end: (generation: number) => void };
+  readonly ownChange: OwnChange;
   readonly onRound: (round: Round) => void;
 }
 
-/** What became of live flows. */
-interface LookedAt {
-  /** They lost their permission. */
-  readonly endedFlows: number;
-  /** They are to begin anew by another uplink. */
-  readonly movedFlows: number;
-}
-
-const NOTHING_ENDED: LookedAt = { endedFlows: 0, movedFlows: 0 };
-
 /** What one round saw and did. */
-export interface Round extends LookedAt {
+export interface Round extends SweptFlows {
   readonly pending: Pending;
   readonly because: string;
   readonly loaded: LoadedPolicies;
@@ -67,17 +45,13 @@ const COPIES_AT_ONCE = 4;
 const UNKNOWN_GENERATION = -1;
 /** Plans that the network has overtaken, one after the other: what happens then is the next round's. */
 const MOST_OVERTAKEN = 5;
-/** Whoever waits for an answer longer than this asks again. */
-const LEARNED_WITHIN_MS = 2000;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
-/** What is in force. */
-export interface InForce extends Wanted {
-  readonly generation: number;
-}
-
 export class Enforcement {
+  /** What is added to them while policies stay the same. */
+  readonly sets: LiveSets;
+  readonly flows: FlowSweep;
   readonly #parts: EnforceParts;
   #loaded: LoadedPolicies;
   #pending: Pending = NOTHING_PENDING;
@@ -90,21 +64,20 @@ export class Enforcement {
   #retry: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
   readonly #refusedUplinks = new RefusedUplinks();
-  readonly #asked: AskedFlows;
-  readonly #moved: MovedFlows;
-  readonly #looks = new FlowLooks(() => this.request({ kind: 'flows' }));
-  #isInRound = false;
-  /** What waits for the end of a round. */
-  readonly #steps: (() => void)[] = [];
-  readonly #namedBy = new NamedBy();
   /** What the kernel did not take in the last round. */
   #refused: { readonly compilation: Compilation; readonly outcome: ApplyReport } | undefined;
 
   constructor(parts: EnforceParts) {
     this.#parts = parts;
     this.#wants = new Wants(parts);
-    this.#asked = new AskedFlows(parts.kernel.conntrack, parts.nowMs);
-    this.#moved = new MovedFlows(parts.kernel);
+    const inForce = {
+      get: () => this.#inForce,
+      set: (now: InForce) => {
+        this.#inForce = now;
+      },
+    };
+    this.sets = new LiveSets({ ...parts, wants: this.#wants, inForce, round: () => this.run({ kind: 'names' }) });
+    this.flows = new FlowSweep({ ...parts, inForce: inForce.get, onDue: () => this.request({ kind: 'flows' }) });
     this.#loaded = parts.files.load(undefined, { copies: 'later' });
   }
 
@@ -123,24 +96,6 @@ export class Enforcement {
 
   get refusedUplinks(): Warning | undefined {
     return this.#refusedUplinks.warning(this.#inForce?.policySet.uplinks ?? []);
-  }
-
-  /** That connections cannot be ended as their policies want. */
-  get connectionsNotEnded(): Warning | undefined {
-    return this.#moved.warning;
-  }
-
-  /** What the verdict thread decided. */
-  hearVerdicts(events: readonly VerdictEvent[]): void {
-    try {
-      this.#asked.hear(events, () => {
-        const { inForce } = this;
-        return inForce && { decide: this.#decideContext(inForce), appIds: inForce.ids.apps };
-      });
-    } catch (error) {
-      // Ignoring it: such a flow goes where its policy permits it, though with an address that is of no use there.
-      if (!(error instanceof KernelError)) throw error;
-    }
   }
 
   request(trigger: Trigger): void {
@@ -162,88 +117,6 @@ export class Enforcement {
     return this.run({ kind: 'roll back' });
   }
 
-  /**
-   * Resolves when whatever comes next is decided by what an application was answered: in the kernel and in the verdict thread,
-   * or after a bounded time. Without a round, since somebody waits. Returns how many of its names have fresh addresses.
-   */
-  async learn(appId: number, answers: readonly NamedAddresses[]): Promise<number> {
-    const { names, publish } = this.#parts;
-    const { inForce } = this;
-    if (inForce === undefined) return 0;
-    const isNamed = this.#namedBy.of(inForce.policySet, inForce.ids.apps, appId);
-    const named = answers.filter(({ name }) => isNamed.has(name));
-    if (named.length === 0) return 0;
-    let needsRound = false;
-    const fresh = await this.#betweenRounds((now) => {
-      const learned = names.learn(named);
-      if (learned.size === 0) return undefined;
-      const { snapshot } = this.#wants.withNames(now);
-      // The verdict thread works while the kernel does.
-      const published = publish(snapshot);
-      const additions = learnedElements(now.compilation, learned, this.#parts.nowMs());
-      const generation = this.#addElements(now, additions);
-      needsRound = generation === undefined;
-      this.#inForce = { ...now, snapshot, generation: generation ?? now.generation };
-      return { size: learned.size, published };
-    });
-    if (fresh === undefined) return 0;
-    await fresh.published;
-    const late = delay(LEARNED_WITHIN_MS, undefined, { ref: false });
-    if (needsRound) await Promise.race([this.run({ kind: 'names' }), late]);
-    return fresh.size;
-  }
-
-  /** Every transport protocol of DNS is in the set for so long, where the plan has such a set. */
-  async refreshSet(name: string, lifetimeMs: number): Promise<void> {
-    await this.#betweenRounds((now) => {
-      const set = now.compilation.plan.nft.sets.get(name);
-      if (set === undefined) return;
-      const expiresAtMs = this.#parts.nowMs() + lifetimeMs;
-      const elements = DNS_PROTOCOLS.map((protocol) => ({
-        key: [{ first: BigInt(protocol), last: BigInt(protocol) }],
-        expiresAtMs,
-      }));
-      const generation = this.#addElements(now, [{ set, elements }]);
-      if (generation !== undefined) this.#inForce = { ...now, generation };
-    });
-  }
-
-  /** A round under way loads sets as they were when it began: what is to be added comes after it. */
-  async #betweenRounds<T>(step: (inForce: InForce) => T | undefined): Promise<T | undefined> {
-    const { inForce } = this;
-    if (!this.#isInRound) return inForce && step(inForce);
-    return await new Promise((resolve, reject) => {
-      this.#steps.push(() => {
-        try {
-          resolve(this.#inForce && step(this.#inForce));
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
-  }
-
-  /** The generation from then on; undefined where the kernel refuses, or somebody else has changed it. */
-  #addElements({ generation }: InForce, additions: readonly SetAddition[]): number | undefined {
-    const { kernel, ownChange, nowMs } = this.#parts;
-    const { nft } = kernel;
-    if (additions.length === 0) return generation;
-    ownChange.begin();
-    let now = generation;
-    try {
-      const before = nft.generation();
-      nft.refreshElements(additions, nowMs());
-      if (before === generation) now = nft.generation();
-      // Whoever comes between is somebody else.
-      return before === generation && ((now - before) | 0) === 1 ? now : undefined;
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      return undefined;
-    } finally {
-      ownChange.end(now);
-    }
-  }
-
   /** Another round after a while; each one that fails doubles it. */
   retryLater(): void {
     if (this.#retry !== undefined) return;
@@ -259,8 +132,7 @@ export class Enforcement {
     this.#isStopped = true;
     clearTimeout(this.#retry);
     await this.#running;
-    this.#looks.stop();
-    this.#asked.forget();
+    this.flows.stop();
   }
 
   async #runAll(): Promise<void> {
@@ -279,10 +151,9 @@ export class Enforcement {
       const waiting = this.#waiting;
       this.#pending = NOTHING_PENDING;
       this.#waiting = [];
-      this.#isInRound = true;
+      this.sets.beginRound();
       const round = await this.#round(pending);
-      this.#isInRound = false;
-      for (const step of this.#steps.splice(0)) step();
+      this.sets.endRound();
       this.#parts.onRound(round);
       for (const resolve of waiting) resolve(round);
     }
@@ -302,7 +173,7 @@ export class Enforcement {
         return { ...head, ...this.#unchanged(), outcome: refused };
       // Numbers from before mean nothing any more, and must not meet rules that take them for new ones.
       const hasLostIds = before === undefined && this.#parts.ids.wereLost;
-      if (hasLostIds) this.#asked.askAll();
+      if (hasLostIds) this.flows.askAll();
       const { wanted, outcome } = await this.#applyWhatCanBe(first, refused === undefined);
       this.#refused = outcome.ok ? undefined : { compilation: wanted.compilation, outcome };
       if (!outcome.ok) return { ...head, ...this.#unchanged(), outcome };
@@ -313,14 +184,14 @@ export class Enforcement {
       // Whoever hears that it is in force may rely on both halves, the kernel's and the thread's.
       await this.#parts.publish(wanted.snapshot);
       this.#inForce = inForce;
-      if (hasLostIds) this.#asked.askAll();
+      if (hasLostIds) this.flows.askAll();
       const changed = changedSince(before, wanted);
       return {
         ...head,
         loaded: this.#loaded,
         isNewPlan: before?.compilation !== wanted.compilation,
         outcome,
-        ...this.#lookAtFlows(inForce, changed),
+        ...this.flows.look(inForce, changed),
         changedApps: changed.apps === 'everyone' ? wanted.policySet.apps.map(({ app }) => app) : [...changed.apps],
       };
     } catch (thrown) {
@@ -394,47 +265,12 @@ export class Enforcement {
     return report;
   }
 
-  #unchanged(): Pick<Round, 'loaded' | 'isNewPlan' | 'changedApps'> & LookedAt {
-    return { loaded: this.#loaded, isNewPlan: false, ...NOTHING_ENDED, changedApps: [] };
-  }
-
-  #lookAtFlows(inForce: InForce, changed: ChangedPolicies): LookedAt {
-    const since = this.#looks.take(changed);
-    if (isNothing(since)) return NOTHING_ENDED;
-    const { conntrack } = this.#parts.kernel;
-    const { ended, asked, moved } = sweepFlows(conntrack.ownEntries(), {
-      context: this.#decideContext(inForce),
-      appIds: inForce.ids.apps,
-      changed: since,
-    });
-    for (const entry of ended) endFlow(conntrack, entry);
-    this.#asked.ask(asked);
-    const { ended: movedFlows, left } = this.#moved.move(moved, inForce.machine.facts.uplinks);
-    if (left > 0) this.#looks.soon();
-    return { endedFlows: ended.length, movedFlows };
-  }
-
-  /** With all addresses that names had lately: a flow is not to end because its address has left the answer since. */
-  #decideContext({ policySet, index, machine }: InForce): DecideContext {
-    const names: ReadonlyMap<string, NameState> = this.#parts.names.remembered();
-    return {
-      policySet,
-      index,
-      facts: { ...machine.facts, names },
-      nowMs: this.#parts.nowMs(),
-      unknownNames: 'queue',
-    };
+  #unchanged(): Pick<Round, 'loaded' | 'isNewPlan' | 'changedApps'> & SweptFlows {
+    return { loaded: this.#loaded, isNewPlan: false, ...NOTHING_SWEPT, changedApps: [] };
   }
 }
 
 const isOnlyOfTheNetwork = ({ kinds }: Pending): boolean => kinds.size === 1 && kinds.has('network');
-
-/** Where no policy moves flows, nothing has to be looked at because of the network. */
-function changedSince(before: Wanted | undefined, { policySet, machine }: Wanted): ChangedPolicies {
-  const changed = changedPolicies(before?.policySet, policySet);
-  if (before === undefined || before.machine.facts === machine.facts || !movesAny(policySet)) return changed;
-  return joinChanges(changed, FACTS_CHANGED);
-}
 
 /** A device that was going: ENODEV, ENETDOWN, or its routes had gone by the time they were read back. */
 function isOfTheMoment({ error, failedChange }: FailedReport): boolean {

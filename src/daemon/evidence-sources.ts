@@ -10,7 +10,7 @@ import { openProc } from '../kernel/proc.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { AppIndex } from '../policy/match-app.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 import type { MarkNumbers } from './mark-in-words.ts';
 import { isInOurNetwork } from './network-namespace-of.ts';
 

@@ -1,8 +1,9 @@
 /** What somebody should know of other people's routing: only where it and ours get in each other's way. */
 import type { Routing } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
 import { type RoutingConflict, routingConflicts } from '../watch/foreign-rules.ts';
 import type { Round } from './enforce.ts';
-import type { Warning } from './health.ts';
+import type { Health, Warning } from './health.ts';
 
 const SHOWN_CONFLICTS = 3;
 
@@ -13,13 +14,23 @@ const HINTS: Record<RoutingConflict['kind'], string> = {
   'in our tables': 'keep out of tables 17701-17824',
 };
 
-/** Rules of others come and go with the network; how we stand to them is the same until then. */
-export function looksAtRouting({ pending: { kinds } }: Round): boolean {
-  return kinds.has('network') || kinds.has('start');
+/** After a round. Rules of others come and go with the network; how we stand to them is the same until then. */
+export function reportForeignRule(
+  health: Pick<Health, 'report'>,
+  { pending: { kinds } }: Pick<Round, 'pending'>,
+  routing: Pick<Routing, 'rules' | 'routes'>,
+): void {
+  if (!kinds.has('network') && !kinds.has('start')) return;
+  try {
+    health.report('foreign-rule', foreignRuleWarning(routing));
+  } catch (error) {
+    // Ignoring it: what is known of them stays, and the next change of the network is looked at again.
+    if (!(error instanceof KernelError)) throw error;
+  }
 }
 
 /** `undefined`: they do not. Throws KernelError. */
-export function foreignRuleWarning(routing: Pick<Routing, 'rules' | 'routes'>): Warning | undefined {
+function foreignRuleWarning(routing: Pick<Routing, 'rules' | 'routes'>): Warning | undefined {
   const conflicts = routingConflicts(routing);
   const [first] = conflicts;
   if (first === undefined) return undefined;

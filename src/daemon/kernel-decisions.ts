@@ -6,7 +6,7 @@ import type { ConntrackEvent } from '../netlink/conntrack.ts';
 import type { LoggedPacket } from '../netlink/nflog.ts';
 import { APP_DAEMON, MARK_OURS } from '../plan/reserved.ts';
 import { fromDecision } from './decision-event.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 import { decideMarked, flowOfEntry, policiesOf, readMark } from './live-flows.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 

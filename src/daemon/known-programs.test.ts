@@ -14,7 +14,7 @@ import type { Owner } from '../policy/identity.ts';
 import { indexApps } from '../policy/match-app.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { assignIds, emptyRegister, type IdRegister } from '../store/id-register.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 import { KnownPrograms } from './known-programs.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 

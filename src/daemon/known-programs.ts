@@ -16,7 +16,7 @@ import { PROGRAM_DAEMON } from '../plan/reserved.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import { type AppMatch, cgroupAncestry, matchExactCgroup } from '../policy/match-app.ts';
 import { bindDescendants } from './bind-descendants.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 /** Files known to be named by nobody; when there are more, the longest known is forgotten. */

@@ -7,8 +7,8 @@ import { ambiguousNames } from '../policy/ambiguous-names.ts';
 import { namesHosts } from '../policy/dns-query.ts';
 import { packageNames } from '../watch/named-things.ts';
 import { packageManager } from '../watch/package-manager.ts';
-import type { InForce } from './enforce.ts';
 import type { HealthCode, Warning } from './health.ts';
+import type { InForce } from './in-force.ts';
 
 type Finding = readonly [code: HealthCode, warning: Warning | undefined];
 

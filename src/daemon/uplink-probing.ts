@@ -14,7 +14,7 @@ import type { ProbeTarget } from '../watch/probe-targets.ts';
 import { probeTcp } from '../watch/probe-tcp.ts';
 import { SocketReadiness } from '../watch/socket-readiness.ts';
 import { UplinkHealth, type UplinkHealths } from '../watch/uplink-health.ts';
-import type { InForce } from './enforce.ts';
+import type { InForce } from './in-force.ts';
 import { uplinkWarnings } from './uplink-warnings.ts';
 
 /** What has not been answered by then is lost. */

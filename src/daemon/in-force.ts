@@ -1,0 +1,14 @@
+import type { Wanted } from './wanted.ts';
+
+/** The last stage of path A: what was wanted, and the kernel has it. */
+export interface InForce extends Wanted {
+  /** Of nftables, at which it was seen to be so (NFTA_GEN_ID). */
+  readonly generation: number;
+}
+
+/** Around each change of nftables by us, so that it is not taken for somebody else's. */
+export interface OwnChange {
+  readonly begin: () => void;
+  /** What came later than this generation is somebody else's. */
+  readonly end: (generation: number) => void;
+}

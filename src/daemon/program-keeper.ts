@@ -1,0 +1,147 @@
+/**
+ * Keeps what the kernel knows of programs in step with what is in force: their numbers, the scripts whose starts it tells of, and
+ * the cgroups where they may come into being. All of it is a cache: what the kernel refuses, the slow path tells.
+ */
+import type { IdentityStatus } from '../api/status.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import { openProc } from '../kernel/proc.ts';
+import type { Programs } from '../plan/host.ts';
+import type { AppIndex } from '../policy/match-app.ts';
+import { cgroupInterest } from '../watch/cgroup-interest.ts';
+import { CgroupWatch } from '../watch/cgroup-watch.ts';
+import type { MachineSources } from '../watch/machine.ts';
+import { CgroupLearner } from './cgroup-learner.ts';
+import type { Health } from './health.ts';
+import { type IdentityTiers, identityStatus } from './identity-tiers.ts';
+import type { InForce } from './in-force.ts';
+import { KnownPrograms } from './known-programs.ts';
+import { listedScripts } from './listed-scripts.ts';
+import { ScriptGuard } from './script-guard.ts';
+import type { VerdictEvent } from './verdict-loop.ts';
+
+export interface ProgramKeeperParts {
+  readonly kernel: Pick<Kernel, 'sockets'>;
+  readonly cgroups: MachineSources['cgroups'];
+  readonly identity: IdentityTiers;
+  readonly health: Pick<Health, 'set' | 'clear' | 'report'>;
+  readonly inForce: () => InForce | undefined;
+  /** Counts the signs of life of the thread that answers for scripts. */
+  readonly beats: () => number;
+  /** A cgroup that some policy names may have come into being. */
+  readonly onCgroups: () => void;
+}
+
+export class ProgramKeeper implements Disposable {
+  readonly #parts: ProgramKeeperParts;
+  readonly #scripts: ScriptGuard | undefined;
+  readonly #programs: KnownPrograms | undefined;
+  readonly #cgroupWatch: CgroupWatch;
+  readonly #cgroupLearner: CgroupLearner;
+  /** What the watched scripts were taken from. */
+  #scriptsOf: (Pick<AppIndex, 'byScript' | 'byParent'> & { readonly programs: Programs }) | undefined;
+
+  constructor(parts: ProgramKeeperParts) {
+    this.#parts = parts;
+    this.#scripts = this.#guardScripts();
+    this.#programs = this.#knownPrograms();
+    this.#cgroupWatch = new CgroupWatch(parts.onCgroups);
+    this.#cgroupLearner = new CgroupLearner(parts.inForce, parts.onCgroups);
+  }
+
+  status(): IdentityStatus {
+    return identityStatus(this.#parts.identity, this.#scripts?.released);
+  }
+
+  /** A plan is being applied: until `follow`, nothing is learned. */
+  beginChange(): void {
+    this.#programs?.beginChange();
+  }
+
+  /** After a round. */
+  follow(): void {
+    const inForce = this.#parts.inForce();
+    try {
+      this.#programs?.follow(inForce);
+      if (inForce !== undefined) this.#watchScripts(inForce);
+      this.#parts.health.clear('programs-not-told');
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      const message = `the kernel does not take what tells programs: ${error.message}; their first packets are asked about`;
+      this.#parts.health.set('programs-not-told', { message });
+    }
+    if (inForce !== undefined) this.#watchCgroups(inForce);
+  }
+
+  /** What the verdict thread saw of programs. */
+  note(events: readonly VerdictEvent[]): void {
+    // Whoever was not found may have ended: it is to be known when it starts again.
+    if (events.some(({ owner }) => owner.kind === 'unknown')) this.#guardedly(() => this.#programs?.noteStrangers());
+    for (const event of events) {
+      this.#cgroupLearner.note(event);
+      this.#programs?.note(event);
+    }
+  }
+
+  /** Every now and then: for what nothing tells of. */
+  look(): void {
+    this.#guardedly(() => {
+      this.#programs?.look();
+      this.#programs?.noteStrangers();
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#cgroupWatch[Symbol.dispose]();
+    this.#scripts?.[Symbol.dispose]();
+  }
+
+  #knownPrograms(): KnownPrograms | undefined {
+    const { kernel, cgroups } = this.#parts;
+    if (kernel.sockets === undefined) return undefined;
+    const tellsScripts = (): boolean => this.#scripts !== undefined && this.#scripts.released === undefined;
+    return new KnownPrograms({ marks: kernel.sockets, proc: openProc(), cgroups, tellsScripts });
+  }
+
+  #guardScripts(): ScriptGuard | undefined {
+    const { scripts } = this.#parts.identity;
+    if (typeof scripts === 'string') return undefined;
+    return new ScriptGuard({
+      watch: scripts,
+      beats: this.#parts.beats,
+      onChange: (released) => {
+        this.#programs?.scriptsChanged();
+        const message = `starts of scripts are not seen: ${released}; their programs are told by their command lines`;
+        this.#parts.health.report('scripts-not-seen', released === undefined ? undefined : { message });
+      },
+    });
+  }
+
+  #watchScripts({ index, ids }: InForce): void {
+    const [before, now] = [
+      this.#scriptsOf,
+      { byScript: index.byScript, byParent: index.byParent, programs: ids.programs },
+    ];
+    const isSame = before?.byScript === now.byScript && before.byParent === now.byParent;
+    if (this.#scripts === undefined || (isSame && before.programs === now.programs)) return;
+    this.#scripts.watch(listedScripts(index, ids.programs));
+    this.#scriptsOf = now;
+  }
+
+  /** Where cgroups that policies name may come into being. */
+  #watchCgroups({ index }: InForce): void {
+    const { cgroups } = this.#parts;
+    if (cgroups === undefined) return;
+    const { directories, concerns } = cgroupInterest(index, cgroups);
+    this.#cgroupWatch.watch(directories, concerns);
+  }
+
+  #guardedly(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      // Ignoring it: the slow path tells, and the next look comes.
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
+}
