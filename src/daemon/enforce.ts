@@ -62,6 +62,7 @@ export class Enforcement {
   #pinned: PolicySet | undefined;
   #isStopped = false;
   #retry: NodeJS.Timeout | undefined;
+  #due: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
   readonly #refusedUplinks = new RefusedUplinks();
   /** What the kernel did not take in the last round. */
@@ -131,6 +132,7 @@ export class Enforcement {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#due);
     await this.#running;
     this.flows.stop();
   }
@@ -154,10 +156,18 @@ export class Enforcement {
       this.sets.beginRound();
       const round = await this.#round(pending);
       this.sets.endRound();
+      this.#roundWhenDue();
       this.#parts.onRound(round);
       for (const resolve of waiting) resolve(round);
     }
     this.#running = undefined;
+  }
+
+  #roundWhenDue(): void {
+    clearTimeout(this.#due);
+    const { dueInMs } = this.#wants;
+    if (dueInMs !== undefined && !this.#isStopped)
+      this.#due = setTimeout(() => this.request({ kind: 'sticky' }), Math.ceil(dueInMs));
   }
 
   async #round(pending: Pending): Promise<Round> {

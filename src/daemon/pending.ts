@@ -11,6 +11,8 @@ export type Trigger =
   | { readonly kind: 'packages' }
   /** A time that profiles speak of has begun or ended. */
   | { readonly kind: 'time' }
+  /** An uplink has come first for as long as a sticky choice waits for. */
+  | { readonly kind: 'sticky' }
   /** Live flows are to be looked at once more. */
   | { readonly kind: 'flows' }
   /** Somebody else changed nftables. */
@@ -43,6 +45,7 @@ export function join(pending: Pending, trigger: Trigger): Pending {
     case 'cgroups':
     case 'packages':
     case 'time':
+    case 'sticky':
     case 'flows':
     case 'start':
     case 'retry':
@@ -58,6 +61,7 @@ const WORDS: Record<Trigger['kind'], string> = {
   cgroups: 'cgroups changed',
   packages: 'packages changed',
   time: 'a time window began or ended',
+  sticky: 'a sticky choice is over',
   flows: 'another look at live flows',
   foreign: 'somebody else changed nftables',
   start: 'start',

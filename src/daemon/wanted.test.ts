@@ -9,8 +9,9 @@ import { type Route, RT_TABLE_MAIN, RTN_UNICAST } from '../netlink/route.ts';
 import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { PackagePrograms } from '../policy/facts.ts';
-import type { Match, MatchKind, Profile, Uplink, Verb } from '../policy/model.ts';
+import type { Match, MatchKind, Profile, Uplink, Verb, Via } from '../policy/model.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
+import { keptKey } from '../policy/via-text.ts';
 import { AppIds } from '../store/app-ids.ts';
 import type { Machine } from '../watch/machine.ts';
 import { Names } from '../watch/names.ts';
@@ -97,11 +98,12 @@ afterEach(() => {
 interface WantsOptions {
   readonly isMarked?: boolean;
   readonly uplinkHealth?: WantedParts['uplinkHealth'];
+  readonly monotonicMs?: () => number;
 }
 
 const wants = async (options: WantsOptions = {}): Promise<Wants> => (await wantsOf(options)).all;
 
-async function wantsOf({ isMarked = true, uplinkHealth }: WantsOptions = {}): Promise<{
+async function wantsOf({ isMarked = true, uplinkHealth, monotonicMs }: WantsOptions = {}): Promise<{
   readonly all: Wants;
   readonly kernel: FakeKernel;
 }> {
@@ -119,6 +121,7 @@ async function wantsOf({ isMarked = true, uplinkHealth }: WantsOptions = {}): Pr
     names,
     ...(uplinkHealth !== undefined && { uplinkHealth }),
     nowMs: () => 0,
+    ...(monotonicMs !== undefined && { monotonicMs }),
   };
   return { all: new Wants(parts), kernel };
 }
@@ -137,6 +140,44 @@ describe('Wants', () => {
     expect(failed.snapshot.revision).toBe(unknown.snapshot.revision + 1);
     healths = new Map([['wifi', { v4: { state: 'failed', lossRatio: 1 } }]]);
     expect(all.want(source, asItIs).snapshot).toBe(failed.snapshot);
+  });
+
+  it('Wants keeps sticky choices for a while, and says when it would want something else', async () => {
+    let healths: UplinkHealths = new Map();
+    let monotonicMs = 1000;
+    const all = await wants({ uplinkHealth: { healths: () => healths }, monotonicMs: () => monotonicMs });
+    const via: Via = { require: {}, prefer: {}, avoid: {}, prohibit: {}, else: 'block', stickyMs: 60_000, at };
+    const policy: EffectivePolicy = { ...MAIL, via: { value: via, layer: 'administrator' } };
+    // Two names of one device: one place in the kernel, two uplinks.
+    const [first, second] = ['first', 'second'].map(
+      (name, i): Uplink => ({
+        ...UPLINK,
+        name,
+        priority: i,
+        gateways: { v4: '192.0.2.1' },
+      }),
+    );
+    if (first === undefined || second === undefined) throw new Error('there are two');
+    const source: PolicySet = { ...setOf(policy), uplinks: [first, second] };
+    const takes = (): readonly string[] | undefined =>
+      all.want(source, asItIs).snapshot.facts.kept?.get(keptKey(via, 4));
+    expect(takes()).toEqual(['first']);
+    expect(all.dueInMs).toBeUndefined();
+    healths = new Map([['first', { v4: { state: 'failed' } }]]);
+    expect(takes()).toEqual(['second']);
+    healths = new Map();
+    monotonicMs += 5000;
+    expect(takes()).toEqual(['second']);
+    expect(all.dueInMs).toBe(60_000);
+    monotonicMs += 20_000;
+    expect(all.dueInMs).toBe(40_000);
+    const { snapshot, compilation } = all.want(source, asItIs);
+    const again = all.want(source, asItIs);
+    expect([again.snapshot, again.compilation]).toEqual([snapshot, compilation]);
+    expect(again.snapshot).toBe(snapshot);
+    monotonicMs += 40_000;
+    expect(takes()).toEqual(['first']);
+    expect(all.dueInMs).toBeUndefined();
   });
 
   it('Wants has a number for each program that is named, in the plan and in the snapshot', async () => {

@@ -6,8 +6,10 @@ import { namedPrograms, programName } from '../plan/program.ts';
 import { activeProfiles } from '../policy/active-profiles.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import { type ExpandedPolicies, expandPackages } from '../policy/expand-packages.ts';
-import type { Facts } from '../policy/facts.ts';
+import type { Facts, KeptChoices } from '../policy/facts.ts';
+import { keepChoices, NOTHING_KEPT, type StickyChoices, stickyVias } from '../policy/kept-choice.ts';
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
+import type { Via } from '../policy/model.ts';
 import { type SelectedPolicies, selectProfiles } from '../policy/select-profiles.ts';
 import { usesUplinks } from '../policy/uses-uplinks.ts';
 import type { AppIds, AssignedIds } from '../store/app-ids.ts';
@@ -35,6 +37,8 @@ export interface WantedParts {
   /** Absent: nobody looks whether uplinks work. */
   readonly uplinkHealth?: Pick<UplinkProbing, 'healths'>;
   readonly nowMs: () => number;
+  /** A clock that nobody sets. */
+  readonly monotonicMs?: () => number;
 }
 
 /** What is looked at once, whatever holds. */
@@ -80,10 +84,20 @@ export class Wants {
   #namedHosts: NamedHosts | undefined;
   #refusedHosts: NamedHosts | undefined;
   #usesUplinks = false;
+  #stickyVias: { readonly source: PolicySet; readonly vias: readonly Via[] } | undefined;
+  #sticky: StickyChoices = NOTHING_KEPT;
+  /** The last machine with what is kept, and what it was made of. */
+  #withKept: { readonly machine: Machine; readonly kept: KeptChoices; readonly made: Machine } | undefined;
   #revision = 0;
 
   constructor(parts: WantedParts) {
     this.#parts = parts;
+  }
+
+  /** In so many milliseconds something else is wanted, if nothing else happens; absent: nothing is. */
+  get dueInMs(): number | undefined {
+    const { dueMs } = this.#sticky;
+    return dueMs === undefined ? undefined : Math.max(0, dueMs - this.#monotonicMs());
   }
 
   /** `without`: the machine as it counts. The same object where nothing is otherwise. Throws KernelError. */
@@ -97,7 +111,8 @@ export class Wants {
     this.#expanded = expanded;
     this.#watchNames(expanded.policySet);
     const looked = this.#lookUnderProfiles(expanded.policySet, { network, packages }, without);
-    const { policySet, index, machine, assigned } = looked;
+    const { policySet, index, assigned } = looked;
+    const machine = this.#keep(policySet, looked.machine);
     const { apps: appIds, programs } = assigned;
     const activeProfiles = this.#activeProfiles;
     const isSame =
@@ -146,6 +161,24 @@ export class Wants {
     const question = { network, policySet, index, uplinkIds: assigned.uplinks, ...known };
     this.#machine = observeMachine(sources, question, this.#machine);
     return { policySet, index, machine: without(this.#machine), assigned };
+  }
+
+  /** With what sticky choices have come to: they are part of how things stand. */
+  #keep(policySet: PolicySet, machine: Machine): Machine {
+    if (this.#stickyVias?.source !== policySet) this.#stickyVias = { source: policySet, vias: stickyVias(policySet) };
+    const ways = { uplinks: policySet.uplinks, states: machine.facts.uplinks };
+    this.#sticky = keepChoices(this.#stickyVias.vias, ways, this.#monotonicMs(), this.#sticky);
+    const { kept } = this.#sticky;
+    if (kept.size === 0) return machine;
+    const before = this.#withKept;
+    if (before?.machine === machine && before.kept === kept) return before.made;
+    const made = { ...machine, facts: { ...machine.facts, kept } };
+    this.#withKept = { machine, kept, made };
+    return made;
+  }
+
+  #monotonicMs(): number {
+    return (this.#parts.monotonicMs ?? performance.now.bind(performance))();
   }
 
   /** The same with what names have learned since; the plan follows in the next round. */

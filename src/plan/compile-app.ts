@@ -7,6 +7,7 @@ import { rulesInForce } from '../policy/implied-rule.ts';
 import { namesLoopback } from '../policy/match-destination.ts';
 import type { Destination, SystemDefault, Verb, Via } from '../policy/model.ts';
 import { appSlot } from '../policy/share-slot.ts';
+import { viaText } from '../policy/via-text.ts';
 import { type CompiledDestinations, compileDestinations, type NamedSet } from './compile-destinations.ts';
 import type { ContentNames } from './content-name.ts';
 import { goto, rule } from './nft/expressions.ts';
@@ -59,10 +60,8 @@ export interface AppPart {
 }
 
 /** Equal constraints share a choice, wherever they are written. */
-const choiceName = (kind: 'choice' | 'query_choice', { via, slot }: Choice, names: ContentNames): string => {
-  const { at: _, ...constraint } = via;
-  return names.name(kind, `${JSON.stringify(constraint)}${slot ?? ''}`);
-};
+const choiceName = (kind: 'choice' | 'query_choice', { via, slot }: Choice, names: ContentNames): string =>
+  names.name(kind, `${viaText(via)}${slot ?? ''}`);
 
 const PEER_FIELDS: Partial<Record<Field['kind'], Field>> = {
   'ip daddr': { kind: 'ip saddr' },

@@ -1,7 +1,7 @@
 /** What a `via` comes to right now: one short chain a constraint, so that a change of uplinks changes just these. */
 import type { Family } from '../net/address.ts';
 import { PROTOCOLS_WITH_PORTS } from '../net/protocol.ts';
-import { chooseUplink } from '../policy/choose-uplink.ts';
+import { chooseUplink, waysOut } from '../policy/choose-uplink.ts';
 import { mayWait } from '../policy/decide.ts';
 import type { SharedRange, UplinkChoice } from '../policy/decision.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
@@ -76,7 +76,7 @@ function sharingRules(share: Share, family: Family, ranges: readonly SharedRange
 
 export function compileChoice(name: string, { via, slot }: Choice, policySet: PolicySet, facts: Facts): Chain {
   const isHeld = mayWait(via, policySet.systemDefault);
-  const choose = (family: Family) => chooseUplink(via, family, policySet.uplinks, facts.uplinks, slot);
+  const choose = (family: Family) => chooseUplink(via, family, waysOut(policySet, facts), slot);
   const v4 = choose(4);
   const v6 = choose(6);
   const sharing = (family: Family, { shared }: UplinkChoice): readonly Rule[] =>

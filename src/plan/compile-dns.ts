@@ -5,6 +5,7 @@
  */
 import type { Address } from '../net/address.ts';
 import { chooseForQueries } from '../policy/choose-for-queries.ts';
+import { waysOut } from '../policy/choose-uplink.ts';
 import { DNS_PORT, DNS_PROTOCOLS, loopbackResolvers } from '../policy/dns-query.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { SystemDefault, Via } from '../policy/model.ts';
@@ -68,7 +69,7 @@ function resolverSets(name: string, resolvers: readonly Address[]): ResolverSets
 
 /** Where a query goes that was sent to a resolver on loopback. */
 function queryChoice(name: string, via: Via, { policySet, facts }: DnsInput, queries: ResolverSets['matches']): Chain {
-  const { way } = chooseForQueries(via, policySet.uplinks, facts.uplinks);
+  const { way } = chooseForQueries(via, waysOut(policySet, facts));
   const target =
     way.kind === 'uplink' ? acceptVia(way.id) : way.kind === 'none' ? CHAIN.noUplink : CHAIN.acceptLoopback;
   return { name, rules: [...queries.map((match) => rule(...match, goto(target))), rule(goto(CHAIN.acceptLoopback))] };

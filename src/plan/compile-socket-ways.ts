@@ -3,7 +3,7 @@
  * the route, and with it the source address, is right from the start. Where a rule says otherwise the packet is routed again.
  */
 import type { Family } from '../net/address.ts';
-import { chooseUplink } from '../policy/choose-uplink.ts';
+import { chooseUplink, waysOut } from '../policy/choose-uplink.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { AppIndex } from '../policy/match-app.ts';
@@ -28,7 +28,7 @@ function wayOf(via: Via | undefined, app: string, policySet: PolicySet, facts: F
   if (via === undefined) return undefined;
   const slot = via.share === 'app' ? appSlot(app) : undefined;
   const bits = (family: Family): number => {
-    const { way } = chooseUplink(via, family, policySet.uplinks, facts.uplinks, slot);
+    const { way } = chooseUplink(via, family, waysOut(policySet, facts), slot);
     return way.kind === 'uplink' ? way.id << MARK_UPLINK_SHIFT : 0;
   };
   const way = { v4: bits(4), v6: bits(6) };

@@ -15,6 +15,7 @@ import {
   type Facts,
   type FamilyHealth,
   type ForwardedDevice,
+  type KeptChoices,
   type NameState,
   NEVER,
   type UplinkState,
@@ -22,6 +23,7 @@ import {
 import type { ContainerOwner, ProcessOwner } from '../policy/identity.ts';
 import { cgroupAncestry, indexApps, matchExactCgroup } from '../policy/match-app.ts';
 import type { Destination, Match, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from '../policy/model.ts';
+import { keptKey } from '../policy/via-text.ts';
 import { compile } from './compile.ts';
 import { RELAY_ALIVE } from './compile-dns.ts';
 import type { Host, ResolvedCgroup } from './host.ts';
@@ -158,7 +160,7 @@ const share = fc.constantFrom(undefined, undefined, 'connection', 'destination',
 const via: fc.Arbitrary<Via> = fc
   .tuple(constraint, constraint, constraint, constraint, fc.constantFrom('block', 'any', 'wait'), share, fc.nat(3))
   .map(([require, prefer, avoid, prohibit, otherwise, by, dice]): Via => {
-    const head = { else: otherwise as Via['else'], at };
+    const head = { else: otherwise as Via['else'], ...(dice === 2 && { stickyMs: 60_000 }), at };
     if (by === undefined) return { ...head, require, prefer, avoid, prohibit };
     // Most often nothing tells the uplinks apart.
     const wishes = dice === 0 ? { prefer, avoid } : { prefer: {}, avoid: {} };
@@ -319,41 +321,52 @@ const world: fc.Arbitrary<World> = fc
       forwarded: fc.constantFrom(undefined, FORWARDED, FORWARDED, FORWARDED),
       gone: fc.constantFrom(undefined, undefined, undefined, undefined, ...CGROUPS),
       stubs: fc.constantFrom(undefined, LOOPBACK_RESOLVERS, LOOPBACK_RESOLVERS),
+      kept: fc.uniqueArray(fc.constantFrom(...UPLINKS.map(({ name }) => name)), { maxLength: 2 }),
     }),
   )
-  .map(({ apps, systemDo, systemVia, whenAway, systemAccept, isMarked, states, names, forwarded, gone, stubs }) => ({
-    policySet: {
-      apps,
-      uplinks: UPLINKS,
-      systemDefault: {
-        otherwise: { do: systemDo, at },
-        unknown: { do: 'deny', at },
-        whenAway,
-        ...(systemVia === undefined ? {} : { via: systemVia }),
-        ...(systemAccept === undefined ? {} : { accept: { from: systemAccept, at } }),
+  .map(
+    ({ apps, systemDo, systemVia, whenAway, systemAccept, isMarked, states, names, forwarded, gone, stubs, kept }) => ({
+      policySet: {
+        apps,
+        uplinks: UPLINKS,
+        systemDefault: {
+          otherwise: { do: systemDo, at },
+          unknown: { do: 'deny', at },
+          whenAway,
+          ...(systemVia === undefined ? {} : { via: systemVia }),
+          ...(systemAccept === undefined ? {} : { accept: { from: systemAccept, at } }),
+        },
       },
-    },
-    facts: {
-      uplinks: states,
-      onLink: [prefix('192.168.7.0/24'), prefix('fd00::/64'), prefix('198.51.100.0/24')],
-      resolvers: RESOLVERS,
-      names: new Map(NAMES.map((name, i) => [name, names[i] ?? { known: false }])),
-      users: new Map([['alice', 1001]]),
-      groups: new Map([['staff', 0]]),
-      packages: new Map(),
-      containers: new Map([
-        [CONTAINER, ['web']],
-        [OTHER_CONTAINER, ['db']],
-      ]),
-      ...(forwarded !== undefined && { forwarded }),
-      ...(stubs !== undefined && { loopbackResolvers: stubs }),
-    },
-    host: {
-      queue: 'nft',
-      cgroups: CGROUPS.filter((path) => path !== gone).map(resolved),
-      ...(isMarked && { programs: { none: NONE, numbers: numbersOf(apps) } }),
-    },
-  }));
+      facts: {
+        uplinks: states,
+        onLink: [prefix('192.168.7.0/24'), prefix('fd00::/64'), prefix('198.51.100.0/24')],
+        resolvers: RESOLVERS,
+        names: new Map(NAMES.map((name, i) => [name, names[i] ?? { known: false }])),
+        users: new Map([['alice', 1001]]),
+        groups: new Map([['staff', 0]]),
+        packages: new Map(),
+        containers: new Map([
+          [CONTAINER, ['web']],
+          [OTHER_CONTAINER, ['db']],
+        ]),
+        ...(forwarded !== undefined && { forwarded }),
+        kept: keptIn(apps, systemVia, kept),
+        ...(stubs !== undefined && { loopbackResolvers: stubs }),
+      },
+      host: {
+        queue: 'nft',
+        cgroups: CGROUPS.filter((path) => path !== gone).map(resolved),
+        ...(isMarked && { programs: { none: NONE, numbers: numbersOf(apps) } }),
+      },
+    }),
+  );
+
+/** Every sticky choice came to these. */
+function keptIn(apps: readonly EffectivePolicy[], systemVia: Via | undefined, names: readonly string[]): KeptChoices {
+  const vias = [systemVia, ...apps.flatMap(({ via: own, rules }) => [own?.value, ...rules.map((one) => one.via)])];
+  const sticky = vias.flatMap((one) => (one?.stickyMs === undefined ? [] : [one]));
+  return new Map(sticky.flatMap((one) => ([4, 6] as const).map((family) => [keptKey(one, family), names])));
+}
 
 /** All but one, as when there are too many. */
 function numbersOf(apps: readonly EffectivePolicy[]): ReadonlyMap<string, number> {

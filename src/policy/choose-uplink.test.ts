@@ -4,6 +4,7 @@ import type { FamilyHealth, UplinkState } from './facts.ts';
 import type { Bound, PropertyConstraint, Quantity, Uplink, UplinkProperties, Via } from './model.ts';
 import { parseBound } from './quantity.ts';
 import { SHARE_SLOTS } from './share-slot.ts';
+import { keptKey } from './via-text.ts';
 
 const at = { file: '/etc/pointsman/policies/a.yaml', line: 4, column: 6 };
 const PLAIN: UplinkProperties = { type: 'other', metered: false, roaming: false, trusted: false, encrypted: false };
@@ -51,7 +52,7 @@ const bandwidth = (text: string): PropertyConstraint => ({ bandwidth: bound('ban
 
 function choose(words: Partial<Via>, ...given: readonly Given[]) {
   const { uplinks, states } = uplinksOf(given);
-  const { way, considered } = chooseUplink(via(words), 4, uplinks, states);
+  const { way, considered } = chooseUplink(via(words), 4, { uplinks, states });
   const because = Object.fromEntries(considered.map((one) => [one.uplink, one.because]));
   return { takes: way.kind === 'uplink' ? way.name : way.kind, because };
 }
@@ -67,7 +68,7 @@ describe('chooseUplink()', () => {
       because: { a: 'required: rtt <80ms (it is 120ms)', b: 'permitted' },
     });
     const { uplinks, states } = uplinksOf([measured]);
-    expect(chooseUplink(via({ require: rtt('<80ms') }), 6, uplinks, states).way).toMatchObject({ name: 'a' });
+    expect(chooseUplink(via({ require: rtt('<80ms') }), 6, { uplinks, states }).way).toMatchObject({ name: 'a' });
   });
 
   it.each([
@@ -126,7 +127,7 @@ describe('chooseUplink()', () => {
       },
     });
     const { uplinks, states } = uplinksOf([{ weight: 2 }, {}, { metered: true }]);
-    const taken = (slot?: number) => chooseUplink(via(wanted), 4, uplinks, states, slot);
+    const taken = (slot?: number) => chooseUplink(via(wanted), 4, { uplinks, states }, slot);
     expect(taken().considered.map((one) => one.taken)).toEqual([true, true, false]);
     const ways = Array.from({ length: SHARE_SLOTS }, (_, slot) => slot)
       .filter((slot) => slot % 97 === 0)
@@ -142,6 +143,40 @@ describe('chooseUplink()', () => {
     ]);
     for (const alone of [{ priority: 5 }, FAILED])
       expect(choose(wanted, {}, alone).because).not.toMatchObject({ a: expect.stringContaining('shares') });
+  });
+
+  it('chooseUplink() stays with what a sticky choice came to, and says why', () => {
+    const { uplinks, states } = uplinksOf([{ priority: 1 }, { priority: 2 }, { priority: 3 }]);
+    const wanted = via({ stickyMs: 600_000 });
+    const kept = new Map([[keptKey(wanted, 4), ['b']]]);
+    const choice = chooseUplink(wanted, 4, { uplinks, states, kept });
+    expect(choice.way).toMatchObject({ name: 'b' });
+    expect(choice.considered).toEqual([
+      { uplink: 'b', taken: true, because: 'permitted' },
+      {
+        uplink: 'a',
+        taken: false,
+        because: 'permitted, but sticky: new connections stay with b until this has come first for 10m',
+      },
+      { uplink: 'c', taken: false, because: 'permitted, but b comes first' },
+    ]);
+    expect(chooseUplink(wanted, 6, { uplinks, states, kept }).way).toMatchObject({ name: 'a' });
+    expect(chooseUplink(via({}), 4, { uplinks, states, kept }).way).toMatchObject({ name: 'a' });
+    const gone = new Map([[keptKey(wanted, 4), ['d']]]);
+    expect(chooseUplink(wanted, 4, { uplinks, states, kept: gone }).way).toMatchObject({ name: 'a' });
+  });
+
+  it('chooseUplink() has those share that a sticky choice came to', () => {
+    const { uplinks, states } = uplinksOf([{}, {}, {}]);
+    const wanted = via({ stickyMs: 600_000, share: 'destination' });
+    const kept = new Map([[keptKey(wanted, 4), ['b', 'c']]]);
+    const { considered, shared = [] } = chooseUplink(wanted, 4, { uplinks, states, kept });
+    expect(considered.map(({ uplink, taken }) => [uplink, taken])).toEqual([
+      ['b', true],
+      ['c', true],
+      ['a', false],
+    ]);
+    expect(new Set(shared.map(({ id }) => id))).toEqual(new Set([2, 3]));
   });
 
   it('chooseUplink() counts as validated what probes reach beyond the gateway, and no captive portal', () => {

@@ -5,10 +5,29 @@
 import type { Family } from '../net/address.ts';
 import { compare, FLAGS, known } from './compare-constraint.ts';
 import type { SharedRange, UplinkChoice } from './decision.ts';
-import type { FamilyHealth, UplinkState } from './facts.ts';
+import { durationText } from './duration.ts';
+import type { PolicySet } from './effective-policy.ts';
+import type { Facts, FamilyHealth, KeptChoices, UplinkState } from './facts.ts';
 import type { PropertyConstraint, Uplink, UplinkProperties, Via } from './model.ts';
 import { formatQuantity } from './quantity.ts';
 import { type Sharer, shareRanges, sharerOf } from './share-ranges.ts';
+import { keptKey } from './via-text.ts';
+
+/** What there is to choose from. */
+export interface WaysOut {
+  readonly uplinks: readonly Uplink[];
+  readonly states: readonly UplinkState[];
+  /** Absent: sticky choices have no past. */
+  readonly kept?: KeptChoices;
+}
+
+type WayFacts = Pick<Facts, 'uplinks' | 'kept'>;
+
+export const waysOut = ({ uplinks }: Pick<PolicySet, 'uplinks'>, { uplinks: states, kept }: WayFacts): WaysOut => ({
+  uplinks,
+  states,
+  ...(kept !== undefined && { kept }),
+});
 
 const healthOf = ({ health }: UplinkState, family: Family): FamilyHealth | undefined =>
   family === 4 ? health?.v4 : health?.v6;
@@ -75,7 +94,7 @@ interface Weighed {
   readonly because: readonly Considered[];
 }
 
-function weigh(via: Via, family: Family, uplinks: readonly Uplink[], states: readonly UplinkState[]): Weighed {
+function weigh(via: Via, family: Family, { uplinks, states }: WaysOut): Weighed {
   const stateOf = new Map(states.map((state) => [state.name, state]));
   const permitted: Candidate[] = [];
   const refused: Candidate[] = [];
@@ -117,11 +136,19 @@ interface Sharing {
 
 const sharerFrom = ({ name, weight = 1 }: Uplink): Sharer => ({ name, weight });
 
-function sharingOf(via: Via, uplinks: readonly Uplink[], order: readonly Candidate[]): Sharing | undefined {
+/** Those that have it in turn: the best, or where that is sticky the kept ones. */
+function sharersOf({ order, kept }: Order): readonly Candidate[] {
   const [best] = order;
-  if (via.share === undefined || best === undefined) return undefined;
-  const sharers = order.filter((candidate) => compareWorth(candidate, best) === 0);
-  if (sharers.length === 1) return undefined;
+  if (best === undefined) return [];
+  return order.filter((candidate) =>
+    kept.length > 0 ? kept.includes(candidate) : compareWorth(candidate, best) === 0,
+  );
+}
+
+function sharingOf(via: Via, uplinks: readonly Uplink[], order: Order): Sharing | undefined {
+  if (via.share === undefined) return undefined;
+  const sharers = sharersOf(order);
+  if (sharers.length <= 1) return undefined;
   const ids = new Map(sharers.map(({ uplink, state }) => [uplink.name, state.id]));
   const ranges = shareRanges(
     uplinks.map(sharerFrom),
@@ -135,6 +162,41 @@ function sharesBy(via: Via, { uplink: { weight = 1 } }: Candidate, { sharers }: 
   return `shares by ${via.share}, weight ${weight} of ${total}`;
 }
 
+/** All that may be taken, in the order in which they are. */
+interface Order {
+  readonly order: readonly Candidate[];
+  /** The first of them, where a sticky choice came to these earlier. */
+  readonly kept: readonly Candidate[];
+  /** What `else` gave. */
+  readonly isElse: boolean;
+}
+
+function orderOf(via: Via, family: Family, { permitted, refused }: Weighed, names?: KeptChoices): Order {
+  const isElse = permitted.length === 0 && via.else === 'any';
+  const byWorth = (isElse ? refused : permitted).toSorted(compareCandidates);
+  const keptNames = via.stickyMs === undefined ? [] : (names?.get(keptKey(via, family)) ?? []);
+  const kept = byWorth.filter(({ uplink }) => keptNames.includes(uplink.name));
+  return { order: [...kept, ...byWorth.filter((candidate) => !kept.includes(candidate))], kept, isElse };
+}
+
+export interface BestUplinks {
+  /** The first, or where they share all that are as good. */
+  readonly best: readonly string[];
+  /** As permitted as these, and where these get anything through they do, too. */
+  readonly usable: readonly string[];
+}
+
+/** Whatever was kept. */
+export function bestUplinks(via: Via, family: Family, ways: WaysOut): BestUplinks {
+  const order = orderOf(via, family, weigh(via, family, ways));
+  const [first] = order.order;
+  if (first === undefined) return { best: [], usable: [] };
+  const best = via.share === undefined ? [first] : sharersOf(order);
+  const usable = order.order.filter(({ hasFailed }) => hasFailed === first.hasFailed);
+  const names = (candidates: readonly Candidate[]): string[] => candidates.map(({ uplink }) => uplink.name);
+  return { best: names(best), usable: names(usable) };
+}
+
 interface Ranking {
   readonly via: Via;
   readonly best: Candidate;
@@ -146,7 +208,14 @@ interface Ranking {
   readonly isElse: boolean;
 }
 
-function placeIn({ via, best, taken, sharing, owner, isElse }: Ranking, candidate: Candidate): Considered {
+/** Of an uplink that would come first, if the choice were not sticky. */
+const comesAfter = (candidate: Candidate, { via, best }: Ranking): string =>
+  via.stickyMs !== undefined && compareCandidates(candidate, best) < 0
+    ? `but sticky: new connections stay with ${best.uplink.name} until this has come first for ${durationText(via.stickyMs)}`
+    : `but ${best.uplink.name} comes first`;
+
+function placeIn(ranking: Ranking, candidate: Candidate): Considered {
+  const { via, taken, sharing, owner, isElse } = ranking;
   const { name: uplink } = candidate.uplink;
   const isTaken = candidate === taken;
   const isSharer = sharing?.sharers.includes(candidate) === true;
@@ -154,7 +223,7 @@ function placeIn({ via, best, taken, sharing, owner, isElse }: Ranking, candidat
   const share = isSharer ? `; ${sharesBy(via, candidate, sharing)}` : '';
   const because = `${isTaken && isElse ? 'else: any; ' : ''}${why(candidate)}${lastResort}${share}`;
   if (isTaken || (isSharer && owner === undefined)) return { uplink, taken: true, because };
-  if (!isSharer) return { uplink, taken: false, because: `${because}, but ${best.uplink.name} comes first` };
+  if (!isSharer) return { uplink, taken: false, because: `${because}, ${comesAfter(candidate, ranking)}` };
   return { uplink, taken: false, because: `${because}: here it is the turn of ${owner}` };
 }
 
@@ -164,23 +233,18 @@ function placeIn({ via, best, taken, sharing, owner, isElse }: Ranking, candidat
  * fail is taken only where no other will do: to try is better than to refuse. Where the best share, `slot` says which of them;
  * without it all of them are taken, and the first stands for them.
  */
-export function chooseUplink(
-  via: Via,
-  family: Family,
-  uplinks: readonly Uplink[],
-  states: readonly UplinkState[],
-  slot?: number,
-): UplinkChoice {
-  const { permitted, refused, because } = weigh(via, family, uplinks, states);
-  const isElse = permitted.length === 0 && via.else === 'any';
-  const order = (isElse ? refused : permitted).toSorted(compareCandidates);
+export function chooseUplink(via: Via, family: Family, ways: WaysOut, slot?: number): UplinkChoice {
+  const weighed = weigh(via, family, ways);
+  const { because } = weighed;
+  const ordered = orderOf(via, family, weighed, ways.kept);
+  const { order, isElse } = ordered;
   const [best] = order;
   if (best === undefined) {
     const isOnlyWishes = isEmpty(via.require) && isEmpty(via.prohibit);
     const kind = via.else === 'any' || isOnlyWishes ? 'system' : 'none';
     return { via: via.at, way: { kind }, considered: because };
   }
-  const sharing = sharingOf(via, uplinks, order);
+  const sharing = sharingOf(via, ways.uplinks, ordered);
   const owner = sharing !== undefined && slot !== undefined ? sharerOf(sharing.ranges, slot) : undefined;
   const taken = order.find(({ uplink }) => uplink.name === owner) ?? best;
   const ranking = { via, best, taken, sharing, owner, isElse };

@@ -12,7 +12,7 @@ import {
   IPPROTO_UDPLITE,
 } from '../net/protocol.ts';
 import { chooseForQueries } from './choose-for-queries.ts';
-import { chooseUplink } from './choose-uplink.ts';
+import { chooseUplink, waysOut } from './choose-uplink.ts';
 import type { Decision, Reason } from './decision.ts';
 import { isQuery, queryVia } from './dns-query.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
@@ -127,7 +127,7 @@ function perform(
     return { ...head, verdict: 'accept', way: { kind: 'local' } };
   }
   const slot = via.share === undefined ? undefined : shareSlot(via.share, flow, app ?? '');
-  const choice = chooseUplink(via, flow.destination.family, context.policySet.uplinks, context.facts.uplinks, slot);
+  const choice = chooseUplink(via, flow.destination.family, waysOut(context.policySet, context.facts), slot);
   if (choice.way.kind === 'none' && waits(context, via))
     return { ...head, choice, verdict: 'queue', reason: { kind: 'no-uplink-yet', instead: reason, at: via.at } };
   if (choice.way.kind === 'none') return { ...head, choice, verdict: 'reject', cause: 'no-uplink' };
@@ -149,7 +149,7 @@ function passLoopback(
   const { policySet, facts } = context;
   const via = isQuery(facts, flow) ? queryVia(policy, policySet.systemDefault) : undefined;
   if (via === undefined) return pass;
-  const choice = chooseForQueries(via, policySet.uplinks, facts.uplinks);
+  const choice = chooseForQueries(via, waysOut(policySet, facts));
   if (choice.way.kind === 'none') return { ...head, choice, verdict: 'reject', cause: 'no-uplink' };
   return choice.way.kind === 'uplink' ? { ...head, choice, verdict: 'accept', way: choice.way } : { ...pass, choice };
 }

@@ -1,5 +1,6 @@
 /** Decisions in people's words: the same in `watch`, `explain` and the lab. */
 import type { Decision, Reason, Way } from './decision.ts';
+import { durationText } from './duration.ts';
 import type { AppMatch } from './match-app.ts';
 import type { Bound, Layer, SourceLocation, Via } from './model.ts';
 import { matchKey } from './policy-source.ts';
@@ -118,5 +119,11 @@ export function describeVia(via: Via): string {
     const constraint = Object.entries(via[word]).map(([key, value]) => `${key}: ${wanted(value)}`);
     return constraint.length === 0 ? [] : [`${word} ${constraint.join(', ')}`];
   });
-  return `via ${[...parts, `else ${via.else}`, ...(via.share === undefined ? [] : [`share ${via.share}`])].join('; ')}`;
+  const { share, stickyMs } = via;
+  const manner = [
+    `else ${via.else}`,
+    ...(share === undefined ? [] : [`share ${share}`]),
+    ...(stickyMs === undefined ? [] : [`sticky ${durationText(stickyMs)}`]),
+  ];
+  return `via ${[...parts, ...manner].join('; ')}`;
 }

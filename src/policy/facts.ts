@@ -58,6 +58,9 @@ export interface ForwardedDevice {
   readonly cgroups: readonly string[];
 }
 
+/** By `keptKey`: names of the uplinks that a sticky `via` has come to. */
+export type KeptChoices = ReadonlyMap<string, readonly string[]>;
+
 export interface Facts {
   readonly uplinks: readonly UplinkState[];
   /** Directly connected networks of all devices: no uplink is involved in reaching them. */
@@ -78,4 +81,6 @@ export interface Facts {
   readonly containers: ReadonlyMap<string, readonly string[]>;
   /** Sorted by device index; absent: none. */
   readonly forwarded?: readonly ForwardedDevice[];
+  /** Absent: nothing is remembered, and the best are taken. */
+  readonly kept?: KeptChoices;
 }

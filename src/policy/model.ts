@@ -132,6 +132,8 @@ export interface Via {
   readonly else: 'block' | 'wait' | 'any';
   /** Absent: the best uplink alone. */
   readonly share?: Share;
+  /** So long another uplink has to come first before new connections leave those that they have taken. Absent: not at all. */
+  readonly stickyMs?: number;
   readonly at: SourceLocation;
 }
 

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
+import { DURATION_PATTERN } from './duration.ts';
 import type { Duration, Existing, MatchKind, Quantity, Share, UplinkType, Verb, Via } from './model.ts';
 import { boundPattern, quantityPattern } from './quantity.ts';
 import { TIME_PATTERN } from './time-window.ts';
@@ -68,6 +69,7 @@ export interface ViaFields {
   readonly prohibit?: ConstraintFields | undefined;
   readonly else?: Via['else'] | undefined;
   readonly share?: Share | undefined;
+  readonly sticky?: string | undefined;
 }
 
 export type MatchFields = {
@@ -192,6 +194,12 @@ const viaShape = {
   share: z
     .enum(['connection', 'destination', 'app'])
     .describe('Uplinks that are equally good share by weight: each connection, each destination or each app has one.')
+    .optional(),
+  sticky: z
+    .string()
+    .max(MAX_QUANTITY_LENGTH)
+    .meta({ pattern: DURATION_PATTERN })
+    .describe('So long another uplink has to come first before new connections go over to it, such as "10m".')
     .optional(),
 };
 const via = z.strictObject(viaShape);

@@ -1,5 +1,6 @@
 /** `via` from a file's fields, and the contradictions in it. */
 import { type Path, spanOf, type YamlDocument } from './document.ts';
+import { parseDurationMs } from './duration.ts';
 import type { Bound, PropertyConstraint, Quantity, UplinkType, Via } from './model.ts';
 import { implies, parseBound, QUANTITIES } from './quantity.ts';
 import { locationOf, quoted, type Report } from './report.ts';
@@ -11,12 +12,15 @@ export interface Checking {
   readonly report: Report;
 }
 
+/** Less than it takes to notice that an uplink has come back. */
+const LEAST_STICKY_MS = 1000;
 const FLAGS = ['metered', 'roaming', 'trusted', 'encrypted', 'validated'] as const;
 
 export function validateVia(fields: ViaFields, path: Path, checking: Checking): Via {
   const { document, report } = checking;
   const constraint = (word: 'require' | 'prefer' | 'avoid' | 'prohibit') =>
     constraintOf(fields[word], [...path, word], checking);
+  const stickyMs = fields.sticky === undefined ? undefined : stickyOf(fields.sticky, [...path, 'sticky'], checking);
   const via: Via = {
     require: constraint('require'),
     prefer: constraint('prefer'),
@@ -24,6 +28,7 @@ export function validateVia(fields: ViaFields, path: Path, checking: Checking): 
     prohibit: constraint('prohibit'),
     else: fields.else ?? 'block',
     ...(fields.share === undefined ? {} : { share: fields.share }),
+    ...(stickyMs === undefined ? {} : { stickyMs }),
     at: locationOf(document.source, spanOf(document, path)),
   };
   for (const property of contradictions(via.require, via.prohibit)) {
@@ -52,6 +57,14 @@ function constraintOf(fields: ConstraintFields | undefined, path: Path, checking
     if (bound !== undefined) constraint[quantity] = bound;
   }
   return constraint;
+}
+
+function stickyOf(text: string, path: Path, { document, report }: Checking): number | undefined {
+  const ms = parseDurationMs(text);
+  if (ms !== undefined && ms >= LEAST_STICKY_MS) return ms;
+  const message = `${quoted(text)} is no time from 1s to 24h`;
+  report.error(spanOf(document, path), { code: 'invalid-value', message, hint: 'such as 30s, 10m or 2h' });
+  return undefined;
 }
 
 function boundOf(quantity: Quantity, text: string, path: Path, { document, report }: Checking): Bound | undefined {

@@ -1,5 +1,5 @@
 /** By which way an application's connections go now, rule by rule: what `decide` would say of destinations that are not local. Pure. */
-import { chooseUplink } from './choose-uplink.ts';
+import { chooseUplink, waysOut } from './choose-uplink.ts';
 import type { DecideContext } from './decide.ts';
 import type { UplinkChoice } from './decision.ts';
 import type { EffectivePolicy } from './effective-policy.ts';
@@ -41,6 +41,6 @@ function wayOf(
 ): AppWay {
   const head = { rule, do: verb, at };
   if (verb !== 'allow' || via === undefined) return head;
-  const choose = (family: 4 | 6): UplinkChoice => chooseUplink(via, family, policySet.uplinks, facts.uplinks);
+  const choose = (family: 4 | 6): UplinkChoice => chooseUplink(via, family, waysOut(policySet, facts));
   return { ...head, via, choices: { v4: choose(4), v6: choose(6) } };
 }
