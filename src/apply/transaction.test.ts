@@ -81,8 +81,20 @@ describe('applyPlan', () => {
     const { kernel } = world;
     const { generation } = await applyOrFail(kernel, one);
     kernel.nft.flushRuleset();
-    await applyOrFail(kernel, one, { plan: one, generation });
+    const repaired = await applyOrFail(kernel, one, { plan: one, generation });
+    expect(repaired.tableWasForeign).toBe(true);
     await expectInForce(kernel, one);
+  });
+
+  it('applyPlan() tells a table that somebody has changed also where the plan is another one', async () => {
+    const { kernel } = world;
+    const first = await applyOrFail(kernel, one);
+    expect(first.tableWasForeign).toBe(false);
+    const second = await applyOrFail(kernel, two, { plan: one, generation: first.generation });
+    expect(second.tableWasForeign).toBe(false);
+    kernel.nft.flushRuleset();
+    const third = await applyOrFail(kernel, one, { plan: two, generation: second.generation });
+    expect(third.tableWasForeign).toBe(true);
   });
 
   it('applyPlan() does not list a table that nobody else has touched', async () => {

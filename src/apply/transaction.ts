@@ -29,6 +29,8 @@ export interface AppliedReport {
   readonly changes: number;
   /** nft commands among the changes. */
   readonly commands: number;
+  /** Our table was gone, or was not what we had put there. */
+  readonly tableWasForeign: boolean;
   readonly durationMs: number;
   /** nftables' generation at which the plan was seen in force: what happens later is somebody else's. */
   readonly generation: number;
@@ -64,7 +66,8 @@ export async function applyPlan(request: ApplyRequest): Promise<ApplyReport> {
   if (outcome.kind === 'failed') return await failed(request, before, outcome, startMs);
   const commands = countCommands(changes);
   const durationMs = performance.now() - startMs;
-  return { ok: true, changes: changes.length, commands, durationMs, generation: outcome.generation };
+  const tableWasForeign = !adopting && before.observed.nft === undefined;
+  return { ok: true, changes: changes.length, commands, tableWasForeign, durationMs, generation: outcome.generation };
 }
 
 async function failed(

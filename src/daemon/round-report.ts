@@ -6,9 +6,13 @@ import type { Round } from './enforce.ts';
 import type { Health } from './health.ts';
 import type { RepairPace } from './repair-pace.ts';
 
-/** Whether the kernel did not hold the plan although the plan is the same as before. */
+/**
+ * Whether the kernel did not hold what was in force. Routes and rules tell that only where the plan is the same as before: the
+ * kernel itself takes them away with their device.
+ */
 export function isRepair({ isNewPlan, outcome, pending }: Round): boolean {
-  return outcome.ok && !isNewPlan && outcome.changes > 0 && !pending.kinds.has('retry');
+  if (!outcome.ok || outcome.changes === 0 || pending.kinds.has('retry')) return false;
+  return !isNewPlan || outcome.tableWasForeign;
 }
 
 /** Whether what the kernel had just accepted was gone when it was read back: somebody deletes faster than we look. */
