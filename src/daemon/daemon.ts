@@ -42,7 +42,6 @@ import { UplinkProbing } from './uplink-probing.ts';
 import type { VerdictKeeper } from './verdict-keeper.ts';
 import type { VerdictStats } from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
-import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
 export interface DaemonParts {
   readonly kernel: Kernel;
@@ -152,7 +151,8 @@ export class Daemon implements AsyncDisposable {
       names: this.#names,
       uplinkHealth: this.#probing,
       nowMs,
-      publish: (snapshot) => this.#publish(snapshot),
+      publish: (snapshot) => this.#verdicts?.publish(snapshot),
+      published: (revision) => this.#published(revision),
       ownChange: {
         begin: () => {
           this.#programs.beginChange();
@@ -340,11 +340,9 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
-  /** Before a new snapshot is in use, flows are still decided by the old one. */
-  async #publish(snapshot: VerdictSnapshot): Promise<void> {
-    this.#verdicts?.publish(snapshot);
+  async #published(revision: number): Promise<void> {
     const late = delay(PUBLISHED_WITHIN_MS, undefined, { ref: false });
-    await Promise.race([this.#verdicts?.published(snapshot.revision), late]);
+    await Promise.race([this.#verdicts?.published(revision), late]);
   }
 
   #hearVerdicts({ events }: EventBatch): void {

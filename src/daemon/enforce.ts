@@ -21,8 +21,10 @@ import { type Wanted, type WantedParts, Wants } from './wanted.ts';
 export interface EnforceParts extends WantedParts {
   readonly kernel: Kernel;
   readonly files: PolicyFiles;
-  /** Resolves when flows are decided by it, or after a bounded time. */
-  readonly publish: (snapshot: VerdictSnapshot) => Promise<void>;
+  /** Packets that are sent from now on are decided by it. */
+  readonly publish: (snapshot: VerdictSnapshot) => void;
+  /** Resolves when those from before are, too, or after a bounded time. */
+  readonly published: (revision: number) => Promise<void>;
   readonly ownChange: OwnChange;
   readonly onRound: (round: Round) => void;
 }
@@ -192,7 +194,8 @@ export class Enforcement {
       // Flows are heard of from now on, and at the start there is nothing older to tell what they mean.
       if (before === undefined) this.#inForce = inForce;
       // Whoever hears that it is in force may rely on both halves, the kernel's and the thread's.
-      await this.#parts.publish(wanted.snapshot);
+      this.#parts.publish(wanted.snapshot);
+      await this.#parts.published(wanted.snapshot.revision);
       this.#inForce = inForce;
       if (hasLostIds) this.flows.askAll();
       const changed = changedSince(before, wanted);
@@ -231,7 +234,7 @@ export class Enforcement {
     if (before === undefined || before.snapshot === snapshot) return;
     const uplinks = takeableUplinks(before.snapshot.facts.uplinks, snapshot.facts.uplinks);
     const isEvery = uplinks === snapshot.facts.uplinks;
-    void this.#parts.publish(isEvery ? snapshot : { ...snapshot, facts: { ...snapshot.facts, uplinks } });
+    this.#parts.publish(isEvery ? snapshot : { ...snapshot, facts: { ...snapshot.facts, uplinks } });
   }
 
   /**
@@ -269,7 +272,7 @@ export class Enforcement {
     });
     ownChange.end(report.ok ? report.generation : kernel.nft.generation());
     if (report.ok || before === undefined) return report;
-    void this.#parts.publish(before.snapshot);
+    this.#parts.publish(before.snapshot);
     // Where nobody knows what is there now, the next round reads it.
     this.#inForce = { ...before, generation: report.generation ?? UNKNOWN_GENERATION };
     return report;

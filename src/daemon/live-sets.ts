@@ -18,8 +18,8 @@ export interface LiveSetsParts {
   readonly wants: Pick<Wants, 'withNames'>;
   readonly ownChange: OwnChange;
   readonly nowMs: () => number;
-  /** Resolves when flows are decided by it, or after a bounded time. */
-  readonly publish: (snapshot: VerdictSnapshot) => Promise<void>;
+  /** Packets that are sent from now on are decided by it. */
+  readonly publish: (snapshot: VerdictSnapshot) => void;
   readonly inForce: { readonly get: () => InForce | undefined; readonly set: (inForce: InForce) => void };
   /** Resolves when a round has brought the sets to what names mean now. */
   readonly round: () => Promise<unknown>;
@@ -65,19 +65,17 @@ export class LiveSets {
       const learned = names.learn(named);
       if (learned.size === 0) return undefined;
       const { snapshot } = wants.withNames(now);
-      // The verdict thread works while the kernel does.
-      const published = publish(snapshot);
+      publish(snapshot);
       const additions = learnedElements(now.compilation, learned, nowMs());
       const generation = this.#add(now, additions);
       needsRound = generation === undefined;
       inForce.set({ ...now, snapshot, generation: generation ?? now.generation });
-      return { size: learned.size, published };
+      return learned.size;
     });
     if (fresh === undefined) return 0;
-    await fresh.published;
     const late = delay(LEARNED_WITHIN_MS, undefined, { ref: false });
     if (needsRound) await Promise.race([round(), late]);
-    return fresh.size;
+    return fresh;
   }
 
   /** Every transport protocol of DNS is in the set for so long, where the plan has such a set. */

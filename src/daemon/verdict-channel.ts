@@ -35,6 +35,7 @@ interface StatsRequest {
 export class VerdictChannel {
   readonly #options: VerdictChannelOptions;
   readonly #wake = EventFd.open();
+  readonly #told = new Int32Array(new SharedArrayBuffer(4));
   readonly #read = new Int32Array(new SharedArrayBuffer(4));
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
   readonly #worker: Worker;
@@ -58,6 +59,7 @@ export class VerdictChannel {
     const workerData: VerdictThreadStart = {
       port: port2,
       wakeFd: this.#wake.fd,
+      told: this.#told.buffer as SharedArrayBuffer,
       read: this.#read.buffer as SharedArrayBuffer,
       queueNumber,
       snapshot,
@@ -87,7 +89,7 @@ export class VerdictChannel {
     return Atomics.load(this.#beats, 0);
   }
 
-  /** From now on the thread decides by this snapshot; it must never change afterwards. */
+  /** Packets that are sent from now on are decided by this snapshot; it must never change afterwards. */
   publish(snapshot: VerdictSnapshot): void {
     const update = diffSnapshot(this.#published, snapshot);
     this.#published = snapshot;
@@ -95,8 +97,8 @@ export class VerdictChannel {
   }
 
   /**
-   * Resolves when no packet is answered by a snapshot before this revision any more: the thread has it or a later one in
-   * use, or has ended.
+   * Resolves when no packet at all is answered by a snapshot before this revision any more: the thread has it or a later one
+   * in use, or has ended.
    */
   published(revision: number): Promise<void> {
     if (this.#state === 'ended' || this.#revisionInUse >= revision) return Promise.resolve();
@@ -126,6 +128,7 @@ export class VerdictChannel {
   #say(message: ToVerdictThread): void {
     if (this.#state === 'ended') return;
     this.#port.postMessage(message);
+    Atomics.add(this.#told, 0, 1);
     this.#wake.signal();
   }
 

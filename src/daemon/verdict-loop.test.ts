@@ -175,9 +175,11 @@ function bed(
   const clock = { ms: 1_000_000 };
   const events: VerdictEvent[] = [];
   const names: string[] = [];
+  let refresh = (): void => undefined;
   const loop = new VerdictLoop(
     {
       queue,
+      refresh: () => refresh(),
       identify: (_, hint) => (options.owner ?? (() => MAIL))(hint, clock),
       report: (event) => events.push(event),
       requestName: (name) => names.push(name),
@@ -188,12 +190,29 @@ function bed(
     },
     snapshot(options),
   );
-  return { queue, clock, events, names, loop };
+  const onRefresh = (step: () => void): void => {
+    refresh = step;
+  };
+  return { queue, clock, events, names, loop, onRefresh };
 }
 
 const acceptedMark = (FOREIGN_BITS | wayMark(0) | APP_ID) >>> 0;
 
 describe('VerdictLoop', () => {
+  it('VerdictLoop decides a packet by what was published before it was sent, also in the turn that was under way', () => {
+    const { queue, loop, clock, onRefresh } = bed();
+    const waits = queue.enqueue(packetTo('203.0.113.5', 993));
+    let refreshes = 0;
+    onRefresh(() => {
+      refreshes += 1;
+      if (refreshes === 2) loop.publish(snapshot({ revision: 2, names: known('203.0.113.5', clock.ms) }));
+    });
+    const later = queue.enqueue(packetTo('203.0.113.5', 993, 40_001));
+    loop.turn();
+    expect(refreshes).toBe(2);
+    expect([queue.released.get(waits)?.mark, queue.released.get(later)?.mark]).toEqual([acceptedMark, acceptedMark]);
+  });
+
   it('VerdictLoop accepts with way, app and the bits of others in the mark', () => {
     const { queue, loop, events } = bed();
     const id = queue.enqueue(packetTo('203.0.113.5', 80));

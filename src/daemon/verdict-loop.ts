@@ -62,6 +62,8 @@ export interface VerdictLoopParts extends VerdictJudgeParts {
   readonly report: (event: VerdictEvent) => void;
   /** Called once for a name while any flow waits for it: a snapshot that knows it is the answer. */
   readonly requestName: (name: string) => void;
+  /** Publishes what has been decided elsewhere, before a packet that may have been sent because of it is answered. */
+  readonly refresh?: () => void;
   /** Looks again at an owner whose packet has been answered: `CreatorOwners.confirm`. */
   readonly confirm?: (owner: ProcessOwner) => ProcessOwner;
   /** Monotonic milliseconds with fractions: latencies and deadlines. */
@@ -143,6 +145,7 @@ export class VerdictLoop {
   #answerNext(): void {
     const next = this.#waiting.next();
     if (next === undefined) return;
+    this.#parts.refresh?.();
     try {
       this.#answer(next);
     } catch {

@@ -5,10 +5,14 @@ import type { EventBatch } from './verdict-reporter.ts';
 import type { SnapshotUpdate, VerdictSnapshot } from './verdict-snapshot.ts';
 import type { VerdictCounts } from './verdict-stats.ts';
 
-/** `wakeFd`: an eventfd that is signalled after each message. `read`: see VerdictReporter. */
+/**
+ * `wakeFd`: an eventfd that is signalled after each message. `told`: counts the messages, so that what was said before a packet
+ * was sent is known when it is decided. `read`: see VerdictReporter.
+ */
 export interface VerdictThreadStart {
   readonly port: MessagePort;
   readonly wakeFd: number;
+  readonly told: SharedArrayBuffer;
   readonly read: SharedArrayBuffer;
   readonly queueNumber: number;
   readonly snapshot: VerdictSnapshot;

@@ -49,6 +49,9 @@ function run(start: VerdictThreadStart): void {
   const wake = EventFd.borrow(start.wakeFd);
   const monotonicMs = (): number => performance.now();
   const reporter = new VerdictReporter((batch) => say(start, { kind: 'events', ...batch }), new Int32Array(start.read));
+  const told = new Int32Array(start.told);
+  let obeyed = 0;
+  let isStopping = false;
   let snapshot = start.snapshot;
   const loop = new VerdictLoop(
     {
@@ -61,6 +64,9 @@ function run(start: VerdictThreadStart): void {
       monotonicMs,
       ownPid: process.pid,
       learnExecutables: (paths) => sources.executables.learn(paths),
+      refresh: () => {
+        if (Atomics.load(told, 0) !== obeyed) obeyAll();
+      },
     },
     snapshot,
   );
@@ -72,8 +78,7 @@ function run(start: VerdictThreadStart): void {
   };
   publishScripts();
 
-  /** False when the thread is to end. */
-  const obey = (message: ToVerdictThread): boolean => {
+  const obey = (message: ToVerdictThread): void => {
     switch (message.kind) {
       case 'update':
         snapshot = applyUpdate(snapshot, message.update);
@@ -81,21 +86,20 @@ function run(start: VerdictThreadStart): void {
         publishScripts();
         queue.setFailOpen(isFailOpen(snapshot));
         say(start, { kind: 'published', revision: snapshot.revision });
-        return true;
+        break;
       case 'stats':
         reporter.flush();
         say(start, { kind: 'stats', id: message.id, stats: { ...loop.counts, eventsLost: reporter.lost } });
-        return true;
+        break;
       case 'stop':
-        return false;
+        isStopping = true;
     }
   };
-  const obeyAll = (): boolean => {
+  const obeyAll = (): void => {
     wake.drain();
-    for (let next = receiveMessageOnPort(start.port); next !== undefined; next = receiveMessageOnPort(start.port)) {
-      if (!obey(next.message as ToVerdictThread)) return false;
-    }
-    return true;
+    obeyed = Atomics.load(told, 0);
+    for (let next = receiveMessageOnPort(start.port); next !== undefined; next = receiveMessageOnPort(start.port))
+      obey(next.message as ToVerdictThread);
   };
 
   say(start, { kind: 'published', revision: snapshot.revision });
@@ -108,7 +112,8 @@ function run(start: VerdictThreadStart): void {
     const timeoutMs = queue.hasEarly ? 0 : soonest(loop.timeoutMs, reporter.timeoutMs(nowMs));
     descriptors.wait(timeoutMs);
     Atomics.add(beats, 0, 1);
-    if (descriptors.isReady(WAKE) && !obeyAll()) break;
+    if (descriptors.isReady(WAKE)) obeyAll();
+    if (isStopping) break;
     // Whoever starts a script stands still until then; packets have their queue.
     if (gate !== undefined && descriptors.isReady(GATE)) gate.turn();
     loop.turn();
