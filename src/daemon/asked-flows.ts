@@ -9,6 +9,7 @@ import { type Flow, flowKey } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import { APP_DAEMON, APP_INBOUND, MARK_APP, MARK_ASK_AGAIN, MARK_WAY, UPLINK_NONE, wayMark } from '../plan/reserved.ts';
 import type { DecideContext } from '../policy/decide.ts';
+import { heldAddresses } from '../policy/facts.ts';
 import { endFlow, flowOfEntry, isPermitted, policiesOf, readMark, remark } from './live-flows.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
@@ -89,7 +90,7 @@ export class AskedFlows {
     // Where its replies go to: its source as the network sees it.
     const seen = entry.reply.destination;
     if (hasAddress(context, id, seen)) return true;
-    const began = decide.facts.uplinks.find(({ addresses }) => addresses.some((one) => equalAddress(one, seen)));
+    const began = decide.facts.uplinks.find((uplink) => heldAddresses(uplink).some((one) => equalAddress(one, seen)));
     const { appId } = readMark(entry.mark);
     const policy = policiesOf([appId], decide.policySet.apps, context.appIds).get(appId);
     if (began !== undefined && isPermitted(decide, policy, { appId, way: began.id }, flowOfEntry(entry))) {
@@ -109,5 +110,5 @@ function keyOf(flow: Flow): string {
 
 function hasAddress({ decide }: AskedFlowsContext, id: number, address: Address): boolean {
   const uplink = decide.facts.uplinks.find((candidate) => candidate.id === id);
-  return uplink?.addresses.some((own) => equalAddress(own, address)) ?? false;
+  return uplink !== undefined && heldAddresses(uplink).some((own) => equalAddress(own, address));
 }

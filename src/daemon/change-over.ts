@@ -1,5 +1,4 @@
 /** Which live connections are to leave their uplink, by their policy's `existing`: desired is what would be decided now. */
-import type { Family } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
 import type { DecideContext } from '../policy/decide.ts';
@@ -19,27 +18,35 @@ export function movesAny({ apps }: PolicySet): boolean {
   return apps.some((policy) => movesFor(policy) !== 'keep');
 }
 
-function works({ uplinks }: Facts, id: number, family: Family): boolean {
-  const state = uplinks.find((uplink) => uplink.id === id);
+function works({ uplinks }: Facts, { way, flow }: LiveFlow): boolean {
+  const state = uplinks.find((uplink) => uplink.id === way);
   if (state === undefined || !state.up || state.deviceIndex === undefined) return false;
-  const [carries, health] = family === 4 ? [state.v4, state.health?.v4] : [state.v6, state.health?.v6];
+  const [carries, health] = flow.destination.family === 4 ? [state.v4, state.health?.v4] : [state.v6, state.health?.v6];
   return carries && health?.state !== 'failed';
 }
 
-/** `way`: the uplink that the flow is on. Only for flows that their policy permits there. */
-export function isToMove(context: DecideContext, policy: EffectivePolicy, way: number, flow: Flow): boolean {
-  const moves = movesFor(policy);
-  if (moves === 'keep' || way < UPLINK_FIRST || way > UPLINK_LAST) return false;
-  const isWorking = works(context.facts, way, flow.destination.family);
-  if (moves === 'drain' && isWorking) return false;
-  return isElsewhere(decideAsApp(context, policy, flow), way, isWorking);
+export interface LiveFlow {
+  readonly flow: Flow;
+  /** The uplink that it is on. */
+  readonly way: number;
+  /** What it has for its address is nobody's any more: no answer finds it. */
+  readonly hasLostAddress: boolean;
 }
 
-function isElsewhere(decision: Decision, way: number, isWorking: boolean): boolean {
+/** Only for flows that their policy permits on their uplink. */
+export function isToMove(context: DecideContext, policy: EffectivePolicy, live: LiveFlow): boolean {
+  const moves = movesFor(policy);
+  if (moves === 'keep' || live.way < UPLINK_FIRST || live.way > UPLINK_LAST) return false;
+  const isWorking = works(context.facts, live) && !live.hasLostAddress;
+  if (moves === 'drain' && isWorking) return false;
+  return isElsewhere(decideAsApp(context, policy, live.flow), live, isWorking);
+}
+
+function isElsewhere(decision: Decision, { way, hasLostAddress }: LiveFlow, isWorking: boolean): boolean {
   switch (decision.verdict) {
     case 'accept':
-      // The system's route is no uplink that would be better.
-      return decision.way.kind === 'uplink' ? decision.way.id !== way : !isWorking;
+      // The system's route is no uplink that would be better; on the same one it begins anew with another address.
+      return decision.way.kind === 'uplink' ? decision.way.id !== way || hasLostAddress : !isWorking;
     case 'reject':
     case 'drop':
       return true;

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { type Address, parseAddress } from '../net/address.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
+import type { Facts } from '../policy/facts.ts';
 import type { Uplink } from '../policy/model.ts';
-import { changedPolicies, isNothing, joinChanges, NOTHING_CHANGED } from './changed-policies.ts';
+import { changedFacts, changedPolicies, isNothing, joinChanges, NOTHING_CHANGED } from './changed-policies.ts';
 
 const at = { file: '/etc/pointsman/policies/a.yaml', line: 1, column: 1 };
 
@@ -36,19 +38,9 @@ describe('changedPolicies', () => {
 
   it('changedPolicies counts everyone at the start and where the default changed', () => {
     const before = setOf(policy('mail', '/bin/mail'));
-    expect(changedPolicies(undefined, before)).toEqual({
-      apps: 'everyone',
-      rematched: new Set(),
-      isStart: true,
-      facts: false,
-    });
+    expect(changedPolicies(undefined, before)).toEqual({ ...NOTHING_CHANGED, apps: 'everyone', isStart: true });
     const after = { ...before, systemDefault: { ...systemDefault } };
-    expect(changedPolicies(before, after)).toEqual({
-      apps: 'everyone',
-      rematched: new Set(),
-      isStart: false,
-      facts: false,
-    });
+    expect(changedPolicies(before, after)).toEqual({ ...NOTHING_CHANGED, apps: 'everyone', isStart: false });
     expect(isNothing(changedPolicies(before, before))).toBe(true);
   });
 });
@@ -78,15 +70,39 @@ describe('changedPolicies for uplinks', () => {
   });
 });
 
+describe('changedFacts', () => {
+  it('changedFacts names addresses that no uplink has any more, for something new or for what began with them', () => {
+    const parsed = (texts: readonly string[]): Address[] => texts.flatMap((text) => parseAddress(text) ?? []);
+    const wifi = { name: 'wifi', id: 1, device: 'wlan0', up: true, v4: true, v6: true, onLink: [], gateways: {} };
+    const facts = (addresses: readonly string[], deprecated: readonly string[]): Pick<Facts, 'uplinks'> => ({
+      uplinks: [{ ...wifi, addresses: parsed(addresses), deprecated: parsed(deprecated) }],
+    });
+    const before = facts(['192.0.2.1', '2001:db8::1'], ['2001:db8::2', '2001:db8::3']);
+    const { lostAddresses, facts: haveChanged } = changedFacts(
+      before,
+      facts(['192.0.2.9'], ['2001:db8::1', '2001:db8::3']),
+    );
+    expect([...lostAddresses]).toEqual(['192.0.2.1', '2001:db8::2']);
+    expect(haveChanged).toBe(true);
+  });
+});
+
 describe('joinChanges', () => {
   it('joinChanges keeps what either says', () => {
-    const one = { apps: new Set(['a']), rematched: new Set(['a']), isStart: false, facts: false };
-    const start = { apps: 'everyone' as const, rematched: new Set<string>(), isStart: true, facts: false };
+    const lost = { ...NOTHING_CHANGED, facts: true, lostAddresses: new Set(['192.0.2.1']) };
+    const one = { ...lost, apps: new Set(['a']), rematched: new Set(['a']) };
+    const start = {
+      ...NOTHING_CHANGED,
+      apps: 'everyone' as const,
+      isStart: true,
+      lostAddresses: new Set(['192.0.2.2']),
+    };
     expect(joinChanges(one, start)).toEqual({
       apps: 'everyone',
       rematched: new Set(['a']),
       isStart: true,
-      facts: false,
+      facts: true,
+      lostAddresses: new Set(['192.0.2.1', '192.0.2.2']),
     });
     expect(joinChanges(NOTHING_CHANGED, one)).toEqual(one);
   });

@@ -1,5 +1,7 @@
 /** What is another than before, as far as live flows are concerned. */
+import { formatAddress } from '../net/address.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
+import { type Facts, heldAddresses } from '../policy/facts.ts';
 import { matchKey } from '../policy/policy-source.ts';
 import { changedApps, findApp } from '../policy/sorted-apps.ts';
 
@@ -12,6 +14,8 @@ export interface ChangedPolicies {
   readonly isStart: boolean;
   /** What else decisions depend on: uplinks above all. Of concern only to flows that may be moved. */
   readonly facts: boolean;
+  /** Addresses that were an uplink's: what has one gets no answers. As `formatAddress` writes them. */
+  readonly lostAddresses: ReadonlySet<string>;
 }
 
 export const NOTHING_CHANGED: ChangedPolicies = {
@@ -19,8 +23,16 @@ export const NOTHING_CHANGED: ChangedPolicies = {
   rematched: new Set(),
   isStart: false,
   facts: false,
+  lostAddresses: new Set(),
 };
 export const FACTS_CHANGED: ChangedPolicies = { ...NOTHING_CHANGED, facts: true };
+
+export function changedFacts(before: Pick<Facts, 'uplinks'>, after: Pick<Facts, 'uplinks'>): ChangedPolicies {
+  const [had, has] = [before, after].map(
+    ({ uplinks }) => new Set(uplinks.flatMap((uplink) => heldAddresses(uplink).map(formatAddress))),
+  );
+  return { ...FACTS_CHANGED, lostAddresses: new Set([...(had ?? [])].filter((address) => has?.has(address) !== true)) };
+}
 
 export function changedPolicies(before: PolicySet | undefined, after: PolicySet): ChangedPolicies {
   if (before === after) return NOTHING_CHANGED;
@@ -41,6 +53,7 @@ export function joinChanges(a: ChangedPolicies, b: ChangedPolicies): ChangedPoli
     rematched: new Set([...a.rematched, ...b.rematched]),
     isStart: a.isStart || b.isStart,
     facts: a.facts || b.facts,
+    lostAddresses: new Set([...a.lostAddresses, ...b.lostAddresses]),
   };
 }
 

@@ -37,6 +37,7 @@ export class FlowLooks {
     if (isNothing(since)) return since;
     const nowMs = this.#monotonicMs();
     if (isOnlyOfFacts(since) && nowMs - this.#lookedMs < LOOK_EVERY_MS) {
+      this.#due = since;
       this.soon();
       return NOTHING_CHANGED;
     }

@@ -6,7 +6,7 @@ import type { NameState } from '../policy/facts.ts';
 import type { Names } from '../watch/names.ts';
 import { AskedFlows } from './asked-flows.ts';
 import { movesAny } from './change-over.ts';
-import { type ChangedPolicies, changedPolicies, FACTS_CHANGED, isNothing, joinChanges } from './changed-policies.ts';
+import { type ChangedPolicies, changedFacts, changedPolicies, isNothing, joinChanges } from './changed-policies.ts';
 import { FlowLooks } from './flow-looks.ts';
 import type { Warning } from './health.ts';
 import type { InForce } from './in-force.ts';
@@ -105,5 +105,5 @@ export class FlowSweep {
 export function changedSince(before: Wanted | undefined, { policySet, machine }: Wanted): ChangedPolicies {
   const changed = changedPolicies(before?.policySet, policySet);
   if (before === undefined || before.machine.facts === machine.facts || !movesAny(policySet)) return changed;
-  return joinChanges(changed, FACTS_CHANGED);
+  return joinChanges(changed, changedFacts(before.machine.facts, machine.facts));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseAddress } from '../net/address.ts';
+import { formatAddress, parseAddress } from '../net/address.ts';
 import { IPPROTO_TCP } from '../net/protocol.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import {
@@ -83,6 +83,7 @@ interface World {
   readonly changed?: ChangedPolicies['apps'];
   readonly rematched?: readonly string[];
   readonly isStart?: boolean;
+  readonly lost?: readonly string[];
 }
 
 function input(world: World): LiveFlowsInput {
@@ -106,6 +107,7 @@ function input(world: World): LiveFlowsInput {
       rematched: new Set(world.rematched),
       isStart: world.isStart ?? false,
       facts: false,
+      lostAddresses: new Set(world.lost),
     },
     context: {
       policySet,
@@ -258,6 +260,27 @@ describe('sweepFlows of policies that move connections', () => {
     const apps = [moving('abort', 'short', requiring('cellular'))];
     expect(sweepFlows([entry(MAIL, WIFI)], input({ apps }))).toMatchObject({ ended: [{}], moved: [] });
   });
+
+  it.each([
+    ['keep', 0],
+    ['drain', 1],
+    ['abort', 1],
+  ] as const)(
+    'sweepFlows has flows begin anew whose address is lost while their uplink works: %s',
+    (existing, moved) => {
+      const on = entry(MAIL, WIFI);
+      const own = on.reply.destination;
+      const given = input({ apps: [moving(existing)], changed: new Set(), lost: [formatAddress(own)] });
+      const sweep = (part: Partial<UplinkState>) => {
+        const uplinks = given.context.facts.uplinks.map((one) => (one.id === WIFI ? { ...one, ...part } : one));
+        const context = { ...given.context, facts: { ...given.context.facts, uplinks } };
+        return sweepFlows([on], { ...given, context }).moved.length;
+      };
+      expect(sweep({})).toBe(moved);
+      // It is back since, or goes on for what began with it.
+      expect([sweep({ addresses: [own] }), sweep({ deprecated: [own] })]).toEqual([0, 0]);
+    },
+  );
 
   it('sweepFlows moves flows off an uplink whose health has failed while another will do', () => {
     const { context, ...rest } = input({ apps: [moving('drain')], changed: new Set() });

@@ -5,7 +5,7 @@
 
 import type { Conntrack } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
-import { equalAddress, isLoopbackAddress } from '../net/address.ts';
+import { equalAddress, formatAddress, isLoopbackAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import {
@@ -31,6 +31,7 @@ import { type DecideContext, decide } from '../policy/decide.ts';
 import { decideAsApp } from '../policy/decide-as-app.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
+import { heldAddresses } from '../policy/facts.ts';
 import { findApp } from '../policy/sorted-apps.ts';
 import { isToMove } from './change-over.ts';
 import type { ChangedPolicies } from './changed-policies.ts';
@@ -154,6 +155,11 @@ export function sweepFlows(entries: readonly ConntrackEntry[], input: LiveFlowsI
   const ended: ConntrackEntry[] = [];
   const asked: ConntrackEntry[] = [];
   const moved: ConntrackEntry[] = [];
+  const held = new Set(context.facts.uplinks.flatMap((uplink) => heldAddresses(uplink).map(formatAddress)));
+  const lost = [...changed.lostAddresses].filter((address) => !held.has(address));
+  // Its source as the network sees it.
+  const hasLost = ({ reply }: ConntrackEntry): boolean =>
+    lost.length > 0 && lost.includes(formatAddress(reply.destination));
   for (const entry of entries) {
     const marked = readMark(entry.mark);
     if (marked.way === UPLINK_NONE || marked.appId === APP_DAEMON || marked.appId === APP_INBOUND) continue;
@@ -161,7 +167,11 @@ export function sweepFlows(entries: readonly ConntrackEntry[], input: LiveFlowsI
     const flow = flowOfEntry(entry);
     if (isInQuestion(marked, policy, changed)) asked.push(entry);
     else if (isConcerned(policy, changed) && !isPermitted(context, policy, marked, flow)) ended.push(entry);
-    else if (policy !== undefined && isToMove(context, policy, marked.way, flow)) moved.push(entry);
+    else if (
+      policy !== undefined &&
+      isToMove(context, policy, { flow, way: marked.way, hasLostAddress: hasLost(entry) })
+    )
+      moved.push(entry);
   }
   return { ended, asked, moved };
 }

@@ -4,7 +4,7 @@
  * kernel alone answers, to late segments of connections that nobody has any more, may come from an address that has just gone.
  */
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP } from '../net/protocol.ts';
-import type { UplinkState } from '../policy/facts.ts';
+import { heldAddresses, type UplinkState } from '../policy/facts.ts';
 import { LOCAL4, LOCAL6 } from './compile-choice.ts';
 import { accept, drop, goto, inSet, is, isNot, rule } from './nft/expressions.ts';
 import { isReply } from './nft/marks.ts';
@@ -23,8 +23,10 @@ const NO_UID = 0xffff_ffff;
 const NO_DEVICE = 0;
 
 const sourceOf = (family: 4 | 6): Field => ({ kind: family === 4 ? 'ip saddr' : 'ip6 saddr' });
-const addressesOf = ({ addresses }: UplinkState, family: 4 | 6): readonly bigint[] =>
-  addresses.filter((address) => address.family === family).map(({ value }) => value);
+const addressesOf = (uplink: UplinkState, family: 4 | 6): readonly bigint[] =>
+  heldAddresses(uplink)
+    .filter((address) => address.family === family)
+    .map(({ value }) => value);
 
 function ofOthers({ id }: UplinkState, uplinks: readonly UplinkState[]): Rule[] {
   const others = uplinks.filter((other) => other.id !== id);

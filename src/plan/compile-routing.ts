@@ -4,7 +4,7 @@
  * there: by a last `throw`, or because nothing fits.
  */
 import { type Family, formatPrefix, type Prefix } from '../net/address.ts';
-import type { Facts, UplinkState } from '../policy/facts.ts';
+import { type Facts, heldAddresses, type UplinkState } from '../policy/facts.ts';
 import { localNetworks } from '../policy/local-networks.ts';
 import type { PlannedRoute, PlannedRule } from './plan.ts';
 import {
@@ -52,13 +52,14 @@ const localRules = (family: Family, from: number): PlannedRule[] => [
   },
 ];
 
-function uplinkRules({ id, up, addresses }: UplinkState, from: number): PlannedRule[] {
+function uplinkRules(uplink: UplinkState, from: number): PlannedRule[] {
+  const { id, up } = uplink;
   const table = ROUTE_TABLE_BASE + id;
   const action = { kind: 'table', table } as const;
   const place = (preference: number): number => from + preference - RULE_PREF_LOCAL;
   const marked = FAMILIES.map((family) => ({ ...wayRule(family, id), priority: place(RULE_PREF_UPLINK + id), action }));
   // What is bound to an uplink's address, replies to what came in by it, and strict reverse-path checks take its way.
-  const bound = (up ? addresses : []).map((address) => ({
+  const bound = (up ? heldAddresses(uplink) : []).map((address) => ({
     family: address.family,
     from: { address, length: address.family === 4 ? 32 : 128 },
     priority: place(RULE_PREF_SOURCE),

@@ -1,6 +1,6 @@
 /** The chains that put a decided flow on its way, keep it there, and give it a source address that fits. */
 import { type Address, prefixRange } from '../net/address.ts';
-import type { UplinkState } from '../policy/facts.ts';
+import { heldAddresses, type UplinkState } from '../policy/facts.ts';
 import { localNetworks } from '../policy/local-networks.ts';
 import { CHAIN } from './compile-app.ts';
 import { acceptVia } from './compile-choice.ts';
@@ -72,8 +72,9 @@ function localGuardChains(uplinks: readonly UplinkState[]): { chains: Chain[]; s
 }
 
 /** Only flows whose source was chosen before they were re-routed need it. */
-function masqueradeChain({ id, addresses }: UplinkState): Chain {
-  return { name: masquerade(id), rules: [sourceRule(4, addresses), sourceRule(6, addresses)] };
+function masqueradeChain(uplink: UplinkState): Chain {
+  const own = heldAddresses(uplink);
+  return { name: masquerade(uplink.id), rules: [sourceRule(4, own), sourceRule(6, own)] };
 }
 
 const byWay = (uplinks: readonly UplinkState[], chain: (id: number) => string): MapElement[] =>

@@ -27,12 +27,21 @@ export interface UplinkState {
   readonly up: boolean;
   readonly v4: boolean;
   readonly v6: boolean;
+  /** Those that something new can have for its source. */
   readonly addresses: readonly Address[];
+  /** Those that only what began with them goes on using (RFC 4862 section 5.5.4). Absent: none. */
+  readonly deprecated?: readonly Address[];
   readonly onLink: readonly Prefix[];
   readonly gateways: { readonly v4?: Address; readonly v6?: Address };
   /** Absent: nobody looks. */
   readonly health?: { readonly v4?: FamilyHealth; readonly v6?: FamilyHealth };
 }
+
+/** All that belong to it: by whichever of them something came in or began, it goes back by this uplink. */
+export const heldAddresses = ({ addresses, deprecated = [] }: UplinkState): readonly Address[] => [
+  ...addresses,
+  ...deprecated,
+];
 
 /** `expiresAtMs` of an address that is kept until a better answer comes: what is denied by name stays denied without DNS. */
 export const NEVER: number = Number.MAX_SAFE_INTEGER;

@@ -5,7 +5,7 @@ import type { Link } from '../netlink/link.ts';
 import { type Route, RT_SCOPE_HOST, RT_TABLE_MAIN, RTN_UNICAST } from '../netlink/route.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import type { Uplink } from '../policy/model.ts';
-import { ARPHRD_ETHER, defaultRoutes, type Network, usableAddresses } from './network.ts';
+import { ARPHRD_ETHER, defaultRoutes, deprecatedAddresses, type Network, usableAddresses } from './network.ts';
 
 /** Halves of everything (0.0.0.0/1, as VPN clients add them) are default routes in disguise, not networks. */
 const SHORTEST_NETWORK = 2;
@@ -38,6 +38,7 @@ function uplinkState({ name, device, gateways: stated }: Uplink, id: number, net
     return { name, id, device, up: false, v4: false, v6: false, addresses: [], onLink: [], gateways: {} };
   }
   const addresses = usableAddresses(link, network.addresses);
+  const deprecated = deprecatedAddresses(link, network.addresses);
   const v4 = gatewayOf(4, link, network) ?? statedGateway(stated.v4);
   const v6 = gatewayOf(6, link, network) ?? statedGateway(stated.v6);
   const carries = (family: Family, gateway: Address | undefined): boolean =>
@@ -54,6 +55,7 @@ function uplinkState({ name, device, gateways: stated }: Uplink, id: number, net
     up: state.v4 || state.v6,
     ...state,
     addresses,
+    ...(deprecated.length > 0 && { deprecated }),
     onLink: connectedNetworks(network, ({ index }) => index === link.index),
     gateways: { ...(v4 !== undefined && { v4 }), ...(v6 !== undefined && { v6 }) },
   };

@@ -21,10 +21,22 @@ export function readNetwork(routing: Pick<Routing, 'links' | 'addresses' | 'rout
 
 /** Addresses that can be the source of something new, in the kernel's order. */
 export function usableAddresses(link: Link, addresses: readonly LinkAddress[]): Address[] {
+  return globalAddresses(link, addresses)
+    .filter(({ deprecated }) => !deprecated)
+    .map(({ address }) => address);
+}
+
+/** Addresses that nothing new takes for its source, and that still are the link's. */
+export function deprecatedAddresses(link: Link, addresses: readonly LinkAddress[]): Address[] {
+  return globalAddresses(link, addresses)
+    .filter(({ deprecated }) => deprecated)
+    .map(({ address }) => address);
+}
+
+function globalAddresses(link: Link, addresses: readonly LinkAddress[]): LinkAddress[] {
   return addresses
     .filter(({ linkIndex, scope }) => linkIndex === link.index && scope === RT_SCOPE_UNIVERSE)
-    .filter(({ tentative, dadFailed, deprecated }) => !tentative && !dadFailed && !deprecated)
-    .map(({ address }) => address);
+    .filter(({ tentative, dadFailed }) => !tentative && !dadFailed);
 }
 
 /** Routes by the device, with the next hop by it: none of ours, and none that refuses. */

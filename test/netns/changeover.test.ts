@@ -140,6 +140,38 @@ describe('existing: drain', () => {
   );
 });
 
+describe('an address that is lost while its uplink works', () => {
+  it.each([
+    ['drain', true],
+    ['keep', false],
+  ] as const)('%s ends connections that have it, and no others: %s', async (existing, ends) => {
+    const [wifi] = LAB_UPLINKS;
+    const near = wifi?.access.v6.near ?? '';
+    const other = near.replace(/[^:]+$/, '99');
+    const add = (address: string) => ['ip', 'addr', 'add', `${address}/64`, 'dev', 'wifi0', 'nodad'];
+    const remove = (address: string) => ['ip', 'addr', 'del', `${address}/64`, 'dev', 'wifi0'];
+    await govern(existing);
+    await using program = Probe.start(device, [python]);
+    const [v4, v6] = HOSTS.map((host): OpenSocket[] => socketsNamed('before').filter((socket) => socket.host === host));
+    await open(program, [...(v4 ?? []), ...(v6 ?? [])]);
+    const untilHas = (address: string) =>
+      device.untilStatus(address, ({ uplinks }) => uplinks.some(({ addresses }) => addresses.includes(address)));
+    await device.must('device', add(other));
+    try {
+      await untilHas(other);
+      await device.must('device', remove(near));
+      if (ends) await expectAborted(program, v6 ?? []);
+      else await expectUntouched(program, v6 ?? []);
+      await expectUntouched(program, v4 ?? []);
+      if (ends) expect(new Set(await datagrams(program, unconnected(v6 ?? [])))).toEqual(new Set([other]));
+    } finally {
+      await device.must('device', add(near));
+      await device.must('device', remove(other));
+      await untilHas(near);
+    }
+  });
+});
+
 describe('existing: abort', () => {
   it('abort ends sockets when their uplink is lost, and again when the better one is back', async () => {
     await govern('abort');

@@ -8,6 +8,7 @@ import { INTERNET_HOSTS, LAB_UPLINKS, type LabHost, type LabUplink } from '../..
 import { buildProgram } from './support/build-program.ts';
 import { Device } from './support/device.ts';
 import { Talker } from './support/talker.ts';
+import { until } from './support/until.ts';
 import { loseWifi, restoreWifi } from './support/wifi-link.ts';
 import { Witness } from './support/witness.ts';
 
@@ -80,6 +81,31 @@ describe('inbound symmetry', () => {
     expect(await wrong.counted()).toBe(0);
     expect(await right.counted()).toBeGreaterThanOrEqual(ROUNDS);
   });
+
+  it.each(['tcp', 'udp'] as const)(
+    'a listener answers %s from an address that is deprecated by its uplink',
+    async (kind) => {
+      const [, cellular] = LAB_UPLINKS;
+      if (cellular === undefined) throw new Error('the lab has changed');
+      const address = cellular.access.v6.near.replace(/[^:]+$/, 'd');
+      const change = (verb: string, ...more: readonly string[]) =>
+        device.must('device', ['ip', 'addr', verb, `${address}/64`, 'dev', cellular.device, ...more]);
+      await change('add', 'preferred_lft', '0', 'nodad');
+      try {
+        await using right = await Witness.start(device, { part: 'cell', hosts: CLIENTS });
+        await using wrong = await Witness.start(device, { part: 'wifi', hosts: CLIENTS });
+        await until('the address to be known', async () =>
+          (await device.must('device', ['ip', '-6', 'rule'])).includes(`from ${address} `),
+        );
+        for (let round = 0; round < ROUNDS; round += 1)
+          expect([round, await client.connect(kind, address, PORT)]).toMatchObject([round, { ok: true }]);
+        expect(await wrong.counted()).toBe(0);
+        expect(await right.counted()).toBeGreaterThanOrEqual(ROUNDS);
+      } finally {
+        await change('del');
+      }
+    },
+  );
 
   it('a listener answers by no other uplink when the one is lost by which it was asked', async () => {
     const [wifi] = LAB_UPLINKS;
