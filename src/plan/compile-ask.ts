@@ -14,6 +14,7 @@ import {
   MARK_OURS,
   MARK_SOCKET,
   MARK_WAY,
+  MAX_CODES,
   PRIORITY_VERDICT,
   QUEUE_NUMBER,
 } from './reserved.ts';
@@ -124,6 +125,7 @@ export function verdictChains({ whenAway, marked, inbound, forwards }: AskOption
       name: 'code_of_verdict',
       key: 'mark',
       data: 'verdict',
+      size: MAX_CODES,
       elements: [
         code(CODE_DENIED, 'refuse'),
         code(CODE_NO_UPLINK, 'refuse_no_uplink'),

@@ -43,7 +43,8 @@ export interface DnsInput extends ToldInput {
 }
 
 const isTransport: Expression = is({ kind: 'meta l4proto' }, ...DNS_PROTOCOLS);
-const isDns: readonly Expression[] = [isTransport, is({ kind: 'th dport' }, DNS_PORT)];
+/** The port first: nearly every packet has another. */
+const isDns: readonly Expression[] = [is({ kind: 'th dport' }, DNS_PORT), isTransport];
 
 interface ResolverSets {
   readonly sets: readonly NftSet[];

@@ -25,6 +25,7 @@ import {
   APP_NONE,
   MARK_APP,
   MARK_WAY,
+  MAX_WAYS,
   PRIORITY_GUARD,
   PRIORITY_MASQUERADE,
   TABLE,
@@ -163,7 +164,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     table: TABLE,
     sets: byName([...localSets(facts), ...uplinks.sets, ...dns.sets, ...parts.flatMap(({ sets }) => sets)]),
     maps: byName([
-      { name: 'way_of_flow', key: 'mark', data: 'verdict', elements: ways },
+      { name: 'way_of_flow', key: 'mark', data: 'verdict', size: MAX_WAYS, elements: ways },
       verdict.map,
       uplinks.guard,
       uplinks.masquerade,

@@ -7,7 +7,7 @@ import { acceptVia } from './compile-choice.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, drop, goto, inSet, is, isNot, rule, setBits } from './nft/expressions.ts';
 import type { Chain, Expression, MapElement, NftMap, NftSet, Rule } from './nft/ruleset.ts';
-import { MARK_WAY, UPLINK_LOCAL, wayMark } from './reserved.ts';
+import { MARK_WAY, MAX_WAYS, UPLINK_LOCAL, wayMark } from './reserved.ts';
 
 const via = (id: number): string => `via_${id}`;
 const guard = (id: number): string => `guard_${id}`;
@@ -28,9 +28,10 @@ function viaChain({ id, up }: UplinkState): Chain {
   return { name: via(id), rules: up ? take : [rule(goto(CHAIN.noUplink))] };
 }
 
-/** Whatever re-routed the packet since: by this device or not at all. */
+/** Whatever re-routed the packet since: by this device or not at all. Two comparisons cost every packet less than a set. */
 function guardChain({ id, device }: UplinkState): Chain {
-  return { name: guard(id), rules: [rule(isNot({ kind: 'meta oifname' }, device, 'lo'), { kind: 'counter' }, drop)] };
+  const by = (name: string): Rule => rule(is({ kind: 'meta oifname' }, name), accept);
+  return { name: guard(id), rules: [by(device), by('lo'), rule({ kind: 'counter' }, drop)] };
 }
 
 const sourceRule = (family: 4 | 6, addresses: readonly Address[]): Rule => {
@@ -110,7 +111,13 @@ export function compileUplinks(uplinks: readonly UplinkState[]): CompiledUplinks
       ]),
     ],
     decided: byWay(uplinks, via),
-    guard: { name: 'guard_of_uplink', key: 'mark', data: 'verdict', elements: [...byWay(uplinks, guard), localGuard] },
+    guard: {
+      name: 'guard_of_uplink',
+      key: 'mark',
+      data: 'verdict',
+      size: MAX_WAYS,
+      elements: [...byWay(uplinks, guard), localGuard],
+    },
     masquerade: { name: 'masquerade_of_uplink', key: 'mark', data: 'verdict', elements: byWay(uplinks, masquerade) },
   };
 }

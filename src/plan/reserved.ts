@@ -38,6 +38,9 @@ export const UPLINK_LOCAL = 126;
 /** The flow has lost its permission: each further packet is refused. */
 export const UPLINK_NONE = 127;
 
+/** `size` of maps by way: twice what there can be, since a change may replace all of them at once. */
+export const MAX_WAYS = 256;
+
 /** App ids. 0 is "no policy"; those from `APP_CODE_FIRST` are control codes in a packet mark. */
 export const APP_NONE = 0;
 export const APP_FIRST = 1;
@@ -54,6 +57,8 @@ export const APP_CODE_FIRST = 0x7f00;
 export const CODE_QUEUE = 0x7f00;
 export const CODE_DENIED = 0x7f01;
 export const CODE_NO_UPLINK = 0x7f02;
+/** `size` of maps by code, by the same measure. */
+export const MAX_CODES = 8;
 
 /** Numbers of programs: executables and scripts that policies name, and the offspring of an application. */
 export const PROGRAM_FIRST = 1;

@@ -147,6 +147,7 @@ function setBlock(set: NftSet, nowMs: number): string[] {
 
 function mapBlock(map: NftMap): string[] {
   const lines = [`map ${map.name} {`, `  type ${map.key} : ${map.data}`];
+  if (map.size !== undefined) lines.push(`  size ${map.size}`);
   if (map.comment !== undefined) lines.push(`  comment "${map.comment}"`);
   if (hasTextElements(map) && map.data === 'mark') {
     lines.push(

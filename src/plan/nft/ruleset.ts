@@ -148,6 +148,11 @@ export interface NftMap {
   /** Level of `socket cgroupv2` the key stands for; only with `cgroupsv2`. */
   readonly level?: number;
   readonly data: 'mark' | 'verdict';
+  /**
+   * More elements it will never have, those that a change replaces included. With it the kernel takes its fastest hash, which
+   * counts where every packet is looked up (nft_hash_select_ops in net/netfilter/nft_set_hash.c).
+   */
+  readonly size?: number;
   readonly elements: readonly MapElement[];
 }
 
