@@ -25,6 +25,8 @@ export interface PolicyRootOptions {
   readonly executable?: string;
   /** Executables of the other applications, in their order; those for which there is none are told by user. */
   readonly executables?: readonly string[];
+  /** Programs that one more policy names and sends out by this uplink: their sockets are marked for it. */
+  readonly routed?: { readonly executables: readonly string[]; readonly by: (typeof UPLINKS)[number] };
   /** A script that one more policy names. */
   readonly script?: string;
   /** A program with a policy that prefers the first uplink, as then all others do whose executables are given. */
@@ -71,7 +73,7 @@ function policyPath(rootDir: string, app: string): string {
 }
 
 function loadPolicies(
-  { executable, script, moving }: PolicyRootOptions,
+  { executable, script, moving, routed }: PolicyRootOptions,
   hasWays: boolean,
 ): ReadonlyMap<string, string> {
   const [main, second] = UPLINKS;
@@ -91,6 +93,18 @@ function loadPolicies(
     ...(executable === undefined
       ? []
       : [['org.example.Program', policy('org.example.Program', `exec: ${executable}`, loadRules())] as const]),
+    ...(routed === undefined
+      ? []
+      : [
+          [
+            'org.example.Routed',
+            policy(
+              'org.example.Routed',
+              routed.executables.map((path) => `exec: ${path}`).join('\n  - '),
+              loadRules(via(routed.by.type)),
+            ),
+          ] as const,
+        ]),
     ...(moving === undefined
       ? []
       : [['org.example.Moving', policy('org.example.Moving', `exec: ${moving}`, loadRules(PREFER_MAIN))] as const]),

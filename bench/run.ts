@@ -5,7 +5,7 @@ import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { acceptAllQueue, conntrackAlone, queueKind } from './baselines.ts';
-import { BenchWorld, type Client, CONNECT_PORT, removeWorlds, STREAM_PORT } from './bench-world.ts';
+import { BenchWorld, type Client, CONNECT_PORT, removeWorlds, STREAM_PORT, UPLINKS } from './bench-world.ts';
 import type { KnownResult } from './identity-results.ts';
 import { compileLoadPrograms } from './load-programs.ts';
 import { measureChangeover } from './measure-changeover.ts';
@@ -138,6 +138,10 @@ async function compare(
   const named = { apps: 10, executable: programs.connect };
   await using known = await startOn(bed, 'known', { ...named, withoutWays: true });
   await using slow = await startOn(bed, 'slow', named, { without: 'bpf' });
+  const executables = [programs.connect, programs.stream];
+  const [main, second] = UPLINKS;
+  await using marked = await startOn(bed, 'marked', { apps: 10, routed: { executables, by: main } });
+  await using markedOther = await startOn(bed, 'marked2', { apps: 10, routed: { executables, by: second } });
   const { plain, via, viaOther } = LOAD_USER;
   const streams: readonly ConnectState[] = [
     { name: STATE.conntrack, client: conntrack, uid: plain },
@@ -145,6 +149,8 @@ async function compare(
     { name: STATE.kernel, client: few.client, uid: plain },
     { name: STATE.via, client: few.client, uid: via },
     { name: STATE.viaOther, client: few.client, uid: viaOther },
+    { name: STATE.marked, client: marked.client, uid: plain },
+    { name: STATE.markedOther, client: markedOther.client, uid: plain },
   ];
   const states: readonly ConnectState[] = [
     { name: STATE.none, client: none, uid: plain },
