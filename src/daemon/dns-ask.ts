@@ -26,6 +26,7 @@ export const ALL_WITHIN_MS = 4500;
 /** Datagrams get lost: where there are fewer resolvers, they are asked again. */
 const MIN_DATAGRAMS = 3;
 const MAX_ID = 0x10000;
+const OVER = 'over';
 
 /** `mark`: of the socket, which leads to the uplink's table and past our own chains. */
 export interface DnsWay {
@@ -55,7 +56,8 @@ export async function askResolvers(query: Uint8Array, options: AskOptions): Prom
   const attempts = options.transport === 'udp' ? Math.max(MIN_DATAGRAMS, resolvers.length) : resolvers.length;
   const over = new AbortController();
   const { signal } = over;
-  const stop = (): void => over.abort();
+  // With a reason of our own no error is made, which nobody would look at: each query is over once.
+  const stop = (): void => over.abort(OVER);
   options.signal.addEventListener('abort', stop);
   let deadline: NodeJS.Timeout | undefined;
   try {
@@ -89,7 +91,7 @@ export async function askResolvers(query: Uint8Array, options: AskOptions): Prom
   } finally {
     clearTimeout(deadline);
     options.signal.removeEventListener('abort', stop);
-    over.abort();
+    stop();
   }
 }
 

@@ -44,7 +44,8 @@ export interface Round extends SweptFlows {
 
 /** Each is written to the disk, which may take milliseconds: so long an uplink that is lost just then waits. */
 const COPIES_AT_ONCE = 4;
-const UNKNOWN_GENERATION = -1;
+/** None that a ruleset gets to: it is read back. */
+const UNKNOWN_GENERATION = 0xffff_ffff;
 /** Plans that the network has overtaken, one after the other: what happens then is the next round's. */
 const MOST_OVERTAKEN = 5;
 const FIRST_RETRY_MS = 1000;

@@ -113,16 +113,12 @@ export class LiveSets {
   /** The generation from then on; undefined where the kernel refuses, or somebody else has changed it. */
   #add({ generation }: InForce, additions: readonly SetAddition[]): number | undefined {
     const { kernel, ownChange, nowMs } = this.#parts;
-    const { nft } = kernel;
     if (additions.length === 0) return generation;
     ownChange.begin();
     let now = generation;
     try {
-      const before = nft.generation();
-      nft.refreshElements(additions, nowMs());
-      if (before === generation) now = nft.generation();
-      // Whoever comes between is somebody else.
-      return before === generation && ((now - before) | 0) === 1 ? now : undefined;
+      now = kernel.nft.refreshElements(additions, nowMs(), generation);
+      return now;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       return undefined;

@@ -47,9 +47,10 @@ export interface Nft {
   apply(commands: readonly NftCommand[], nowMs: number): Promise<void>;
   /**
    * Lets elements of sets with timeouts hold from now on until they expire, whether they are there or not, at once and without
-   * starting nft(8). All of them or none; EEXIST or ENOTEMPTY where one overlaps another that is there.
+   * starting nft(8). All of them or none; EEXIST or ENOTEMPTY where one overlaps another that is there, ERESTART where the
+   * generation is another than `at`. Returns the generation from then on.
    */
-  refreshElements(additions: readonly SetAddition[], nowMs: number): void;
+  refreshElements(additions: readonly SetAddition[], nowMs: number, at: number): number;
   /** Asks whether `apply` would be accepted, without effect. Elements of cgroup maps are not looked at. */
   check(commands: readonly NftCommand[], nowMs: number): Promise<void>;
   /** The table of family inet with this name; undefined where there is none. */

@@ -179,8 +179,11 @@ export class NetlinkSocket {
     throw kernelErrorFromErrno(subject.operation, constants.errno.EAGAIN, subject.object, detail);
   }
 
-  /** An nf_tables transaction: all requests take effect, or none and the first refusal is thrown. */
-  batch(requests: readonly NetlinkRequest[], subject: Subject): void {
+  /**
+   * An nf_tables transaction: all requests take effect, or none and the first refusal is thrown; ERESTART where the ruleset has
+   * another generation than the one that is stated.
+   */
+  batch(requests: readonly NetlinkRequest[], subject: Subject, at: { readonly generation?: number } = {}): void {
     if (requests.length === 0) return;
     const acknowledged = requests.map((request) => ({ ...request, flags: request.flags | NLM_F_ACK }));
     if (this.#sequence + requests.length + 2 > LAST_SEQUENCE) this.#sequence = 0;
@@ -188,7 +191,7 @@ export class NetlinkSocket {
     const open = new Set(requests.map(() => this.#nextSequence()));
     // The end of the batch has a number too.
     this.#nextSequence();
-    this.#sendOrThrow(encodeBatch({ requests: acknowledged, sequence: begin }), subject);
+    this.#sendOrThrow(encodeBatch({ ...at, requests: acknowledged, sequence: begin }), subject);
     this.#awaitBatch(begin, open, subject);
   }
 

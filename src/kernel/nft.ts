@@ -42,9 +42,12 @@ export function openNft(socket: NetlinkSocket): Nft {
       else socket.batch(requests, { operation: 'nft', object: `table ${TABLE}` });
       socket.batch(cgroupElementRequests(commands), { operation: 'nft elements', object: 'cgroup maps' });
     },
-    refreshElements: (additions, nowMs) => {
+    refreshElements: (additions, nowMs, at) => {
       const requests = additions.flatMap(({ set, elements }) => refreshRequests(set, elements, nowMs));
-      socket.batch(requests, { operation: 'refresh elements', object: additions.map(({ set }) => set.name).join(' ') });
+      if (requests.length === 0) return at;
+      const object = additions.map(({ set }) => set.name).join(' ');
+      socket.batch(requests, { operation: 'refresh elements', object }, { generation: at });
+      return nextGeneration(at);
     },
     check: async (commands, nowMs) => {
       const text = renderCommands(commands, nowMs);
@@ -56,6 +59,9 @@ export function openNft(socket: NetlinkSocket): Nft {
     generation: () => generation(socket),
   };
 }
+
+/** 0 is left out (nf_tables_commit in net/netfilter/nf_tables_api.c). */
+const nextGeneration = (generation: number): number => (generation + 1) >>> 0 || 1;
 
 function generation(socket: NetlinkSocket): number {
   const subject = { operation: 'get generation', object: 'nftables' };

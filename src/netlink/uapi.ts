@@ -12,6 +12,9 @@ export const NETLINK_ROUTE = 0;
 export const NETLINK_SOCK_DIAG = 4;
 export const NETLINK_NETFILTER = 12;
 
+/** An nf_tables batch that names another generation than the ruleset's (linux/errno.h; not known to os.constants). */
+export const ERESTART = 85;
+
 export const NLM_F_REQUEST = 0x01;
 export const NLM_F_MULTI = 0x02;
 export const NLM_F_ACK = 0x04;

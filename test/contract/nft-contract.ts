@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Nft } from '../../src/kernel/kernel.ts';
+import { ERESTART } from '../../src/netlink/uapi.ts';
 import type { NftCommand } from '../../src/plan/nft/command.ts';
 import { accept, drop, goto, inSet, jump, rule } from '../../src/plan/nft/expressions.ts';
 import { PANIC_TABLE, TABLE } from '../../src/plan/reserved.ts';
@@ -113,14 +114,28 @@ function tableContract(nft: () => Nft): void {
     await nft().apply([REPLACE], NOW_MS);
     const elements = [2n, 3n].map((value) => ({ ...element([value, value]), expiresAtMs: NOW_MS + 3_600_000 }));
     const generation = nft().generation();
-    nft().refreshElements([{ set: TIMED, elements }], NOW_MS);
-    expect(nft().generation()).toBe(generation + 1);
+    const now = nft().refreshElements([{ set: TIMED, elements }], NOW_MS, generation);
+    expect([now, nft().generation()]).toEqual([generation + 1, generation + 1]);
     const count = (await nft().observe(TABLE))?.sets.get(TIMED.name);
-    nft().refreshElements([{ set: TIMED, elements }], NOW_MS);
+    nft().refreshElements([{ set: TIMED, elements }], NOW_MS, now);
     expect((await nft().observe(TABLE))?.sets.get(TIMED.name)).toBe(count);
     expect(count).toBeGreaterThan(1);
-    nft().refreshElements([], NOW_MS);
-    expect(() => nft().refreshElements([{ set: { ...TIMED, name: 'nowhere' }, elements }], NOW_MS)).toThrow(/ENOENT/);
+    const latest = nft().generation();
+    expect(nft().refreshElements([], NOW_MS, latest)).toBe(latest);
+    const nowhere = { ...TIMED, name: 'nowhere' };
+    expect(() => nft().refreshElements([{ set: nowhere, elements }], NOW_MS, latest)).toThrow(/ENOENT/);
+  });
+
+  it('Nft.refreshElements() changes nothing where somebody else has changed something since', async () => {
+    await nft().apply([REPLACE], NOW_MS);
+    const generation = nft().generation();
+    await nft().apply([REPLACE], NOW_MS);
+    const before = await nft().observe(TABLE);
+    const elements = [{ ...element([2n, 2n]), expiresAtMs: NOW_MS + 3_600_000 }];
+    expect(() => nft().refreshElements([{ set: TIMED, elements }], NOW_MS, generation)).toThrow(
+      expect.objectContaining({ errno: ERESTART }),
+    );
+    expect(await nft().observe(TABLE)).toEqual(before);
   });
 
   it('Nft.apply() runs a list of commands in its order', async () => {

@@ -1,6 +1,8 @@
+import { ERESTART } from '../../netlink/uapi.ts';
 import type { NftCommand } from '../../plan/nft/command.ts';
 import type { Ruleset } from '../../plan/nft/ruleset.ts';
 import { PANIC_TABLE, TABLE } from '../../plan/reserved.ts';
+import { kernelErrorFromErrno } from '../errno.ts';
 import type { Nft, ObservedTable, SetAddition } from '../kernel.ts';
 import { PANIC_CHAINS } from '../panic-table.ts';
 import type { FailurePlan } from './failure-plan.ts';
@@ -32,13 +34,16 @@ export class FakeNft implements Nft {
     if (elements.length > 0) this.#commit(elements, 'nft elements');
   }
 
-  refreshElements(additions: readonly SetAddition[], _nowMs: number): void {
+  refreshElements(additions: readonly SetAddition[], _nowMs: number, at: number): number {
+    if (additions.length === 0) return at;
+    if (at !== this.#generation) throw kernelErrorFromErrno('refresh elements', ERESTART, TABLE);
     const commands = additions.flatMap(({ set, elements }): NftCommand[] => [
       { kind: 'add elements', set, elements },
       { kind: 'delete elements', set, elements },
       { kind: 'add elements', set, elements },
     ]);
     this.#commit(commands, 'nft elements');
+    return this.#generation;
   }
 
   async check(commands: readonly NftCommand[], _nowMs: number): Promise<void> {
