@@ -17,6 +17,7 @@ describe('decodeLink()', () => {
       kind: 'veth',
       hardwareAddress: expect.stringMatching(/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/),
       mtu: 1500,
+      carrierLosses: 1,
     });
   });
 

@@ -1,6 +1,7 @@
 /** Network devices over NETLINK_ROUTE (linux/if_link.h, linux/if.h; `struct ifinfomsg` in linux/rtnetlink.h). */
 import { decodeAttributes, decodeNested, decodeString, requireAttribute } from './attribute.ts';
 import { readI32, readU8, readU16, readU32 } from './bytes.ts';
+import { hardwareAddressText } from './hardware-address.ts';
 import type { NetlinkMessage, NetlinkRequest } from './message.ts';
 import { requireMessageType } from './nfnetlink.ts';
 import { NLM_F_DUMP, NLM_F_REQUEST } from './uapi.ts';
@@ -22,6 +23,7 @@ const IFLA_MASTER = 10;
 const IFLA_OPERSTATE = 16;
 const IFLA_LINKINFO = 18;
 const IFLA_LINK_NETNSID = 37;
+const IFLA_CARRIER_DOWN_COUNT = 48;
 const IFLA_INFO_KIND = 1;
 
 /** IF_OPER_* of linux/if.h, in the words of ip(8); the index is the kernel's number. */
@@ -47,6 +49,8 @@ export interface Link {
   /** Link-layer address in hexadecimal, as sysfs shows it: `02:00:5e:10:00:01`; absent where there is none. */
   readonly hardwareAddress?: string;
   readonly mtu: number;
+  /** How often the carrier was lost; absent before Linux 4.17. */
+  readonly carrierLosses?: number;
   /** The bridge, bond or VRF that it is a port of. */
   readonly masterIndex?: number;
   /** The network namespace that its other end is in, as this one numbers it; absent where that is here too. */
@@ -67,6 +71,7 @@ export function decodeLink(message: NetlinkMessage): Link {
   const master = attributes.get(IFLA_MASTER);
   const state = attributes.get(IFLA_OPERSTATE);
   const linkNamespace = attributes.get(IFLA_LINK_NETNSID);
+  const carrierLosses = attributes.get(IFLA_CARRIER_DOWN_COUNT);
   const kind = decodeNested(attributes, IFLA_LINKINFO).get(IFLA_INFO_KIND);
   return {
     index: readI32(message.body, 4),
@@ -81,11 +86,8 @@ export function decodeLink(message: NetlinkMessage): Link {
     ...(kind !== undefined && { kind: decodeString(kind) }),
     ...(address !== undefined && address.length > 0 && { hardwareAddress: hardwareAddressText(address) }),
     mtu: mtu === undefined ? 0 : readU32(mtu),
+    ...(carrierLosses !== undefined && { carrierLosses: readU32(carrierLosses) }),
     ...(master !== undefined && { masterIndex: readU32(master) }),
     ...(linkNamespace !== undefined && { linkNamespaceId: readI32(linkNamespace) }),
   };
-}
-
-function hardwareAddressText(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

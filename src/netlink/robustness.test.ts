@@ -3,20 +3,26 @@ import { describe, expect, it } from 'vitest';
 import { CAPTURED, type CapturedName, capturedBytes, capturedMessage } from './captured-messages.ts';
 import { decodeConntrackEvent } from './conntrack.ts';
 import { DecodeError } from './errors.ts';
+import { decodeFamilyAnswer } from './generic.ts';
 import { decodeLink } from './link.ts';
 import { decodeLinkAddress } from './link-address.ts';
 import { decodeAcknowledgement, decodeMessages, type NetlinkMessage } from './message.ts';
 import { decodeNamespaceId } from './namespace-id.ts';
+import { decodeNeighbour } from './neighbour.ts';
 import { decodeLoggedPacket } from './nflog.ts';
 import { decodeQueuePacket } from './nfqueue.ts';
 import { decodeGeneration } from './nftables.ts';
 import { decodeElements } from './nftables-element.ts';
+import { decodeInterface } from './nl80211.ts';
 import { decodeRoute } from './route.ts';
 import { decodeRule } from './routing-rule.ts';
 import { decodeSocket } from './sock-diag.ts';
 
 const DECODERS: Readonly<Record<string, (message: NetlinkMessage) => unknown>> = {
   link: decodeLink,
+  neighbour: decodeNeighbour,
+  generic: decodeFamilyAnswer,
+  wireless: (message) => decodeInterface(message, 32),
   namespace: decodeNamespaceId,
   address: decodeLinkAddress,
   route: decodeRoute,
@@ -88,7 +94,15 @@ describe('decoders', () => {
 
   it('refuse a message of another family', () => {
     const other = capturedMessage('generation');
-    for (const decode of [decodeLink, decodeLinkAddress, decodeRoute, decodeRule, decodeSocket, decodeLoggedPacket]) {
+    for (const decode of [
+      decodeLink,
+      decodeNeighbour,
+      decodeLinkAddress,
+      decodeRoute,
+      decodeRule,
+      decodeSocket,
+      decodeLoggedPacket,
+    ]) {
       expect(() => decode(other)).toThrow(DecodeError);
     }
     expect(() => decodeGeneration(capturedMessage('routeV6'))).toThrow(DecodeError);

@@ -11,6 +11,7 @@ export const AF_INET6 = 10;
 export const NETLINK_ROUTE = 0;
 export const NETLINK_SOCK_DIAG = 4;
 export const NETLINK_NETFILTER = 12;
+export const NETLINK_GENERIC = 16;
 
 /** An nf_tables batch that names another generation than the ruleset's (linux/errno.h; not known to os.constants). */
 export const ERESTART = 85;
@@ -62,6 +63,7 @@ export const NFNLGRP_NFTABLES = 7;
 
 /** Multicast groups of NETLINK_ROUTE, for NETLINK_ADD_MEMBERSHIP. */
 export const RTNLGRP_LINK = 1;
+export const RTNLGRP_NEIGH = 3;
 export const RTNLGRP_IPV4_IFADDR = 5;
 export const RTNLGRP_IPV4_ROUTE = 7;
 export const RTNLGRP_IPV4_RULE = 8;
