@@ -7,6 +7,7 @@ import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import type { ConntrackTuple } from '../netlink/conntrack-tuple.ts';
 import type { Link } from '../netlink/link.ts';
 import type { LinkAddress } from '../netlink/link-address.ts';
+import type { Neighbour, NeighbourKey } from '../netlink/neighbour.ts';
 import type { Route } from '../netlink/route.ts';
 import type { RoutingRule } from '../netlink/routing-rule.ts';
 import type { NftCommand } from '../plan/nft/command.ts';
@@ -20,6 +21,8 @@ export interface Kernel {
   readonly xtables: Xtables;
   readonly conntrack: Conntrack;
   readonly connections: Connections;
+  readonly neighbours: Neighbours;
+  readonly wireless: Wireless;
   /** Absent where this kernel cannot mark sockets, or may not be asked to. */
   readonly sockets?: SocketMarks;
 }
@@ -126,4 +129,21 @@ export interface OutgoingFlow
   extends Pick<Flow, 'protocol' | 'source' | 'destination' | 'sourcePort' | 'destinationPort'> {
   /** Sockets bound to this device are meant, too. */
   readonly deviceIndex?: number;
+}
+
+/** Who is at the other end of a device: the kernel's table of link-layer addresses. */
+export interface Neighbours {
+  /** Undefined where the kernel has no entry. */
+  find(key: NeighbourKey): Neighbour | undefined;
+  /**
+   * Has the kernel find out who the neighbour is, or whether he is still the same, and returns before it knows. Nothing is sent to
+   * him but the question itself. Without effect on an entry that is neither stale nor without an address.
+   */
+  resolve(key: NeighbourKey): void;
+}
+
+/** Wireless devices of this network namespace. */
+export interface Wireless {
+  /** By the device's index, those that are in a network. Empty where the kernel has nothing wireless. */
+  ssids(): ReadonlyMap<number, string>;
 }

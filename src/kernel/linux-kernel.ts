@@ -1,17 +1,20 @@
-import { NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG } from '../netlink/uapi.ts';
+import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG } from '../netlink/uapi.ts';
 import { openConnections } from './connections.ts';
 import { openConntrack } from './conntrack.ts';
-import type { Connections, Conntrack, Kernel, Nft, Routing, Xtables } from './kernel.ts';
+import type { Connections, Conntrack, Kernel, Neighbours, Nft, Routing, Wireless, Xtables } from './kernel.ts';
+import { openNeighbours } from './neighbours.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { openNft } from './nft.ts';
 import { openRouting } from './routing.ts';
 import type { SocketMarks } from './socket-marks.ts';
+import { openWireless } from './wireless.ts';
 import { linuxXtables } from './xtables.ts';
 
 interface NetlinkSockets {
   readonly route: NetlinkSocket;
   readonly netfilter: NetlinkSocket;
   readonly sockDiag: NetlinkSocket;
+  readonly generic: NetlinkSocket;
 }
 
 /** The real kernel, in the network namespace that the calling thread is in; needs CAP_NET_ADMIN there. */
@@ -21,16 +24,20 @@ export class LinuxKernel implements Kernel {
   readonly xtables: Xtables = linuxXtables;
   readonly conntrack: Conntrack;
   readonly connections: Connections;
+  readonly neighbours: Neighbours;
+  readonly wireless: Wireless;
   readonly sockets?: SocketMarks;
   readonly #netlink: readonly NetlinkSocket[];
 
-  private constructor({ route, netfilter, sockDiag }: NetlinkSockets, marks: SocketMarks | undefined) {
-    this.#netlink = [route, netfilter, sockDiag];
+  private constructor({ route, netfilter, sockDiag, generic }: NetlinkSockets, marks: SocketMarks | undefined) {
+    this.#netlink = [route, netfilter, sockDiag, generic];
     if (marks !== undefined) this.sockets = marks;
     this.nft = openNft(netfilter);
     this.routing = openRouting(route);
     this.conntrack = openConntrack(netfilter);
     this.connections = openConnections(sockDiag);
+    this.neighbours = openNeighbours(route);
+    this.wireless = openWireless(generic);
   }
 
   /** `marks`: where sockets can be marked; they stay the caller's. Throws KernelError. */
@@ -42,8 +49,9 @@ export class LinuxKernel implements Kernel {
       return socket;
     };
     try {
-      const [route, netfilter, sockDiag] = [open(NETLINK_ROUTE), open(NETLINK_NETFILTER), open(NETLINK_SOCK_DIAG)];
-      return new LinuxKernel({ route, netfilter, sockDiag }, marks);
+      const [route, netfilter] = [open(NETLINK_ROUTE), open(NETLINK_NETFILTER)];
+      const [sockDiag, generic] = [open(NETLINK_SOCK_DIAG), open(NETLINK_GENERIC)];
+      return new LinuxKernel({ route, netfilter, sockDiag, generic }, marks);
     } catch (error) {
       for (const socket of opened) socket[Symbol.dispose]();
       throw error;

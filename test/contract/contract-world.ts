@@ -1,5 +1,6 @@
 import type { Kernel, OutgoingFlow } from '../../src/kernel/kernel.ts';
 import type { Address } from '../../src/net/address.ts';
+import type { NeighbourKey } from '../../src/netlink/neighbour.ts';
 
 /** A kernel with one device that is up, IPv4 192.0.2.2/24 and IPv6 2001:db8::2/64 on it, and a foreign route and rule. */
 export interface ContractWorld {
@@ -12,6 +13,8 @@ export interface ContractWorld {
   sendMarked(mark: number): Promise<void>;
   /** A process in another network namespace, and the device here whose other end is there. */
   addNeighbour(): Promise<{ readonly pid: number; readonly deviceName: string }>;
+  /** Another machine by a device of its own: who it is asked for, and what it answers. */
+  addGateway(): Promise<{ readonly key: NeighbourKey; readonly hardwareAddress: string }>;
   /** A program's socket, connected to somebody on loopback, or not connected but used to send there. */
   openSocket(kind: ProgramSocketKind): Promise<ProgramSocket>;
   close(): Promise<void>;

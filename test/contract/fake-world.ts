@@ -76,6 +76,14 @@ export async function openFakeWorld(): Promise<FakeWorld> {
       kernel.routing.setNamespaceIds(new Map([[NEIGHBOUR.pid, NEIGHBOUR.namespaceId]]));
       return { pid: NEIGHBOUR.pid, deviceName: neighbour.name };
     },
+    addGateway: async () => {
+      const device = { index: DEVICE_INDEX + 2, name: 'pm4' };
+      kernel.routing.setLinks([...kernel.routing.links(), fakeLink(device)]);
+      const key = { linkIndex: device.index, address: address('198.51.100.1') };
+      const hardwareAddress = '00:00:5e:00:53:01';
+      kernel.neighbours.answerFor(key, hardwareAddress);
+      return { key, hardwareAddress };
+    },
     openSocket: async (kind) => {
       const flow = flowOf(kind);
       if (kind !== 'udp4 unconnected') kernel.connections.connect(flow);

@@ -56,12 +56,23 @@ export async function openNamespaceWorld(): Promise<NamespaceWorld> {
       execFileSync('ip', ['-n', namespace, ...pair]);
       return { pid, deviceName: 'pm2' };
     };
+    const addGateway = async () => {
+      const { pid, deviceName } = await addNeighbour();
+      const hardwareAddress = '00:00:5e:00:53:01';
+      const there = ['--net', `--target=${pid}`, '--', 'ip'];
+      execFileSync('nsenter', [...there, 'link', 'set', 'pm3', 'address', hardwareAddress, 'up']);
+      execFileSync('nsenter', [...there, 'addr', 'add', '198.51.100.1/24', 'dev', 'pm3']);
+      execFileSync('ip', ['-n', namespace, 'addr', 'add', '198.51.100.2/24', 'dev', deviceName]);
+      execFileSync('ip', ['-n', namespace, 'link', 'set', deviceName, 'up']);
+      const linkIndex = kernel?.routing.links().find(({ name }) => name === deviceName)?.index ?? 0;
+      return { key: { linkIndex, address: address('198.51.100.1') }, hardwareAddress };
+    };
     const openSocket = async (kind: ProgramSocketKind): Promise<ProgramSocket> => {
       const holder = await SocketHolder.start(kind);
       holders.push(holder);
       return holder;
     };
-    return { kernel, namespace, ...device, sendMarked, addNeighbour, openSocket, close };
+    return { kernel, namespace, ...device, sendMarked, addNeighbour, addGateway, openSocket, close };
   } catch (error) {
     await close();
     throw error;

@@ -13,7 +13,8 @@ export type FakeOperation =
   | 'add xtables queue'
   | 'delete xtables queue'
   | 'conntrack'
-  | 'abort connection';
+  | 'abort connection'
+  | 'neighbours';
 
 /** Refusals that a test has ordered, each given once. */
 export class FailurePlan {

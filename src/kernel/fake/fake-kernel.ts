@@ -10,8 +10,10 @@ import { MARK_OURS } from '../../plan/reserved.ts';
 import { kernelErrorFromErrno } from '../errno.ts';
 import type { Connections, Conntrack, Kernel, OutgoingFlow, Xtables } from '../kernel.ts';
 import { FailurePlan } from './failure-plan.ts';
+import { FakeNeighbours } from './fake-neighbours.ts';
 import { FakeNft } from './fake-nft.ts';
 import { type FakeNetwork, FakeRouting } from './fake-routing.ts';
+import { FakeWireless } from './fake-wireless.ts';
 
 export interface FakeKernelOptions extends Partial<FakeNetwork> {
   /** Whether nft has `queue`; false as on kernels that need xtables. */
@@ -27,6 +29,8 @@ export class FakeKernel implements Kernel {
   readonly xtables: FakeXtables;
   readonly conntrack: FakeConntrack;
   readonly connections: FakeConnections;
+  readonly neighbours: FakeNeighbours;
+  readonly wireless: FakeWireless = new FakeWireless();
 
   constructor(options: FakeKernelOptions = {}) {
     const { hasQueue = false, nowMs = Date.now, links = [], addresses = [], routes = [], rules = [] } = options;
@@ -35,6 +39,7 @@ export class FakeKernel implements Kernel {
     this.xtables = new FakeXtables(this.failures);
     this.conntrack = new FakeConntrack(this.failures);
     this.connections = new FakeConnections(this.failures);
+    this.neighbours = new FakeNeighbours(this.failures);
   }
 }
 
