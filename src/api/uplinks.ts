@@ -1,5 +1,5 @@
 /** `GET /v1/uplinks`: each way out, what it is, who uses it, and who does not and why. All fields are plain JSON. */
-import type { UplinkState } from '../policy/facts.ts';
+import type { AttachedNetwork, UplinkState } from '../policy/facts.ts';
 import type { ShownProperty } from '../policy/shown-properties.ts';
 
 /** Of connections that are open now. `packets` and `bytes`, both directions, only where the kernel counts them. */
@@ -35,6 +35,8 @@ export interface UplinkReport {
   readonly properties: readonly ShownProperty[];
   readonly priority: number;
   readonly health?: NonNullable<UplinkState['health']>;
+  /** The network that it is in, as far as it is known: what profiles can tell it by. */
+  readonly network?: AttachedNetwork;
   /** NetworkManager's name of the connection. */
   readonly connection?: string;
   /** Of a modem: `LTE`. */

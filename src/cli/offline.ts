@@ -9,15 +9,19 @@ import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import type { Change } from '../plan/change.ts';
 import type { Plan } from '../plan/plan.ts';
 import { planText } from '../plan/plan-text.ts';
+import { ALL_OF_NETWORKS } from '../policy/network-interest.ts';
 import { pathsFor } from '../store/paths.ts';
+import { attachNetworks } from '../watch/attached-network.ts';
 import { isConntrackCounted } from '../watch/conntrack-accounting.ts';
 import { answerExplainQuery, subjectOf, UnknownSubject } from '../watch/explain-query.ts';
 import { type FlowNumbers, liveTraffic } from '../watch/live-traffic.ts';
 import { ManagedDevices } from '../watch/managed-devices.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
+import { readNetwork } from '../watch/network.ts';
+import { networkSources } from '../watch/network-sources.ts';
 import { type RouteSources, routeReport } from '../watch/route-report.ts';
 import { compileSituation, readSituation, type Situation, situationContext } from '../watch/situation.ts';
-import { uplinksReport } from '../watch/uplinks-report.ts';
+import { type UplinksSources, uplinksReport } from '../watch/uplinks-report.ts';
 import { CliError } from './cli-error.ts';
 import { EXIT } from './exit-code.ts';
 
@@ -60,7 +64,11 @@ export async function uplinksOffline(options: OfflineOptions): Promise<UplinksRe
   return withKernel((kernel) =>
     withManaged(async (managed) => {
       const situation = await situationOf(options, kernel, managed);
-      return uplinksReport({ ...routeSources(situation, kernel), managed: (device) => managed.device(device) });
+      return uplinksReport({
+        ...routeSources(situation, kernel),
+        managed: (device) => managed.device(device),
+        ...(kernel !== undefined && { attach: attachAll(kernel, managed) }),
+      });
     }),
   );
 }
@@ -121,13 +129,22 @@ async function situationOf(
     paths: pathsFor(root),
     nowMs: Date.now(),
     // Which queue the kernel has takes privileges to find out.
-    ...(kernel === undefined ? {} : { kernel: isRoot() ? kernel : { routing: kernel.routing } }),
+    ...(kernel === undefined ? {} : { kernel: isRoot() ? kernel : readableOf(kernel) }),
   });
   for (const note of situation.notes) onNote(note);
   const errors = situation.loaded.diagnostics.filter(({ severity }) => severity === 'error').length;
   if (errors > 0) onNote(`the files have ${errors === 1 ? 'a mistake' : `${errors} mistakes`}: see "pointsman check"`);
   return situation;
 }
+
+/** With all that is known of networks, whoever asks. */
+function attachAll(kernel: LinuxKernel, managed: ManagedDevices): NonNullable<UplinksSources['attach']> {
+  return (uplinks) =>
+    attachNetworks(uplinks, readNetwork(kernel.routing), ALL_OF_NETWORKS, networkSources({ kernel, managed }));
+}
+
+/** What anybody may read. */
+const readableOf = ({ routing, neighbours, wireless }: LinuxKernel) => ({ routing, neighbours, wireless });
 
 async function withKernel<T>(use: (kernel: LinuxKernel | undefined) => Promise<T>): Promise<T> {
   const kernel = openKernel();

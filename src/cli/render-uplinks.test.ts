@@ -20,6 +20,7 @@ const WIFI: UplinkReport = {
   ],
   priority: 600,
   health: { v4: { state: 'good', rttMs: 12.4, lossRatio: 0.01 }, v6: { state: 'failed', captivePortal: true } },
+  network: { ssid: 'Ho\u001bme', gatewayMacs: ['00:00:5e:00:53:01'], domains: ['home.example', 'lan'] },
   connection: 'Home WLAN',
   technologies: [],
   dns: ['192.0.2.53'],
@@ -31,7 +32,7 @@ const WIFI: UplinkReport = {
 
 describe('renderUplinks', () => {
   it('renderUplinks shows all in a table, then what each is and who uses it', () => {
-    const { connection: _, health: __, ...plain } = WIFI;
+    const { connection: _, health: __, network: ___, ...plain } = WIFI;
     const phone: UplinkReport = {
       ...plain,
       ...{ name: 'phone', device: 'wwan0', discovered: false, state: 'no device', v4: false, v6: false },
@@ -48,6 +49,9 @@ phone   no device  wwan0   -    other          0            -
 wifi "Home WLAN"  (no file names it)
   addresses    192.0.2.2, 2001:db8::2
   gateways     192.0.2.1, fe80::1
+  SSID         "Ho�me"
+  gateway MAC  00:00:5e:00:53:01
+  domains      home.example, lan
   DNS servers  192.0.2.53
   type         wifi (kernel)
   metered      yes (NetworkManager, guess)

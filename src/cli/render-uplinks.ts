@@ -48,6 +48,7 @@ function details(uplink: UplinkReport, paint: Paint): readonly string[] {
   const rows: (readonly [string, string])[] = [
     ...list('addresses', uplink.addresses),
     ...list('gateways', uplink.gateways),
+    ...networkRows(uplink.network),
     ...list('DNS servers', uplink.dns),
     ...propertyRows(uplink.properties),
     ['priority', discovered ? `${uplink.priority} (kernel)` : `${uplink.priority} (file)`],
@@ -68,6 +69,19 @@ function details(uplink: UplinkReport, paint: Paint): readonly string[] {
 
 const list = (label: string, texts: readonly string[]): (readonly [string, string])[] =>
   texts.length === 0 ? [] : [[label, texts.join(', ')]];
+
+/** By the keys of profiles. */
+function networkRows({
+  ssid,
+  gatewayMacs = [],
+  domains = [],
+}: UplinkReport['network'] = {}): (readonly [string, string])[] {
+  return [
+    ...list('SSID', ssid === undefined ? [] : [`"${printable(ssid)}"`]),
+    ...list('gateway MAC', gatewayMacs),
+    ...list('domains', domains),
+  ];
+}
 
 /** What nobody says anything about stands in one line. */
 function propertyRows(properties: readonly ShownProperty[]): (readonly [string, string])[] {

@@ -19,6 +19,8 @@ import { isConntrackCounted } from '../watch/conntrack-accounting.ts';
 import { answerExplainQuery, subjectOf, UnknownSubject } from '../watch/explain-query.ts';
 import { liveTraffic } from '../watch/live-traffic.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
+import { readNetwork } from '../watch/network.ts';
+import type { NetworkWatch } from '../watch/network-watch.ts';
 import { type RouteSources, routeReport } from '../watch/route-report.ts';
 import { type UplinksSources, uplinksReport } from '../watch/uplinks-report.ts';
 import { appsReport } from './apps-report.ts';
@@ -41,6 +43,7 @@ export interface ControlParts {
   readonly confirmWindow: ConfirmWindow;
   readonly history: PolicyHistory;
   readonly managed: UplinksSources['managed'];
+  readonly networks: Pick<NetworkWatch, 'describe'>;
   readonly status: () => Promise<Status>;
   readonly stop: () => void;
   readonly nowMs: () => number;
@@ -57,7 +60,7 @@ export function createControl(parts: ControlParts): Control {
     explain: (query) => explain(enforcement, query, parts.nowMs()),
     apps: () => withEvidence(parts, executables, appsReport),
     who: (query) => withEvidence(parts, executables, (evidence) => who(evidence, query)),
-    uplinks: async () => uplinksReport({ ...liveSources(parts), managed: parts.managed }),
+    uplinks: async () => uplinksReport({ ...liveSources(parts), managed: parts.managed, attach: attachOf(parts) }),
     route: async (query) => route(parts, query),
     reload: async (request) => {
       const before = history.settled(parts.nowMs()) ?? requireInForce(enforcement).policySet;
@@ -140,6 +143,18 @@ async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: num
     if (!(error instanceof UnknownSubject)) throw error;
     throw new RequestRefused(404, { code: 'not-found', message: error.message });
   }
+}
+
+/** The networks that uplinks are in; where the kernel cannot be asked just now, what is known already. */
+function attachOf({ kernel, networks }: ControlParts): NonNullable<UplinksSources['attach']> {
+  return (uplinks) => {
+    try {
+      return networks.describe(uplinks, readNetwork(kernel.routing));
+    } catch (error) {
+      if (error instanceof KernelError) return uplinks;
+      throw error;
+    }
+  };
 }
 
 /** What uplinks and applications are asked about. Throws RequestRefused. */

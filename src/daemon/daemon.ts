@@ -11,6 +11,7 @@ import type { MachineSources } from '../watch/machine.ts';
 import { ManagedDevices } from '../watch/managed-devices.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
 import { Names } from '../watch/names.ts';
+import { NetworkWatch } from '../watch/network-watch.ts';
 import type { Packages } from '../watch/packages.ts';
 import { PackagesWatch } from '../watch/packages-watch.ts';
 import { PolicyWatch } from '../watch/policy-watch.ts';
@@ -76,6 +77,7 @@ export class Daemon implements AsyncDisposable {
   readonly #probing: UplinkProbing;
   readonly #enforcement: Enforcement;
   readonly #managed: ManagedDevices;
+  readonly #networks: NetworkWatch;
   readonly #pace = new RepairPace();
   readonly #foreign: ForeignLooks;
   readonly #confirmWindow = new ConfirmWindow();
@@ -136,15 +138,15 @@ export class Daemon implements AsyncDisposable {
           }),
       },
     );
-    this.#managed = new ManagedDevices({
-      onChange: () => {
-        // What is said before the first round is part of that, and there is to be none before somebody answers the queue.
-        if (this.#isEnforcing) this.#enforcement.request({ kind: 'network' });
-      },
-    });
+    const onNetwork = (): void => {
+      // What is said before the first round is part of that, and there is to be none before somebody answers the queue.
+      if (this.#isEnforcing) this.#enforcement.request({ kind: 'network' });
+    };
+    this.#managed = new ManagedDevices({ onChange: onNetwork });
+    this.#networks = new NetworkWatch({ kernel, managed: this.#managed, onChange: onNetwork });
     this.#enforcement = new Enforcement({
       kernel,
-      machine: { ...machine, managed: this.#managed },
+      machine: { ...machine, managed: this.#managed, networks: this.#networks },
       files,
       ids,
       packages,
@@ -223,6 +225,7 @@ export class Daemon implements AsyncDisposable {
     this.#profileClock[Symbol.dispose]();
     this.#programs[Symbol.dispose]();
     this.#managed[Symbol.dispose]();
+    this.#networks[Symbol.dispose]();
     this.#names[Symbol.dispose]();
     this.#kernelDecisions[Symbol.dispose]();
     await this.#probing[Symbol.asyncDispose]();
@@ -286,6 +289,7 @@ export class Daemon implements AsyncDisposable {
       confirmWindow: this.#confirmWindow,
       history: this.#history,
       managed: (device) => this.#managed.device(device),
+      networks: this.#networks,
       nowMs: this.#parts.nowMs,
       stop: () => this.stop('asked to'),
       status: async () => this.#status(await this.#verdicts?.stats()),
@@ -320,6 +324,9 @@ export class Daemon implements AsyncDisposable {
       case 'network changed':
         this.#names.retryFailed();
         this.#enforcement.request({ kind: 'network' });
+        break;
+      case 'neighbours':
+        this.#networks.hear(event.neighbours);
         break;
       case 'own routing removed':
         this.#foreign.look({ kind: 'network' });
@@ -373,6 +380,7 @@ export class Daemon implements AsyncDisposable {
       this.#uplinksBefore = inForce;
     }
     this.#profileClock.watch(inForce?.policySet.profiles);
+    this.#kernelEvents?.watchNeighbours(this.#networks.watched);
     if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined) {
       if (isUndone) this.#foreign.look({ kind: 'retry' });
       else this.#enforcement.retryLater();

@@ -1,4 +1,6 @@
 /** Keeps listening to the kernel's events: a thread that ends is started anew, and all it may have missed is looked at. */
+import { formatAddress } from '../net/address.ts';
+import type { NeighbourKey } from '../netlink/neighbour.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
 import { KernelEvents } from '../watch/kernel-events.ts';
 
@@ -15,6 +17,7 @@ export class EventKeeper implements AsyncDisposable {
   readonly #options: EventKeeperOptions;
   #events: KernelEvents | undefined;
   #watchesFlows = false;
+  #neighbours: readonly NeighbourKey[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -32,6 +35,17 @@ export class EventKeeper implements AsyncDisposable {
   watchFlows(on: boolean): void {
     this.#watchesFlows = on;
     this.#events?.watchFlows({ on }).catch((error: unknown) => this.#options.onTrouble(asError(error)));
+  }
+
+  /** To be called whenever they may be others. */
+  watchNeighbours(keys: readonly NeighbourKey[]): void {
+    if (textOf(keys) === textOf(this.#neighbours)) return;
+    this.#neighbours = keys;
+    this.#tellNeighbours();
+  }
+
+  #tellNeighbours(): void {
+    this.#events?.watchNeighbours(this.#neighbours).catch((error: unknown) => this.#options.onTrouble(asError(error)));
   }
 
   beginChange(): void {
@@ -67,6 +81,7 @@ export class EventKeeper implements AsyncDisposable {
       this.#events = events;
       this.#options.onTrouble(undefined);
       if (this.#watchesFlows) this.watchFlows(true);
+      if (this.#neighbours.length > 0) this.#tellNeighbours();
       this.#options.onEvent({ kind: 'resynchronise', source: 'network' });
       this.#options.onEvent({ kind: 'resynchronise', source: 'ruleset' });
     } catch (error) {
@@ -74,5 +89,8 @@ export class EventKeeper implements AsyncDisposable {
     }
   }
 }
+
+const textOf = (keys: readonly NeighbourKey[]): string =>
+  keys.map(({ linkIndex, address }) => `${linkIndex} ${formatAddress(address)}`).join();
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

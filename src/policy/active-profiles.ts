@@ -8,11 +8,29 @@ export interface ProfileFacts {
   readonly time: LocalTime;
 }
 
-function holds({ uplinks, times }: ProfileCondition, facts: ProfileFacts): boolean {
-  const isUp = (name: string): boolean => facts.uplinks.some((state) => state.name === name && state.up);
-  if (uplinks !== undefined && !uplinks.some(isUp)) return false;
+/** What is said of an uplink is to hold of one: a home network's name on one and its gateway on another is no home. */
+function holds(condition: ProfileCondition, facts: ProfileFacts): boolean {
+  const { uplinks, ssids, gateways, domains, times } = condition;
+  const isOfUplink = [uplinks, ssids, gateways, domains].some((stated) => stated !== undefined);
+  if (isOfUplink && !facts.uplinks.some((state) => state.up && isMeant(condition, state))) return false;
   return times === undefined || times.some((window) => isInWindow(window, facts.time));
 }
+
+function isMeant(
+  { uplinks, ssids, gateways, domains }: ProfileCondition,
+  { name, network = {} }: UplinkState,
+): boolean {
+  return (
+    hasOneOf(uplinks, [name]) &&
+    hasOneOf(ssids, network.ssid === undefined ? [] : [network.ssid]) &&
+    hasOneOf(gateways, network.gatewayMacs) &&
+    hasOneOf(domains, network.domains)
+  );
+}
+
+/** `wanted` absent: nothing is asked. */
+const hasOneOf = (wanted: readonly string[] | undefined, there: readonly string[] = []): boolean =>
+  wanted === undefined || wanted.some((value) => there.includes(value));
 
 /** Sorted names. */
 export function activeProfiles(profiles: readonly Profile[], facts: ProfileFacts): readonly string[] {

@@ -15,6 +15,16 @@ export interface FamilyHealth {
   readonly captivePortal?: true;
 }
 
+/** Which network an uplink is in. What nobody asks for, and what is not known, is absent; lists are sorted and not empty. */
+export interface AttachedNetwork {
+  /** U+FFFD stands for bytes that are not UTF-8. */
+  readonly ssid?: string;
+  /** As in profiles: `00:00:5e:00:53:01`. */
+  readonly gatewayMacs?: readonly string[];
+  /** Search domains, and those that DHCP gave: as in profiles. */
+  readonly domains?: readonly string[];
+}
+
 /** One configured uplink's state in the kernel. */
 export interface UplinkState {
   readonly name: string;
@@ -35,6 +45,8 @@ export interface UplinkState {
   readonly gateways: { readonly v4?: Address; readonly v6?: Address };
   /** Absent: nobody looks. */
   readonly health?: { readonly v4?: FamilyHealth; readonly v6?: FamilyHealth };
+  /** Absent: no profile asks, or nothing is known. */
+  readonly network?: AttachedNetwork;
 }
 
 /** All that belong to it: by whichever of them something came in or began, it goes back by this uplink. */

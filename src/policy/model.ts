@@ -150,9 +150,17 @@ export interface TimeWindow {
   readonly toMinute: number;
 }
 
-/** All that is stated holds: of `uplinks` one is up, of `times` one is now. */
+/**
+ * All that is stated holds: of `times` one is now, and one and the same uplink that is up is one of `uplinks`, and in a network of
+ * one of `ssids`, by one of `gateways`, with one of `domains`.
+ */
 export interface ProfileCondition {
   readonly uplinks?: readonly string[];
+  readonly ssids?: readonly string[];
+  /** MAC addresses: `00:00:5e:00:53:01`. */
+  readonly gateways?: readonly string[];
+  /** In small letters, without the final dot. */
+  readonly domains?: readonly string[];
   readonly times?: readonly TimeWindow[];
 }
 

@@ -1,5 +1,6 @@
 /** The multicast sockets that the kernel's events come from, and what arrives on them as values. */
 import { NetlinkSocket } from '../kernel/netlink-socket.ts';
+import type { NeighbourKey } from '../netlink/neighbour.ts';
 import { decodeGeneration, encodeGenerationGet, type Generation, NFTABLES_GENERATION } from '../netlink/nftables.ts';
 import {
   NETLINK_NETFILTER,
@@ -17,6 +18,7 @@ import { EventPace } from './event-pace.ts';
 import { decodeEach, drainEvents } from './event-source.ts';
 import { FlowEvents } from './flow-events.ts';
 import type { KernelEvent } from './kernel-event.ts';
+import { NeighbourEvents } from './neighbour-events.ts';
 import { isNetworkChange, isOwnRemoval } from './network-change.ts';
 
 const NETWORK_GROUPS = [
@@ -39,6 +41,7 @@ export class EventSockets implements Disposable {
   /** Apart from the events: an answer must not be looked for among them. */
   readonly #requests: NetlinkSocket;
   #flows: FlowEvents | undefined;
+  #neighbours: NeighbourEvents | undefined;
   readonly #networkPace = new EventPace(COALESCE_MS);
 
   private constructor([network, ruleset, requests]: readonly [NetlinkSocket, NetlinkSocket, NetlinkSocket]) {
@@ -70,7 +73,12 @@ export class EventSockets implements Disposable {
 
   /** Those to wait for. */
   get fds(): readonly number[] {
-    return [this.#network.fd, this.#ruleset.fd, ...(this.#flows?.fds ?? [])];
+    return [
+      this.#network.fd,
+      this.#ruleset.fd,
+      ...(this.#flows?.fds ?? []),
+      ...(this.#neighbours ? [this.#neighbours.fd] : []),
+    ];
   }
 
   /** `drain` has something to say by then, whatever arrives; `undefined` where it waits for the sockets alone. */
@@ -87,18 +95,33 @@ export class EventSockets implements Disposable {
     }
   }
 
+  /** News of these neighbours and no others. Throws KernelError. Nobody may be waiting for `fds` meanwhile. */
+  watchNeighbours(keys: readonly NeighbourKey[]): void {
+    if (keys.length === 0) {
+      this.#neighbours?.[Symbol.dispose]();
+      this.#neighbours = undefined;
+      return;
+    }
+    this.#neighbours ??= NeighbourEvents.open();
+    this.#neighbours.watch(keys);
+    // Something may have happened before anybody listened.
+    this.#networkPace.note(performance.now());
+  }
+
   /** What has arrived on the sockets that are ready, and what is due. Throws KernelError. */
   drain(ready: readonly number[]): KernelEvent[] {
     return [
       ...(ready.includes(this.#network.fd) ? this.#hearNetwork() : []),
       ...(ready.includes(this.#ruleset.fd) ? this.#hearRuleset() : []),
       ...(this.#flows?.drain(ready) ?? []),
+      ...this.#hearNeighbours(ready),
       ...this.#dueNetwork(),
     ];
   }
 
   [Symbol.dispose](): void {
     this.#flows?.close();
+    this.#neighbours?.[Symbol.dispose]();
     for (const socket of [this.#network, this.#ruleset, this.#requests]) socket[Symbol.dispose]();
   }
 
@@ -107,6 +130,13 @@ export class EventSockets implements Disposable {
     if (messages.some(isNetworkChange)) this.#networkPace.note(performance.now());
     const removed: KernelEvent[] = messages.some(isOwnRemoval) ? [{ kind: 'own routing removed' }] : [];
     return overrun ? [...removed, { kind: 'resynchronise', source: 'network' }] : removed;
+  }
+
+  #hearNeighbours(ready: readonly number[]): KernelEvent[] {
+    if (this.#neighbours === undefined || !ready.includes(this.#neighbours.fd)) return [];
+    const { neighbours, overrun } = this.#neighbours.drain();
+    const heard: KernelEvent[] = neighbours.length === 0 ? [] : [{ kind: 'neighbours', neighbours }];
+    return overrun ? [...heard, { kind: 'resynchronise', source: 'network' }] : heard;
   }
 
   #dueNetwork(): KernelEvent[] {

@@ -1,5 +1,6 @@
 /** What happens in the kernel without our doing, as plain data. */
 import type { ConntrackEvent } from '../netlink/conntrack.ts';
+import type { Neighbour } from '../netlink/neighbour.ts';
 import type { LoggedPacket } from '../netlink/nflog.ts';
 import type { Generation } from '../netlink/nftables.ts';
 
@@ -12,6 +13,8 @@ export type KernelEvent =
   | { readonly kind: 'ruleset changed'; readonly by: Generation }
   | { readonly kind: 'flows'; readonly events: readonly ConntrackEvent[] }
   | { readonly kind: 'logged'; readonly packets: readonly LoggedPacket[] }
+  /** What is known now of neighbours that are watched. */
+  | { readonly kind: 'neighbours'; readonly neighbours: readonly Neighbour[] }
   /** Events came faster than they were taken: some are lost, so what was derived from them must be read anew. */
   | { readonly kind: 'resynchronise'; readonly source: EventSource };
 

@@ -4,6 +4,7 @@
  */
 import { EventFd } from '../kernel/event-fd.ts';
 import { pollInPool } from '../kernel/poll.ts';
+import type { NeighbourKey } from '../netlink/neighbour.ts';
 import { EventSockets } from './event-sockets.ts';
 import type { KernelEvent } from './kernel-event.ts';
 import { RulesetWatch } from './ruleset-watch.ts';
@@ -51,11 +52,12 @@ export class KernelEvents implements AsyncDisposable {
 
   /** Subscribes to new and ended flows and to logged packets, or ends that. Rejects with KernelError: EBUSY. */
   watchFlows(want: { readonly on: boolean }): Promise<void> {
-    if (this.#state !== 'running') return Promise.reject(new Error('listening to the kernel has ended'));
-    return new Promise((resolve, reject) => {
-      this.#tasks.push({ run: () => this.#sockets.watchFlows(want.on), resolve, reject });
-      this.#wake.signal();
-    });
+    return this.#betweenWaits(() => this.#sockets.watchFlows(want.on));
+  }
+
+  /** News of these neighbours from now on; what came before is told as a change of the network. Rejects with KernelError. */
+  watchNeighbours(keys: readonly NeighbourKey[]): Promise<void> {
+    return this.#betweenWaits(() => this.#sockets.watchNeighbours(keys));
   }
 
   /**
@@ -77,6 +79,14 @@ export class KernelEvents implements AsyncDisposable {
       this.#wake.signal();
     }
     await this.#ended;
+  }
+
+  #betweenWaits(run: () => void): Promise<void> {
+    if (this.#state !== 'running') return Promise.reject(new Error('listening to the kernel has ended'));
+    return new Promise((resolve, reject) => {
+      this.#tasks.push({ run, resolve, reject });
+      this.#wake.signal();
+    });
   }
 
   async #run(): Promise<void> {

@@ -15,6 +15,7 @@ import { observeHost } from './host-facts.ts';
 import { joinHealth } from './join-health.ts';
 import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
 import type { Network } from './network.ts';
+import type { NetworkWatch } from './network-watch.ts';
 import { configuredResolvers } from './resolvers.ts';
 import { sameTexts } from './same-texts.ts';
 import { type OutsideTellings, uplinkEvidence } from './uplink-evidence.ts';
@@ -32,6 +33,8 @@ export interface MachineSources {
   readonly containers: Pick<Containers, 'names'>;
   /** What NetworkManager and ModemManager say; absent: nobody asks them. */
   readonly managed?: { readonly tellings: () => OutsideTellings };
+  /** Which networks uplinks are in; absent: nobody looks. */
+  readonly networks?: Pick<NetworkWatch, 'attach'>;
 }
 
 export interface MachineQuestion {
@@ -76,8 +79,9 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const cgroups = namedCgroups(index, sources.cgroups, containers);
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
   const { resolvers, loopback } = configuredResolvers();
+  const withHealth = joinHealth(uplinks, question.healths);
   const facts: Facts = {
-    uplinks: joinHealth(uplinks, question.healths),
+    uplinks: sources.networks?.attach(withHealth, network, policySet.profiles) ?? withHealth,
     onLink,
     resolvers: sameOr(before?.facts.resolvers, resolvers),
     ...(loopback.length > 0 && { loopbackResolvers: loopback }),

@@ -6,6 +6,7 @@
 import { readlinkSync } from 'node:fs';
 import type { Message } from '../dbus/message.ts';
 import { type Address, formatAddress } from '../net/address.ts';
+import type { AttachedNetwork } from '../policy/facts.ts';
 import type { Telling } from '../policy/join-uplinks.ts';
 import { BUS_NAME, BusConnection, BusError, systemBusPath } from './bus-connection.ts';
 import { type ManagedObjects, managedObjects } from './managed-objects.ts';
@@ -19,7 +20,7 @@ import {
 import type { OutsideTellings } from './uplink-evidence.ts';
 
 /** What is of interest besides properties. */
-export interface ManagedDevice {
+export interface ManagedDevice extends Pick<AttachedNetwork, 'ssid' | 'domains'> {
   /** NetworkManager's name of the connection. */
   readonly connection?: string;
   /** `LTE`... */
@@ -173,7 +174,7 @@ function saidBy(network: ManagedObjects, modem: ManagedObjects): Said {
   for (const name of names) {
     const [managed, cellular] = [byNetworkManager.get(name), byModemManager.get(name)];
     tellings.push([name, [cellular, managed].flatMap((each) => each?.telling ?? [])]);
-    const { connection } = managed ?? {};
+    const { connection, ssid, domains } = managed ?? {};
     const { technologies = [], operator } = cellular ?? {};
     devices.push([
       name,
@@ -182,6 +183,8 @@ function saidBy(network: ManagedObjects, modem: ManagedObjects): Said {
         technologies,
         ...(operator !== undefined && { operator }),
         dns: managed?.dns ?? [],
+        ...(ssid !== undefined && { ssid }),
+        ...(domains !== undefined && { domains }),
       },
     ]);
   }

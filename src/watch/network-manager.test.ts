@@ -27,13 +27,20 @@ describe('networkManagerDevices', () => {
             Ip4Config: '/4/1',
             Ip6Config: '/6/1',
           }),
-          [`${NM}.Device.Wireless`]: properties({}),
+          [`${NM}.Device.Wireless`]: properties({ ActiveAccessPoint: '/ap/1' }),
         }),
       ],
+      ['/ap/1', interfaces({ [`${NM}.AccessPoint`]: properties({ Ssid: new TextEncoder().encode('Café') }) })],
       ['/a/1', interfaces({ [`${NM}.Connection.Active`]: properties({ Id: 'Home WLAN' }) })],
       [
         '/4/1',
-        interfaces({ [`${NM}.IP4Config`]: properties({ NameserverData: [properties({ address: '192.0.2.53' })] }) }),
+        interfaces({
+          [`${NM}.IP4Config`]: properties({
+            NameserverData: [properties({ address: '192.0.2.53' })],
+            Domains: ['Home.Example'],
+            Searches: ['lan.', '~.', 7],
+          }),
+        }),
       ],
       [
         '/6/1',
@@ -44,6 +51,8 @@ describe('networkManagerDevices', () => {
     expect(found).toMatchObject({
       telling: { by: 'NetworkManager', told: { type: 'wifi', metered: true }, guesses: ['metered'] },
       connection: 'Home WLAN',
+      ssid: 'Café',
+      domains: ['home.example', 'lan'],
     });
     expect(found?.dns.map(formatAddress)).toEqual(['192.0.2.53', '2001:db8::53']);
   });

@@ -1,17 +1,22 @@
 /** What NetworkManager says of devices: libnm-core-public/nm-dbus-interface.h, and its D-Bus reference. Pure. */
 import type { Value } from '../dbus/decode-value.ts';
 import { type Address, addressFromBytes, parseAddress } from '../net/address.ts';
+import { decodeUtf8 } from '../netlink/text.ts';
+import type { AttachedNetwork } from '../policy/facts.ts';
 import type { Telling } from '../policy/join-uplinks.ts';
 import type { UplinkType } from '../policy/model.ts';
+import { domainsOf, MAX_SSID_BYTES } from '../policy/network-identity.ts';
 import { listIn, type ManagedObjects, numberIn, type Properties, textIn } from './managed-objects.ts';
 
 export const NETWORK_MANAGER = 'org.freedesktop.NetworkManager';
 export const NETWORK_MANAGER_OBJECTS = '/org/freedesktop';
 const DEVICE = `${NETWORK_MANAGER}.Device`;
 const ACTIVE = `${NETWORK_MANAGER}.Connection.Active`;
+const WIRELESS = `${DEVICE}.Wireless`;
+const ACCESS_POINT = `${NETWORK_MANAGER}.AccessPoint`;
 const IP4 = `${NETWORK_MANAGER}.IP4Config`;
 const IP6 = `${NETWORK_MANAGER}.IP6Config`;
-/** Interfaces whose properties are read here: changes of others are no news. */
+/** Interfaces whose properties are read here: changes of others are no news, or (of wireless devices) come with one of these. */
 export const NETWORK_MANAGER_INTERFACES: readonly string[] = [DEVICE, ACTIVE, IP4, IP6];
 
 /** NM_METERED_*. */
@@ -24,8 +29,10 @@ const METERED: Readonly<Record<number, { readonly metered: boolean; readonly gue
 /** NM_DEVICE_TYPE_*, of those that it knows better than the kernel. */
 const TYPES: Readonly<Record<number, UplinkType>> = { 2: 'wifi', 5: 'bluetooth', 8: 'cellular' };
 const MAX_DNS_SERVERS = 8;
+/** Of an IP configuration's `Domains` and `Searches`. */
+const DOMAIN_LISTS = ['Domains', 'Searches'];
 
-export interface NetworkManagerDevice {
+export interface NetworkManagerDevice extends Pick<AttachedNetwork, 'ssid' | 'domains'> {
   readonly telling: Telling;
   /** The name that a person gave the connection. */
   readonly connection?: string;
@@ -39,24 +46,44 @@ export function networkManagerDevices(objects: ManagedObjects): ReadonlyMap<stri
     const device = interfaces.get(DEVICE);
     // A modem's `Interface` is the port that it is controlled by.
     const name = textIn(device, 'IpInterface') ?? textIn(device, 'Interface');
-    if (device !== undefined && name !== undefined) devices.set(name, deviceOf(device, objects));
+    if (device !== undefined && name !== undefined) devices.set(name, deviceOf(interfaces, device, objects));
   }
   return devices;
 }
 
-function deviceOf(device: Properties, objects: ManagedObjects): NetworkManagerDevice {
+function deviceOf(
+  interfaces: ReadonlyMap<string, Properties>,
+  device: Properties,
+  objects: ManagedObjects,
+): NetworkManagerDevice {
   const at = (property: string, of: string): Properties | undefined =>
     objects.get(textIn(device, property) ?? '')?.get(of);
   const connection = textIn(at('ActiveConnection', ACTIVE), 'Id');
+  const [ip4, ip6] = [at('Ip4Config', IP4), at('Ip6Config', IP6)];
+  const ssid = ssidOf(objects.get(textIn(interfaces.get(WIRELESS), 'ActiveAccessPoint') ?? '')?.get(ACCESS_POINT));
+  const domains = domainsOf([ip4, ip6].flatMap(domainTexts));
   const type = TYPES[numberIn(device, 'DeviceType') ?? 0];
   const metered = METERED[numberIn(device, 'Metered') ?? 0];
   const told = { ...(type !== undefined && { type }), ...(metered !== undefined && { metered: metered.metered }) };
   return {
     telling: { by: 'NetworkManager', told, guesses: metered?.guess ? ['metered'] : [] },
     ...(connection !== undefined && { connection }),
-    dns: [...dns4(at('Ip4Config', IP4)), ...dns6(at('Ip6Config', IP6))].slice(0, MAX_DNS_SERVERS),
+    dns: [...dns4(ip4), ...dns6(ip6)].slice(0, MAX_DNS_SERVERS),
+    ...(ssid !== undefined && { ssid }),
+    ...(domains.length > 0 && { domains }),
   };
 }
+
+/** `Ssid`: ay. */
+function ssidOf(accessPoint: Properties | undefined): string | undefined {
+  const bytes = accessPoint?.get('Ssid');
+  return bytes instanceof Uint8Array && bytes.length > 0 && bytes.length <= MAX_SSID_BYTES
+    ? decodeUtf8(bytes)
+    : undefined;
+}
+
+const domainTexts = (config: Properties | undefined): string[] =>
+  DOMAIN_LISTS.flatMap((name) => listIn(config, name).filter((value) => typeof value === 'string'));
 
 /** `NameserverData`: aa{sv} with the key `address`. */
 function dns4(config: Properties | undefined): Address[] {

@@ -22,18 +22,22 @@ import type { DecideContext } from '../policy/decide.ts';
 import { expandPackages } from '../policy/expand-packages.ts';
 import type { NameState } from '../policy/facts.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
+import { networkInterest } from '../policy/network-interest.ts';
 import { selectProfiles } from '../policy/select-profiles.ts';
 import { usesUplinks } from '../policy/uses-uplinks.ts';
 import { assignIds, emptyRegister, type IdRegister, registerFrom } from '../store/id-register.ts';
 import type { Paths } from '../store/paths.ts';
 import { type LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
+import { attachNetworks } from './attached-network.ts';
 import { Containers } from './containers.ts';
 import { localTime } from './local-time.ts';
 import { type Machine, type MachineSources, observeMachine, withUplinks } from './machine.ts';
+import type { ManagedDevices } from './managed-devices.ts';
 import { type LookUp, lookUpName, type NameAnswer } from './name-lookup.ts';
 import { hostNames, packageNames } from './named-things.ts';
 import { MAX_LOOKUPS_AT_ONCE, MIN_LIFETIME_MS } from './names.ts';
 import { readNetwork } from './network.ts';
+import { networkSources } from './network-sources.ts';
 import { Packages } from './packages.ts';
 
 export interface Situation {
@@ -50,9 +54,9 @@ export interface Situation {
 export interface SituationOptions {
   readonly paths: Paths;
   /** Absent where netlink cannot be opened: then every uplink counts as missing. */
-  readonly kernel?: Pick<Kernel, 'routing'> & Partial<Pick<Kernel, 'nft'>>;
+  readonly kernel?: Pick<Kernel, 'routing'> & Partial<Pick<Kernel, 'nft' | 'neighbours' | 'wireless'>>;
   /** What NetworkManager and ModemManager say. */
-  readonly managed?: NonNullable<MachineSources['managed']>;
+  readonly managed?: Pick<ManagedDevices, 'tellings' | 'device'>;
   readonly lookUp?: LookUp;
   /** Only these of the names in rules; all of them unless stated. */
   readonly names?: readonly string[];
@@ -100,6 +104,7 @@ export async function readSituation({
     cgroups: openCgroupTree(),
     queue: await queueOf(kernel),
     containers: new Containers(),
+    ...networksOf(kernel, managed),
   };
   const observed = observeMachine(sources, { network, policySet, index, uplinkIds, names: states, packages });
   const programs = { none: PROGRAM_NONE_FIRST, numbers: programNumbers(index, registers.programs) };
@@ -137,6 +142,18 @@ const refuseChanges = {
   addRule: refuse,
   deleteRule: refuse,
 };
+
+/** As they are known without asking anybody, as far as profiles speak of them. */
+function networksOf(
+  { neighbours, wireless }: Partial<Pick<Kernel, 'neighbours' | 'wireless'>> = {},
+  managed: SituationOptions['managed'],
+): Pick<MachineSources, 'networks'> {
+  if (neighbours === undefined || wireless === undefined) return {};
+  const sources = networkSources({ kernel: { neighbours, wireless }, ...(managed !== undefined && { managed }) });
+  const attach: NonNullable<MachineSources['networks']>['attach'] = (uplinks, network, profiles) =>
+    attachNetworks(uplinks, network, networkInterest(profiles), sources);
+  return { networks: { attach } };
+}
 
 /** Where it cannot be asked, what most kernels have. */
 async function queueOf(kernel: SituationOptions['kernel']): Promise<'nft' | 'xtables'> {

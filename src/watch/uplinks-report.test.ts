@@ -196,4 +196,13 @@ describe('routeReport', () => {
       blocked: 'its file is broken',
     });
   });
+
+  it('uplinksReport shows the network of an uplink as far as it is known', () => {
+    const network = { ssid: 'Home' };
+    const report = uplinksReport({
+      ...sourcesOf([], BOTH),
+      attach: (uplinks) => uplinks.map((uplink) => (uplink.name === 'wifi' ? { ...uplink, network } : uplink)),
+    });
+    expect(report.uplinks.map((each) => each.network)).toEqual([network, undefined]);
+  });
 });

@@ -18,14 +18,16 @@ export interface UplinksSources {
   readonly managed: (device: string) => ManagedDevice | undefined;
   readonly live: LiveTraffic | { readonly unknown: string };
   readonly isCounted: boolean;
+  /** Uplinks with the networks that they are in. Absent: as far as it is in `context`. */
+  readonly attach?: (uplinks: readonly UplinkState[]) => readonly UplinkState[];
 }
 
 const NO_TRAFFIC: WayTraffic = { traffic: { connections: 0 }, byApp: [] };
 
-export function uplinksReport({ context, managed, live, isCounted }: UplinksSources): UplinksReport {
+export function uplinksReport({ context, managed, live, isCounted, attach }: UplinksSources): UplinksReport {
   const { policySet, facts } = context;
   const reasons = reasonsByUplink(context);
-  const states = new Map(facts.uplinks.map((state) => [state.name, state]));
+  const states = new Map((attach?.(facts.uplinks) ?? facts.uplinks).map((state) => [state.name, state]));
   const isUnknown = 'unknown' in live;
   return {
     uplinks: policySet.uplinks.map((uplink): UplinkReport => {
@@ -58,9 +60,9 @@ export function uplinksReport({ context, managed, live, isCounted }: UplinksSour
 
 function stateOf(
   state: UplinkState | undefined,
-): Pick<UplinkReport, 'state' | 'v4' | 'v6' | 'addresses' | 'gateways' | 'health'> {
+): Pick<UplinkReport, 'state' | 'v4' | 'v6' | 'addresses' | 'gateways' | 'health' | 'network'> {
   if (state === undefined) return { state: 'no device', v4: false, v6: false, addresses: [], gateways: [] };
-  const { deviceIndex, up, v4, v6, addresses, gateways, health } = state;
+  const { deviceIndex, up, v4, v6, addresses, gateways, health, network } = state;
   return {
     state: deviceIndex === undefined ? 'no device' : up ? 'up' : 'down',
     v4,
@@ -68,6 +70,7 @@ function stateOf(
     addresses: addresses.map(formatAddress),
     gateways: [gateways.v4, gateways.v6].flatMap((gateway) => (gateway === undefined ? [] : formatAddress(gateway))),
     ...(health !== undefined && { health }),
+    ...(network !== undefined && { network }),
   };
 }
 
