@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
 import { DURATION_PATTERN } from './duration.ts';
 import type { Duration, Existing, MatchKind, Quantity, Share, UplinkType, Verb, Via } from './model.ts';
+import { MAC_PATTERN, MAX_SSID_BYTES } from './network-identity.ts';
 import { boundPattern, quantityPattern } from './quantity.ts';
 import { TIME_PATTERN } from './time-window.ts';
 
@@ -47,6 +48,7 @@ const DESKTOP_ID = /^(?!.*\.desktop$)[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const MAX_NAME_LENGTH = 255;
 const MAX_QUANTITY_LENGTH = 64;
 const MAX_TIME_LENGTH = 128;
+const MAX_MAC_LENGTH = 64;
 const ONE_LINE = /^\S(?:.*\S)?$/;
 
 /** Of an uplink the values, of a constraint their bounds. */
@@ -124,6 +126,9 @@ export interface ProbeFields {
 
 export interface WhenFields {
   readonly uplink?: string | readonly (string | undefined)[] | undefined;
+  readonly ssid?: string | readonly (string | undefined)[] | undefined;
+  readonly gateway?: string | readonly (string | undefined)[] | undefined;
+  readonly domain?: string | readonly (string | undefined)[] | undefined;
   readonly time?: string | readonly (string | undefined)[] | undefined;
 }
 
@@ -357,6 +362,15 @@ const uplinkShape = {
 
 const whenShape = {
   uplink: oneOrList(uplinkName).describe('Uplink that is up, or a list of which any will do.').optional(),
+  ssid: oneOrList(z.string().meta({ minLength: 1, maxLength: MAX_SSID_BYTES }))
+    .describe('Name of the wireless network that an uplink is in, exactly, or a list of which any will do.')
+    .optional(),
+  gateway: oneOrList(z.string().max(MAX_MAC_LENGTH).meta({ pattern: MAC_PATTERN }))
+    .describe('MAC address of the gateway of an uplink, such as "00:00:5e:00:53:01", or a list of which any will do.')
+    .optional(),
+  domain: oneOrList(z.string().max(MAX_NAME_LENGTH).meta({ minLength: 1 }))
+    .describe('DNS domain of the network that an uplink is in, exactly, or a list of which any will do.')
+    .optional(),
   time: oneOrList(z.string().max(MAX_TIME_LENGTH).meta({ pattern: TIME_PATTERN }))
     .describe('Days and times such as "Mon-Fri 08:00-18:00", or a list of which any will do.')
     .optional(),

@@ -12,7 +12,7 @@ export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
   gateway: [],
   needs: ['capacity'],
   profile: [],
-  when: ['ssid', 'gateway', 'domain'],
+  when: [],
   probe: [],
   dns: [],
 };

@@ -31,14 +31,39 @@ describe('parseProfileFile()', () => {
     ['{uplink: a}', 'wrong-type'],
     ['[{uplink: Office}]', 'invalid-value'],
     ['[{time: "Mon 8-18"}]', 'invalid-value'],
-    ['[{ssid: Home}]', 'not-yet-enforced'],
-    ['[{gateway: "02:00:00:00:00:01"}]', 'not-yet-enforced'],
-    ['[{domain: example.org}]', 'not-yet-enforced'],
+    ['[{ssid: ""}]', 'invalid-value'],
+    ['[{ssid: 1234}]', 'wrong-type'],
+    [`[{ssid: "${'é'.repeat(17)}"}]`, 'invalid-value'],
+    ['[{gateway: []}]', 'invalid-value'],
+    ['[{gateway: 192.0.2.1}]', 'invalid-value'],
+    ['[{domain: "*.example.org"}]', 'invalid-value'],
     ['[{upllink: a}]', 'unknown-key'],
   ])('parseProfileFile() refuses when: %s', (when, code) => {
     const { profile, diagnostics } = parse(when);
     expect(profile).toBeUndefined();
     expect(diagnostics).toMatchObject([{ code }]);
+  });
+
+  it('parseProfileFile() reads what networks are told by, in one form', () => {
+    const entry = '{ssid: Home, gateway: [00-00-5E-00-53-01, "00:00:5e:00:53:02"], domain: Home.Example.}';
+    expect(parse(`[${entry}]`).diagnostics).toEqual([]);
+    expect(parse(`[${entry}]`).profile?.when).toEqual([
+      { ssids: ['Home'], gateways: ['00:00:5e:00:53:01', '00:00:5e:00:53:02'], domains: ['home.example'] },
+    ]);
+  });
+
+  it('parseProfileFile() shows where in a list a MAC address is wrong', () => {
+    const { diagnostics } = parse('[{gateway: ["00:00:5e:00:53:01", 00-005e-005302]}]');
+    expect(diagnostics).toEqual([
+      expect.objectContaining({
+        code: 'invalid-value',
+        line: 3,
+        column: 40,
+        length: 14,
+        message: '"00-005e-005302": this is no MAC address such as "00:00:5e:00:53:01"',
+        hint: 'did you mean 00:00:5e:00:53:02?',
+      }),
+    ]);
   });
 
   it('parseProfileFile() wants the file to be called as the profile', () => {
