@@ -85,6 +85,27 @@ describe('NetworkManager', () => {
     await untilProperties('wifi0', 'ethernet, metered');
   });
 
+  it('NetworkManager says which domain a network has, and a profile begins and ends with it', async () => {
+    const untilHolds = (wanted: boolean): Promise<unknown> =>
+      device.untilStatus(`the profile to ${wanted ? 'hold' : 'end'}`, ({ profiles = [] }) =>
+        profiles.some(({ name, holds }) => name === 'home' && holds === wanted),
+      );
+    const setDomain = async (domain: string): Promise<void> => {
+      await network.nmcli('connection', 'modify', 'Home WLAN', 'ipv4.dns-search', domain);
+      await network.nmcli('device', 'reapply', 'wifi0');
+    };
+    const when = '[{ uplink: wifi0, domain: home.example }]';
+    device.write('etc/pointsman/profiles/home.yaml', `pointsman: 1\nprofile: home\nwhen: ${when}\n`);
+    await untilHolds(false);
+    await setDomain('Home.Example,lan');
+    await untilHolds(true);
+    const { uplinks } = await uplinksReport();
+    expect(uplinks.find(({ name }) => name === 'wifi0')?.network?.domains).toEqual(['home.example', 'lan']);
+    await setDomain('sub.home.example');
+    await untilHolds(false);
+    device.remove('etc/pointsman/profiles');
+  });
+
   it('NetworkManager is not believed where a file says otherwise, and is where it says nothing', async () => {
     device.write(`${UPLINKS}/home.yaml`, 'pointsman: 1\nuplink: home\ndevice: wifi0\nmetered: false\n');
     await untilProperties('home', 'ethernet');
