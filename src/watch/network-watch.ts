@@ -29,8 +29,7 @@ export class NetworkWatch implements Disposable {
     const nowMs = (): number => performance.now();
     this.#macs = new GatewayMacs({ neighbours: kernel.neighbours, nowMs, onChange });
     this.#networkd = new NetworkdWatch(onChange);
-    const atPresent = networkSources({ kernel, managed });
-    this.#sources = { ...atPresent, macOf: (gateway) => this.#macs.macOf(gateway) ?? atPresent.macOf(gateway) };
+    this.#sources = networkSources({ kernel, managed });
   }
 
   /** With the networks that they are in, as far as some profile asks. */
@@ -38,12 +37,18 @@ export class NetworkWatch implements Disposable {
     const interest = networkInterest(profiles);
     this.#macs.follow(interest.gatewayMacs ? uplinks.flatMap((uplink) => gatewaysOf(uplink, network)) : []);
     this.#networkd.watch({ on: interest.domains });
-    return attachNetworks(uplinks, network, interest, this.#sources);
+    return attachNetworks(uplinks, network, interest, {
+      ...this.#sources,
+      macOf: (gateway) => this.#macs.macOf(gateway),
+    });
   }
 
   /** The same with all that is known, whoever asks. */
   describe(uplinks: readonly UplinkState[], network: Network): readonly UplinkState[] {
-    return attachNetworks(uplinks, network, ALL_OF_NETWORKS, this.#sources);
+    return attachNetworks(uplinks, network, ALL_OF_NETWORKS, {
+      ...this.#sources,
+      macOf: (gateway) => this.#macs.macOf(gateway) ?? this.#sources.macOf(gateway),
+    });
   }
 
   /** Whose news `hear` wants. */

@@ -94,6 +94,25 @@ describe('KernelEvents', () => {
     expect(await world.kernel.nft.observe(TABLE)).toBeUndefined();
   });
 
+  it('KernelEvents tells of the neighbours that are watched, and of no others', async () => {
+    const { key, hardwareAddress } = await world.addGateway();
+    await events.watchNeighbours([key]);
+    await heard.first(({ kind }) => (kind === 'network changed' ? true : undefined));
+    const entry = ['lladdr', '00:00:5e:00:53:99', 'dev', world.deviceName];
+    execFileSync('ip', ['neigh', 'add', '192.0.2.77', ...entry]);
+    world.kernel.neighbours.resolve(key);
+    const news = () => heard.events.flatMap((event) => (event.kind === 'neighbours' ? event.neighbours : []));
+    await heard.first(() => news().find((neighbour) => neighbour.hardwareAddress === hardwareAddress));
+    expect(new Set(news().map(({ linkIndex }) => linkIndex))).toEqual(new Set([key.linkIndex]));
+    await events.watchNeighbours([]);
+    const before = news().length;
+    execFileSync('ip', ['neigh', 'flush', 'all']);
+    execFileSync('ip', ['link', 'set', world.deviceName, 'down']);
+    heard.events.splice(0, heard.events.length, ...heard.events.filter(({ kind }) => kind === 'neighbours'));
+    await heard.first(({ kind }) => (kind === 'network changed' ? true : undefined));
+    expect(news()).toHaveLength(before);
+  });
+
   it('KernelEvents tells of flows and logged packets while they are watched', async () => {
     await events.watchFlows({ on: true });
     await world.kernel.nft.apply([{ kind: 'replace table', ruleset: LOGGING }], 0);
