@@ -29,4 +29,14 @@ describe('NetworkdWatch', () => {
     using watch = new NetworkdWatch(() => expect.fail('told'), join(directory, 'none'));
     watch.watch({ on: true });
   });
+
+  it('NetworkdWatch stays silent once it is disposed of', async () => {
+    mkdirSync(join(directory, 'links'));
+    const watch = new NetworkdWatch(() => expect.fail('told'), directory);
+    watch.watch({ on: true });
+    watch[Symbol.dispose]();
+    watch.watch({ on: true });
+    writeFileSync(join(directory, 'links/3'), 'DOMAINS=b.example\n');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  });
 });

@@ -11,6 +11,7 @@ export class NetworkdWatch implements Disposable {
   readonly #directory: string;
   #watchers: readonly FSWatcher[] = [];
   #report: NodeJS.Timeout | undefined;
+  #isDisposed = false;
 
   constructor(onChange: () => void, directory: string = NETWORKD_DIRECTORY) {
     this.#onChange = onChange;
@@ -19,12 +20,13 @@ export class NetworkdWatch implements Disposable {
 
   /** Where networkd does not run there is nothing to watch; it is looked for each time. */
   watch({ on }: { readonly on: boolean }): void {
-    if (on === this.#watchers.length > 0) return;
+    if (this.#isDisposed || on === this.#watchers.length > 0) return;
     if (on) this.#watchers = ['links', 'leases'].flatMap((kind) => this.#open(join(this.#directory, kind)) ?? []);
     else this.#close();
   }
 
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     this.#close();
   }
 
