@@ -137,7 +137,7 @@ export interface Neighbours {
   find(key: NeighbourKey): Neighbour | undefined;
   /**
    * Has the kernel find out who the neighbour is, or whether he is still the same, and returns before it knows. Nothing is sent to
-   * him but the question itself. Without effect on an entry that is neither stale nor without an address.
+   * him but the question itself. Without effect on a permanent entry.
    */
   resolve(key: NeighbourKey): void;
 }

@@ -1,5 +1,11 @@
 import { formatAddress } from '../net/address.ts';
-import { decodeNeighbour, encodeNeighbourGet, encodeNeighbourUse, type NeighbourKey } from '../netlink/neighbour.ts';
+import {
+  decodeNeighbour,
+  encodeNeighbourGet,
+  encodeNeighbourProbe,
+  encodeNeighbourUse,
+  type NeighbourKey,
+} from '../netlink/neighbour.ts';
 import { decodeReply } from './decode-reply.ts';
 import type { Neighbours } from './kernel.ts';
 import { KernelError } from './kernel-error.ts';
@@ -22,14 +28,14 @@ export function openNeighbours(socket: NetlinkSocket): Neighbours {
     resolve: (key) => {
       const entry = find(key);
       // Of one that somebody made permanent the kernel would take this away.
-      if (entry?.hardwareAddress !== undefined && !entry.isStale) return;
-      const isThere = entry !== undefined;
-      const subject = { operation: 'resolve neighbour', object: keyText(key) };
+      if (entry?.isPermanent) return;
+      const isKnown = entry?.hardwareAddress !== undefined;
+      const request = isKnown ? encodeNeighbourProbe(key) : encodeNeighbourUse(key, { isThere: entry !== undefined });
       try {
-        socket.request(encodeNeighbourUse(key, { isThere }), subject);
+        socket.request(request, { operation: 'resolve neighbour', object: keyText(key) });
       } catch (error) {
-        // Somebody wants to know just now as well.
-        if (!(error instanceof KernelError && error.isExists)) throw error;
+        // Somebody wants to know just now as well, or no longer.
+        if (!(error instanceof KernelError && (error.isExists || error.isNotFound))) throw error;
       }
     },
   };

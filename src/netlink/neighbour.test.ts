@@ -2,24 +2,25 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import { capturedMessage } from './captured-messages.ts';
 import { DecodeError } from './errors.ts';
-import { decodeNeighbour, encodeNeighbourGet, encodeNeighbourUse } from './neighbour.ts';
+import { decodeNeighbour, encodeNeighbourGet, encodeNeighbourProbe, encodeNeighbourUse } from './neighbour.ts';
 
 const address = (text: string) => parseAddress(text) ?? expect.fail(text);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 describe('decodeNeighbour()', () => {
   it.each([
-    ['neighbourReachable', '192.0.2.1', '00:00:5e:00:53:01'],
-    ['neighbourV6', '2001:db8::1', '00:00:5e:00:53:01'],
-    ['neighbourPermanent', '192.0.2.7', '00:00:5e:00:53:07'],
-    ['neighbourIncomplete', '192.0.2.9', undefined],
-    ['neighbourFailed', '192.0.2.9', undefined],
-    ['neighbourDeleted', '192.0.2.1', undefined],
-  ] as const)('decodeNeighbour() reads %s', (name, of, hardwareAddress) => {
-    const known = hardwareAddress !== undefined && { hardwareAddress };
+    ['neighbourReachable', '192.0.2.1', '00:00:5e:00:53:01', 330],
+    ['neighbourV6', '2001:db8::1', '00:00:5e:00:53:01', 310],
+    ['neighbourPermanent', '192.0.2.7', '00:00:5e:00:53:07', 0],
+    ['neighbourIncomplete', '192.0.2.9', undefined, undefined],
+    ['neighbourFailed', '192.0.2.9', undefined, undefined],
+    ['neighbourDeleted', '192.0.2.1', undefined, undefined],
+  ] as const)('decodeNeighbour() reads %s', (name, of, hardwareAddress, confirmedAgoMs) => {
+    const known = hardwareAddress !== undefined && { hardwareAddress, confirmedAgoMs };
     expect(decodeNeighbour(capturedMessage(name))).toEqual({
       linkIndex: 3,
       address: address(of),
+      isPermanent: name === 'neighbourPermanent',
       isStale: false,
       ...known,
     });
@@ -58,6 +59,11 @@ describe('encodeNeighbourUse()', () => {
     const used = encodeNeighbourUse(key, { isThere: true });
     expect([made.type, made.flags, hex(made.body)]).toEqual([28, 0x605, body]);
     expect([used.type, used.flags, hex(used.body)]).toEqual([28, 0x005, body]);
+  });
+
+  it('encodeNeighbourProbe() asks of one that is there, and says nothing else of it', () => {
+    const { type, flags, body } = encodeNeighbourProbe(key);
+    expect([type, flags, hex(body)]).toEqual([28, 0x005, '02000000030000001000000008000100c0000201']);
   });
 
   it('encodeNeighbourGet() asks for one entry', () => {

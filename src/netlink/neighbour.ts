@@ -2,7 +2,7 @@
 import type { Address } from '../net/address.ts';
 import { decodeFamily, encodeFamily } from './address-family.ts';
 import { decodeAddress, decodeAttributes, encodeAddress, requireAttribute } from './attribute.ts';
-import { concatBytes, readI32, readU8, readU16, u32 } from './bytes.ts';
+import { concatBytes, readI32, readU8, readU16, readU32, u16, u32 } from './bytes.ts';
 import { DecodeError } from './errors.ts';
 import { hardwareAddressText } from './hardware-address.ts';
 import type { NetlinkMessage, NetlinkRequest } from './message.ts';
@@ -16,6 +16,10 @@ const RTM_GETNEIGH = 30;
 const NDMSG_BYTES = 12;
 const NDA_DST = 1;
 const NDA_LLADDR = 2;
+/** `struct nda_cacheinfo`, of which the first field is since when it is confirmed. */
+const NDA_CACHEINFO = 3;
+/** Its times are in clock ticks of USER_HZ, 100 a second wherever this runs. */
+const TICK_MS = 10;
 /** `ndm_flags`: find out the address, as if something were to be sent. */
 const NTF_USE = 0x01;
 
@@ -37,28 +41,40 @@ export interface NeighbourKey {
 export interface Neighbour extends NeighbourKey {
   /** Absent where the kernel does not know it (now), or there is none. */
   readonly hardwareAddress?: string;
+  /** Somebody has said so, and nobody asks. */
+  readonly isPermanent: boolean;
   /** It was right when it was last used, and nobody has asked since. */
   readonly isStale: boolean;
+  /** How long ago it is that the neighbour was heard of himself. Absent where that is not known. */
+  readonly confirmedAgoMs?: number;
 }
 
 /** Exactly this one; ENOENT where there is none. Kernels before 5.0 do not know the request: EOPNOTSUPP. */
 export function encodeNeighbourGet(key: NeighbourKey): NetlinkRequest {
-  return { type: RTM_GETNEIGH, flags: NLM_F_REQUEST, body: encodeKey(key, 0) };
+  return { type: RTM_GETNEIGH, flags: NLM_F_REQUEST, body: encodeKey(key) };
 }
 
 /**
- * Has the kernel find out (ARP, neighbour discovery) who the neighbour is, without sending him anything. `isThere`: whether there is
- * an entry. Of one with the state NUD_PERMANENT the kernel would take this state away: so it is never asked of those, and
- * EEXIST is the answer where somebody has made an entry meanwhile.
+ * Has the kernel find out (ARP, neighbour discovery) who the neighbour is, without sending him anything else. `isThere`: whether there is
+ * an entry, which has no address. EEXIST where somebody has made one meanwhile.
  */
 export function encodeNeighbourUse(key: NeighbourKey, { isThere }: { readonly isThere: boolean }): NetlinkRequest {
   const flags = NLM_F_REQUEST | NLM_F_ACK | (isThere ? 0 : NLM_F_CREATE | NLM_F_EXCL);
-  return { type: RTM_NEWNEIGH, flags, body: encodeKey(key, NTF_USE) };
+  return { type: RTM_NEWNEIGH, flags, body: encodeKey(key, { flags: NTF_USE }) };
 }
 
-function encodeKey({ linkIndex, address }: NeighbourKey, flags: number): Uint8Array {
-  const head = [new Uint8Array([encodeFamily(address.family), 0, 0, 0]), u32(linkIndex)];
-  return concatBytes([...head, new Uint8Array([0, 0, flags, 0]), encodeAddress(NDA_DST, address)]);
+/**
+ * Has the kernel make sure of an address that it knows: it asks at once, up to three times, and forgets the address where nobody
+ * answers. Not for a permanent entry, which would be one no longer. Without NLM_F_REPLACE, or the entry would no longer be a
+ * router's. ENOENT where there is none.
+ */
+export function encodeNeighbourProbe(key: NeighbourKey): NetlinkRequest {
+  return { type: RTM_NEWNEIGH, flags: NLM_F_REQUEST | NLM_F_ACK, body: encodeKey(key, { state: NUD_PROBE }) };
+}
+
+function encodeKey({ linkIndex, address }: NeighbourKey, { state = 0, flags = 0 } = {}): Uint8Array {
+  const head = [new Uint8Array([encodeFamily(address.family), 0, 0, 0]), u32(linkIndex), u16(state)];
+  return concatBytes([...head, new Uint8Array([flags, 0]), encodeAddress(NDA_DST, address)]);
 }
 
 /** RTM_NEWNEIGH or RTM_DELNEIGH: of one that is gone nothing is known. Throws DecodeError, also for the entries of bridges. */
@@ -71,10 +87,13 @@ export function decodeNeighbour(message: NetlinkMessage): Neighbour {
   if (address.family !== family) throw new DecodeError('NDA_DST is of another family');
   const state = message.type === RTM_DELNEIGH ? 0 : readU16(body, 8);
   const bytes = (state & NUD_KNOWN) === 0 ? undefined : attributes.get(NDA_LLADDR);
+  const times = attributes.get(NDA_CACHEINFO);
   return {
     linkIndex: readI32(body, 4),
     address,
     ...(bytes !== undefined && bytes.length > 0 && { hardwareAddress: hardwareAddressText(bytes) }),
+    isPermanent: state === NUD_PERMANENT,
     isStale: state === NUD_STALE,
+    ...(bytes !== undefined && times !== undefined && { confirmedAgoMs: readU32(times) * TICK_MS }),
   };
 }

@@ -11,6 +11,9 @@ const GATEWAY: Gateway = {
   address: parseAddress('192.0.2.1') ?? expect.fail('address'),
 };
 
+/** Since somebody in the table was heard of. */
+const AGE_MS = 100;
+
 let kernel: FakeKernel;
 let macs: GatewayMacs;
 let changes: number;
@@ -24,7 +27,6 @@ beforeEach(() => {
     nowMs: () => performance.now(),
     onChange: () => {
       changes += 1;
-      macs.follow([GATEWAY]);
     },
   });
 });
@@ -35,9 +37,14 @@ afterEach(() => {
 });
 
 const table = (hardwareAddress?: string, isStale = false) =>
-  kernel.neighbours.setEntry({ ...GATEWAY, isStale, ...(hardwareAddress !== undefined && { hardwareAddress }) });
+  kernel.neighbours.setEntry({
+    ...{ ...GATEWAY, isPermanent: false, isStale },
+    ...(hardwareAddress !== undefined && { hardwareAddress, confirmedAgoMs: AGE_MS }),
+  });
 const hear = (hardwareAddress?: string) =>
-  macs.hear([{ ...GATEWAY, isStale: false, ...(hardwareAddress !== undefined && { hardwareAddress }) }]);
+  macs.hear([
+    { ...GATEWAY, isPermanent: false, isStale: false, ...(hardwareAddress !== undefined && { hardwareAddress }) },
+  ]);
 const asked = () => kernel.neighbours.resolved.length;
 
 describe('GatewayMacs', () => {
@@ -92,12 +99,35 @@ describe('GatewayMacs', () => {
     expect(macs.macOf(GATEWAY)).toBeUndefined();
   });
 
+  it('GatewayMacs believes nothing that the kernel knows from before a loss of the carrier', () => {
+    table(MAC);
+    macs.follow([GATEWAY]);
+    macs.follow([]);
+    const later = { ...GATEWAY, carrierLosses: 2 };
+    kernel.neighbours.answerFor(GATEWAY, OTHER_MAC);
+    macs.follow([later]);
+    // Asked, and answered by somebody else.
+    expect([macs.macOf(later), asked()]).toEqual([undefined, 1]);
+    vi.advanceTimersByTime(AGE_MS);
+    hear(OTHER_MAC);
+    expect([macs.macOf(later), changes]).toEqual([OTHER_MAC, 1]);
+  });
+
+  it('GatewayMacs believes what somebody has made permanent', () => {
+    macs.follow([GATEWAY]);
+    macs.follow([]);
+    kernel.neighbours.setEntry({ ...GATEWAY, hardwareAddress: MAC, isPermanent: true, isStale: false });
+    const later = { ...GATEWAY, carrierLosses: 2 };
+    macs.follow([later]);
+    expect(macs.macOf(later)).toBe(MAC);
+  });
+
   it('GatewayMacs tells nothing of news that say the same', () => {
     table(MAC);
     macs.follow([GATEWAY]);
     const find = vi.spyOn(kernel.neighbours, 'find');
     for (let i = 0; i < 100; i += 1) hear(MAC);
-    macs.hear([{ ...GATEWAY, linkIndex: 4, hardwareAddress: OTHER_MAC, isStale: false }]);
+    macs.hear([{ ...GATEWAY, linkIndex: 4, hardwareAddress: OTHER_MAC, isPermanent: false, isStale: false }]);
     expect([find.mock.calls.length, changes]).toEqual([0, 0]);
   });
 

@@ -1,7 +1,8 @@
 /**
  * Which MAC addresses gateways have, by the kernel's neighbour table. Who is not in it is asked for, and who has not been heard of
  * for a while is asked for again, at a bounded pace. An address that was known stays known for as long as the link keeps its
- * carrier: a gateway that is silent for a moment is the same gateway.
+ * carrier: a gateway that is silent for a moment is the same gateway. After a loss nothing counts that was known before, also where
+ * the loss was too short for the kernel to forget it: who is there now has to say so himself.
  */
 import type { Neighbours } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
@@ -14,6 +15,8 @@ export const FIRST_RETRY_MS = 1000;
 export const ASK_EVERY_MS = 30_000;
 /** Somebody who answers in other people's place keeps us no busier than this. */
 export const TELL_EVERY_MS = 500;
+/** Of so many links it is remembered how often they have lost their carrier; of others the kernel is believed. */
+const MAX_LINKS = 256;
 
 /** A gateway by one link, from one loss of the carrier to the next. */
 export interface Gateway extends NeighbourKey {
@@ -31,6 +34,8 @@ export interface GatewayMacsOptions {
 
 interface Entry {
   readonly gateway: Gateway;
+  /** What the kernel has confirmed before is of another network. */
+  readonly sinceMs: number;
   mac: string | undefined;
   /** Since the address was last known to the kernel. */
   asks: number;
@@ -40,6 +45,8 @@ interface Entry {
 export class GatewayMacs implements Disposable {
   readonly #options: GatewayMacsOptions;
   #entries = new Map<string, Entry>();
+  /** By the index of a link, the last that was seen. */
+  readonly #carrierLosses = new Map<number, number>();
   #timer: NodeJS.Timeout | undefined;
   #telling: NodeJS.Timeout | undefined;
   #toldMs = Number.NEGATIVE_INFINITY;
@@ -56,9 +63,11 @@ export class GatewayMacs implements Disposable {
     this.#entries = new Map(
       gateways.map((gateway) => {
         const key = keyOf(gateway);
-        return [key, before.get(key) ?? { gateway, mac: undefined, asks: 0, dueMs: nowMs }];
+        const sinceMs = this.#hasLostCarrier(gateway) ? nowMs : Number.NEGATIVE_INFINITY;
+        return [key, before.get(key) ?? { gateway, sinceMs, mac: undefined, asks: 0, dueMs: nowMs }];
       }),
     );
+    for (const gateway of gateways) this.#remember(gateway);
     for (const entry of this.#entries.values()) this.#look(entry, nowMs);
     this.#arm();
   }
@@ -98,19 +107,30 @@ export class GatewayMacs implements Disposable {
     const before = entry.mac;
     const neighbour = this.#find(entry.gateway);
     const mac = neighbour?.hardwareAddress;
-    if (mac === undefined) {
+    if (mac === undefined || neighbour === undefined || !isOfNow(neighbour, entry, nowMs)) {
       // Who was known a moment ago is asked for at once.
       if (entry.asks === 0 || entry.dueMs <= nowMs) this.#ask(entry, nowMs);
       return false;
     }
     entry.mac = mac;
     entry.asks = 0;
-    if (neighbour?.isStale !== true) entry.dueMs = nowMs + ASK_EVERY_MS;
+    if (!neighbour.isStale) entry.dueMs = nowMs + ASK_EVERY_MS;
     else if (entry.dueMs <= nowMs) {
       this.#resolve(entry.gateway);
       entry.dueMs = nowMs + ASK_EVERY_MS;
     }
     return mac !== before;
+  }
+
+  #hasLostCarrier({ linkIndex, carrierLosses }: Gateway): boolean {
+    return (this.#carrierLosses.get(linkIndex) ?? carrierLosses) !== carrierLosses;
+  }
+
+  #remember({ linkIndex, carrierLosses }: Gateway): void {
+    this.#carrierLosses.delete(linkIndex);
+    this.#carrierLosses.set(linkIndex, carrierLosses);
+    const [oldest] = this.#carrierLosses.keys();
+    if (this.#carrierLosses.size > MAX_LINKS && oldest !== undefined) this.#carrierLosses.delete(oldest);
   }
 
   #ask(entry: Entry, nowMs: number): void {
@@ -166,6 +186,12 @@ export class GatewayMacs implements Disposable {
     else this.#telling = setTimeout(tell, waitMs).unref();
   }
 }
+
+const isOfNow = (
+  { isPermanent, confirmedAgoMs = Number.POSITIVE_INFINITY }: Neighbour,
+  { sinceMs }: Entry,
+  nowMs: number,
+): boolean => isPermanent || sinceMs === Number.NEGATIVE_INFINITY || nowMs - confirmedAgoMs >= sinceMs;
 
 const keyOf = ({ linkIndex, carrierLosses, address }: Gateway): string =>
   `${linkIndex} ${carrierLosses} ${formatAddress(address)}`;

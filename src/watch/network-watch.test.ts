@@ -49,10 +49,10 @@ describe('NetworkWatch', () => {
     kernel.neighbours.answerFor(KEY, MAC);
     expect(active(HOME)).toEqual([]);
     expect(watch.watched).toMatchObject([KEY]);
-    watch.hear([{ ...KEY, hardwareAddress: MAC, isStale: false }]);
+    watch.hear([{ ...KEY, hardwareAddress: MAC, isPermanent: false, isStale: false }]);
     expect(onChange).toHaveBeenCalledTimes(1);
     expect(active(HOME)).toEqual(['home']);
-    kernel.neighbours.setEntry({ ...KEY, hardwareAddress: '00:00:5e:00:53:02', isStale: false });
+    kernel.neighbours.setEntry({ ...KEY, hardwareAddress: '00:00:5e:00:53:02', isPermanent: false, isStale: false });
     expect(active(HOME)).toEqual([]);
   });
 
@@ -69,7 +69,7 @@ describe('NetworkWatch', () => {
 
   it('NetworkWatch.describe() tells all that is known, without asking the gateway', () => {
     kernel.wireless.setSsids(new Map([[3, 'Home']]));
-    kernel.neighbours.setEntry({ ...KEY, hardwareAddress: MAC, isStale: true });
+    kernel.neighbours.setEntry({ ...KEY, hardwareAddress: MAC, isPermanent: false, isStale: true });
     const [wifi] = watch.describe([UPLINK], NETWORK);
     expect(wifi?.network).toMatchObject({ ssid: 'Home', gatewayMacs: [MAC] });
     expect(kernel.neighbours.resolved).toEqual([]);

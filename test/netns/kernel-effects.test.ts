@@ -27,6 +27,18 @@ describe('the real kernel', () => {
   });
   afterEach(() => world.close());
 
+  it('Neighbours.resolve() leaves an entry alone that somebody has made permanent', () => {
+    const address = { family: 4, value: 0xc0000209n } as const;
+    const entry = ['192.0.2.9', 'lladdr', '00:00:5e:00:53:09', 'dev', world.deviceName, 'nud', 'permanent'];
+    execFileSync('ip', ['neigh', 'add', ...entry]);
+    const { neighbours } = world.kernel;
+    neighbours.resolve({ linkIndex: world.deviceIndex, address });
+    expect(neighbours.find({ linkIndex: world.deviceIndex, address })).toMatchObject({
+      hardwareAddress: '00:00:5e:00:53:09',
+      isPermanent: true,
+    });
+  });
+
   it('panicClosed() stops all but loopback, until panicOff()', async () => {
     expect(await sendTo('192.0.2.9')).toBeUndefined();
     await panicClosed(world.kernel);

@@ -124,7 +124,7 @@ describe('a rule during a profile of a network', () => {
 
   it('stays while the router is silent, and while somebody clears the neighbour table', async () => {
     await using program = Probe.start(device, [python]);
-    await device.must('wifi', ['nft', '-f', '-'], SILENCE);
+    await device.must('device', ['nft', '-f', '-'], SILENCE);
     try {
       await device.must('device', ['ip', 'neigh', 'flush', 'dev', 'wifi0']);
       const endMs = performance.now() + SILENT_MS;
@@ -134,7 +134,7 @@ describe('a rule during a profile of a network', () => {
       }
       expect(await device.must('device', ['ip', 'neigh', 'show', 'dev', 'wifi0'])).not.toContain(HOME_MAC);
     } finally {
-      await device.must('wifi', ['nft', 'delete', 'table', 'netdev', 'silence']);
+      await device.must('device', ['nft', 'delete', 'table', 'netdev', 'silence']);
     }
     await until('the router to be reached again', async () => (await attempt(program, 'again')).reached);
   });
@@ -194,12 +194,12 @@ describe('a rule during a profile of a network', () => {
   });
 });
 
-/** The router answers nobody's questions who it is. */
+/** Nobody hears who the router is, neither when it is asked nor when it asks itself. */
 const SILENCE = `table netdev silence {
   chain ingress {
-    type filter hook ingress device "inside" priority 0;
+    type filter hook ingress device "wifi0" priority 0;
     ether type arp drop
-    icmpv6 type nd-neighbor-solicit drop
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } drop
   }
 }
 `;

@@ -44,11 +44,11 @@ export class FakeNeighbours implements Neighbours {
     this.#failures.check('neighbours');
     this.#resolved.push(key);
     const entry = this.find(key);
-    if (entry?.hardwareAddress !== undefined && !entry.isStale) return;
+    if (entry?.isPermanent) return;
     const { address, linkIndex } = key;
     const hardwareAddress = this.#answering.get(keyOf(key));
-    const known = hardwareAddress !== undefined && { hardwareAddress };
-    this.setEntry({ address, linkIndex, isStale: false, ...known });
+    const known = hardwareAddress !== undefined && { hardwareAddress, confirmedAgoMs: 0 };
+    this.setEntry({ address, linkIndex, isPermanent: false, isStale: false, ...known });
   }
 }
 
