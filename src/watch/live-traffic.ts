@@ -1,28 +1,9 @@
 /** What is under way by each uplink and for each application, from the marks and counters of connection tracking. Pure. */
 import type { AppTraffic, Traffic } from '../api/uplinks.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
-import {
-  APP_DAEMON,
-  APP_INBOUND,
-  APP_KERNEL,
-  APP_NONE,
-  APP_UNKNOWN,
-  MARK_APP,
-  MARK_UPLINK,
-  MARK_UPLINK_SHIFT,
-  UPLINK_FIRST,
-  UPLINK_INBOUND,
-  UPLINK_LAST,
-  UPLINK_LOCAL,
-  UPLINK_NONE,
-  UPLINK_SYSTEM,
-} from '../plan/reserved.ts';
+import { MARK_APP, MARK_UPLINK, MARK_UPLINK_SHIFT, UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
 import { compareText } from '../policy/policy-source.ts';
-
-export interface FlowNumbers {
-  readonly apps: ReadonlyMap<string, number>;
-  readonly uplinks: ReadonlyMap<string, number>;
-}
+import { type FlowNumbers, GONE_APPS, NOBODY, OTHER_WAYS, WAY_WORDS } from './flow-names.ts';
 
 export interface WayTraffic {
   readonly traffic: Traffic;
@@ -36,20 +17,6 @@ export interface LiveTraffic {
   /** By what is said of connections by no uplink that there is, in words. */
   readonly byOther: ReadonlyMap<string, WayTraffic>;
 }
-
-const NOBODY: ReadonlyMap<number, string> = new Map([
-  [APP_NONE, 'no policy'],
-  [APP_UNKNOWN, 'unknown programs'],
-  [APP_KERNEL, 'the kernel'],
-  [APP_DAEMON, 'pointsman'],
-  [APP_INBOUND, 'no policy'],
-]);
-const OTHER_WAYS: ReadonlyMap<number, string> = new Map([
-  [UPLINK_SYSTEM, 'the system’s route'],
-  [UPLINK_LOCAL, 'direct connection'],
-  [UPLINK_INBOUND, 'came in'],
-  [UPLINK_NONE, 'refused'],
-]);
 
 interface Sum {
   connections: number;
@@ -67,8 +34,8 @@ export function liveTraffic(entries: readonly ConntrackEntry[], { apps, uplinks 
     const app = entry.mark & MARK_APP;
     const way = (entry.mark & MARK_UPLINK) >>> MARK_UPLINK_SHIFT;
     const isUplink = way >= UPLINK_FIRST && way <= UPLINK_LAST;
-    const key = isUplink && known.has(way) ? way : (OTHER_WAYS.get(way) ?? 'an uplink that has gone');
-    const who = appNames.get(app) ?? NOBODY.get(app) ?? 'applications that have gone';
+    const key = isUplink && known.has(way) ? way : WAY_WORDS[OTHER_WAYS.get(way) ?? 'unknown'];
+    const who = appNames.get(app) ?? NOBODY.get(app) ?? GONE_APPS;
     const sums = byWay.get(key) ?? new Map<string, Sum>();
     byWay.set(key, sums.set(who, added(sums.get(who), entry)));
   }
