@@ -1,6 +1,7 @@
 /** `GET /v1/uplinks`: each way out, what it is, who uses it, and who does not and why. All fields are plain JSON. */
 import type { AttachedNetwork, UplinkState } from '../policy/facts.ts';
 import type { ShownProperty } from '../policy/shown-properties.ts';
+import type { TrafficTotal, TrafficTotals } from './traffic-totals.ts';
 
 /** Of connections that are open now. `packets` and `bytes`, both directions, only where the kernel counts them. */
 export interface Traffic {
@@ -12,6 +13,18 @@ export interface Traffic {
 export interface AppTraffic extends Traffic {
   /** An application, or what the connection's mark says instead: `no policy`. */
   readonly app: string;
+}
+
+/** Of open and ended connections. */
+export interface AppTotal extends TrafficTotal {
+  /** As `AppTraffic.app`. */
+  readonly app: string;
+}
+
+/** What is to be known of all `totals`. */
+export interface TotalsReport extends Omit<TrafficTotals, 'accounts' | 'isCounted'> {
+  /** By no uplink, or by one that is not among `uplinks`: in words. */
+  readonly others: readonly (AppTotal & { readonly way: string })[];
 }
 
 /** Applications whose `via` comes to the same answer; a `via` of a single rule is named with its line. */
@@ -47,6 +60,8 @@ export interface UplinkReport {
   readonly traffic: Traffic;
   /** Who has connections by it, most first. */
   readonly usedBy: readonly AppTraffic[];
+  /** Since the daemon started, by application; most bytes first. Absent: no daemon. */
+  readonly totals?: readonly AppTotal[];
   /** Whose new connections take it. */
   readonly takenBy: PassedOver[];
   readonly passedOver: readonly PassedOver[];
@@ -60,4 +75,6 @@ export interface UplinksReport {
   readonly isCounted: boolean;
   /** Why there are no connections in this report. */
   readonly connectionsUnknown?: string;
+  /** Absent: no daemon, which alone counts what has ended. */
+  readonly totals?: TotalsReport;
 }

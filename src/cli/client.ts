@@ -15,6 +15,8 @@ const MAX_SOCKET_PATH_BYTES = 107;
 
 export interface DaemonClient {
   get<T>(path: string): Promise<T>;
+  /** An answer that is not JSON. */
+  text(path: string): Promise<string>;
   post<T>(path: string, body?: object): Promise<T>;
   /** Hands on each line of an answer without end, until the daemon ends or `signal` aborts; both are a normal end. */
   lines(path: string, onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
@@ -26,6 +28,7 @@ export function openClient(socketPath: string): DaemonClient {
     request(socketPath, { method, path, body, signal });
   return {
     get: async <T>(path: string) => readJson<T>(await send('GET', path)),
+    text: async (path) => readText(await send('GET', path)),
     post: async <T>(path: string, body: object = {}) => readJson<T>(await send('POST', path, body)),
     lines: async (path, onLine, signal) => {
       try {

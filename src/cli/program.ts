@@ -11,6 +11,7 @@ import { downCommand } from './commands/down.ts';
 import { explainCommand } from './commands/explain.ts';
 import { helpCommand } from './commands/help.ts';
 import { labCommand } from './commands/lab.ts';
+import { metricsCommand } from './commands/metrics.ts';
 import { panicCommand } from './commands/panic.ts';
 import { planCommand } from './commands/plan.ts';
 import { reloadCommand } from './commands/reload.ts';
@@ -62,6 +63,7 @@ const COMMANDS = [
   whoCommand,
   uplinksCommand,
   routeCommand,
+  metricsCommand,
   checkCommand,
   planCommand,
   explainCommand,

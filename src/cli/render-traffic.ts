@@ -1,4 +1,5 @@
-import type { Traffic } from '../api/uplinks.ts';
+import type { TrafficTotal } from '../api/traffic-totals.ts';
+import type { TotalsReport, Traffic } from '../api/uplinks.ts';
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 
@@ -17,6 +18,29 @@ export function bytesText(bytes: number): string {
 export function trafficText({ connections, packets, bytes }: Traffic): string {
   const head = `${connections} ${connections === 1 ? 'connection' : 'connections'}`;
   return bytes === undefined || packets === undefined ? head : `${head}, ${bytesText(bytes)} in ${packets} packets`;
+}
+
+/** `5 begun, 3 ended, 1.2 MB sent, 30 MB received`; without what is not counted. */
+export function totalText({ begun, ended, sent, received }: TrafficTotal): string {
+  const head = `${begun} begun, ${ended} ended`;
+  return sent === undefined || received === undefined
+    ? head
+    : `${head}, ${bytesText(sent.bytes)} sent, ${bytesText(received.bytes)} received`;
+}
+
+/** What is to be known of totals; none where there are none. */
+export function totalNotes(totals: TotalsReport | undefined): string[] {
+  if (totals === undefined) return [];
+  const { overruns, isTold, openUnknown } = totals;
+  const times = overruns === 1 ? 'once' : `${overruns} times`;
+  return [
+    '“since start” is since the daemon started, and of connections that have ended, too.',
+    ...(overruns > 0 ? [`These are at least so many: ends of connections were lost ${times}.`] : []),
+    ...(isTold
+      ? []
+      : ['Not all of them are counted: net.netfilter.nf_conntrack_events is 0 in this network namespace.']),
+    ...(openUnknown === undefined ? [] : [`What is open could not be looked at: ${openUnknown}.`]),
+  ];
 }
 
 /** What is to be known of these numbers; none where they are complete. */

@@ -81,6 +81,30 @@ Traffic is that of connections that are open now, in both directions.
     expect(renderUplinks(unknown, { colour: false })).toContain('Connections are not shown: only root may see them.');
   });
 
+  it('renderUplinks shows what has ended since the daemon started, and what is not known of it', () => {
+    const total = {
+      begun: 5,
+      ended: 3,
+      open: 2,
+      sent: { packets: 9, bytes: 1200 },
+      received: { packets: 9, bytes: 30e6 },
+    };
+    const users = Array.from({ length: 10 }, (_, i) => ({ ...total, app: `app${i}` }));
+    const totals = {
+      sinceMs: 0,
+      overruns: 2,
+      isTold: false,
+      others: [{ begun: 1, ended: 1, open: 0, app: 'a', way: 'came in' }],
+    };
+    const report = { uplinks: [{ ...WIFI, totals: users }], others: [], isCounted: true, totals };
+    const text = renderUplinks(report, { colour: false });
+    expect(text).toContain('  since start  app0: 5 begun, 3 ended, 1.2 kB sent, 30 MB received\n');
+    expect(text).toContain('               and 2 more\n');
+    expect(text).toContain('By no uplink since start: came in, a 1 begun, 1 ended.\n');
+    expect(text).toContain('These are at least so many: ends of connections were lost 2 times.\n');
+    expect(text).toContain('net.netfilter.nf_conntrack_events is 0');
+  });
+
   it('renderUplinks lets no name of a network write to the terminal', () => {
     const evil = { ...WIFI, connection: 'a\u001b[2Jb' };
     expect(renderUplinks({ uplinks: [evil], others: [], isCounted: true }, { colour: false })).not.toContain('\u001b');

@@ -2,7 +2,7 @@
 import type { PassedOver, UplinkReport, UplinksReport } from '../api/uplinks.ts';
 import type { ShownProperty } from '../policy/shown-properties.ts';
 import { type Paint, painter, printable, type Style } from './paint.ts';
-import { bytesText, trafficNotes, trafficText } from './render-traffic.ts';
+import { bytesText, totalNotes, totalText, trafficNotes, trafficText } from './render-traffic.ts';
 import { type Cell, renderTable } from './text-table.ts';
 
 /** Applications with connections that are shown of each uplink. */
@@ -17,7 +17,7 @@ const STATE_STYLES: Readonly<Record<UplinkReport['state'], Style>> = {
 export function renderUplinks(report: UplinksReport, options: { readonly colour: boolean }): string {
   const paint = painter(options.colour);
   const { uplinks } = report;
-  const notes = trafficNotes(report);
+  const notes = [...trafficNotes(report), ...totalNotes(report.totals)];
   if (uplinks.length === 0) return `No uplinks: every connection takes the system’s route.\n`;
   const table = renderTable({ head: HEAD, rows: uplinks.map(summary) }, paint);
   const parts = [table, ...uplinks.map((uplink) => details(uplink, paint)), [...others(report), ...notes]];
@@ -54,6 +54,7 @@ function details(uplink: UplinkReport, paint: Paint): readonly string[] {
     ['priority', discovered ? `${uplink.priority} (kernel)` : `${uplink.priority} (file)`],
     ...healthRows(uplink.health),
     ...usedBy(uplink),
+    ...sinceStart(uplink.totals ?? []),
     ...reasons('taken by', uplink.takenBy),
     ...reasons('not by', uplink.passedOver),
   ];
@@ -117,13 +118,27 @@ function usedBy({ usedBy: users }: UplinkReport): (readonly [string, string])[] 
   return more > 0 ? [...shown, ['used by', `and ${more} more`]] : shown;
 }
 
+function sinceStart(totals: NonNullable<UplinkReport['totals']>): (readonly [string, string])[] {
+  const shown = totals.slice(0, MAX_USERS_SHOWN).map((total) => `${total.app}: ${totalText(total)}`);
+  const more = totals.length - shown.length;
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].map((text) => ['since start', text] as const);
+}
+
 const reasons = (label: string, groups: readonly PassedOver[]): (readonly [string, string])[] =>
   groups.map(({ because, apps, more }) => [
     label,
     `${apps.join(', ')}${more > 0 ? ` and ${more} more` : ''}: ${because}`,
   ]);
 
-function others({ others: ways }: UplinksReport): readonly string[] {
-  if (ways.length === 0) return [];
-  return [`By no uplink: ${ways.map(({ way, ...traffic }) => `${way} ${trafficText(traffic)}`).join('; ')}.`];
+function others({ others: ways, totals }: UplinksReport): readonly string[] {
+  const open = ways.map(({ way, ...traffic }) => `${way} ${trafficText(traffic)}`);
+  const total = (totals?.others ?? []).map(({ way, ...of }) => `${way}, ${of.app} ${totalText(of)}`);
+  const shown = total.slice(0, MAX_USERS_SHOWN);
+  const more = total.length - shown.length;
+  return [
+    ...(open.length === 0 ? [] : [`By no uplink: ${open.join('; ')}.`]),
+    ...(total.length === 0
+      ? []
+      : [`By no uplink since start: ${[...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ')}.`]),
+  ];
 }

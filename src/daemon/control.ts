@@ -5,6 +5,7 @@ import { parseFlowQuery } from '../api/flow-query.ts';
 import type { PlanReport, ReloadReport, ReloadRequest } from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
+import type { TrafficTotals } from '../api/traffic-totals.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
 import { changesBetween, observePlan } from '../apply/observe-plan.ts';
 import { ExecutableFiles } from '../identify/executable-files.ts';
@@ -30,6 +31,7 @@ import type { EventStream } from './event-stream.ts';
 import { type EvidenceSources, openEvidence } from './evidence-sources.ts';
 import type { Health } from './health.ts';
 import type { InForce } from './in-force.ts';
+import { metricFamilies } from './metric-families.ts';
 import type { PolicyHistory } from './policy-history.ts';
 import { RequestRefused } from './request-refused.ts';
 import type { Control } from './routes.ts';
@@ -44,6 +46,8 @@ export interface ControlParts {
   readonly history: PolicyHistory;
   readonly managed: UplinksSources['managed'];
   readonly networks: Pick<NetworkWatch, 'describe'>;
+  /** Looks at what is open. */
+  readonly traffic: () => TrafficTotals;
   readonly status: () => Promise<Status>;
   readonly stop: () => void;
   readonly nowMs: () => number;
@@ -60,8 +64,15 @@ export function createControl(parts: ControlParts): Control {
     explain: (query) => explain(enforcement, query, parts.nowMs()),
     apps: () => withEvidence(parts, executables, appsReport),
     who: (query) => withEvidence(parts, executables, (evidence) => who(evidence, query)),
-    uplinks: async () => uplinksReport({ ...liveSources(parts), managed: parts.managed, attach: attachOf(parts) }),
+    uplinks: async () =>
+      uplinksReport({
+        ...liveSources(parts),
+        managed: parts.managed,
+        attach: attachOf(parts),
+        totals: parts.traffic(),
+      }),
     route: async (query) => route(parts, query),
+    metrics: async () => metricFamilies(await parts.status(), parts.traffic()),
     reload: async (request) => {
       const before = history.settled(parts.nowMs()) ?? requireInForce(enforcement).policySet;
       const report = await reload(parts, request, before);

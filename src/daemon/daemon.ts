@@ -38,6 +38,7 @@ import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.t
 import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
 import { startVerdicts } from './start-verdicts.ts';
+import { TrafficKeeper } from './traffic-keeper.ts';
 import { type UplinksInForce, uplinkEvents } from './uplink-events.ts';
 import { UplinkProbing } from './uplink-probing.ts';
 import type { VerdictKeeper } from './verdict-keeper.ts';
@@ -91,6 +92,7 @@ export class Daemon implements AsyncDisposable {
   readonly #policyWatch: PolicyWatch;
   readonly #slowLook: NodeJS.Timeout;
   readonly #dns: DnsKeeper;
+  readonly #traffic: TrafficKeeper;
   #verdicts: VerdictKeeper | undefined;
   #kernelEvents: EventKeeper | undefined;
   #server: ControlServer | undefined;
@@ -174,6 +176,14 @@ export class Daemon implements AsyncDisposable {
       health: this.#health,
       managedResolvers: (device) => this.#managed.device(device)?.dns ?? [],
     });
+    this.#traffic = new TrafficKeeper({
+      nowMs,
+      onTrouble: (error) =>
+        this.#health.report(
+          'traffic-not-counted',
+          error && { message: `connections that end are not counted: ${error.message}; trying again` },
+        ),
+    });
     this.#foreign = new ForeignLooks({
       pace: this.#pace,
       nowMs,
@@ -232,6 +242,7 @@ export class Daemon implements AsyncDisposable {
     await this.#policyWatch[Symbol.asyncDispose]();
     await this.#enforcement.stop();
     await this.#kernelEvents?.[Symbol.asyncDispose]();
+    this.#traffic[Symbol.dispose]();
     // The ruleset before the thread that answers for it.
     if (this.#verdicts !== undefined) await this.#remove();
     await this.#dns[Symbol.asyncDispose]();
@@ -257,9 +268,11 @@ export class Daemon implements AsyncDisposable {
           error && { message: `first packets are not being decided: ${error.message}; starting again` },
         ),
     });
+    this.#traffic.start();
     this.#kernelEvents = await EventKeeper.start({
       generation: () => kernel.nft.generation(),
       onEvent: (event) => this.#hear(event),
+      onTurn: this.#traffic.take,
       onTrouble: (error) =>
         this.#health.report(
           'events-not-watched',
@@ -292,6 +305,7 @@ export class Daemon implements AsyncDisposable {
       networks: this.#networks,
       nowMs: this.#parts.nowMs,
       stop: () => this.stop('asked to'),
+      traffic: () => this.#traffic.totals(),
       status: async () => this.#status(await this.#verdicts?.stats()),
     });
     return ControlServer.listen(control, { socketPath: this.#parts.paths.socketPath, groupId: accessGroupId() });
@@ -375,6 +389,7 @@ export class Daemon implements AsyncDisposable {
     const { inForce } = this.#enforcement;
     if (!this.#isStopping) this.#probing.follow(inForce);
     if (inForce !== undefined) {
+      this.#traffic.follow(inForce.ids);
       this.#history.note(inForce.policySet, nowMs());
       for (const event of uplinkEvents(this.#uplinksBefore, inForce, nowMs())) this.#events.publish(event);
       this.#uplinksBefore = inForce;

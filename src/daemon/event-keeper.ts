@@ -9,6 +9,8 @@ const RESTART_MS = 1000;
 export interface EventKeeperOptions {
   readonly generation: () => number;
   readonly onEvent: (event: KernelEvent) => void;
+  /** `KernelEventsOptions.onTurn` */
+  readonly onTurn: () => void;
   /** `undefined`: events are heard again. */
   readonly onTrouble: (error: Error | undefined) => void;
 }
@@ -63,8 +65,9 @@ export class EventKeeper implements AsyncDisposable {
   }
 
   #open(): Promise<KernelEvents> {
-    const { generation, onEvent } = this.#options;
-    return KernelEvents.start({ generation: generation(), onEvent, onExit: (error) => this.#restartLater(error) });
+    const { generation, onEvent, onTurn } = this.#options;
+    const onExit = (error: Error): void => this.#restartLater(error);
+    return KernelEvents.start({ generation: generation(), onEvent, onTurn, onExit });
   }
 
   #restartLater(error: Error): void {

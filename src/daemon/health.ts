@@ -6,6 +6,7 @@ export const HEALTH_CODES = [
   'foreign-change',
   'queue-not-served',
   'events-not-watched',
+  'traffic-not-counted',
   'files-not-watched',
   'names-not-resolved',
   'names-ambiguous',

@@ -1,6 +1,8 @@
 /** What may be asked of the daemon: a table of method and path. What the answers say is the control's business. */
 import type { AppsReport } from '../api/apps.ts';
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
+import { EXPOSITION_TYPE, renderExposition } from '../api/exposition.ts';
+import type { MetricFamily } from '../api/metrics.ts';
 import { API_VERSION, type ApiError, type PlanReport, type ReloadReport, type ReloadRequest } from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
@@ -19,6 +21,7 @@ export interface Control {
   readonly who: (query: WhoQuery) => Promise<WhoReport>;
   readonly uplinks: () => Promise<UplinksReport>;
   readonly route: (query: RouteQuery) => Promise<RouteReport>;
+  readonly metrics: () => Promise<readonly MetricFamily[]>;
   readonly reload: (request: ReloadRequest) => Promise<ReloadReport>;
   /** False where nothing waits to be confirmed. */
   readonly confirm: () => boolean;
@@ -38,6 +41,8 @@ export interface ControlRequest {
 
 export type ControlAnswer =
   | { readonly kind: 'json'; readonly status: number; readonly body: object }
+  /** `type`: its media type. */
+  | { readonly kind: 'text'; readonly type: string; readonly text: string }
   /** Every event from now on, as newline-delimited JSON. */
   | { readonly kind: 'events' };
 
@@ -45,6 +50,8 @@ type Route = (control: Control, body: ControlRequest['body']) => object | Promis
 
 /** `GET /v1/watch` is the one route that answers without end. */
 const WATCH_ROUTE = 'GET /v1/watch';
+/** What is not JSON, because others than pointsman's own command read it. */
+const METRICS_ROUTE = 'GET /v1/metrics';
 
 const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /v1/health', () => ({ version: API_VERSION })],
@@ -55,6 +62,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['POST /v1/who', async ({ who }, body) => who(readWhoQuery(await body()))],
   ['GET /v1/uplinks', ({ uplinks }) => uplinks()],
   ['POST /v1/route', async ({ route }, body) => route(readRouteQuery(await body()))],
+  ['GET /v1/metrics.json', async ({ metrics }) => ({ families: await metrics() })],
   ['POST /v1/reload', async ({ reload }, body) => reload(readReloadRequest(await body()))],
   ['POST /v1/confirm', ({ confirm }) => confirmed(confirm())],
   ['POST /v1/stop', ({ stop }) => stopping(stop)],
@@ -67,8 +75,11 @@ export async function answerTo(control: Control, request: ControlRequest): Promi
   const name = `${request.method} ${request.path}`;
   if (name === WATCH_ROUTE) return { kind: 'events' };
   const route = ROUTES.get(name);
-  if (route === undefined) return refusal(404, { code: 'not-found', message: `there is no ${name}` });
+  if (route === undefined && name !== METRICS_ROUTE)
+    return refusal(404, { code: 'not-found', message: `there is no ${name}` });
   try {
+    if (route === undefined)
+      return { kind: 'text', type: EXPOSITION_TYPE, text: renderExposition(await control.metrics()) };
     return { kind: 'json', status: 200, body: await route(control, request.body) };
   } catch (error) {
     if (error instanceof RequestRefused) return refusal(error.status, error.answer);

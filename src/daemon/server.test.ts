@@ -47,6 +47,7 @@ function control(events = new EventStream(() => undefined)): Control {
       asked.push(query);
       return { identity: '', rules: [], traffic: [], isCounted: false };
     },
+    metrics: async () => [{ name: 'a_total', type: 'counter', help: 'A.', samples: [{ labels: {}, value: 1 }] }],
     reload: async (query) => {
       asked.push(query);
       return { revision: 1, changes: 0, durationMs: 0, changedApps: [], diagnostics: [] };
@@ -159,6 +160,19 @@ describe('answerTo', () => {
       { confirmMs: 30_000 },
     ]);
     expect(await ask('GET', '/v1/apps')).toMatchObject({ status: 200, body: { elsewhere: 3 } });
+  });
+
+  it('answerTo has metrics as text for others, and as JSON', async () => {
+    const request = { permitted: true, method: 'GET', path: '/v1/metrics', body: async () => '' };
+    expect(await answerTo(control(), request)).toEqual({
+      kind: 'text',
+      type: 'text/plain; version=0.0.4; charset=utf-8',
+      text: '# HELP a_total A.\n# TYPE a_total counter\na_total 1\n',
+    });
+    expect(await answerTo(control(), { ...request, permitted: false })).toMatchObject({ status: 403 });
+    const failing = { ...control(), metrics: async () => refuse() };
+    expect(await answerTo(failing, request)).toMatchObject({ kind: 'json', status: 503 });
+    expect(await ask('GET', '/v1/metrics.json')).toMatchObject({ body: { families: [{ name: 'a_total' }] } });
   });
 
   it('answerTo streams events only to who is permitted', async () => {

@@ -81,6 +81,9 @@ async function serve(
     case 'json':
       sendJson(incoming, outgoing, answer.status, answer.body);
       break;
+    case 'text':
+      send(incoming, outgoing, { status: 200, type: answer.type, text: answer.text });
+      break;
     case 'events':
       sendEvents(control, incoming, outgoing);
       break;
@@ -88,10 +91,20 @@ async function serve(
 }
 
 function sendJson(incoming: IncomingMessage, outgoing: ServerResponse, status: number, body: object): void {
+  send(incoming, outgoing, { status, type: 'application/json', text: JSON.stringify(body) });
+}
+
+interface Whole {
+  readonly status: number;
+  /** Media type. */
+  readonly type: string;
+  readonly text: string;
+}
+
+function send(incoming: IncomingMessage, outgoing: ServerResponse, { status, type, text }: Whole): void {
   // What was not read of the request would be taken for the next one.
   if (!incoming.complete) outgoing.setHeader('connection', 'close');
-  const text = JSON.stringify(body);
-  outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  outgoing.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
   outgoing.end(text);
 }
 

@@ -18,6 +18,8 @@ export interface KernelEventsOptions {
   readonly onEvent: (event: KernelEvent) => void;
   /** Nothing is heard any more, without having been told so. */
   readonly onExit: (error: Error) => void;
+  /** At the end of each turn, at least twice a second: for what can wait until somebody is awake. */
+  readonly onTurn?: () => void;
   /** Another size of the kernel's queues for us than the usual. */
   readonly queueBytes?: number;
 }
@@ -120,6 +122,7 @@ export class KernelEvents implements AsyncDisposable {
         reject(error);
       }
     }
+    this.#options.onTurn?.();
   }
 
   #hear(event: KernelEvent): void {

@@ -104,6 +104,27 @@ describe('uplinksReport', () => {
     expect(report.others).toEqual([{ way: 'came in', connections: 2 }]);
   });
 
+  it('uplinksReport says what was carried since the daemon started, most bytes first', () => {
+    const volume = (bytes: number) => ({ sent: { packets: 1, bytes }, received: { packets: 1, bytes } });
+    const of = { begun: 1, ended: 1, open: 0 };
+    const accounts = [
+      { ...of, app: 'a', way: 'uplink', uplink: 'wifi', ...volume(5) },
+      { ...of, app: 'b', way: 'uplink', uplink: 'wifi', ...volume(6) },
+      { ...of, app: 'b', way: 'uplink', uplink: 'usb', ...volume(7) },
+      { ...of, app: 'b', way: 'inbound' },
+    ] as const;
+    const totals = { sinceMs: 1, accounts, overruns: 2, isCounted: true, isTold: true };
+    const { uplinks, totals: report } = uplinksReport({ ...sourcesOf([], BOTH), totals });
+    expect(uplinks.map((each) => each.totals?.map(({ app }) => app))).toEqual([['b', 'a'], []]);
+    expect(report).toEqual({
+      ...{ sinceMs: 1, overruns: 2, isTold: true },
+      others: [
+        { ...of, app: 'b', way: 'uplink usb, which has gone', ...volume(7) },
+        { ...of, app: 'b', way: 'came in' },
+      ],
+    });
+  });
+
   it('uplinksReport says who takes an uplink, and why others do not', () => {
     const apps = [
       app('a', { type: ['wifi'] }),

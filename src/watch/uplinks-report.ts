@@ -1,4 +1,5 @@
 /** `uplinks`: the same for the daemon and for the command line. Pure. */
+import type { TrafficTotals } from '../api/traffic-totals.ts';
 import type { PassedOver, UplinkReport, UplinksReport } from '../api/uplinks.ts';
 import { formatAddress } from '../net/address.ts';
 import type { UplinkState } from '../policy/facts.ts';
@@ -6,6 +7,7 @@ import { shownProperties } from '../policy/shown-properties.ts';
 import { type AppWay, type WayContext, waysOfApp } from '../policy/ways-of-app.ts';
 import type { LiveTraffic, WayTraffic } from './live-traffic.ts';
 import type { ManagedDevice } from './managed-devices.ts';
+import { uplinkTotals } from './uplink-totals.ts';
 
 /** Applications named for one reason; the others are counted. */
 export const MAX_APPS_NAMED = 12;
@@ -20,15 +22,24 @@ export interface UplinksSources {
   readonly isCounted: boolean;
   /** Uplinks with the networks that they are in. Absent: as far as it is in `context`. */
   readonly attach?: (uplinks: readonly UplinkState[]) => readonly UplinkState[];
+  /** Only a daemon has them. */
+  readonly totals?: TrafficTotals;
 }
 
 const NO_TRAFFIC: WayTraffic = { traffic: { connections: 0 }, byApp: [] };
 
-export function uplinksReport({ context, managed, live, isCounted, attach }: UplinksSources): UplinksReport {
+export function uplinksReport(sources: UplinksSources): UplinksReport {
+  const { context, managed, live, isCounted, attach, totals } = sources;
   const { policySet, facts } = context;
   const reasons = reasonsByUplink(context);
   const states = new Map((attach?.(facts.uplinks) ?? facts.uplinks).map((state) => [state.name, state]));
   const isUnknown = 'unknown' in live;
+  const total =
+    totals &&
+    uplinkTotals(
+      totals,
+      policySet.uplinks.map(({ name }) => name),
+    );
   return {
     uplinks: policySet.uplinks.map((uplink): UplinkReport => {
       const state = states.get(uplink.name);
@@ -48,6 +59,7 @@ export function uplinksReport({ context, managed, live, isCounted, attach }: Upl
         dns: (device?.dns ?? []).map(formatAddress),
         traffic: (way ?? NO_TRAFFIC).traffic,
         usedBy: (way ?? NO_TRAFFIC).byApp,
+        ...(total !== undefined && { totals: total.byUplink.get(uplink.name) ?? [] }),
         takenBy: grouped(reasons.get(uplink.name)?.taken),
         passedOver: grouped(reasons.get(uplink.name)?.passedOver),
       };
@@ -55,6 +67,7 @@ export function uplinksReport({ context, managed, live, isCounted, attach }: Upl
     others: isUnknown ? [] : [...live.byOther].map(([way, { traffic }]) => ({ way, ...traffic })),
     isCounted,
     ...(isUnknown && { connectionsUnknown: live.unknown }),
+    ...(total !== undefined && { totals: total.report }),
   };
 }
 

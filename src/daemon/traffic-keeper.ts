@@ -1,0 +1,110 @@
+/** Keeps accounts of what connections carry, for as long as the daemon runs: a socket that fails is opened again. */
+import type { TrafficTotals } from '../api/traffic-totals.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import { ConntrackAccountSource } from '../watch/conntrack-account-source.ts';
+import { isConntrackCounted, isConntrackTold } from '../watch/conntrack-accounting.ts';
+import type { FlowNumbers } from '../watch/flow-names.ts';
+import { TrafficAccounts } from '../watch/traffic-accounts.ts';
+
+const REOPEN_MS = 10_000;
+
+export interface TrafficKeeperOptions {
+  readonly nowMs: () => number;
+  /** `undefined`: connections that end are heard of again. */
+  readonly onTrouble: (error: Error | undefined) => void;
+}
+
+export class TrafficKeeper implements Disposable {
+  readonly #options: TrafficKeeperOptions;
+  readonly #accounts = new TrafficAccounts();
+  #source: ConntrackAccountSource | undefined;
+  #sinceMs = 0;
+  #reopenAtMs = 0;
+  /** Before names are known nothing that has ended has one. */
+  #hasNames = false;
+  #rest: NodeJS.Immediate | undefined;
+  #isClosed = false;
+
+  constructor(options: TrafficKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Counts from now on; before anything is in force. */
+  start(): void {
+    this.#sinceMs = this.#options.nowMs();
+    this.#guardedly(() => {
+      this.#source = ConntrackAccountSource.open(this.#accounts);
+      this.#source.noteStanding();
+    });
+  }
+
+  /** What is in force: what marks say from now on. */
+  follow(numbers: FlowNumbers): void {
+    // The last moment at which it is known whose the open connections are.
+    if (this.#accounts.reassigns(numbers)) this.#guardedly(() => this.#source?.look());
+    this.#accounts.follow(numbers);
+    this.#hasNames = true;
+  }
+
+  /**
+   * Takes what has been told. Called when somebody else is awake anyway, some times a second: events wait in the kernel until then,
+   * so that none of them wakes anybody.
+   */
+  readonly take = (): void => {
+    if (this.#isClosed || !this.#hasNames) return;
+    if (this.#source === undefined) this.#reopen();
+    this.#guardedly(() => {
+      if (this.#source?.takeEnded() !== false) return;
+      this.#rest ??= setImmediate(() => {
+        this.#rest = undefined;
+        this.take();
+      });
+    });
+  };
+
+  /** As of now. */
+  totals(): TrafficTotals {
+    const because =
+      this.#guardedly(() => this.#source?.look()) ?? (this.#source === undefined ? 'not heard' : undefined);
+    return {
+      sinceMs: this.#sinceMs,
+      accounts: this.#accounts.totals(),
+      overruns: this.#accounts.overruns,
+      isCounted: isConntrackCounted(),
+      isTold: isConntrackTold(),
+      ...(because !== undefined && { openUnknown: because }),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    clearImmediate(this.#rest);
+    this.#source?.[Symbol.dispose]();
+    this.#source = undefined;
+  }
+
+  #reopen(): void {
+    if (this.#options.nowMs() < this.#reopenAtMs) return;
+    // What has ended meanwhile was told nobody.
+    this.#accounts.noteOverrun();
+    const isOpen = this.#guardedly(() => {
+      this.#source = ConntrackAccountSource.open(this.#accounts);
+    });
+    if (isOpen === undefined) this.#options.onTrouble(undefined);
+  }
+
+  /** What went wrong, if anything did: what is counted must not end what is enforced. */
+  #guardedly(step: () => void): string | undefined {
+    try {
+      step();
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      this.#source?.[Symbol.dispose]();
+      this.#source = undefined;
+      this.#reopenAtMs = this.#options.nowMs() + REOPEN_MS;
+      this.#options.onTrouble(error);
+      return error.message;
+    }
+  }
+}
