@@ -1,5 +1,5 @@
 /** The real daemon, started and asked as a person would: by its command line and over its socket. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +24,8 @@ export interface BenchDaemon extends AsyncDisposable {
   readonly untilEnforcingMs: number;
   /** VmRSS and VmHWM, proc(5). */
   memory(): Promise<{ readonly residentBytes: number; readonly peakBytes: number }>;
+  /** Time that its threads have run. */
+  readonly processorNs: () => Promise<number>;
 }
 
 /** How programs are told: the part of the answer to `GET /v1/status` that matters here. */
@@ -43,8 +45,11 @@ export interface DaemonOptions {
   /** Filled by `writePolicyRoot`; its policy for `LOAD_USER.changing` must deny. */
   readonly rootDir: string;
   readonly probe: string;
-  /** What the daemon is to do without: with `bpf` no socket is marked, so all but users and cgroups take the slow path. */
-  readonly without?: 'bpf';
+  /**
+   * What the daemon is to do without: with `bpf` no socket is marked, so all but users and cgroups take the slow path; with
+   * `totals` it does not hear of connections that end.
+   */
+  readonly without?: 'bpf' | 'totals';
 }
 
 /** Resolves when the daemon enforces. Rejects with the daemon's own words where it does not come to that. */
@@ -65,6 +70,7 @@ export async function startDaemon({ client, rootDir, probe, without }: DaemonOpt
       identity,
       untilEnforcingMs: Number(seenNs - startedNs) / 1e6,
       memory: () => memoryOf(daemon.pid),
+      processorNs: () => processorNsOf(daemon.pid),
       [Symbol.asyncDispose]: () => daemon.stop(),
     };
   } catch (error) {
@@ -145,4 +151,11 @@ async function memoryOf(pid: number): Promise<{ residentBytes: number; peakBytes
   const text = await readFile(`/proc/${pid}/status`, 'utf8');
   const bytes = (field: string): number => KIB * Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1]);
   return { residentBytes: bytes('VmRSS'), peakBytes: bytes('VmHWM') };
+}
+
+/** Of the threads that there are now; the first number of schedstat, Documentation/scheduler/sched-stats.rst. */
+async function processorNsOf(pid: number): Promise<number> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const texts = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')));
+  return texts.reduce((sum, text) => sum + Number(text.split(' ', 1)[0]), 0);
 }

@@ -21,6 +21,7 @@ export interface LoadPrograms extends AsyncDisposable {
   readonly socketCost: string;
   readonly scriptStart: string;
   readonly changeOver: string;
+  readonly hearEnded: string;
 }
 
 /** Into a directory of their own, which goes when they are disposed of. Throws where they cannot be compiled. */
@@ -49,6 +50,7 @@ export async function compileLoadPrograms(): Promise<LoadPrograms> {
       socketCost: await compile('socket-cost'),
       scriptStart: await compile('script-start'),
       changeOver: await compile('change-over'),
+      hearEnded: await compile('hear-ended'),
       [Symbol.asyncDispose]: remove,
     };
   } catch (error) {

@@ -1,5 +1,6 @@
 /** Results as tables: for the terminal, and as the page that is kept. */
 import { IDENTITY_METHOD, identityTables } from './identity-report.ts';
+import { type AccountingResult, accountingTable, accountingTargets } from './measure-accounting.ts';
 import { type ChangeoverResult, changeoverTable, changeoverTargets } from './measure-changeover.ts';
 import { type BenchResults, type Environment, STATE, targetsOf } from './results.ts';
 import type { Table } from './table.ts';
@@ -15,6 +16,12 @@ const textOf = (tables: readonly Table[]): string =>
 /** Of a run that measured nothing else. */
 export function changeoverText(environment: Environment, results: readonly ChangeoverResult[]): string {
   const tables = [targetTable(changeoverTargets(results)), changeoverTable(results)];
+  return `${machineLines(environment).join('\n')}\n\n${textOf(tables)}`;
+}
+
+/** Of a run that measured nothing else. */
+export function accountingText(environment: Environment, result: AccountingResult): string {
+  const tables = [targetTable(accountingTargets(result)), accountingTable(result)];
   return `${machineLines(environment).join('\n')}\n\n${textOf(tables)}`;
 }
 

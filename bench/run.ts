@@ -8,6 +8,7 @@ import { acceptAllQueue, conntrackAlone, queueKind } from './baselines.ts';
 import { BenchWorld, type Client, CONNECT_PORT, removeWorlds, STREAM_PORT, UPLINKS } from './bench-world.ts';
 import type { KnownResult } from './identity-results.ts';
 import { compileLoadPrograms } from './load-programs.ts';
+import { measureAccounting } from './measure-accounting.ts';
 import { measureChangeover } from './measure-changeover.ts';
 import { type ConnectState, measureConnect } from './measure-connect.ts';
 import { measureIdentity } from './measure-identity.ts';
@@ -15,13 +16,13 @@ import { type Bed, measureChange, measureCold, startOn } from './measure-scale.t
 import { measureThroughput } from './measure-throughput.ts';
 import { LOAD_USER } from './policy-root.ts';
 import { countQueued } from './queue-counts.ts';
-import { changeoverText, reportMarkdown, reportText } from './report.ts';
+import { accountingText, changeoverText, reportMarkdown, reportText } from './report.ts';
 import { type BenchResults, type Environment, STATE } from './results.ts';
 import { removeScratch } from './scratch.ts';
 
 const RESULTS_PATH = fileURLToPath(new URL('../../bench/results.md', import.meta.url));
 const MANIFEST_PATH = fileURLToPath(new URL('../../package.json', import.meta.url));
-const USAGE = `usage: npm run bench -- [--quick] [--json] [--write] [--only changeover]
+const USAGE = `usage: npm run bench -- [--quick] [--json] [--write] [--only changeover|accounting]
   --quick   below 2 minutes; numbers too rough to rely on
   --json    results as JSON instead of tables
   --write   rewrites bench/results.md too
@@ -49,6 +50,7 @@ const FULL = {
     scripts: { rounds: 5, starts: 100 },
   },
   changeover: { apps: [10, 1000], flaps: 100 },
+  accounting: { connect: { rounds: 25, connections: 2000 }, daemon: { rounds: 8, ends: 4000 } },
 } as const;
 
 const QUICK = {
@@ -68,6 +70,7 @@ const QUICK = {
     scripts: { rounds: 2, starts: 30 },
   },
   changeover: { apps: [10, 1000], flaps: 20 },
+  accounting: { connect: { rounds: 10, connections: 1000 }, daemon: { rounds: 4, ends: 4000 } },
 } as const;
 
 type Extent = typeof FULL | typeof QUICK;
@@ -209,8 +212,14 @@ async function main(): Promise<void> {
 }
 
 async function measureOnly(what: string, extent: Extent, asJson: boolean, progress: Progress): Promise<void> {
-  if (what !== 'changeover') throw new Error(`nothing is called ${what} that can be measured alone`);
+  if (what !== 'changeover' && what !== 'accounting')
+    throw new Error(`nothing is called ${what} that can be measured alone`);
   await using bed = await makeBed(progress);
+  if (what === 'accounting') {
+    const costs = await measureAccounting(bed, extent.accounting);
+    process.stdout.write(asJson ? `${JSON.stringify(costs, null, 2)}\n` : accountingText(await environmentOf(), costs));
+    return;
+  }
   const found = await measureChangeover(bed, extent.changeover);
   process.stdout.write(asJson ? `${JSON.stringify(found, null, 2)}\n` : changeoverText(await environmentOf(), found));
 }

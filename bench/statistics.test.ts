@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { median, medianRatio } from './statistics.ts';
+import { median, medianRatio, quartiles } from './statistics.ts';
 
 const positive = fc.double({ min: 1e-3, max: 1e6, noNaN: true });
 
@@ -38,6 +38,14 @@ describe('median', () => {
 
   it('median() refuses an empty list', () => {
     expect(() => median([])).toThrow(RangeError);
+  });
+});
+
+describe('quartiles', () => {
+  it('quartiles() are the medians of the halves, without the middle value', () => {
+    expect(quartiles([5, 1, 2, 4, 3])).toEqual([1.5, 4.5]);
+    expect(quartiles([10, 40, 20, 30])).toEqual([15, 35]);
+    expect(() => quartiles([1])).toThrow(RangeError);
   });
 });
 

@@ -7,6 +7,13 @@ export function median(values: readonly number[]): number {
   return (lower + upper) / 2;
 }
 
+/** The medians of the lower and of the upper half, without the middle value. Throws RangeError for fewer than two. */
+export function quartiles(values: readonly number[]): readonly [lower: number, upper: number] {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return [median(sorted.slice(0, half)), median(sorted.slice(sorted.length - half))];
+}
+
 /**
  * How many times the baseline: the median of the ratios of one round each, since a busy machine slows all of a round. Throws
  * RangeError unless both have one value a round, and for a baseline that is not above zero.

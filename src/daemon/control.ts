@@ -6,6 +6,7 @@ import type { PlanReport, ReloadReport, ReloadRequest } from '../api/request.ts'
 import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
 import type { TrafficTotals } from '../api/traffic-totals.ts';
+import type { UplinksReport } from '../api/uplinks.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
 import { changesBetween, observePlan } from '../apply/observe-plan.ts';
 import { ExecutableFiles } from '../identify/executable-files.ts';
@@ -46,8 +47,8 @@ export interface ControlParts {
   readonly history: PolicyHistory;
   readonly managed: UplinksSources['managed'];
   readonly networks: Pick<NetworkWatch, 'describe'>;
-  /** Looks at what is open. */
-  readonly traffic: () => TrafficTotals;
+  /** Looks at what is open; undefined where nobody counts. */
+  readonly traffic: () => TrafficTotals | undefined;
   readonly status: () => Promise<Status>;
   readonly stop: () => void;
   readonly nowMs: () => number;
@@ -64,13 +65,7 @@ export function createControl(parts: ControlParts): Control {
     explain: (query) => explain(enforcement, query, parts.nowMs()),
     apps: () => withEvidence(parts, executables, appsReport),
     who: (query) => withEvidence(parts, executables, (evidence) => who(evidence, query)),
-    uplinks: async () =>
-      uplinksReport({
-        ...liveSources(parts),
-        managed: parts.managed,
-        attach: attachOf(parts),
-        totals: parts.traffic(),
-      }),
+    uplinks: async () => uplinks(parts),
     route: async (query) => route(parts, query),
     metrics: async () => metricFamilies(await parts.status(), parts.traffic()),
     reload: async (request) => {
@@ -174,6 +169,17 @@ function liveSources({ kernel, enforcement, nowMs }: ControlParts): RouteSources
   const { entries, unknown } = ownEntries(kernel);
   const live = unknown === undefined ? liveTraffic(entries, inForce.ids) : { unknown };
   return { context: contextOf(inForce, nowMs()), live, isCounted: isConntrackCounted() };
+}
+
+/** Throws RequestRefused. */
+function uplinks(parts: ControlParts): UplinksReport {
+  const totals = parts.traffic();
+  return uplinksReport({
+    ...liveSources(parts),
+    managed: parts.managed,
+    attach: attachOf(parts),
+    ...(totals !== undefined && { totals }),
+  });
 }
 
 function ownEntries({ conntrack }: Pick<Kernel, 'conntrack'>): {

@@ -29,6 +29,7 @@ import { reportForeignRule } from './foreign-rule-warning.ts';
 import { Health } from './health.ts';
 import type { IdentityTiers } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
+import { isLeftOut } from './left-out.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
 import { ProfileClock } from './profile-clock.ts';
@@ -92,7 +93,7 @@ export class Daemon implements AsyncDisposable {
   readonly #policyWatch: PolicyWatch;
   readonly #slowLook: NodeJS.Timeout;
   readonly #dns: DnsKeeper;
-  readonly #traffic: TrafficKeeper;
+  readonly #traffic: TrafficKeeper | undefined;
   #verdicts: VerdictKeeper | undefined;
   #kernelEvents: EventKeeper | undefined;
   #server: ControlServer | undefined;
@@ -176,14 +177,7 @@ export class Daemon implements AsyncDisposable {
       health: this.#health,
       managedResolvers: (device) => this.#managed.device(device)?.dns ?? [],
     });
-    this.#traffic = new TrafficKeeper({
-      nowMs,
-      onTrouble: (error) =>
-        this.#health.report(
-          'traffic-not-counted',
-          error && { message: `connections that end are not counted: ${error.message}; trying again` },
-        ),
-    });
+    this.#traffic = isLeftOut('totals') ? undefined : new TrafficKeeper({ nowMs, health: this.#health });
     this.#foreign = new ForeignLooks({
       pace: this.#pace,
       nowMs,
@@ -242,7 +236,7 @@ export class Daemon implements AsyncDisposable {
     await this.#policyWatch[Symbol.asyncDispose]();
     await this.#enforcement.stop();
     await this.#kernelEvents?.[Symbol.asyncDispose]();
-    this.#traffic[Symbol.dispose]();
+    this.#traffic?.[Symbol.dispose]();
     // The ruleset before the thread that answers for it.
     if (this.#verdicts !== undefined) await this.#remove();
     await this.#dns[Symbol.asyncDispose]();
@@ -268,11 +262,11 @@ export class Daemon implements AsyncDisposable {
           error && { message: `first packets are not being decided: ${error.message}; starting again` },
         ),
     });
-    this.#traffic.start();
+    this.#traffic?.start();
     this.#kernelEvents = await EventKeeper.start({
       generation: () => kernel.nft.generation(),
       onEvent: (event) => this.#hear(event),
-      onTurn: this.#traffic.take,
+      onTurn: () => this.#traffic?.take(),
       onTrouble: (error) =>
         this.#health.report(
           'events-not-watched',
@@ -305,7 +299,7 @@ export class Daemon implements AsyncDisposable {
       networks: this.#networks,
       nowMs: this.#parts.nowMs,
       stop: () => this.stop('asked to'),
-      traffic: () => this.#traffic.totals(),
+      traffic: () => this.#traffic?.totals(),
       status: async () => this.#status(await this.#verdicts?.stats()),
     });
     return ControlServer.listen(control, { socketPath: this.#parts.paths.socketPath, groupId: accessGroupId() });
@@ -389,7 +383,7 @@ export class Daemon implements AsyncDisposable {
     const { inForce } = this.#enforcement;
     if (!this.#isStopping) this.#probing.follow(inForce);
     if (inForce !== undefined) {
-      this.#traffic.follow(inForce.ids);
+      this.#traffic?.follow(inForce.ids);
       this.#history.note(inForce.policySet, nowMs());
       for (const event of uplinkEvents(this.#uplinksBefore, inForce, nowMs())) this.#events.publish(event);
       this.#uplinksBefore = inForce;

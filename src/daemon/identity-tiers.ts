@@ -7,10 +7,8 @@ import { openSocketMarks } from '../kernel/bpf/linux-socket-marks.ts';
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { SocketMarks } from '../kernel/socket-marks.ts';
+import { isLeftOut, WITHOUT } from './left-out.ts';
 import { ScriptWatch } from './script-watch.ts';
-
-/** For tests: a list of `bpf`, `fanotify` that are not to be used. */
-const WITHOUT = 'POINTSMAN_WITHOUT';
 
 export interface IdentityTiers extends Disposable {
   /** Or why sockets cannot be marked. */
@@ -25,9 +23,8 @@ export function openIdentityTiers(
   log: (line: string) => void,
   environment: NodeJS.ProcessEnv = process.env,
 ): IdentityTiers {
-  const without = new Set((environment[WITHOUT] ?? '').split(','));
-  const marks = without.has('bpf') ? notWanted : openMarks(cgroups);
-  const scripts = without.has('fanotify') ? notWanted : openScripts(marks, log);
+  const marks = isLeftOut('bpf', environment) ? notWanted : openMarks(cgroups);
+  const scripts = isLeftOut('fanotify', environment) ? notWanted : openScripts(marks, log);
   return {
     marks,
     scripts,

@@ -207,6 +207,12 @@ describe('metricFamilies', () => {
     expect(text).toContain('pointsman_connections_begun_total{');
     expect(text).not.toContain('connection_bytes');
   });
+
+  it('metricFamilies says nothing of connections where nobody counts them', () => {
+    const text = renderExposition(metricFamilies(STATUS, undefined));
+    expect(text).toContain('pointsman_verdicts_total{verdict="accept"} 5\n');
+    expect(text).not.toMatch(/pointsman_conn/);
+  });
 });
 
 describe('renderExposition', () => {

@@ -7,9 +7,13 @@ import type { FamilyHealth } from '../policy/facts.ts';
 const STATES: readonly DaemonState[] = ['starting', 'enforcing', 'degraded', 'blocked', 'stopping'];
 const MS_A_SECOND = 1000;
 
-/** Label values are names of applications and uplinks and words of ours: there are as many as those, whatever connects. */
-export function metricFamilies(status: Status, traffic: TrafficTotals): MetricFamily[] {
-  return [...ofDaemon(status), ...ofUplinks(status.uplinks), ...ofConnections(traffic), ...ofDecisions(status)];
+/**
+ * Without `traffic` where nobody counts. Label values are names of applications and uplinks and words of ours: there
+ * are as many as those, whatever connects.
+ */
+export function metricFamilies(status: Status, traffic: TrafficTotals | undefined): MetricFamily[] {
+  const connections = traffic === undefined ? [] : ofConnections(traffic);
+  return [...ofDaemon(status), ...ofUplinks(status.uplinks), ...connections, ...ofDecisions(status)];
 }
 
 function ofDaemon({ version, sinceMs, residentBytes, state, warnings }: Status): MetricFamily[] {

@@ -5,13 +5,13 @@ import { ConntrackAccountSource } from '../watch/conntrack-account-source.ts';
 import { isConntrackCounted, isConntrackTold } from '../watch/conntrack-accounting.ts';
 import type { FlowNumbers } from '../watch/flow-names.ts';
 import { TrafficAccounts } from '../watch/traffic-accounts.ts';
+import type { Health } from './health.ts';
 
 const REOPEN_MS = 10_000;
 
 export interface TrafficKeeperOptions {
   readonly nowMs: () => number;
-  /** `undefined`: connections that end are heard of again. */
-  readonly onTrouble: (error: Error | undefined) => void;
+  readonly health: Pick<Health, 'report'>;
 }
 
 export class TrafficKeeper implements Disposable {
@@ -50,7 +50,7 @@ export class TrafficKeeper implements Disposable {
    * Takes what has been told. Called when somebody else is awake anyway, some times a second: events wait in the kernel until then,
    * so that none of them wakes anybody.
    */
-  readonly take = (): void => {
+  take(): void {
     if (this.#isClosed || !this.#hasNames) return;
     if (this.#source === undefined) this.#reopen();
     this.#guardedly(() => {
@@ -60,7 +60,7 @@ export class TrafficKeeper implements Disposable {
         this.take();
       });
     });
-  };
+  }
 
   /** As of now. */
   totals(): TrafficTotals {
@@ -87,10 +87,10 @@ export class TrafficKeeper implements Disposable {
     if (this.#options.nowMs() < this.#reopenAtMs) return;
     // What has ended meanwhile was told nobody.
     this.#accounts.noteOverrun();
-    const isOpen = this.#guardedly(() => {
+    const failure = this.#guardedly(() => {
       this.#source = ConntrackAccountSource.open(this.#accounts);
     });
-    if (isOpen === undefined) this.#options.onTrouble(undefined);
+    if (failure === undefined) this.#options.health.report('traffic-not-counted', undefined);
   }
 
   /** What went wrong, if anything did: what is counted must not end what is enforced. */
@@ -103,7 +103,8 @@ export class TrafficKeeper implements Disposable {
       this.#source?.[Symbol.dispose]();
       this.#source = undefined;
       this.#reopenAtMs = this.#options.nowMs() + REOPEN_MS;
-      this.#options.onTrouble(error);
+      const message = `connections that end are not counted: ${error.message}; trying again`;
+      this.#options.health.report('traffic-not-counted', { message });
       return error.message;
     }
   }

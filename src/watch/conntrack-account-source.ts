@@ -14,8 +14,8 @@ import { NETLINK_NETFILTER, NFNLGRP_CONNTRACK_DESTROY } from '../netlink/uapi.ts
 import type { TrafficAccounts } from './traffic-accounts.ts';
 
 /**
- * About 8,000 events between two turns, half a second: the kernel takes twice this, and about 2 kB for each. That it keeps
- * the connection itself until we have heard of it (NETLINK_BROADCAST_ERROR) is not for us: a daemon that is stopped would fill its table.
+ * 13,000 events between two turns, half a second: the kernel doubles this, and takes 1280 bytes for each. That it keeps each
+ * connection until we have heard of its end (NETLINK_BROADCAST_ERROR) is not for us: a daemon that stands still would fill its table.
  */
 const RECEIVE_QUEUE_BYTES = 8 * 1024 * 1024;
 /** An event has about 300 bytes. */
