@@ -9,15 +9,19 @@ import type { Health } from './health.ts';
 
 const REOPEN_MS = 10_000;
 
+export type AccountSource = Pick<ConntrackAccountSource, 'noteStanding' | 'takeEnded' | 'look'> & Disposable;
+
 export interface TrafficKeeperOptions {
   readonly nowMs: () => number;
   readonly health: Pick<Health, 'report'>;
+  /** Throws KernelError. */
+  readonly open?: (accounts: TrafficAccounts) => AccountSource;
 }
 
 export class TrafficKeeper implements Disposable {
   readonly #options: TrafficKeeperOptions;
   readonly #accounts = new TrafficAccounts();
-  #source: ConntrackAccountSource | undefined;
+  #source: AccountSource | undefined;
   #sinceMs = 0;
   #reopenAtMs = 0;
   /** Before names are known nothing that has ended has one. */
@@ -33,7 +37,7 @@ export class TrafficKeeper implements Disposable {
   start(): void {
     this.#sinceMs = this.#options.nowMs();
     this.#guardedly(() => {
-      this.#source = ConntrackAccountSource.open(this.#accounts);
+      this.#source = this.#open();
       this.#source.noteStanding();
     });
   }
@@ -65,7 +69,8 @@ export class TrafficKeeper implements Disposable {
   /** As of now. */
   totals(): TrafficTotals {
     const because =
-      this.#guardedly(() => this.#source?.look()) ?? (this.#source === undefined ? 'not heard' : undefined);
+      this.#guardedly(() => this.#source?.look()) ??
+      (this.#source === undefined ? 'connections that end are not heard of' : undefined);
     return {
       sinceMs: this.#sinceMs,
       accounts: this.#accounts.totals(),
@@ -83,12 +88,17 @@ export class TrafficKeeper implements Disposable {
     this.#source = undefined;
   }
 
+  #open(): AccountSource {
+    const { open = (accounts) => ConntrackAccountSource.open(accounts) } = this.#options;
+    return open(this.#accounts);
+  }
+
   #reopen(): void {
     if (this.#options.nowMs() < this.#reopenAtMs) return;
     // What has ended meanwhile was told nobody.
     this.#accounts.noteOverrun();
     const failure = this.#guardedly(() => {
-      this.#source = ConntrackAccountSource.open(this.#accounts);
+      this.#source = this.#open();
     });
     if (failure === undefined) this.#options.health.report('traffic-not-counted', undefined);
   }

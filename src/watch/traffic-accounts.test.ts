@@ -4,7 +4,7 @@ import type { AccountTotal } from '../api/traffic-totals.ts';
 import { IPS_DYING } from '../netlink/conntrack.ts';
 import type { ConntrackCounts } from '../netlink/conntrack-counts.ts';
 import { MARK_ASK_AGAIN, UPLINK_INBOUND, UPLINK_LOCAL, UPLINK_NONE, UPLINK_SYSTEM, wayMark } from '../plan/reserved.ts';
-import { MAX_REMEMBERED, TrafficAccounts } from './traffic-accounts.ts';
+import { FURTHER_APPS, MAX_ACCOUNTS, MAX_REMEMBERED, TrafficAccounts } from './traffic-accounts.ts';
 
 const NUMBERS = {
   apps: new Map([
@@ -170,6 +170,18 @@ describe('TrafficAccounts', () => {
     lookAt(accounts, []);
     const all = MAX_REMEMBERED + 1;
     expect(accounts.totals()).toMatchObject([{ begun: all, ended: all, open: 0, sent: { bytes: all } }]);
+  });
+});
+
+describe('totals of many', () => {
+  it('totals have so many accounts and one of all further applications', () => {
+    const accounts = new TrafficAccounts();
+    const names = Array.from({ length: MAX_ACCOUNTS + 3 }, (_, i) => `app${i + 1}`);
+    accounts.follow({ apps: new Map(names.map((name, i) => [name, i + 1])), uplinks: NUMBERS.uplinks });
+    for (const i of names.keys()) accounts.noteEnded(counts(i, markOf(7, i + 1), 1));
+    const totals = accounts.totals();
+    expect(totals).toHaveLength(MAX_ACCOUNTS + 1);
+    expect(totals.find(({ app }) => app === FURTHER_APPS)).toMatchObject({ way: 'unknown', begun: 3, ended: 3 });
   });
 });
 
