@@ -1,4 +1,4 @@
-/** For tests and measurements: a list of parts that the daemon is to do without. */
+/** A list of parts that the daemon is to do without: for tests and measurements, and `totals` also for who wants it so. */
 export const WITHOUT = 'POINTSMAN_WITHOUT';
 
 /** `totals`: what connections that have ended have carried. */

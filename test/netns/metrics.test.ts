@@ -202,6 +202,17 @@ describe('metrics', () => {
     expect(sampleOf(report, 'pointsman_connections_begun_total', { app: 'late', uplink: 'wifi' })).toBe(4);
   });
 
+  it('metrics says nothing of connections where the daemon does without, and all else', async () => {
+    await daemon.stop();
+    daemon = await device.startDaemon({ wrap: (command) => ['env', 'POINTSMAN_WITHOUT=totals', ...command] });
+    await exchange(news, 1, 10);
+    const report = await metrics();
+    expect(report.families.filter(({ name }) => name.startsWith('pointsman_conn'))).toEqual([]);
+    expect(sampleOf(report, 'pointsman_uplink_up', { uplink: 'wifi', family: 'ipv4' })).toBe(1);
+    const { stdout } = await device.pointsman('uplinks', '--json');
+    expect(JSON.parse(stdout)).not.toHaveProperty('totals');
+  });
+
   it('metrics ends as other commands do where no daemon runs', async () => {
     await daemon.stop();
     for (const words of [['metrics'], ['metrics', '--json']]) {
