@@ -33,7 +33,7 @@ const MOST_MINUTES = 15;
 
 const FULL = {
   connect: { rounds: 15, connections: 2000 },
-  throughput: { rounds: 15, durationMs: 400 },
+  throughput: { rounds: 40, durationMs: 200 },
   cold: [
     { apps: 10, repetitions: 3 },
     { apps: 1000, repetitions: 3 },
