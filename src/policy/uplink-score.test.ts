@@ -37,6 +37,12 @@ describe('addSample()', () => {
     expect(healthOf(run([answered(20)]))).toEqual({ state: 'good', rttMs: 20, lossRatio: 0 });
   });
 
+  it('addSample() does not take the delay of a first answer for that of the uplink', () => {
+    const found = run([answered(1010), answered(2), answered(3)]);
+    expect(healthOf(found)).toEqual({ state: 'good', rttMs: 2, lossRatio: 0 });
+    expect(healthOf(run(times(8, answered(40)), found)).rttMs).toBeGreaterThan(20);
+  });
+
   it('addSample() says nothing of what has lost a few from the start, then that it has failed', () => {
     expect(states(times(6, LOST))).toEqual([...times(4, 'unknown'), ...times(2, 'failed')]);
   });

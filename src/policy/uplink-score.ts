@@ -44,6 +44,8 @@ export const QUALITY_WINDOW = 10;
 export const LOSS_WINDOW = 20;
 /** RFC 6298 section 2: SRTT, alpha 1/8. */
 const RTT_ALPHA = 1 / 8;
+/** Of so many samples the least counts: the first answers wait for neighbour discovery, which asks again after a second, too. */
+const FIRST_SAMPLES = 5;
 /** What is told changes when the measured value is farther from it than this. */
 const RTT_TOLERANCE_RATIO = 0.25;
 const RTT_TOLERANCE_MS = 2;
@@ -76,7 +78,7 @@ export function addSample(
   thresholds: ScoreThresholds = DEFAULT_THRESHOLDS,
 ): UplinkScore {
   const losses = [...score.losses, sample.lossRatio].slice(-LOSS_WINDOW);
-  const smoothedRttMs = smoothed(score.smoothedRttMs, sample.rttMs);
+  const smoothedRttMs = smoothed(score, sample);
   const quality = qualityOf(average(losses.slice(-QUALITY_WINDOW)), smoothedRttMs ?? 0, thresholds);
   const points = nextPoints(score, quality, thresholds);
   const state = nextState(score.state, points, quality, thresholds);
@@ -141,8 +143,9 @@ function nextState(
   return points === down * up ? 'good' : before;
 }
 
-function smoothed(before: number | undefined, rttMs: number | undefined): number | undefined {
+function smoothed({ smoothedRttMs: before, losses }: UplinkScore, { rttMs }: HealthSample): number | undefined {
   if (rttMs === undefined || before === undefined) return rttMs ?? before;
+  if (losses.length < FIRST_SAMPLES) return Math.min(before, rttMs);
   return before + (rttMs - before) * RTT_ALPHA;
 }
 

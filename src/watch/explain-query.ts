@@ -16,6 +16,7 @@ import {
   type Subject,
 } from '../policy/explain.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
+import { didYouMean } from '../policy/suggestion.ts';
 import { inboundPath, outboundPath } from './kernel-path.ts';
 import type { LookUp } from './name-lookup.ts';
 
@@ -78,8 +79,13 @@ export function subjectOf(
   { app, exe, pid }: ExplainWho,
 ): Subject {
   if (app !== undefined) {
-    const policy = context.policySet.apps.find((candidate) => candidate.app === app);
-    if (policy === undefined) throw new UnknownSubject(`no policy file is about ${JSON.stringify(app)}`);
+    const { apps } = context.policySet;
+    const policy = apps.find((candidate) => candidate.app === app);
+    if (policy === undefined) {
+      const names = apps.map((candidate) => candidate.app);
+      const hint = didYouMean(app, names) ?? 'pointsman apps lists all that there are, with their programs';
+      throw new UnknownSubject(`no policy file is about ${JSON.stringify(app)}; ${hint}`);
+    }
     return { kind: 'app', policy };
   }
   if (exe !== undefined) {
