@@ -67,7 +67,9 @@ phone, Example Mobile, LTE
   by default  type other
   priority    600 (file)
 
-By no uplink: came in 1 connection.
+by no uplink
+  now  came in: 1 connection
+
 Traffic is that of connections that are open now, in both directions.
 `);
   });
@@ -100,7 +102,7 @@ Traffic is that of connections that are open now, in both directions.
     const text = renderUplinks(report, { colour: false });
     expect(text).toContain('  since start  app0: 5 begun, 3 ended, 1.2 kB sent, 30 MB received\n');
     expect(text).toContain('               and 2 more\n');
-    expect(text).toContain('By no uplink since start: came in, a 1 begun, 1 ended.\n');
+    expect(text).toContain('by no uplink\n  since start  came in, a: 1 begun, 1 ended\n');
     expect(text).toContain('These are at least so many: ends of connections were lost 2 times.\n');
     expect(text).toContain('net.netfilter.nf_conntrack_events is 0');
   });

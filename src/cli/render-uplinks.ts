@@ -20,7 +20,8 @@ export function renderUplinks(report: UplinksReport, options: { readonly colour:
   const notes = [...trafficNotes(report), ...totalNotes(report.totals)];
   if (uplinks.length === 0) return `No uplinks: every connection takes the system’s route.\n`;
   const table = renderTable({ head: HEAD, rows: uplinks.map(summary) }, paint);
-  const parts = [table, ...uplinks.map((uplink) => details(uplink, paint)), [...others(report), ...notes]];
+  const sections = [...uplinks.map((uplink) => details(uplink, paint)), others(report, paint)];
+  const parts = [table, ...sections, notes].filter((lines) => lines.length > 0);
   return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
@@ -58,14 +59,16 @@ function details(uplink: UplinkReport, paint: Paint): readonly string[] {
     ...reasons('taken by', uplink.takenBy),
     ...reasons('not by', uplink.passedOver),
   ];
+  return [`${head}${discovered ? paint('  (no file names it)', 'dim') : ''}`, ...labelled(rows, paint)];
+}
+
+/** A label that is that of the row above is left out. */
+function labelled(rows: readonly (readonly [string, string])[], paint: Paint): readonly string[] {
   const cells = rows.map(([label, text], i): readonly Cell[] => [
     { text: rows[i - 1]?.[0] === label ? '' : label, style: 'dim' },
     text,
   ]);
-  return [
-    `${head}${discovered ? paint('  (no file names it)', 'dim') : ''}`,
-    ...renderTable({ indent: '  ', rows: cells }, paint),
-  ];
+  return renderTable({ indent: '  ', rows: cells }, paint);
 }
 
 const list = (label: string, texts: readonly string[]): (readonly [string, string])[] =>
@@ -110,18 +113,22 @@ function healthRows(health: UplinkReport['health']): (readonly [string, string])
   });
 }
 
-function usedBy({ usedBy: users }: UplinkReport): (readonly [string, string])[] {
-  const shown = users
-    .slice(0, MAX_USERS_SHOWN)
-    .map((user) => ['used by', `${user.app}: ${trafficText(user)}`] as const);
-  const more = users.length - shown.length;
-  return more > 0 ? [...shown, ['used by', `and ${more} more`]] : shown;
-}
+const usedBy = ({ usedBy: users }: UplinkReport): (readonly [string, string])[] =>
+  firstOf(
+    'used by',
+    users.map((user) => `${user.app}: ${trafficText(user)}`),
+  );
 
-function sinceStart(totals: NonNullable<UplinkReport['totals']>): (readonly [string, string])[] {
-  const shown = totals.slice(0, MAX_USERS_SHOWN).map((total) => `${total.app}: ${totalText(total)}`);
-  const more = totals.length - shown.length;
-  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].map((text) => ['since start', text] as const);
+const sinceStart = (totals: NonNullable<UplinkReport['totals']>): (readonly [string, string])[] =>
+  firstOf(
+    'since start',
+    totals.map((total) => `${total.app}: ${totalText(total)}`),
+  );
+
+function firstOf(label: string, texts: readonly string[]): (readonly [string, string])[] {
+  const shown = texts.slice(0, MAX_USERS_SHOWN);
+  const more = texts.length - shown.length;
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].map((text) => [label, text] as const);
 }
 
 const reasons = (label: string, groups: readonly PassedOver[]): (readonly [string, string])[] =>
@@ -130,15 +137,9 @@ const reasons = (label: string, groups: readonly PassedOver[]): (readonly [strin
     `${apps.join(', ')}${more > 0 ? ` and ${more} more` : ''}: ${because}`,
   ]);
 
-function others({ others: ways, totals }: UplinksReport): readonly string[] {
-  const open = ways.map(({ way, ...traffic }) => `${way} ${trafficText(traffic)}`);
-  const total = (totals?.others ?? []).map(({ way, ...of }) => `${way}, ${of.app} ${totalText(of)}`);
-  const shown = total.slice(0, MAX_USERS_SHOWN);
-  const more = total.length - shown.length;
-  return [
-    ...(open.length === 0 ? [] : [`By no uplink: ${open.join('; ')}.`]),
-    ...(total.length === 0
-      ? []
-      : [`By no uplink since start: ${[...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ')}.`]),
-  ];
+function others({ others: ways, totals }: UplinksReport, paint: Paint): readonly string[] {
+  const open = ways.map(({ way, ...traffic }) => `${way}: ${trafficText(traffic)}`);
+  const total = (totals?.others ?? []).map(({ way, ...of }) => `${way}, ${of.app}: ${totalText(of)}`);
+  const rows = [...firstOf('now', open), ...firstOf('since start', total)];
+  return rows.length === 0 ? [] : [paint('by no uplink', 'bold'), ...labelled(rows, paint)];
 }
