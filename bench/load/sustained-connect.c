@@ -17,6 +17,8 @@
 #define ANSWER_NS INT64_C(4000000000)
 #define PAUSE_MS 1
 #define MAX_EVENTS 256
+#define FIRST_PORT 2000
+#define MAX_CONNECTIONS (65535 - FIRST_PORT)
 #define SPARE_DESCRIPTORS 64
 
 struct attempt {
@@ -24,11 +26,17 @@ struct attempt {
   int64_t started;
 };
 
-static int new_socket(void) {
+/*
+ * Each has a port of its own: where a port comes back within seconds, conntrack now and then takes its SYN for one of the connection of
+ * before, and nobody is asked.
+ */
+static int new_socket(long place) {
   struct linger reset = {.l_onoff = 1, .l_linger = 0};
+  struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(FIRST_PORT + place))};
   int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (descriptor < 0) fail("socket");
   setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  if (bind(descriptor, (struct sockaddr *)&own, sizeof own) < 0) fail("bind");
   return descriptor;
 }
 
@@ -57,12 +65,16 @@ int main(int count, char **words) {
   struct sockaddr_in address = endpoint(words[1], words[2]);
   long rate = number(words[3], 1, 100000), wanted = rate * number(words[4], 1, 60);
   int before = strcmp(words[5], "before") == 0;
+  if (wanted > MAX_CONNECTIONS) {
+    fprintf(stderr, "at most %d connections: each has a port of its own\n", MAX_CONNECTIONS);
+    return 2;
+  }
   struct times times = room_for(wanted);
   struct attempt *attempts = calloc((size_t)wanted, sizeof *attempts);
   int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (attempts == NULL || epoll < 0) fail("epoll_create1");
   allow_descriptors(wanted);
-  for (long i = 0; before && i < wanted; i++) attempts[i].descriptor = new_socket();
+  for (long i = 0; before && i < wanted; i++) attempts[i].descriptor = new_socket(i);
   long made = 0, answered = 0, late = 0;
   int64_t start = monotonic_ns(), last = start;
   while (answered < wanted && (made < wanted || monotonic_ns() - last < ANSWER_NS)) {
@@ -70,7 +82,7 @@ int main(int count, char **words) {
     for (; made < wanted && made < due; made++) {
       struct attempt *attempt = &attempts[made];
       struct epoll_event event = {.events = EPOLLOUT | EPOLLONESHOT, .data.ptr = attempt};
-      if (!before) attempt->descriptor = new_socket();
+      if (!before) attempt->descriptor = new_socket(made);
       last = attempt->started = monotonic_ns();
       if (connect(attempt->descriptor, (const struct sockaddr *)&address, sizeof address) < 0 && errno != EINPROGRESS) {
         note(&times, -1);
