@@ -3,7 +3,7 @@ import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/
 import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
 import { CHAIN } from './compile-app.ts';
 import { CHAIN_OWN, isOwn } from './compile-dns.ts';
-import { accept, goto, is, isNot, rule, setBits, verdict, vmap } from './nft/expressions.ts';
+import { accept, goto, is, isNot, jump, rule, setBits, verdict, vmap } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
 import type { Chain, Expression, Rule, Verdict } from './nft/ruleset.ts';
 import {
@@ -44,6 +44,23 @@ export const housekeeping = (pass: Verdict): readonly Rule[] => [
     ),
   ),
 ];
+
+const BEGINS_ANEW = 'begins_anew';
+/**
+ * A SYN in a connection that has been answered begins another one from the same port: conntrack has not noticed how the one before
+ * ended, and its decision is not that of whoever sends now. Where it was never answered, nobody can tell this from its SYN, sent again.
+ */
+const askReopened: Rule = rule(
+  is({ kind: 'tcp flags' }, 'syn'),
+  is({ kind: 'ct state' }, 'established'),
+  isNot({ kind: 'ct direction' }, 'reply'),
+  jump(BEGINS_ANEW),
+);
+const beginsAnew: Chain = {
+  name: BEGINS_ANEW,
+  comment: 'another connection from the same port, while conntrack has the old one',
+  rules: [rule(setBits('ct mark', ~MARK_FOREIGN >>> 0, 0))],
+};
 
 /** What is not to leave by the uplink that its socket was marked for goes by the system's route. */
 const viaSystem: Chain = {
@@ -86,6 +103,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
       rules: [
         rule(is({ kind: 'meta oifname' }, 'lo'), goto('loopback')),
         ...(options.forwards ? [answersContainer(pass)] : []),
+        askReopened,
         rule(vmap(ctBits(MARK_WAY), 'way_of_flow')),
         rule(isDecided, goto('ended')),
         ...followsConnection(pass),
@@ -97,6 +115,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
         rule(goto('identify')),
       ],
     },
+    beginsAnew,
     ...(options.marksBefore ? [viaSystem] : []),
     {
       name: CHAIN.acceptSystem,
