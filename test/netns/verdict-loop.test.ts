@@ -67,6 +67,8 @@ class Driver {
   constructor() {
     this.process = spawn('nsenter', [`--net=/run/netns/${DEVICE}`, process.execPath, DRIVER, `${QUEUE}`]);
     this.process.stderr.pipe(process.stderr);
+    // One that was refused the queue ends before it is told to.
+    this.process.stdin.on('error', () => undefined);
     createInterface({ input: this.process.stdout }).on('line', (line) => {
       this.#messages.push(JSON.parse(line) as Message);
       this.#arrived();

@@ -112,6 +112,8 @@ class Channel {
 
   constructor(child: ChildProcessWithoutNullStreams) {
     this.#child = child;
+    // Whoever waits for an answer hears of its end.
+    child.stdin.on('error', () => undefined);
     child.stderr.on('data', (chunk: Buffer) => {
       this.#errors += chunk.toString();
     });

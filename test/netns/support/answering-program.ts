@@ -13,6 +13,8 @@ export abstract class AnsweringProgram<Answer> implements AsyncDisposable {
     this.#child.stderr.on('data', (chunk: Buffer) => {
       this.#errors += chunk.toString();
     });
+    // Whoever waits for an answer hears of its end.
+    this.#child.stdin.on('error', () => undefined);
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#waiting.shift()?.(JSON.parse(line)));
   }
 
