@@ -28,11 +28,17 @@ export const NOTHING_CHANGED: ChangedPolicies = {
 export const FACTS_CHANGED: ChangedPolicies = { ...NOTHING_CHANGED, facts: true };
 
 export function changedFacts(before: Pick<Facts, 'uplinks'>, after: Pick<Facts, 'uplinks'>): ChangedPolicies {
-  const [had, has] = [before, after].map(
-    ({ uplinks }) => new Set(uplinks.flatMap((uplink) => heldAddresses(uplink).map(formatAddress))),
-  );
-  return { ...FACTS_CHANGED, lostAddresses: new Set([...(had ?? [])].filter((address) => has?.has(address) !== true)) };
+  return { ...FACTS_CHANGED, lostAddresses: new Set(notHeld(addressTexts(before), after)) };
 }
+
+/** Of these addresses those that no uplink has. */
+export function notHeld(addresses: Iterable<string>, facts: Pick<Facts, 'uplinks'>): string[] {
+  const held = addressTexts(facts);
+  return [...addresses].filter((address) => !held.has(address));
+}
+
+const addressTexts = ({ uplinks }: Pick<Facts, 'uplinks'>): ReadonlySet<string> =>
+  new Set(uplinks.flatMap((uplink) => heldAddresses(uplink).map(formatAddress)));
 
 export function changedPolicies(before: PolicySet | undefined, after: PolicySet): ChangedPolicies {
   if (before === after) return NOTHING_CHANGED;

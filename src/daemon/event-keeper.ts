@@ -1,6 +1,5 @@
 /** Keeps listening to the kernel's events: a thread that ends is started anew, and all it may have missed is looked at. */
-import { formatAddress } from '../net/address.ts';
-import type { NeighbourKey } from '../netlink/neighbour.ts';
+import { type NeighbourKey, neighbourText } from '../netlink/neighbour.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
 import { KernelEvents } from '../watch/kernel-events.ts';
 
@@ -93,7 +92,6 @@ export class EventKeeper implements AsyncDisposable {
   }
 }
 
-const textOf = (keys: readonly NeighbourKey[]): string =>
-  keys.map(({ linkIndex, address }) => `${linkIndex} ${formatAddress(address)}`).join();
+const textOf = (keys: readonly NeighbourKey[]): string => keys.map(neighbourText).join();
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -31,10 +31,9 @@ import { type DecideContext, decide } from '../policy/decide.ts';
 import { decideAsApp } from '../policy/decide-as-app.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
-import { heldAddresses } from '../policy/facts.ts';
 import { findApp } from '../policy/sorted-apps.ts';
 import { isToMove } from './change-over.ts';
-import type { ChangedPolicies } from './changed-policies.ts';
+import { type ChangedPolicies, notHeld } from './changed-policies.ts';
 
 export interface LiveFlowsInput {
   /** Names with all addresses they had lately: a flow is not to end because its address has left the answer since. */
@@ -155,8 +154,7 @@ export function sweepFlows(entries: readonly ConntrackEntry[], input: LiveFlowsI
   const ended: ConntrackEntry[] = [];
   const asked: ConntrackEntry[] = [];
   const moved: ConntrackEntry[] = [];
-  const held = new Set(context.facts.uplinks.flatMap((uplink) => heldAddresses(uplink).map(formatAddress)));
-  const lost = [...changed.lostAddresses].filter((address) => !held.has(address));
+  const lost = notHeld(changed.lostAddresses, context.facts);
   // Its source as the network sees it.
   const hasLost = ({ reply }: ConntrackEntry): boolean =>
     lost.length > 0 && lost.includes(formatAddress(reply.destination));

@@ -1,5 +1,5 @@
 /** The neighbour table over NETLINK_ROUTE: who has which link-layer address (linux/neighbour.h, `struct ndmsg`). */
-import type { Address } from '../net/address.ts';
+import { type Address, formatAddress } from '../net/address.ts';
 import { decodeFamily, encodeFamily } from './address-family.ts';
 import { decodeAddress, decodeAttributes, encodeAddress, requireAttribute } from './attribute.ts';
 import { concatBytes, readI32, readU8, readU16, readU32, u16, u32 } from './bytes.ts';
@@ -36,6 +36,9 @@ export interface NeighbourKey {
   readonly linkIndex: number;
   readonly address: Address;
 }
+
+/** Equal for the same neighbour, and for no others. */
+export const neighbourText = ({ linkIndex, address }: NeighbourKey): string => `${linkIndex} ${formatAddress(address)}`;
 
 /** An entry of the table. */
 export interface Neighbour extends NeighbourKey {

@@ -6,8 +6,7 @@
  */
 import type { Neighbours } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
-import { formatAddress } from '../net/address.ts';
-import type { Neighbour, NeighbourKey } from '../netlink/neighbour.ts';
+import { type Neighbour, type NeighbourKey, neighbourText } from '../netlink/neighbour.ts';
 
 /** Whoever does not answer is asked again after this time, then after twice as long, and so on. */
 export const FIRST_RETRY_MS = 1000;
@@ -193,8 +192,6 @@ const isOfNow = (
   nowMs: number,
 ): boolean => isPermanent || sinceMs === Number.NEGATIVE_INFINITY || nowMs - confirmedAgoMs >= sinceMs;
 
-const keyOf = ({ linkIndex, carrierLosses, address }: Gateway): string =>
-  `${linkIndex} ${carrierLosses} ${formatAddress(address)}`;
+const keyOf = (gateway: Gateway): string => `${neighbourText(gateway)} ${gateway.carrierLosses}`;
 
-const isSame = (a: NeighbourKey, b: NeighbourKey): boolean =>
-  a.linkIndex === b.linkIndex && a.address.family === b.address.family && a.address.value === b.address.value;
+const isSame = (a: NeighbourKey, b: NeighbourKey): boolean => neighbourText(a) === neighbourText(b);

@@ -3,7 +3,6 @@
  * their signals. Where there is no bus, or none of them, nothing is said; they are never started, and one that manages another
  * network namespace is not believed.
  */
-import { readlinkSync } from 'node:fs';
 import type { Message } from '../dbus/message.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import type { AttachedNetwork } from '../policy/facts.ts';
@@ -17,6 +16,7 @@ import {
   NETWORK_MANAGER_OBJECTS,
   networkManagerDevices,
 } from './network-manager.ts';
+import { isInOurNetwork } from './own-network.ts';
 import type { OutsideTellings } from './uplink-evidence.ts';
 
 /** What is of interest besides properties. */
@@ -194,13 +194,4 @@ function saidBy(network: ManagedObjects, modem: ManagedObjects): Said {
 function text({ tellings, devices }: Said): string {
   const shown = [...devices].map(([name, { dns, ...rest }]) => [name, rest, dns.map(formatAddress)]);
   return JSON.stringify([[...tellings], shown]);
-}
-
-/** False also where that may not be seen. */
-function isInOurNetwork(pid: number): boolean {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/net`) === readlinkSync('/proc/self/ns/net');
-  } catch {
-    return false;
-  }
 }

@@ -1,10 +1,10 @@
 /** News of a few neighbours, out of what the kernel says of all: on a busy network that is much. */
 import { NetlinkSocket } from '../kernel/netlink-socket.ts';
-import { formatAddress } from '../net/address.ts';
 import {
   decodeNeighbour,
   type Neighbour,
   type NeighbourKey,
+  neighbourText,
   RTM_DELNEIGH,
   RTM_NEWNEIGH,
 } from '../netlink/neighbour.ts';
@@ -39,19 +39,17 @@ export class NeighbourEvents implements Disposable {
   }
 
   watch(keys: readonly NeighbourKey[]): void {
-    this.#watched = new Set(keys.map(textOf));
+    this.#watched = new Set(keys.map(neighbourText));
   }
 
   /** Throws KernelError. `overrun`: some news is lost. Entries of bridges cannot be read, and are none of these. */
   drain(): { readonly neighbours: readonly Neighbour[]; readonly overrun: boolean } {
     const { messages, overrun } = drainEvents(this.#socket, 'neighbour events');
     const { values } = decodeEach(messages, KINDS, decodeNeighbour);
-    return { neighbours: values.filter((neighbour) => this.#watched.has(textOf(neighbour))), overrun };
+    return { neighbours: values.filter((neighbour) => this.#watched.has(neighbourText(neighbour))), overrun };
   }
 
   [Symbol.dispose](): void {
     this.#socket[Symbol.dispose]();
   }
 }
-
-const textOf = ({ linkIndex, address }: NeighbourKey): string => `${linkIndex} ${formatAddress(address)}`;

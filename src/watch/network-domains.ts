@@ -1,9 +1,10 @@
 /** Search domains by the files of others than NetworkManager, which says by D-Bus what it knows. */
-import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { domainsOf } from '../policy/network-identity.ts';
 import { readText } from './read-text.ts';
 
+/** systemd-networkd is in the network namespace of the system's manager. */
+export const INIT_PID = 1;
 const MAX_FILE_BYTES = 65_536;
 /** What systemd-networkd writes of each link, by its index: sd_network_link_get_search_domains(3), and the lease of its DHCP client. */
 export const NETWORKD_DIRECTORY = '/run/systemd/netif';
@@ -27,15 +28,6 @@ export function networkdDomains(linkIndex: number, directory: string = NETWORKD_
 export function resolvConfDomains(path = '/etc/resolv.conf'): readonly string[] {
   const lines = [...readText(path, MAX_FILE_BYTES).matchAll(SEARCH_LINE)];
   return domainsOf(words(lines.at(-1)?.[1]));
-}
-
-/** False also where that may not be seen. */
-export function isNetworkOfInit(): boolean {
-  try {
-    return readlinkSync('/proc/1/ns/net') === readlinkSync('/proc/self/ns/net');
-  } catch {
-    return false;
-  }
 }
 
 const words = (text = ''): readonly string[] => text.split(/[ \t]+/).filter((word) => word !== '');

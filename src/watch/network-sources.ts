@@ -3,7 +3,8 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { NetworkSources } from './attached-network.ts';
 import type { ManagedDevices } from './managed-devices.ts';
-import { isNetworkOfInit, networkdDomains, resolvConfDomains } from './network-domains.ts';
+import { INIT_PID, networkdDomains, resolvConfDomains } from './network-domains.ts';
+import { isInOurNetwork } from './own-network.ts';
 
 export interface NetworkSourcesOptions {
   readonly kernel: Pick<Kernel, 'neighbours' | 'wireless'>;
@@ -13,7 +14,7 @@ export interface NetworkSourcesOptions {
 
 /** Nobody is asked for a gateway that the kernel does not know. */
 export function networkSources({ kernel, managed }: NetworkSourcesOptions): NetworkSources {
-  const seesNetworkd = isNetworkOfInit();
+  const seesNetworkd = isInOurNetwork(INIT_PID);
   return {
     macOf: (gateway) => orUndefined(() => kernel.neighbours.find(gateway)?.hardwareAddress),
     ssids: () => orUndefined(() => kernel.wireless.ssids()) ?? new Map(),

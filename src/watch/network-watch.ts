@@ -11,9 +11,10 @@ import { attachNetworks, gatewaysOf, type NetworkSources } from './attached-netw
 import { GatewayMacs } from './gateway-macs.ts';
 import type { ManagedDevices } from './managed-devices.ts';
 import type { Network } from './network.ts';
-import { isNetworkOfInit } from './network-domains.ts';
+import { INIT_PID } from './network-domains.ts';
 import { networkSources } from './network-sources.ts';
 import { NetworkdWatch } from './networkd-watch.ts';
+import { isInOurNetwork } from './own-network.ts';
 
 export interface NetworkWatchOptions {
   readonly kernel: Pick<Kernel, 'neighbours' | 'wireless'>;
@@ -37,7 +38,7 @@ export class NetworkWatch implements Disposable {
   attach(uplinks: readonly UplinkState[], network: Network, profiles?: readonly Profile[]): readonly UplinkState[] {
     const interest = networkInterest(profiles);
     this.#macs.follow(interest.gatewayMacs ? uplinks.flatMap((uplink) => gatewaysOf(uplink, network)) : []);
-    this.#networkd.watch({ on: interest.domains && isNetworkOfInit() });
+    this.#networkd.watch({ on: interest.domains && isInOurNetwork(INIT_PID) });
     return attachNetworks(uplinks, network, interest, {
       ...this.#sources,
       macOf: (gateway) => this.#macs.macOf(gateway),
