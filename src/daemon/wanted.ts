@@ -72,6 +72,7 @@ export interface Wanted {
 /** Each costs only what changed since the last. */
 export class Wants {
   readonly #parts: WantedParts;
+  readonly #monotonicMs: () => number;
   #last: Wanted | undefined;
   /** As it is. */
   #machine: Machine | undefined;
@@ -92,6 +93,7 @@ export class Wants {
 
   constructor(parts: WantedParts) {
     this.#parts = parts;
+    this.#monotonicMs = parts.monotonicMs ?? (() => performance.now());
   }
 
   /** In so many milliseconds something else is wanted, if nothing else happens; absent: nothing is. */
@@ -175,10 +177,6 @@ export class Wants {
     const made = { ...machine, facts: { ...machine.facts, kept } };
     this.#withKept = { machine, kept, made };
     return made;
-  }
-
-  #monotonicMs(): number {
-    return (this.#parts.monotonicMs ?? performance.now.bind(performance))();
   }
 
   /** The same with what names have learned since; the plan follows in the next round. */
