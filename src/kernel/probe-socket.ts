@@ -71,7 +71,7 @@ export class ProbeSocket implements Disposable {
         // Closed by a reset: nothing more is sent, and no port waits.
         socket.#option(SOL_SOCKET, SO_LINGER, [1, 0]);
       } else {
-        // There is nothing yet; from this question on the kernel notes times.
+        // There is nothing yet; a moment after this question the kernel begins to note times.
         socket.lastArrivalMs();
       }
       const local = encodeSocketAddress(source, 0);

@@ -1,6 +1,7 @@
 /** Each kind of probe against real hosts: what counts as an answer, as lost, and as not sent at all. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { enterNetworkNamespace } from '../../src/kernel/network-namespace.ts';
+import { ProbeSocket } from '../../src/kernel/probe-socket.ts';
 import { LAB_UPLINKS, namespaceName } from '../../src/lab/world.ts';
 import { type Address, parseAddress } from '../../src/net/address.ts';
 import type { ProbeContext, ProbeOutcome } from '../../src/watch/probe.ts';
@@ -19,6 +20,7 @@ const CLOSED_PORT = 9;
 const TIMEOUT_MS = 3000;
 /** For what is to get no answer. */
 const SHORT_MS = 300;
+const NOTING_ATTEMPTS = 5;
 const PING_GROUPS = '/proc/sys/net/ipv4/ping_group_range';
 
 let device: Device;
@@ -153,14 +155,25 @@ describe('probes of a daemon that is busy', () => {
     ['dns', () => dns(6, DNS[6], { timeoutMs: SHORT_MS })],
     ['tcp', () => tcp(4, HOST[4], 443, { timeoutMs: SHORT_MS })],
   ])('%s finds an answer that came in time, and the time it took, when it looks too late', async (_, probe) => {
-    const outcome = probe();
-    const untilMs = performance.now() + 2 * SHORT_MS;
-    while (performance.now() < untilMs);
-    const answer = await outcome;
-    expect(answer).toEqual(ANSWERED);
-    expect(answer.kind === 'answered' && answer.rttMs).toBeLessThan(2 * SHORT_MS);
+    using _noting = notesArrivals();
+    let rttMs = Number.POSITIVE_INFINITY;
+    for (let attempt = 0; attempt < NOTING_ATTEMPTS && rttMs >= 2 * SHORT_MS; attempt += 1) {
+      const outcome = probe();
+      const untilMs = performance.now() + 2 * SHORT_MS;
+      while (performance.now() < untilMs);
+      const answer = await outcome;
+      expect(answer).toEqual(ANSWERED);
+      if (answer.kind === 'answered') rttMs = answer.rttMs;
+    }
+    expect(rttMs).toBeLessThan(2 * SHORT_MS);
   });
 });
+
+/** A moment after this the kernel begins to note when packets come in (net_enable_timestamp()), and goes on while it is held. */
+function notesArrivals(): Disposable {
+  using _ = enterNetworkNamespace(`/run/netns/${namespaceName(device.id, 'device')}`);
+  return ProbeSocket.open({ kind: 'udp', source: address(wifiSource(4)), mark: 0 });
+}
 
 describe('SocketReadiness', () => {
   it('SocketReadiness ends every wait when it is disposed of', async () => {
