@@ -14,7 +14,8 @@ const LINUX_6_18 = {
   mm_struct: { exe_file: 1312 },
   files_struct: { fdt: 32 },
   fdtable: { max_fds: 0, fd: 8 },
-  file: { f_inode: 32 },
+  file: { f_inode: 32, dentry: 72 },
+  dentry: { name: 40 },
   inode: { i_ino: 64, i_sb: 40, i_generation: 124, ctime_sec: 104, ctime_nsec: 120 },
   super_block: { s_dev: 16 },
   pid: { level: 4, numbers: 144 },
@@ -24,6 +25,7 @@ const LINUX_6_1 = {
   ...LINUX_6_18,
   task_struct: { mm: 2272, files: 3048, group_leader: 2480, thread_pid: 2520, start_boottime: 2784, signal: 3072 },
   mm_struct: { exe_file: 944 },
+  file: { f_inode: 32, dentry: 24 },
   inode: { i_ino: 64, i_sb: 40, i_generation: 592, ctime_sec: 120, ctime_nsec: 128 },
   pid: { level: 4, numbers: 96 },
 };

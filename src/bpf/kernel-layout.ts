@@ -18,7 +18,9 @@ export interface KernelLayout {
   readonly mm_struct: { readonly exe_file: number };
   readonly files_struct: { readonly fdt: number };
   readonly fdtable: { readonly max_fds: number; readonly fd: number };
-  readonly file: { readonly f_inode: number };
+  readonly file: { readonly f_inode: number; readonly dentry: number };
+  /** `name`: a pointer to its bytes, which end with a NUL. */
+  readonly dentry: { readonly name: number };
   readonly inode: {
     readonly i_ino: number;
     readonly i_sb: number;
@@ -63,7 +65,8 @@ export function kernelLayout(btf: Btf): KernelLayout {
     mm_struct: { exe_file: at('mm_struct', 'exe_file', POINTER) },
     files_struct: { fdt: at('files_struct', 'fdt', POINTER) },
     fdtable: { max_fds: at('fdtable', 'max_fds', U32), fd: at('fdtable', 'fd', POINTER) },
-    file: { f_inode: at('file', 'f_inode', POINTER) },
+    file: { f_inode: at('file', 'f_inode', POINTER), dentry: at('file', 'f_path.dentry', POINTER) },
+    dentry: { name: at('dentry', 'd_name.name', POINTER) },
     inode: {
       i_ino: at('inode', 'i_ino', U64),
       i_sb: at('inode', 'i_sb', POINTER),

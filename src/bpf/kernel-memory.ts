@@ -9,6 +9,7 @@ import {
   BPF_FUNC_map_lookup_elem,
   BPF_FUNC_map_update_elem,
   BPF_FUNC_probe_read_kernel,
+  BPF_FUNC_probe_read_kernel_str,
 } from './uapi.ts';
 
 /** The address of a place on the stack. */
@@ -27,6 +28,14 @@ export function read(slot: number, bytes: number, base: Register, offset: number
     move('r2', bytes),
     call(BPF_FUNC_probe_read_kernel),
   ];
+}
+
+/**
+ * Copies the text at `address` to the stack, `bytes` at most with its NUL. r0: bytes with the NUL, or a negative errno; 1 where there
+ * is no text.
+ */
+export function readText(slot: number, bytes: number, address: Register): readonly Instruction[] {
+  return [move('r3', address), ...stackAddress('r1', slot), move('r2', bytes), call(BPF_FUNC_probe_read_kernel_str)];
 }
 
 /** `destination` = the pointer at `base` + `offset`, by way of 8 bytes at `slot`. 0 where there is none. */

@@ -5,7 +5,10 @@ import {
   CREATOR_RECORD_BYTES,
   EXECUTABLE_KEY_BYTES,
   EXECUTABLE_RECORD_BYTES,
+  FILE_ID_BYTES,
+  FILE_NAME_BYTES,
   HELLO_RECORD_BYTES,
+  PROGRAM_FILE_BYTES,
   TASK_RECORD_BYTES,
   WAYS_RECORD_BYTES,
 } from './records.ts';
@@ -14,6 +17,8 @@ import {
 export const BPF_MAP_TYPE_HASH = 1;
 export const BPF_MAP_TYPE_ARRAY = 2;
 export const BPF_MAP_TYPE_LRU_HASH = 9;
+/** Elements take memory when they are added. */
+export const BPF_F_NO_PREALLOC = 1;
 
 /** What BPF_MAP_CREATE is given. `name`: 15 bytes at most (BPF_OBJ_NAME_LEN with its NUL). */
 export interface MapDescription {
@@ -22,10 +27,13 @@ export interface MapDescription {
   readonly keyBytes: number;
   readonly valueBytes: number;
   readonly maxEntries: number;
+  readonly flags?: typeof BPF_F_NO_PREALLOC;
 }
 
 export type MapName =
   | 'executables'
+  | 'names'
+  | 'files'
   | 'ways'
   | 'tasks'
   | 'cgroups'
@@ -44,6 +52,8 @@ const U32_BYTES = 4;
 const U64_BYTES = 8;
 
 export const MAX_EXECUTABLES = 40_960;
+/** Each executable has one at its path, and perhaps another where a link leads. */
+export const MAX_NAMES: number = 2 * MAX_EXECUTABLES;
 /** As many as there are program numbers: 15 bits of the mark. */
 export const MAX_PROGRAMS = 32_768;
 export const MAX_TASKS = 16_384;
@@ -69,6 +79,24 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
     keyBytes: EXECUTABLE_KEY_BYTES,
     valueBytes: EXECUTABLE_RECORD_BYTES,
     maxEntries: MAX_EXECUTABLES,
+  },
+  /** Names of files that policies name, under which such a file may be found -> nothing (u32). */
+  names: {
+    name: 'pm_names',
+    type: BPF_MAP_TYPE_HASH,
+    keyBytes: FILE_NAME_BYTES,
+    valueBytes: U32_BYTES,
+    maxEntries: MAX_NAMES,
+    flags: BPF_F_NO_PREALLOC,
+  },
+  /** Files that policies name, whatever has been done to them since -> nothing (u32). */
+  files: {
+    name: 'pm_files',
+    type: BPF_MAP_TYPE_HASH,
+    keyBytes: FILE_ID_BYTES,
+    valueBytes: U32_BYTES,
+    maxEntries: MAX_EXECUTABLES,
+    flags: BPF_F_NO_PREALLOC,
   },
   /** Program number -> way bits of the mark. */
   ways: {
@@ -117,7 +145,7 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
     valueBytes: CONFIG_BYTES,
     maxEntries: 1,
   },
-  /** Pointer of a task (u64, from `hello`) -> the descriptor (u32) whose file's key it wants. */
+  /** Pointer of a task (u64, from `hello`) -> the descriptor (u32) of the file that it asks about. */
   learners: {
     name: 'pm_learners',
     type: BPF_MAP_TYPE_HASH,
@@ -125,12 +153,12 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
     valueBytes: U32_BYTES,
     maxEntries: MAX_LEARNERS,
   },
-  /** Pointer of a task -> the key; nothing where the descriptor was not open. */
+  /** Pointer of a task -> that file; nothing where the descriptor was not open. */
   learned: {
     name: 'pm_learned',
     type: BPF_MAP_TYPE_HASH,
     keyBytes: U64_BYTES,
-    valueBytes: EXECUTABLE_KEY_BYTES,
+    valueBytes: PROGRAM_FILE_BYTES,
     maxEntries: MAX_LEARNERS,
   },
   hello: {

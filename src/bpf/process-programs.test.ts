@@ -4,7 +4,7 @@ import { CURL, KERNELS, layoutOf, MarkingWorld, PYTHON } from '../../test/bpf/ma
 import { execProgram } from './exec-program.ts';
 import { exitProgram } from './exit-program.ts';
 import { forkProgram } from './fork-program.ts';
-import { encodeU32 } from './records.ts';
+import { CONFIG_BYTES, encodeU32 } from './records.ts';
 
 const PARENT = { executable: PYTHON, pids: [100], startTicks: 1000 };
 const CHILD = { executable: PYTHON, pids: [200], startTicks: 2000 };
@@ -110,7 +110,7 @@ describe.each(KERNELS)('programs on processes, %s', (name) => {
   ])('%s does nothing before the daemon has said which pid namespace is its own', (_name, program) => {
     const world = new MarkingWorld(layout);
     world.setTask(100, SCRIPT);
-    world.maps.set('config', encodeU32(0), new Uint8Array(32));
+    world.maps.set('config', encodeU32(0), new Uint8Array(CONFIG_BYTES));
     const dead = { liveThreads: 0 };
     world.trace(
       program,

@@ -10,6 +10,7 @@ import {
   decodeExecutableKey,
   decodeExecutableRecord,
   decodeHelloRecord,
+  decodeProgramFile,
   decodeTaskRecord,
   decodeU32,
   decodeU64,
@@ -22,11 +23,16 @@ import {
   encodeCreatorRecord,
   encodeExecutableKey,
   encodeExecutableRecord,
+  encodeFileId,
+  encodeFileName,
   encodeHelloRecord,
+  encodeProgramFile,
   encodeTaskRecord,
   encodeU32,
   encodeU64,
   encodeWaysRecord,
+  fileIdOf,
+  fileNameOf,
   isSameExecutable,
   NO_EXECUTABLE,
   parseExecutableKey,
@@ -86,9 +92,28 @@ const CODECS: readonly (readonly [
   ],
   [
     'Config',
-    fc.record({ netnsCookie: u64, pidNamespace: u64, pidLevel: u32, cgroupEpoch: u32, hello: fc.boolean() }),
+    fc.record(
+      {
+        netnsCookie: u64,
+        pidNamespace: u64,
+        pidLevel: u32,
+        cgroupEpoch: u32,
+        hello: fc.boolean(),
+        nobody: fc.record({ number: u32.filter((number) => number > 0), inAnyCgroup: fc.boolean() }),
+      },
+      { requiredKeys: ['netnsCookie', 'pidNamespace', 'pidLevel', 'cgroupEpoch', 'hello'] },
+    ),
     encodeConfig,
     decodeConfig,
+  ],
+  [
+    'ProgramFile',
+    fc.record({
+      key: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => decodeExecutableKey(bytes)),
+      name: fc.uint8Array({ min: 1, maxLength: 63 }).map((bytes) => fileNameOf(bytes)),
+    }),
+    encodeProgramFile,
+    decodeProgramFile,
   ],
   [
     'HelloRecord',
@@ -166,8 +191,35 @@ describe('records', () => {
 
   it('encodeConfig() lays fields out as the programs read them', () => {
     const config = { netnsCookie: 1n, pidNamespace: 2n, pidLevel: 3, cgroupEpoch: 4, hello: true };
-    expect([...new Uint32Array(encodeConfig(config).buffer)]).toEqual([1, 0, 2, 0, 3, 4, 1, 0]);
-    expect(CONFIG_BYTES).toBe(32);
+    expect([...new Uint32Array(encodeConfig(config).buffer)]).toEqual([1, 0, 2, 0, 3, 4, 1, 0, 0, 0]);
+    const nobody = { number: 5, inAnyCgroup: true };
+    expect([...new Uint32Array(encodeConfig({ ...config, nobody }).buffer)]).toEqual([1, 0, 2, 0, 3, 4, 1, 5, 1, 0]);
+    expect(CONFIG_BYTES).toBe(40);
+  });
+
+  it('encodeProgramFile() lays fields out as the program writes them', () => {
+    const key = `${'01'.repeat(31)}00` as ExecutableKey;
+    const hex = Buffer.from(encodeProgramFile({ key, name: fileNameOf(Buffer.from('curl')) })).toString('hex');
+    expect(hex).toBe(`${key}6375726c${'00'.repeat(60)}`);
+  });
+
+  it('fileNameOf() keeps as much of a name as the programs look at, whatever bytes it has', () => {
+    expect(fileNameOf(Buffer.from('curl'))).toBe('curl');
+    expect(fileNameOf(Buffer.from('naïve'))).toBe('naÃ¯ve');
+    expect(fileNameOf(Buffer.from('x'.repeat(255)))).toBe('x'.repeat(63));
+    expect(encodeFileName(fileNameOf(Buffer.from('x'.repeat(255)))).at(-1)).toBe(0);
+  });
+
+  it('fileIdOf() stays the same whatever is done to a file, and is another one of another file', () => {
+    const [file, touched, other] = [
+      `${'0a'.repeat(32)}`,
+      `${'0a'.repeat(16)}${'0b'.repeat(16)}`,
+      `0b${'0a'.repeat(31)}`,
+    ];
+    const id = (key: string) => fileIdOf(key as ExecutableKey);
+    expect(id(touched)).toBe(id(file));
+    expect(id(other)).not.toBe(id(file));
+    expect(encodeFileId(id(file))).toEqual(new Uint8Array(16).fill(0x0a));
   });
 
   it.each([

@@ -44,15 +44,19 @@ function executableKeyAt(bytes: Uint8Array, start: number): ExecutableKey {
 }
 
 export function encodeExecutableKey(key: ExecutableKey): Uint8Array {
-  const bytes = new Uint8Array(EXECUTABLE_KEY_BYTES);
-  for (let index = 0; index < bytes.length; index++)
-    bytes[index] = (hexDigit(key, 2 * index) << 4) | hexDigit(key, 2 * index + 1);
+  return encodeHex(key, EXECUTABLE_KEY_BYTES);
+}
+
+function encodeHex(digits: string, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let index = 0; index < length; index++)
+    bytes[index] = (hexDigit(digits, 2 * index) << 4) | hexDigit(digits, 2 * index + 1);
   return bytes;
 }
 
-/** Of a key, whose letters are small. */
-function hexDigit(key: ExecutableKey, index: number): number {
-  const code = key.charCodeAt(index);
+/** Of digits whose letters are small. */
+function hexDigit(digits: string, index: number): number {
+  const code = digits.charCodeAt(index);
   return code < LETTER_A ? code - DIGIT_0 : code - LETTER_A + 10;
 }
 
@@ -88,6 +92,67 @@ export function isSameExecutable(a: ExecutableKey, b: ExecutableKey): boolean {
   const [one, other] = [describeExecutableKey(a), describeExecutableKey(b)];
   return one.inode === other.inode && one.device === other.device && one.generation === other.generation;
 }
+
+declare const fileName: unique symbol;
+
+/**
+ * The last part of a file's path, as far as the programs look: the first 63 bytes of it, one character for each (Latin-1), as it
+ * may be any bytes.
+ */
+export type FileName = string & { readonly [fileName]: true };
+
+/** With at least one NUL. */
+export const FILE_NAME_BYTES = 64;
+
+/** `bytes`: all of the last part of a path. */
+export function fileNameOf(bytes: Uint8Array): FileName {
+  return String.fromCharCode(...bytes.subarray(0, FILE_NAME_BYTES - 1)) as FileName;
+}
+
+export function decodeFileName(bytes: Uint8Array): FileName {
+  checkLength('file name', bytes, FILE_NAME_BYTES);
+  const end = bytes.indexOf(0);
+  return fileNameOf(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+export function encodeFileName(name: FileName): Uint8Array {
+  const bytes = new Uint8Array(FILE_NAME_BYTES);
+  for (let index = 0; index < name.length; index++) bytes[index] = name.charCodeAt(index);
+  return bytes;
+}
+
+/** Value of `learned`: a file as the programs see it when it runs. */
+export interface ProgramFile {
+  readonly key: ExecutableKey;
+  readonly name: FileName;
+}
+
+export const PROGRAM_FILE_BYTES = 96;
+export const PROGRAM_FILE_FIELDS = { key: 0, name: 32 } as const;
+
+export function encodeProgramFile({ key, name }: ProgramFile): Uint8Array {
+  const bytes = new Uint8Array(PROGRAM_FILE_BYTES);
+  bytes.set(encodeExecutableKey(key), PROGRAM_FILE_FIELDS.key);
+  bytes.set(encodeFileName(name), PROGRAM_FILE_FIELDS.name);
+  return bytes;
+}
+
+export function decodeProgramFile(bytes: Uint8Array): ProgramFile {
+  checkLength('program file', bytes, PROGRAM_FILE_BYTES);
+  const name = decodeFileName(bytes.subarray(PROGRAM_FILE_FIELDS.name));
+  return { key: executableKeyAt(bytes, PROGRAM_FILE_FIELDS.key), name };
+}
+
+declare const fileId: unique symbol;
+
+/** The beginning of an executable's key, which says which file it is, whatever has been done to it since: 32 digits. */
+export type FileId = string & { readonly [fileId]: true };
+
+export const FILE_ID_BYTES = 16;
+
+export const fileIdOf = (key: ExecutableKey): FileId => key.slice(0, 2 * FILE_ID_BYTES) as FileId;
+
+export const encodeFileId = (id: FileId): Uint8Array => encodeHex(id, FILE_ID_BYTES);
 
 /** Value of `executables`. With `childrenNumber`, that is the number of the processes it starts. */
 export interface ExecutableRecord {
@@ -268,10 +333,26 @@ export interface Config {
   readonly cgroupEpoch: number;
   /** Whether `hello` is answered. */
   readonly hello: boolean;
+  /** What a program counts as of which neither the name nor the file is a named one's. */
+  readonly nobody?: Nobody | undefined;
 }
 
-export const CONFIG_BYTES = 32;
-export const CONFIG_FIELDS = { netnsCookie: 0, pidNamespace: 8, pidLevel: 16, cgroupEpoch: 20, hello: 24 } as const;
+export interface Nobody {
+  readonly number: number;
+  /** Not only in those that `cgroups` has: no policy speaks of cgroups. */
+  readonly inAnyCgroup: boolean;
+}
+
+export const CONFIG_BYTES = 40;
+export const CONFIG_FIELDS = {
+  netnsCookie: 0,
+  pidNamespace: 8,
+  pidLevel: 16,
+  cgroupEpoch: 20,
+  hello: 24,
+  nobody: 28,
+  anyCgroup: 32,
+} as const;
 
 export function encodeConfig(config: Config): Uint8Array {
   const bytes = new Uint8Array(CONFIG_BYTES);
@@ -281,6 +362,8 @@ export function encodeConfig(config: Config): Uint8Array {
   setU32(bytes, at.pidLevel, config.pidLevel);
   setU32(bytes, at.cgroupEpoch, config.cgroupEpoch);
   setU32(bytes, at.hello, config.hello ? 1 : 0);
+  setU32(bytes, at.nobody, config.nobody?.number ?? 0);
+  setU32(bytes, at.anyCgroup, config.nobody?.inAnyCgroup === true ? 1 : 0);
   return bytes;
 }
 
@@ -288,12 +371,14 @@ export function decodeConfig(bytes: Uint8Array): Config {
   checkLength('config', bytes, CONFIG_BYTES);
   const view = viewOf(bytes);
   const at = CONFIG_FIELDS;
+  const number = view.getUint32(at.nobody, true);
   return {
     netnsCookie: view.getBigUint64(at.netnsCookie, true),
     pidNamespace: view.getBigUint64(at.pidNamespace, true),
     pidLevel: view.getUint32(at.pidLevel, true),
     cgroupEpoch: view.getUint32(at.cgroupEpoch, true),
     hello: view.getUint32(at.hello, true) !== 0,
+    ...(number !== 0 && { nobody: { number, inAnyCgroup: view.getUint32(at.anyCgroup, true) !== 0 } }),
   };
 }
 

@@ -15,8 +15,9 @@ import {
   UID,
 } from '../../test/bpf/marking-world.ts';
 import {
-  decodeExecutableKey,
+  CONFIG_BYTES,
   decodeHelloRecord,
+  decodeProgramFile,
   encodeU32,
   encodeU64,
   encodeWaysRecord,
@@ -32,6 +33,8 @@ const PID = 4242;
 const START_TICKS = 31_415;
 const PROCESS = { executable: PYTHON, pids: [PID], startTicks: START_TICKS };
 const NONE = 0x7f03;
+const NOBODY = { number: 0x7f09, inAnyCgroup: false };
+const LONG = { ...CURL, inode: 9n, name: 'l'.repeat(255) };
 
 describe.each(KERNELS)('socketProgram() for %s', (name) => {
   const layout = layoutOf(name);
@@ -107,7 +110,7 @@ describe.each(KERNELS)('socketProgram() for %s', (name) => {
     const { world, task, mark } = openWorld();
     world.setExecutable(PYTHON, { number: 5 });
     expect(mark({ netnsCookie: 78n })).toBe(0);
-    world.maps.set('config', encodeU32(0), new Uint8Array(32));
+    world.maps.set('config', encodeU32(0), new Uint8Array(CONFIG_BYTES));
     expect(world.makeSocket(program, task)).toBe(0);
     expect(world.creator()).toBeUndefined();
     expect(world.counts()).toEqual([0, 0, 0]);
@@ -183,6 +186,52 @@ describe.each(KERNELS)('socketProgram() for %s', (name) => {
     expect(seen.size).toBe(7);
   });
 
+  it('socketProgram() says nobody of a program that has neither the name nor the file of a named one', () => {
+    const { world, mark } = openWorld({ nobody: NOBODY });
+    expect(mark()).toBe(0);
+    world.setCgroupEpoch(EPOCH);
+    expect(mark()).toBe(0x8000ff09);
+    world.setNamed({ name: 'python', file: CURL });
+    expect(mark()).toBe(0x8000ff09);
+    world.setTask(PID, { number: 9, script: false, startTicks: START_TICKS });
+    expect(mark()).toBe(0x80008009);
+  });
+
+  it.each([
+    ['name', { name: 'python3' }],
+    ['file, with another change time', { file: { ...PYTHON, changeSeconds: 1n } }],
+  ])('socketProgram() asks about a program that has the %s of a named one', (_what, named) => {
+    const { world, mark } = openWorld({ nobody: { ...NOBODY, inAnyCgroup: true } });
+    expect(mark()).toBe(0x8000ff09);
+    world.setNamed(named);
+    expect(mark()).toBe(0);
+    expect(world.creator()?.number).toBe(0);
+    // What is known by its key is known.
+    world.setExecutable(PYTHON, { number: 5 });
+    expect(mark()).toBe(0x80008005);
+  });
+
+  it('socketProgram() compares as much of long names as it looks at', () => {
+    const { world } = openWorld({ nobody: { ...NOBODY, inAnyCgroup: true } });
+    world.setNamed({ name: `${'l'.repeat(63)}x` });
+    const markOf = (executable: typeof LONG) =>
+      world.makeSocket(program, world.kernel.addProcess({ ...PROCESS, executable }));
+    expect(markOf(LONG)).toBe(0);
+    expect(markOf({ ...LONG, name: 'l'.repeat(62) })).toBe(0x8000ff09);
+  });
+
+  it('socketProgram() never says nobody of process 1, of threads of the kernel, and of what has no name', () => {
+    const { world } = openWorld({ nobody: { ...NOBODY, inAnyCgroup: true } });
+    const markOf = (process: Partial<typeof PROCESS> | { readonly executable: undefined }) =>
+      world.makeSocket(program, world.kernel.addProcess({ ...PROCESS, ...process }));
+    expect(markOf({ pids: [1] })).toBe(0);
+    expect(markOf({ executable: undefined })).toBe(0);
+    const { name: _, ...nameless } = PYTHON;
+    expect(markOf({ executable: nameless })).toBe(0);
+    expect(markOf({ executable: { ...PYTHON, name: '' } })).toBe(0);
+    expect(markOf({ executable: { ...PYTHON, name: 'p' } })).toBe(0x8000ff09);
+  });
+
   it('socketProgram() tells the daemon’s thread who it is, while that is wanted, and marks its socket too', () => {
     const ask = (hello: boolean, socket: { type?: number; protocol?: number } = {}) => {
       const world = new MarkingWorld(layout, { hello, pidLevel: 9 });
@@ -209,21 +258,22 @@ describe.each(KERNELS)('socketProgram() for %s', (name) => {
       expect(other.hello?.task).toBe(0n);
   });
 
-  it('socketProgram() learns the key of a file that the asking thread has open, for that thread alone', () => {
+  it('socketProgram() learns the key and the name of a file that the asking thread has open, for that thread alone', () => {
     const world = new MarkingWorld(layout);
-    const openFiles = [PYTHON, undefined, CURL];
+    const openFiles = [PYTHON, undefined, CURL, LONG];
     const task = world.kernel.addProcess({ ...PROCESS, openFiles });
     world.setExecutable(PYTHON, { number: 5 });
     const learn = (fd: number) => {
       world.maps.set('learners', encodeU64(task), encodeU32(fd));
       expect(world.makeSocket(program, task)).toBe(0);
-      const key = world.maps.get('learned', encodeU64(task));
+      const file = world.maps.get('learned', encodeU64(task));
       world.maps.delete('learned', encodeU64(task));
-      return key && decodeExecutableKey(key);
+      return file && decodeProgramFile(file);
     };
-    expect(learn(0)).toBe(keyOf(PYTHON));
-    expect(learn(2)).toBe(keyOf(CURL));
-    for (const notOpen of [1, 3, 0xffffffff]) expect(learn(notOpen)).toBeUndefined();
+    expect(learn(0)).toEqual({ key: keyOf(PYTHON), name: 'python3' });
+    expect(learn(2)).toEqual({ key: keyOf(CURL), name: 'curl' });
+    expect(learn(3)).toEqual({ key: keyOf(LONG), name: 'l'.repeat(63) });
+    for (const notOpen of [1, 4, 0xffffffff]) expect(learn(notOpen)).toBeUndefined();
     const other = world.kernel.addProcess({ ...PROCESS, openFiles });
     expect(world.makeSocket(program, other)).toBe(0x80008005);
     expect(world.maps.get('learned', encodeU64(other))).toBeUndefined();

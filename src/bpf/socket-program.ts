@@ -23,18 +23,22 @@ import type { KernelLayout } from './kernel-layout.ts';
 import { follow, lookup, read, stackAddress, update } from './kernel-memory.ts';
 import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_UNMARKED, type MapDescriptors } from './maps.ts';
 import { MARK_FOREIGN, MARK_NUMBER, MARK_OURS, MARK_SOCKET, MARK_UPLINK, PROGRAM_NONE_FIRST } from './mark.ts';
-import { clearKey, readExecutableOfTask, readKeyOfFile } from './read-executable.ts';
+import { clearKey, findExecutable, readExecutableOfTask, readKeyOfFile, readNameOfFile } from './read-executable.ts';
 import { findTask, numbersAtLevel, readProcess, readStartTicks } from './read-process.ts';
 import {
   COMMAND_BYTES,
   CONFIG_FIELDS,
   CREATOR_RECORD_BYTES,
   CREATOR_RECORD_FIELDS,
+  EXECUTABLE_KEY_FIELDS,
   EXECUTABLE_RECORD_FIELDS,
+  FILE_NAME_BYTES,
   HELLO_PROTOCOL,
   HELLO_RECORD_BYTES,
   HELLO_RECORD_FIELDS,
   HELLO_SOCKET_TYPE,
+  PROGRAM_FILE_BYTES,
+  PROGRAM_FILE_FIELDS,
   TASK_RECORD_FIELDS,
   TASK_SCRIPT,
   WAYS_RECORD_FIELDS,
@@ -63,14 +67,17 @@ const INDEX = -28;
 const NUMBER = -32;
 const CREATOR = NUMBER - CREATOR_RECORD_BYTES;
 const HELLO = CREATOR - HELLO_RECORD_BYTES;
+const FILE = HELLO - PROGRAM_FILE_BYTES;
 
 const EXECUTABLE = CREATOR + CREATOR_RECORD_FIELDS.executable;
 const START_TICKS = CREATOR + CREATOR_RECORD_FIELDS.startTicks;
 const CGROUP = CREATOR + CREATOR_RECORD_FIELDS.cgroupId;
 const PID = CREATOR + CREATOR_RECORD_FIELDS.pid;
+const NAME = FILE + PROGRAM_FILE_FIELDS.name;
 
 /** What a program of this type may return: let the socket be made. */
 const ALLOW = 1;
+const INIT_PID = 1;
 
 /*
  * r6: the socket (struct bpf_sock). r8: value of `config`. r7: the current task, later the process's entry in `tasks` or 0.
@@ -90,7 +97,7 @@ export function socketProgram(layout: KernelLayout, maps: MapDescriptors): Uint8
     branch('r0', 'not equal', 0, 'learn'),
     ...readCreator(layout),
     ...findTaskRecord(maps),
-    ...findNumber(maps),
+    ...findNumber(layout, maps),
     ...keepCreator(maps),
     ...setMark(maps),
     label('done'),
@@ -175,7 +182,7 @@ function findTaskRecord(maps: MapDescriptors): readonly Instruction[] {
 }
 
 /** r9 = number of the program, or 0: a script before its interpreter, a name before an origin, and "none" last. */
-function findNumber(maps: MapDescriptors): readonly Instruction[] {
+function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instruction[] {
   return [
     move('r9', 0),
     branch('r7', 'equal', 0, 'by executable'),
@@ -189,7 +196,16 @@ function findNumber(maps: MapDescriptors): readonly Instruction[] {
     load('u32', 'r9', 'r0', EXECUTABLE_RECORD_FIELDS.number),
     branch('r9', 'below', PROGRAM_NONE_FIRST, 'number known'),
     branch('r7', 'not equal', 0, 'by task'),
+    goto('by cgroup'),
+
+    label('not by executable'),
+    branch('r7', 'not equal', 0, 'by task'),
+    ...findNobody(layout, maps),
+
     // It has no name; that it belongs to nobody can only be said where that is known of its cgroup, too.
+    label('by cgroup'),
+    load('u32', 'r1', 'r8', CONFIG_FIELDS.anyCgroup),
+    branch('r1', 'not equal', 0, 'number known'),
     ...lookup(maps.cgroups, CGROUP),
     branch('r0', 'equal', 0, 'nothing known'),
     load('u32', 'r1', 'r0', 0),
@@ -199,12 +215,39 @@ function findNumber(maps: MapDescriptors): readonly Instruction[] {
     move('r9', 0),
     goto('number known'),
 
-    label('not by executable'),
-    branch('r7', 'equal', 0, 'number known'),
     label('by task'),
     load('u32', 'r9', 'r7', TASK_RECORD_FIELDS.number),
     label('number known'),
     and32('r9', MARK_NUMBER),
+  ];
+}
+
+/**
+ * r9 = the number of nobody's programs, or on to `nothing known`: where this may be a file that has come under a named path since
+ * anybody looked. Such a one has the name of the path, or of what the path led to, or it is the file that was there.
+ */
+function findNobody(layout: KernelLayout, maps: MapDescriptors): readonly Instruction[] {
+  const unknown = 'nothing known';
+  const shared = { layout, scratchSlot: SCRATCH, cursor: 'r9' } as const;
+  return [
+    load('u32', 'r1', 'r8', CONFIG_FIELDS.nobody),
+    branch('r1', 'equal', 0, unknown),
+    // Threads of the kernel run no file. Process 1 makes sockets for others, whatever it is called.
+    load('u64', 'r1', 'r10', EXECUTABLE + EXECUTABLE_KEY_FIELDS.inode),
+    branch('r1', 'equal', 0, unknown),
+    load('u32', 'r1', 'r10', PID),
+    branch('r1', 'equal', INIT_PID, unknown),
+    ...lookup(maps.files, EXECUTABLE),
+    branch('r0', 'not equal', 0, unknown),
+    load('u64', 'r9', 'r10', TASK),
+    ...findExecutable('r9', { ...shared, none: unknown }),
+    ...readNameOfFile({ ...shared, nameSlot: NAME }),
+    branch('r0', 'above', FILE_NAME_BYTES, unknown),
+    branch('r0', 'at most', 1, unknown),
+    ...lookup(maps.names, NAME),
+    branch('r0', 'not equal', 0, unknown),
+    load('u32', 'r9', 'r8', CONFIG_FIELDS.nobody),
+    goto('by cgroup'),
   ];
 }
 
@@ -257,10 +300,11 @@ function setMark(maps: MapDescriptors): readonly Instruction[] {
   ];
 }
 
-/** At label `learn`: r0 points to the descriptor whose file's key the current thread, r7, wants. */
+/** At label `learn`: r0 points to the descriptor of the file that the current thread, r7, asks about. */
 function learn(layout: KernelLayout, maps: MapDescriptors): readonly Instruction[] {
   const { files_struct, fdtable } = layout;
-  const shared = { layout, cursor: 'r9', scratchSlot: SCRATCH, keySlot: EXECUTABLE, prefix: 'learn' } as const;
+  const shared = { layout, cursor: 'r9', scratchSlot: SCRATCH } as const;
+  const keySlot = FILE + PROGRAM_FILE_FIELDS.key;
   return [
     label('learn'),
     load('u32', 'r6', 'r0', 0),
@@ -274,9 +318,12 @@ function learn(layout: KernelLayout, maps: MapDescriptors): readonly Instruction
     add('r9', 'r6'),
     ...follow('r9', 'r9', 0, SCRATCH),
     branch('r9', 'equal', 0, 'done'),
-    ...clearKey(EXECUTABLE),
-    ...readKeyOfFile(shared),
-    ...update(maps.learned, TASK, EXECUTABLE),
+    move('r8', 'r9'),
+    ...clearKey(keySlot),
+    ...readKeyOfFile({ ...shared, keySlot }),
+    move('r9', 'r8'),
+    ...readNameOfFile({ ...shared, nameSlot: NAME }),
+    ...update(maps.learned, TASK, FILE),
     goto('done'),
   ];
 }

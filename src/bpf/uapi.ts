@@ -10,6 +10,7 @@ export const BPF_FUNC_get_current_task = 35;
 export const BPF_FUNC_get_socket_cookie = 46;
 export const BPF_FUNC_get_current_cgroup_id = 80;
 export const BPF_FUNC_probe_read_kernel = 113;
+export const BPF_FUNC_probe_read_kernel_str = 115;
 export const BPF_FUNC_get_netns_cookie = 122;
 
 /** Flags of an update: create or replace. */

@@ -176,19 +176,72 @@ describe('KnownPrograms', () => {
     const [mail, other] = [bed.file('mail'), bed.file('other')];
     bed.apply(app('mail', { exec: [mail] }));
     expect(bed.nameOf(bed.machine.start(mail))).toBe(`exec:${mail}`);
-    expect(bed.numberOf(bed.machine.start(other))).toBe(0);
+    expect(bed.nameOf(bed.machine.start(other))).toBe('none');
     bed.apply();
-    expect(bed.numberOf(bed.machine.start(mail))).toBe(0);
+    expect(bed.nameOf(bed.machine.start(mail))).toBe('none');
   });
 
-  it('KnownPrograms learns from the slow path what nobody names, in cgroups that are known', () => {
-    const other = bed.file('other');
+  it('KnownPrograms has the kernel say nobody of what is called as no named file is, and learns of others by asking', () => {
+    const [other, namesake] = [bed.file('other'), bed.file('elsewhere/mail')];
     bed.apply(app('mail', { exec: [bed.file('mail')] }));
-    const process = bed.machine.start(other);
+    expect(bed.nameOf(bed.machine.start(other))).toBe('none');
+    const process = bed.machine.start(namesake);
     expect(bed.numberOf(process)).toBe(0);
     bed.ask(process);
     expect(bed.nameOf(process)).toBe('none');
-    expect(bed.numberOf(bed.machine.start(other, { cgroupId: 99n }))).toBe(0);
+  });
+
+  it('KnownPrograms says nobody in any cgroup, or where policies speak of cgroups in those that are known', () => {
+    const [other, mail] = [bed.file('other'), bed.file('mail')];
+    const elsewhere = { cgroupId: 99n };
+    bed.apply(app('mail', { exec: [mail] }));
+    expect(bed.nameOf(bed.machine.start(other, elsewhere))).toBe('none');
+    bed.apply(app('mail', { exec: [mail], cgroup: ['/named'] }));
+    expect(bed.nameOf(bed.machine.start(other))).toBe('none');
+    expect(bed.numberOf(bed.machine.start(other, elsewhere))).toBe(0);
+  });
+
+  it('KnownPrograms says nobody in no cgroup that is not known while a plan is being applied, which may speak of it', () => {
+    const [other, mail] = [bed.file('other'), bed.file('mail')];
+    bed.apply(app('mail', { exec: [mail] }));
+    const [here, elsewhere] = [bed.machine.start(other), bed.machine.start(other, { cgroupId: 99n })];
+    bed.programs.beginChange();
+    expect(bed.nameOf(here)).toBe('none');
+    expect(bed.numberOf(elsewhere)).toBe(0);
+    // It was refused: what was in force is.
+    bed.programs.follow(bed.inForce);
+    expect(bed.nameOf(elsewhere)).toBe('none');
+  });
+
+  it('KnownPrograms has those asked about that open sockets for others', () => {
+    bed.apply(app('mail', { exec: [bed.file('mail')] }));
+    expect(bed.numberOf(bed.machine.start(bed.file('systemd')))).toBe(0);
+    expect(bed.numberOf(bed.machine.start(bed.file('xinetd')))).toBe(0);
+  });
+
+  it('KnownPrograms knows names to which links lead, and those that they lead to since it looked', () => {
+    const [first, second] = [bed.file('vim.tiny'), bed.file('vim.nox')];
+    const vim = bed.machine.path('vim');
+    bed.machine.switchLink(vim, first);
+    bed.apply(app('vim', { exec: [vim] }));
+    bed.machine.writeFile(first);
+    expect(bed.numberOf(bed.machine.start(first))).toBe(0);
+    expect(bed.nameOf(bed.machine.start(second))).toBe('none');
+    bed.machine.switchLink(vim, second);
+    bed.programs.look();
+    bed.machine.writeFile(second);
+    expect(bed.numberOf(bed.machine.start(second))).toBe(0);
+  });
+
+  it('KnownPrograms has a file asked about that comes to be under a named path by a move, whoever runs it', () => {
+    const [mail, other] = [bed.file('mail'), bed.file('other')];
+    bed.apply(app('mail', { exec: [mail] }));
+    const process = bed.machine.start(other);
+    expect(bed.nameOf(process)).toBe('none');
+    bed.machine.moveFile(mail, other);
+    expect(bed.numberOf(process)).toBe(0);
+    bed.ask(process);
+    expect(bed.nameOf(process)).toBe(`exec:${mail}`);
   });
 
   it('KnownPrograms lets what nobody named before be named, and its number of before counts no more', () => {
@@ -201,7 +254,7 @@ describe('KnownPrograms', () => {
     expect(bed.nameOf(process)).toBe(`exec:${other}`);
     bed.apply(app('third', { exec: [bed.file('third')] }));
     expect([0, bed.none]).not.toContain(before);
-    expect(bed.nameOf(process)).not.toBe('none');
+    expect(bed.nameOf(process)).toBe('none');
   });
 
   it('KnownPrograms keeps what nobody names over a change that is not about it', () => {
@@ -240,7 +293,7 @@ describe('KnownPrograms', () => {
     bed.machine.marks.forgetExecutable(bed.machine.marks.keyOfFile(other) ?? fail());
     bed.programs.note(early);
     expect(bed.numberOf(process)).toBe(0);
-    const third = bed.machine.start(bed.file('third'));
+    const third = bed.machine.start(bed.file('elsewhere/other'));
     const late = bed.event(third);
     bed.apply(app('other', { exec: [other] }));
     bed.programs.note(late);
@@ -510,7 +563,8 @@ const apps = fc.array(
 );
 type Step =
   | { readonly do: 'policies'; readonly apps: readonly AppOptions[]; readonly meanwhile: readonly Step[] }
-  | { readonly do: 'write' | 'remove' | 'start' | 'switch'; readonly at: string; readonly deceive?: string | undefined }
+  | { readonly do: 'write' | 'remove' | 'upgrade' | 'switch'; readonly at: string }
+  | { readonly do: 'start'; readonly at: string; readonly deceive?: string | undefined }
   | { readonly do: 'link' | 'move'; readonly at: string; readonly from: string }
   | { readonly do: 'fork' | 'end' | 'ask' | 'hear'; readonly which: number }
   | { readonly do: 'exec'; readonly which: number; readonly at: string }
@@ -519,7 +573,7 @@ type Step =
 
 const which = fc.nat(20);
 const simple: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ do: fc.constantFrom('write', 'remove', 'switch'), at: place }),
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('write', 'remove', 'upgrade', 'switch'), at: place }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('link', 'move'), at: place, from: place }) },
   {
     weight: 3,
@@ -550,7 +604,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const changesFiles = (step: Step): boolean =>
   step.do === 'policies'
     ? step.meanwhile.some(changesFiles)
-    : ['switch', 'move', 'write', 'link', 'remove'].includes(step.do);
+    : ['switch', 'move', 'write', 'upgrade', 'link', 'remove'].includes(step.do);
+
+/** A path comes to have another file, which may have had another name. */
+const movesNames = (step: Step): boolean =>
+  step.do === 'policies' ? step.meanwhile.some(movesNames) : ['switch', 'move', 'link'].includes(step.do);
 
 class Story {
   readonly bed: Bed;
@@ -592,6 +650,10 @@ class Story {
         return;
       case 'write':
         machine.writeFile(this.#path(next.at));
+        return;
+      case 'upgrade':
+        machine.writeFile(this.#path(next.at));
+        machine.start(this.#path(next.at));
         return;
       case 'remove':
         machine.removeFile(this.#path(next.at));
@@ -686,22 +748,38 @@ class Story {
   /** No process that a policy names by its file, its script or its ancestors is "nobody" to the kernel. */
   check(after: Step): void {
     const { bed: own, told } = this;
+    // A file that is new under a path is told by its name, but not what it has started by then. All else that makes another
+    // file of a path is found by looking.
+    const isFoundByLooking = movesNames(after) || (changesFiles(after) && told.index.byParent.size > 0);
+    if (isFoundByLooking && own.inForce === told) own.programs.look();
+    this.#checkFiles();
+    this.#checkAncestors();
+  }
+
+  get #nobodies(): readonly FakeProcess[] {
+    const { machine } = this.bed;
+    const { none } = this.told.ids.programs;
+    return machine.processes.filter((process) => numberIn(machine.makeSocket(process).mark) === none);
+  }
+
+  #namedPathOf(pid: number): string | undefined {
+    const { marks, proc } = this.bed.machine;
+    const key = marks.keyOfFile(proc.executableLink(pid));
+    return key && [...this.told.index.byExecutable.keys()].find((path) => marks.keyOfFile(path) === key);
+  }
+
+  #checkFiles(): void {
+    for (const { pid } of this.#nobodies) expect([pid, this.#namedPathOf(pid)]).toEqual([pid, undefined]);
+  }
+
+  #checkAncestors(): void {
+    const { bed: own, told } = this;
     const { machine } = own;
-    // These leave the file as it is: they are found by looking. So are files that are new under a path.
-    if (changesFiles(after) && own.inForce === told) own.programs.look();
     const { byExecutable, byScript, byParent } = told.index;
-    const { programs } = told.ids;
-    const paths = [...byExecutable.keys()];
-    const pathOf = (pid: number): string | undefined => {
-      const key = machine.marks.keyOfFile(machine.proc.executableLink(pid));
-      return key && paths.find((path) => machine.marks.keyOfFile(path) === key);
-    };
-    for (const process of machine.processes) {
-      if (numberIn(machine.makeSocket(process).mark) !== programs.none) continue;
+    for (const process of this.#nobodies) {
       this.nobodies += 1;
-      expect([process.pid, pathOf(process.pid)]).toEqual([process.pid, undefined]);
       for (let child = process.pid, pid = machine.proc.stat(child)?.parentPid; pid !== undefined; ) {
-        const above = byExecutable.get(pathOf(pid) ?? '')?.policy.app ?? '';
+        const above = byExecutable.get(this.#namedPathOf(pid) ?? '')?.policy.app ?? '';
         // What became that application only after it had forked the child did not start it as that.
         const hasStarted = (this.#becameAt.get(pid) ?? 0) <= (this.#forkedAt.get(child) ?? 0);
         expect([process.pid, hasStarted && byParent.has(above) && above]).toEqual([process.pid, false]);

@@ -1,25 +1,35 @@
 /**
- * Keeps the kernel's picture of programs up to date: which files have a number, and which programs and cgroups are known to
- * be named by nobody. It is a cache of what the slow path says: an entry may be missing, then a flow is asked about; it may
- * never say "nobody" for what is named.
+ * Keeps the kernel's picture of programs up to date: which files have a number, which names a file has that may get one, and which
+ * programs and cgroups are known to be named by nobody. It is a cache of what the slow path says: an entry may be missing, then a
+ * flow is asked about; it may never say "nobody" for what is named.
  */
-import { describeExecutableKey, type ExecutableKey, NO_EXECUTABLE, parseExecutableKey } from '../bpf/records.ts';
+import {
+  describeExecutableKey,
+  type ExecutableKey,
+  type FileName,
+  fileIdOf,
+  NO_EXECUTABLE,
+  type ProgramFile,
+  parseExecutableKey,
+} from '../bpf/records.ts';
 import { isInterpreter } from '../identify/interpreter.ts';
 import { NamedFiles } from '../identify/named-files.ts';
+import { BROKERS } from '../identify/socket-broker.ts';
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import { fileIdentity } from '../kernel/file-identity.ts';
+import { nameAtPath } from '../kernel/file-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { ExecutableProgram, SocketMarks } from '../kernel/socket-marks.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
 import { PROGRAM_DAEMON } from '../plan/reserved.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
-import { type AppMatch, cgroupAncestry, matchExactCgroup } from '../policy/match-app.ts';
+import { type AppMatch, cgroupAncestry, matchExactCgroup, speaksOfCgroups } from '../policy/match-app.ts';
 import { bindDescendants } from './bind-descendants.ts';
 import type { InForce } from './in-force.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
-/** Files known to be named by nobody; when there are more, the longest known is forgotten. */
+/** Files known to be named by nobody although they are called as a named one; when there are more, the longest known is forgotten. */
 export const MAX_UNNAMED = 16_384;
 /** Files that one path had and that programs may still run. */
 const MAX_KEYS_OF_PATH = 4;
@@ -43,6 +53,8 @@ export interface KnownProgramsParts {
 interface NamedFile {
   /** The latest first. */
   readonly keys: readonly ExecutableKey[];
+  /** Of the latest file: where a link leads, another one than the path's. */
+  readonly name: FileName;
   readonly program: ExecutableProgram;
 }
 
@@ -57,6 +69,8 @@ export class KnownPrograms {
   readonly #files = new NamedFiles();
   #inForce: InForce | undefined;
   #lookedAt = 0;
+  /** What the kernel was told of names is of before. */
+  #namesAreOld = true;
   /** Whether the kernel can tell each program that is named. */
   #allHaveNumbers = false;
   /** A plan is being applied: what policies say now does not hold in the kernel yet. */
@@ -74,6 +88,8 @@ export class KnownPrograms {
   /** From here on until `follow`, nothing is learned. */
   beginChange(): void {
     this.#isChanging = true;
+    // The plan may speak of cgroups that nobody has spoken of.
+    if (this.#inForce !== undefined) this.#tellNobody(this.#inForce);
   }
 
   /** What is in force now. Throws KernelError: then nothing is learned either, and the next call tries all of it again. */
@@ -85,11 +101,14 @@ export class KnownPrograms {
       this.#inForce = inForce;
     }
     this.#isChanging = false;
+    if (this.#inForce !== undefined) this.#tellNobody(this.#inForce);
   }
 
   /** Starts of scripts are not seen any more, or are again. */
   scriptsChanged(): void {
-    if (this.#inForce !== undefined) this.#renewUnnamed(this.#inForce);
+    if (this.#inForce === undefined) return;
+    this.#renewUnnamed(this.#inForce);
+    this.#tellNobody(this.#inForce);
   }
 
   /**
@@ -104,9 +123,10 @@ export class KnownPrograms {
       const inode = fileIdentity(path)?.inode;
       const [latest] = this.#named.get(path)?.keys ?? [];
       if (inode === undefined || (latest !== undefined && describeExecutableKey(latest).inode === inode)) continue;
-      const key = this.#parts.marks.keyOfFile(path);
-      if (key !== undefined) learned.push(this.#noteNamed(path, key, match, inForce));
+      const file = this.#parts.marks.programFile(path);
+      if (file !== undefined) learned.push(this.#noteNamed(path, file, match, inForce));
     }
+    this.#tellNames(inForce);
     if (learned.includes(true)) bindDescendants(this.#parts, inForce);
   }
 
@@ -118,6 +138,7 @@ export class KnownPrograms {
     try {
       if (owner.cgroup !== undefined) this.#noteCgroup(owner.cgroup, inForce);
       this.#noteExecutable(owner, inForce);
+      this.#tellNames(inForce);
     } catch (error) {
       // Ignoring it: whatever is not known is asked about again.
       if (!(error instanceof KernelError)) throw error;
@@ -138,6 +159,7 @@ export class KnownPrograms {
       const path = this.#parts.cgroups?.pathOfId(cgroupId);
       if (path !== undefined) this.#noteCgroup(path, inForce);
     }
+    this.#tellNames(inForce);
   }
 
   #noteFile(key: ExecutableKey, inForce: InForce): void {
@@ -148,7 +170,7 @@ export class KnownPrograms {
     const path = paths.find((candidate) => this.#parts.marks.keyOfFile(candidate) === key);
     const match = path === undefined ? undefined : byExecutable.get(path);
     if (path !== undefined && match !== undefined) {
-      if (this.#noteNamed(path, key, match, inForce)) bindDescendants(this.#parts, inForce);
+      if (this.#noteNamed(path, this.#fileWithKey(path, key), match, inForce)) bindDescendants(this.#parts, inForce);
     } else if (isNow) this.#noteUnnamed(key, undefined, inForce);
   }
 
@@ -156,12 +178,32 @@ export class KnownPrograms {
   #tell(inForce: InForce, before: InForce | undefined): void {
     const [old, now] = [before?.index, inForce.index];
     const sameNumbers = before?.ids.programs === inForce.ids.programs;
+    // Should something be refused on the way, the number of before may come to mean nobody again some day.
+    if (!sameNumbers) this.#parts.marks.setNobody(undefined);
     if (!sameNumbers) this.#allHaveNumbers = allHaveNumbers(inForce);
     if (old?.byExecutable !== now.byExecutable || old.byParent !== now.byParent || !sameNumbers)
       this.#learnNamed(inForce);
     if (old?.byParent !== now.byParent) bindDescendants(this.#parts, inForce);
     if (before?.ids.programs.none !== inForce.ids.programs.none) this.#renewUnnamed(inForce);
     if (before?.machine.host.cgroups !== inForce.machine.host.cgroups) this.#addCgroups(inForce);
+    this.#tellNames(inForce);
+  }
+
+  /** A file that comes under a named path has its name, or that of what a link there leads to. Brokers' sockets are asked about. */
+  #tellNames({ index }: InForce): void {
+    if (!this.#namesAreOld) return;
+    const names = [...index.byExecutable.keys(), ...BROKERS].map(nameAtPath);
+    for (const { name } of this.#named.values()) names.push(name);
+    const files = [...this.#pathOfKey.keys()].map(fileIdOf);
+    this.#parts.marks.setNamed({ names: new Set(names), files: new Set(files) });
+    this.#namesAreOld = false;
+  }
+
+  #tellNobody(inForce: InForce): void {
+    const number = inForce.ids.programs.none;
+    const isKnown = this.#mayBeNobody(inForce, true);
+    const inAnyCgroup = !this.#isChanging && !speaksOfCgroups(inForce.index);
+    this.#parts.marks.setNobody(isKnown ? { number, inAnyCgroup } : undefined);
   }
 
   /** Each time the next ones, so that thousands cost no noticeable moment. */
@@ -189,22 +231,26 @@ export class KnownPrograms {
     const taken = new Set<ExecutableKey>();
     for (const [path, match] of byExecutable) {
       const program = this.#programOf(path, match, inForce);
-      const known = this.#named.get(path);
-      const latest = known?.keys[0] ?? this.#parts.marks.keyOfFile(path);
+      const before = this.#named.get(path);
+      const known = before ?? asNamed(this.#parts.marks.programFile(path));
+      const latest = known?.keys[0];
       // Of several names for one file the first of the policies holds, as everywhere.
-      if (program === undefined || latest === undefined || taken.has(latest)) {
+      if (program === undefined || known === undefined || latest === undefined || taken.has(latest)) {
         this.#forgetNamed(path);
         continue;
       }
       taken.add(latest);
       const isHeld = this.#pathOfKey.get(latest) === path;
-      if (known === undefined || !isHeld || !isSameProgram(known.program, program))
-        this.#setNamed(path, known?.keys ?? [latest], program);
+      if (before === undefined || !isHeld || !isSameProgram(before.program, program))
+        this.#setNamed(path, { ...known, program });
     }
+    this.#namesAreOld = true;
   }
 
   /** The first key is taken from whoever has it. */
-  #setNamed(path: string, keys: readonly ExecutableKey[], program: ExecutableProgram): void {
+  #setNamed(path: string, named: NamedFile): void {
+    const { keys, program } = named;
+    this.#namesAreOld = true;
     for (const key of keys) {
       if (key !== keys[0] && (this.#pathOfKey.get(key) ?? path) !== path) continue;
       // Should the number not be taken, it is at least nobody's no more.
@@ -212,7 +258,7 @@ export class KnownPrograms {
       this.#parts.marks.setExecutable(key, program);
       this.#pathOfKey.set(key, path);
     }
-    this.#named.set(path, { keys, program });
+    this.#named.set(path, named);
   }
 
   #forgetNamed(path: string): void {
@@ -232,7 +278,8 @@ export class KnownPrograms {
     if (key === undefined) return;
     const match = executable === undefined ? undefined : inForce.index.byExecutable.get(executable);
     if (executable !== undefined && match !== undefined && owner.executableUnproven !== true) {
-      if (this.#noteNamed(executable, key, match, inForce)) bindDescendants(this.#parts, inForce);
+      const file = this.#fileWithKey(executable, key);
+      if (this.#noteNamed(executable, file, match, inForce)) bindDescendants(this.#parts, inForce);
     } else if (match === undefined) this.#noteUnnamed(key, executable, inForce);
   }
 
@@ -240,7 +287,7 @@ export class KnownPrograms {
    * The file under a path has been replaced; what still runs the old one goes on being it. True where programs that were
    * started from the new one before may have started others.
    */
-  #noteNamed(path: string, key: ExecutableKey, match: AppMatch, inForce: InForce): boolean {
+  #noteNamed(path: string, { key, name }: ProgramFile, match: AppMatch, inForce: InForce): boolean {
     const known = this.#named.get(path);
     const holder = this.#pathOfKey.get(key);
     if (holder === path || (holder !== undefined && !isBefore(path, holder, inForce))) return false;
@@ -248,8 +295,14 @@ export class KnownPrograms {
     if (program === undefined) return false;
     const keys = [key, ...(known?.keys ?? []).filter((other) => other !== key)];
     for (const old of keys.slice(MAX_KEYS_OF_PATH)) this.#forgetKey(path, old);
-    this.#setNamed(path, keys.slice(0, MAX_KEYS_OF_PATH), program);
+    this.#setNamed(path, { keys: keys.slice(0, MAX_KEYS_OF_PATH), name, program });
     return program.childrenNumber !== undefined;
+  }
+
+  /** The path may have another file by now. */
+  #fileWithKey(path: string, key: ExecutableKey): ProgramFile {
+    const file = this.#parts.marks.programFile(path);
+    return file?.key === key ? file : { key, name: nameAtPath(path) };
   }
 
   /** `executable`: what a process that runs it calls it, where that is known. */
@@ -328,6 +381,9 @@ export class KnownPrograms {
     }
   }
 }
+
+const asNamed = (file: ProgramFile | undefined): Omit<NamedFile, 'program'> | undefined =>
+  file && { keys: [file.key], name: file.name };
 
 const isSameProgram = (a: ExecutableProgram, b: ExecutableProgram): boolean =>
   a.number === b.number && a.childrenNumber === b.childrenNumber;

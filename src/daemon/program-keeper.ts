@@ -55,15 +55,16 @@ export class ProgramKeeper implements Disposable {
 
   /** A plan is being applied: until `follow`, nothing is learned. */
   beginChange(): void {
-    this.#programs?.beginChange();
+    this.#guardedly(() => this.#programs?.beginChange());
   }
 
   /** After a round. */
   follow(): void {
     const inForce = this.#parts.inForce();
     try {
-      this.#programs?.follow(inForce);
+      // Before any interpreter may count as nobody's.
       if (inForce !== undefined) this.#watchScripts(inForce);
+      this.#programs?.follow(inForce);
       this.#parts.health.clear('programs-not-told');
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;

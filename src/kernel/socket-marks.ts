@@ -6,7 +6,7 @@
  * Only sockets of the network namespace in which it was opened are marked and noted, whatever process makes them. A number
  * is one of a program (`plan/reserved.ts`).
  */
-import type { CreatorRecord, ExecutableKey } from '../bpf/records.ts';
+import type { CreatorRecord, ExecutableKey, FileId, FileName, Nobody, ProgramFile } from '../bpf/records.ts';
 import type { KernelError } from './kernel-error.ts';
 
 export interface ExecutableProgram {
@@ -32,6 +32,12 @@ export interface WayBits {
   readonly v6: number;
 }
 
+/** What may be a file that policies name, although its key has no number: what has such a name, or is such a file. */
+export interface NamedFiles {
+  readonly names: ReadonlySet<FileName>;
+  readonly files: ReadonlySet<FileId>;
+}
+
 export interface SocketMarkCounts {
   /** Sockets that were marked. */
   readonly marked: number;
@@ -53,6 +59,8 @@ export interface SharedSocketMarks {
    * none, or it cannot be opened.
    */
   keyOfFile(path: string): ExecutableKey | undefined;
+  /** The same with the name that the file has there: of its own, not of a link that leads to it. */
+  programFile(path: string): ProgramFile | undefined;
   setExecutable(key: ExecutableKey, program: ExecutableProgram): void;
   forgetExecutable(key: ExecutableKey): void;
   /** The number that this executable has. */
@@ -83,6 +91,13 @@ export interface SocketMarks extends SharedSocketMarks, Disposable {
   setWays(ways: ReadonlyMap<number, WayBits>): void;
   /** What the kernel has by `setWays`; `undefined` where it refused one in the middle. */
   ways(): ReadonlyMap<number, WayBits> | undefined;
+  /** Exactly these from now on. Only what changed is written. */
+  setNamed(named: NamedFiles): void;
+  /**
+   * What programs count as, from their first socket on, that have no number, and neither the name nor the file of anything in
+   * `setNamed`; `undefined`: nothing is known of them. Process 1 is never such a program.
+   */
+  setNobody(nobody: Nobody | undefined): void;
   /** The epoch that counts from now on: cgroups added for another one are not known. */
   setCgroupEpoch(epoch: number): void;
   /** For `borrowSocketMarks` in another thread; plain data. Of no use once this is disposed of. */

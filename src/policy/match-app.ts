@@ -69,6 +69,12 @@ function entriesOf({ app, match, children }: EffectivePolicy): readonly Entry[] 
   return children?.value.are === 'same' ? [...match, { kind: 'children', value: app, at: children.value.at }] : match;
 }
 
+/** Whether any policy tells programs by their cgroups, under whatever name. */
+export function speaksOfCgroups(index: AppIndex): boolean {
+  const { byCgroup, byUnit, byContainer, byFlatpak, bySnap, byDesktop } = index;
+  return [byCgroup, byUnit, byContainer, byFlatpak, bySnap, byDesktop].some(({ size }) => size > 0);
+}
+
 /** An index of no application at all. */
 export function emptyIndex(): { readonly [K in keyof AppIndex]: Map<string, AppMatch> } {
   return {

@@ -203,6 +203,14 @@ class Interpreter {
       case 113:
         this.#slice(r1, Number(r2)).set(kernel.read(r3, Number(r2)));
         return 0n;
+      case 115: {
+        const text = kernel.read(r3, Number(r2) - 1);
+        const end = text.indexOf(0);
+        const copied = end < 0 ? text : text.subarray(0, end);
+        // What is behind the end stays as it was.
+        this.#slice(r1, Number(r2)).set([...copied, 0]);
+        return kernel.isReadable(r3) ? BigInt(copied.length + 1) : -14n;
+      }
       default:
         throw new Error(`helper ${helper}`);
     }
@@ -242,12 +250,16 @@ function compare(opcode: number, left: bigint, right: bigint): boolean {
   switch (opcode & 0xf0) {
     case 0x10:
       return left === right;
+    case 0x20:
+      return left > right;
     case 0x30:
       return left >= right;
     case 0x50:
       return left !== right;
     case 0xa0:
       return left < right;
+    case 0xb0:
+      return left <= right;
     default:
       throw new Error(`opcode ${opcode}`);
   }

@@ -13,6 +13,8 @@ export interface ExecutableFile {
   readonly changeSeconds: bigint;
   /** As in the kernel's memory, with the bit that says whether somebody has looked. */
   readonly changeNanoseconds: number;
+  /** The last part of its path. Of no file that has none. */
+  readonly name?: string;
 }
 
 export interface ProcessOptions {
@@ -46,6 +48,10 @@ export class KernelWorld {
     return struct === undefined
       ? new Uint8Array(length)
       : new Uint8Array(struct.buffer, Number(address - base), length).slice();
+  }
+
+  isReadable(address: bigint): boolean {
+    return address >= FIRST_ADDRESS && address < this.#next;
   }
 
   /** The address of its first thread. */
@@ -101,7 +107,7 @@ export class KernelWorld {
   }
 
   #addFile(options: ExecutableFile): bigint {
-    const { file, inode, super_block } = this.#layout;
+    const { file, inode, super_block, dentry } = this.#layout;
     const [fileAt, inodeAt, superAt] = [this.#allocate(), this.#allocate(), this.#allocate()];
     this.#u64(fileAt, file.f_inode, inodeAt);
     this.#u64(inodeAt, inode.i_ino, options.inode);
@@ -110,6 +116,12 @@ export class KernelWorld {
     this.#u64(inodeAt, inode.ctime_sec, options.changeSeconds);
     this.#u32(inodeAt, inode.ctime_nsec, options.changeNanoseconds);
     this.#u32(superAt, super_block.s_dev, options.device);
+    if (options.name !== undefined) {
+      const [dentryAt, nameAt] = [this.#allocate(), this.#allocate()];
+      this.#u64(fileAt, file.dentry, dentryAt);
+      this.#u64(dentryAt, dentry.name, nameAt);
+      new Uint8Array(this.#view(nameAt).buffer).set(Buffer.from(options.name, 'latin1'));
+    }
     return fileAt;
   }
 

@@ -14,9 +14,14 @@ import {
   encodeConfig,
   encodeExecutableKey,
   encodeExecutableRecord,
+  encodeFileId,
+  encodeFileName,
   encodeTaskRecord,
   encodeU32,
   encodeU64,
+  fileIdOf,
+  fileNameOf,
+  type Nobody,
   type TaskRecord,
 } from '../../src/bpf/records.ts';
 import { MemoryMaps, runProgram } from './interpreter.ts';
@@ -41,8 +46,9 @@ export const PYTHON: ExecutableFile = {
   changeSeconds: 1_745_849_508n,
   // Somebody has looked: not part of the key.
   changeNanoseconds: 0x80000000 + 123_456_789,
+  name: 'python3',
 };
-export const CURL: ExecutableFile = { ...PYTHON, inode: 6n };
+export const CURL: ExecutableFile = { ...PYTHON, inode: 6n, name: 'curl' };
 
 export function layoutOf(name: KernelName): KernelLayout {
   const path = new URL(`../../src/bpf/testdata/${name}.btf`, import.meta.url);
@@ -73,21 +79,29 @@ export interface MarkingWorldOptions {
   /** Depth of the daemon's pid namespace. */
   readonly pidLevel?: number;
   readonly hello?: boolean;
+  readonly nobody?: Nobody;
 }
 
 export class MarkingWorld {
   readonly kernel: KernelWorld;
   readonly maps: MemoryMaps = new MemoryMaps();
 
-  constructor(layout: KernelLayout, { pidLevel = 0, hello = false }: MarkingWorldOptions = {}) {
+  constructor(layout: KernelLayout, { pidLevel = 0, hello = false, nobody }: MarkingWorldOptions = {}) {
     this.kernel = new KernelWorld(layout);
     const pidNamespace = this.kernel.pidNamespace(pidLevel);
-    const config = { netnsCookie: NETNS_COOKIE, pidNamespace, pidLevel, cgroupEpoch: EPOCH, hello };
+    const config = { netnsCookie: NETNS_COOKIE, pidNamespace, pidLevel, cgroupEpoch: EPOCH, hello, nobody };
     this.maps.set('config', encodeU32(0), encodeConfig(config));
   }
 
   setExecutable(file: ExecutableFile, record: ExecutableRecord): void {
     this.maps.set('executables', encodeExecutableKey(keyOf(file)), encodeExecutableRecord(record));
+  }
+
+  /** What has such a name, or is such a file, may be named. */
+  setNamed({ name, file }: { readonly name?: string; readonly file?: ExecutableFile }): void {
+    if (name !== undefined)
+      this.maps.set('names', encodeFileName(fileNameOf(Buffer.from(name, 'latin1'))), encodeU32(0));
+    if (file !== undefined) this.maps.set('files', encodeFileId(fileIdOf(keyOf(file))), encodeU32(0));
   }
 
   setTask(pid: number, record: TaskRecord): void {

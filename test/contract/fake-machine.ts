@@ -3,6 +3,7 @@
  * that marks their sockets, and `/proc` as it would show them.
  */
 import {
+  type BigIntStats,
   closeSync,
   linkSync,
   lstatSync,
@@ -24,11 +25,13 @@ import {
   EXECUTABLE_KEY_BYTES,
   EXECUTABLE_KEY_FIELDS,
   type ExecutableKey,
+  type ProgramFile,
 } from '../../src/bpf/records.ts';
 import type { SocketOwner } from '../../src/identify/socket-owner.ts';
 import type { CgroupTree } from '../../src/kernel/cgroup.ts';
 import { type FakeProcess, type FakeProcessOptions, FakeSocketMarks } from '../../src/kernel/fake/fake-socket-marks.ts';
 import { fileIdentity } from '../../src/kernel/file-identity.ts';
+import { nameAtPath } from '../../src/kernel/file-name.ts';
 import type { KernelError } from '../../src/kernel/kernel-error.ts';
 import { openProc, type Proc } from '../../src/kernel/proc.ts';
 
@@ -78,10 +81,10 @@ export class FakeMachine implements Disposable {
     this.marks = new FakeSocketMarks({
       ...options,
       files: {
-        keyOfFile: (path) => this.#keyOf(path),
-        executableOf: (pid) => {
+        programFile: (path) => this.#fileAt(path),
+        fileOf: (pid) => {
           const running = this.#running.get(pid);
-          return running && this.#keyOf(`/proc/self/fd/${running.descriptor}`);
+          return running && this.#fileAt(`/proc/self/fd/${running.descriptor}`);
         },
       },
     });
@@ -203,9 +206,19 @@ export class FakeMachine implements Disposable {
     this.#running.delete(pid);
   }
 
-  #keyOf(path: string): ExecutableKey | undefined {
+  #fileAt(path: string): ProgramFile | undefined {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined || !stat.isFile()) return undefined;
+    const fd = openSync(path, 'r');
+    try {
+      // Where it is now, as a renamed file has its new name.
+      return { key: this.#keyOf(stat), name: nameAtPath(withoutDeleted(readlinkSync(`/proc/self/fd/${fd}`))) };
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #keyOf(stat: BigIntStats): ExecutableKey {
     const { generation, changes } = this.#files.get(`${stat.dev}:${stat.ino}`) ?? { generation: 0, changes: 0 };
     const view = new DataView(new ArrayBuffer(EXECUTABLE_KEY_BYTES));
     const at = EXECUTABLE_KEY_FIELDS;
@@ -233,7 +246,7 @@ export class FakeMachine implements Disposable {
       },
       executable: (pid) => {
         const link = linkOf(pid);
-        return link?.endsWith(DELETED) ? link.slice(0, -DELETED.length) : link;
+        return link && withoutDeleted(link);
       },
       executableLink: (pid) => `/proc/self/fd/${this.#running.get(pid)?.descriptor ?? 'none'}`,
       executableFile: (pid) => {
@@ -253,6 +266,8 @@ export class FakeMachine implements Disposable {
     return running && [...running.args];
   }
 }
+
+const withoutDeleted = (link: string): string => (link.endsWith(DELETED) ? link.slice(0, -DELETED.length) : link);
 
 function inodeOf(path: string): string {
   const { dev, ino } = statSync(path, { bigint: true });

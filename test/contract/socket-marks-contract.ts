@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type FileId, type FileName, fileIdOf } from '../../src/bpf/records.ts';
+import { nameAtPath } from '../../src/kernel/file-name.ts';
 import type { SharedSocketMarks, SocketMarks } from '../../src/kernel/socket-marks.ts';
 import { PROGRAM_NONE_FIRST, programMark } from '../../src/plan/reserved.ts';
 
@@ -250,6 +252,99 @@ export function socketMarksContract(kernelName: string, openWorld: () => Promise
         expect(await markOf(process)).toBe(programMark(none));
         marks.setCgroupEpoch(6);
         expect(await markOf(process)).toBe(0);
+      });
+
+      const none = PROGRAM_NONE_FIRST + 7;
+      const nobody = { number: none, inAnyCgroup: true };
+      const nameOf = (path: string): FileName => {
+        const name = marks.programFile(path)?.name;
+        if (name === undefined) throw new Error(`no name of ${path}`);
+        return name;
+      };
+      const fileOf = (path: string): FileId => fileIdOf(keyOf(path));
+      const nothing = { names: new Set<FileName>(), files: new Set<FileId>() };
+
+      it('setNobody() marks what has no number from its first socket on, and nothing any more', async () => {
+        const path = world.addProgram();
+        const process = await world.start(path);
+        marks.setNobody(nobody);
+        const { mark, cookie } = await process.makeSocket(4);
+        expect(mark).toBe(programMark(none));
+        expect(marks.creatorOf(cookie)).toMatchObject({ number: none, executable: keyOf(path) });
+        expect(marks.takeStrangers().filter(({ executable }) => executable === keyOf(path))).toEqual([]);
+        nameProgram(path, 7);
+        expect(await markOf(process)).toBe(programMark(7));
+        marks.forgetExecutable(keyOf(path));
+        marks.setNobody(undefined);
+        expect(await markOf(process)).toBe(0);
+      });
+
+      it('setNobody() holds in known cgroups, or in all', async () => {
+        const process = await world.start(world.addProgram());
+        marks.setCgroupEpoch(5);
+        marks.setNobody({ ...nobody, inAnyCgroup: false });
+        expect(await markOf(process)).toBe(0);
+        marks.addCgroup(process.cgroupId, 5);
+        expect(await markOf(process)).toBe(programMark(none));
+        marks.setCgroupEpoch(6);
+        expect(await markOf(process)).toBe(0);
+        marks.setNobody(nobody);
+        expect(await markOf(process)).toBe(programMark(none));
+      });
+
+      it('setNobody() comes after what is known of a process', async () => {
+        const process = await world.start(world.addProgram());
+        marks.setNobody(nobody);
+        marks.bindTask(process.pid, process.startTicks, { number: 11, script: false });
+        expect(await markOf(process)).toBe(programMark(11));
+      });
+
+      it('setNamed() has those asked about that have a name, exactly as said last', async () => {
+        const [path, other] = [world.addProgram(), world.addProgram()];
+        const [process, unnamed] = [await world.start(path), await world.start(other)];
+        marks.setNobody(nobody);
+        marks.setNamed({ ...nothing, names: new Set([nameOf(path)]) });
+        expect(await markOf(process)).toBe(0);
+        expect(await markOf(unnamed)).toBe(programMark(none));
+        expect(await markOf(await process.fork())).toBe(0);
+        world.replace(path);
+        expect(await markOf(await world.start(path))).toBe(0);
+        marks.setNamed({ ...nothing, names: new Set([nameOf(other)]) });
+        expect(await markOf(process)).toBe(programMark(none));
+        expect(await markOf(unnamed)).toBe(0);
+        marks.setNamed(nothing);
+        expect(await markOf(unnamed)).toBe(programMark(none));
+      });
+
+      it('setNamed() has files asked about under any name', async () => {
+        const path = world.addProgram();
+        marks.setNobody(nobody);
+        marks.setNamed({ ...nothing, files: new Set([fileOf(path)]) });
+        expect(await markOf(await world.start(world.hardLink(path)))).toBe(0);
+        expect(await markOf(await world.start(world.addProgram()))).toBe(programMark(none));
+        marks.setNamed(nothing);
+        expect(await markOf(await world.start(path))).toBe(programMark(none));
+      });
+
+      it('programFile() has the name of a file, not of a link that leads to it', async () => {
+        const path = world.addProgram();
+        expect(marks.programFile(world.symbolicLink(path))).toEqual(marks.programFile(path));
+        expect(path.endsWith(`/${nameOf(path)}`)).toBe(true);
+        const linked = world.hardLink(path);
+        expect(nameOf(linked)).not.toBe(nameOf(path));
+        expect(keyOf(linked)).toBe(keyOf(path));
+        world.remove(path);
+        expect(marks.programFile(path)).toBeUndefined();
+      });
+
+      it('setNamed() takes thousands', async () => {
+        const names = Array.from({ length: 20_000 }, (_, i) => nameAtPath(`/usr/bin/a-name-of-its-own-${i}`));
+        marks.setNobody(nobody);
+        const path = world.addProgram();
+        marks.setNamed({ ...nothing, names: new Set([...names, nameOf(path)]) });
+        expect(await markOf(await world.start(path))).toBe(0);
+        marks.setNamed(nothing);
+        expect(await markOf(await world.start(path))).toBe(programMark(none));
       });
     });
 

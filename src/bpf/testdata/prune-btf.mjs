@@ -18,6 +18,7 @@ const STRUCTS = [
   'fdtable',
   'file',
   'inode',
+  'dentry',
   'super_block',
   'pid',
   'upid',

@@ -49,12 +49,13 @@ export class BpfMap implements Disposable {
 
   /** Throws KernelError. */
   static create(description: MapDescription): BpfMap {
-    const { name, type, keyBytes, valueBytes, maxEntries } = description;
+    const { name, type, keyBytes, valueBytes, maxEntries, flags = 0 } = description;
     const attribute = new BpfAttribute(CREATE_SIZE)
       .u32(0, type)
       .u32(4, keyBytes)
       .u32(8, valueBytes)
       .u32(12, maxEntries)
+      .u32(16, flags)
       .name(28, name);
     const fd = bpf(BPF_MAP_CREATE, attribute);
     if (fd < 0) throw creationRefusal('create BPF map', name);

@@ -6,18 +6,24 @@ import {
   decodeExecutableRecord,
   type ExecutableKey,
   encodeConfig,
+  encodeFileId,
+  encodeFileName,
   encodeU32,
   encodeWaysRecord,
+  type Nobody,
 } from '../../bpf/records.ts';
 import { KernelError } from '../kernel-error.ts';
-import type { SocketMarks, SocketMarksHandle, WayBits } from '../socket-marks.ts';
-import { FileKeys, sayHello } from './file-keys.ts';
+import type { NamedFiles, SocketMarks, SocketMarksHandle, WayBits } from '../socket-marks.ts';
+import type { BpfMap } from './bpf-map.ts';
 import { attachInheritance, attachSocketProgram } from './marking-programs.ts';
 import { namespaceCookie } from './namespace-cookie.ts';
+import { ProgramFiles, sayHello } from './program-files.ts';
 import { closeMaps, createMaps, descriptorsOf, MappedSocketMarks, type SocketMarkMaps } from './socket-mark-maps.ts';
 import { readVmlinuxLayout } from './vmlinux-layout.ts';
 
 const FIRST = encodeU32(0);
+/** All that matters is that the key is there. */
+const NOTHING = encodeU32(0);
 const NO_WAYS: WayBits = { v4: 0, v6: 0 };
 /** Until one is set, no cgroup is known. */
 const NO_EPOCH = 0xffffffff;
@@ -52,7 +58,7 @@ export function openSocketMarks({ cgroupMountDir }: SocketMarksOptions): SocketM
       maps,
       config,
       links,
-      fileKeys: new FileKeys(maps, task),
+      programFiles: new ProgramFiles(maps, task),
       ...(inheritance instanceof KernelError && { inheritanceRefusal: inheritance }),
     });
   } catch (error) {
@@ -70,7 +76,7 @@ interface Opened {
   readonly maps: SocketMarkMaps;
   readonly config: Config;
   readonly links: readonly Disposable[];
-  readonly fileKeys: FileKeys;
+  readonly programFiles: ProgramFiles;
   readonly inheritanceRefusal?: KernelError;
 }
 
@@ -79,10 +85,12 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   readonly #links: readonly Disposable[];
   #config: Config;
   #ways: ReadonlyMap<number, WayBits> | undefined = new Map();
+  /** `undefined` where one was refused in the middle. */
+  #named: NamedFiles | undefined = { names: new Set(), files: new Set() };
   #closed = false;
 
-  constructor({ maps, config, links, fileKeys, inheritanceRefusal }: Opened) {
-    super(maps, fileKeys, inheritanceRefusal === undefined);
+  constructor({ maps, config, links, programFiles, inheritanceRefusal }: Opened) {
+    super(maps, programFiles, inheritanceRefusal === undefined);
     this.inheritanceRefusal = inheritanceRefusal;
     this.#links = links;
     this.#config = config;
@@ -119,7 +127,23 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   }
 
   setCgroupEpoch(epoch: number): void {
-    const config = { ...this.#config, cgroupEpoch: epoch };
+    this.#configure({ cgroupEpoch: epoch });
+  }
+
+  setNamed(named: NamedFiles): void {
+    const before = this.#named;
+    this.#named = undefined;
+    keepExactly(this.maps.names, before?.names, named.names, encodeFileName);
+    keepExactly(this.maps.files, before?.files, named.files, encodeFileId);
+    this.#named = named;
+  }
+
+  setNobody(nobody: Nobody | undefined): void {
+    this.#configure({ nobody });
+  }
+
+  #configure(change: Partial<Config>): void {
+    const config = { ...this.#config, ...change };
     this.maps.config.update(FIRST, encodeConfig(config));
     this.#config = config;
   }
@@ -130,6 +154,19 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
     closeAll(this.#links);
     closeMaps(this.maps);
   }
+}
+
+/** New ones before old ones go: of neither is ever said that it is not there. */
+function keepExactly<T>(
+  map: BpfMap,
+  before: ReadonlySet<T> | undefined,
+  now: ReadonlySet<T>,
+  encode: (element: T) => Uint8Array,
+): void {
+  if (before === undefined) for (const { key } of map.entries()) map.delete(key);
+  const added = [...now].filter((element) => before?.has(element) !== true);
+  map.updateAll(added.map((element) => ({ key: encode(element), value: NOTHING })));
+  for (const element of before ?? []) if (!now.has(element)) map.delete(encode(element));
 }
 
 function changedWays(before: ReadonlyMap<number, WayBits>, after: ReadonlyMap<number, WayBits>): [number, WayBits][] {

@@ -12,6 +12,7 @@ import {
   encodeTaskRecord,
   encodeU32,
   encodeU64,
+  type ProgramFile,
 } from '../../bpf/records.ts';
 import { KernelError } from '../kernel-error.ts';
 import type {
@@ -23,7 +24,7 @@ import type {
   TaskProgram,
 } from '../socket-marks.ts';
 import { BpfMap } from './bpf-map.ts';
-import { FileKeys, sayHello } from './file-keys.ts';
+import { ProgramFiles, sayHello } from './program-files.ts';
 
 export type SocketMarkMaps = Readonly<Record<MapName, BpfMap>>;
 
@@ -61,22 +62,26 @@ export function borrowSocketMarks(handle: SocketMarksHandle): SharedSocketMarks 
     return [name, BpfMap.borrow(fd, MAPS[name])];
   });
   const maps = Object.fromEntries(borrowed) as SocketMarkMaps;
-  return new MappedSocketMarks(maps, new FileKeys(maps, sayHello(maps.hello).task), handle.inheritance);
+  return new MappedSocketMarks(maps, new ProgramFiles(maps, sayHello(maps.hello).task), handle.inheritance);
 }
 
 export class MappedSocketMarks implements SharedSocketMarks {
   readonly inheritance: boolean;
   protected readonly maps: SocketMarkMaps;
-  readonly #fileKeys: FileKeys;
+  readonly #programFiles: ProgramFiles;
 
-  constructor(maps: SocketMarkMaps, fileKeys: FileKeys, inheritance: boolean) {
+  constructor(maps: SocketMarkMaps, programFiles: ProgramFiles, inheritance: boolean) {
     this.maps = maps;
-    this.#fileKeys = fileKeys;
+    this.#programFiles = programFiles;
     this.inheritance = inheritance;
   }
 
+  programFile(path: string): ProgramFile | undefined {
+    return this.#programFiles.at(path);
+  }
+
   keyOfFile(path: string): ExecutableKey | undefined {
-    return this.#fileKeys.keyOf(path);
+    return this.programFile(path)?.key;
   }
 
   setExecutable(key: ExecutableKey, program: ExecutableProgram): void {

@@ -42,9 +42,9 @@ async function openWorld(): Promise<SocketMarksWorld> {
     files += 1;
     return `/usr/bin/program${files}`;
   };
-  const alias = (existing: string): string => {
+  const at = (link: (path: string, existing: string) => void) => (existing: string) => {
     const path = nextPath();
-    marks.linkFile(path, existing);
+    link(path, existing);
     return path;
   };
   return {
@@ -55,8 +55,8 @@ async function openWorld(): Promise<SocketMarksWorld> {
       marks.writeFile(path);
       return path;
     },
-    hardLink: alias,
-    symbolicLink: alias,
+    hardLink: at((path, existing) => marks.linkFile(path, existing)),
+    symbolicLink: at((path, existing) => marks.pointTo(path, existing)),
     replace: (path) => void marks.writeFile(path),
     remove: (path) => marks.removeFile(path),
     start: async (path, { markedBefore = 0 } = {}) => pretended(marks, marks.start(path), markedBefore),

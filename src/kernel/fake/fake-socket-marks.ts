@@ -1,9 +1,20 @@
-import type { CreatorRecord, ExecutableKey } from '../../bpf/records.ts';
+import {
+  type CreatorRecord,
+  EXECUTABLE_KEY_BYTES,
+  type ExecutableKey,
+  FILE_ID_BYTES,
+  type FileName,
+  fileIdOf,
+  type Nobody,
+  type ProgramFile,
+} from '../../bpf/records.ts';
 import { MARK_FOREIGN, PROGRAM_NONE_FIRST, programMark } from '../../plan/reserved.ts';
+import { nameAtPath } from '../file-name.ts';
 import type { KernelError } from '../kernel-error.ts';
 import type {
   BoundTask,
   ExecutableProgram,
+  NamedFiles,
   SharedSocketMarks,
   SocketMarkCounts,
   SocketMarks,
@@ -12,7 +23,9 @@ import type {
   WayBits,
 } from '../socket-marks.ts';
 
-const KEY_DIGITS = 64;
+const KEY_DIGITS = 2 * EXECUTABLE_KEY_BYTES;
+/** The first ones say which file it is. */
+const FILE_DIGITS = 2 * FILE_ID_BYTES;
 const FIRST_PID = 1000;
 const FIRST_COOKIE = 1n;
 
@@ -21,6 +34,8 @@ export interface FakeProcess {
   readonly pid: number;
   readonly startTicks: number;
   readonly executable: ExecutableKey;
+  /** Of the file that it runs. */
+  readonly name: FileName;
   readonly uid: number;
   readonly gid: number;
   readonly cgroupId: bigint;
@@ -48,8 +63,8 @@ export interface FakeSocketMarksOptions {
 
 /** Keys as they are now: that of a running file changes when it is linked or renamed. */
 export interface FakeFiles {
-  keyOfFile(path: string): ExecutableKey | undefined;
-  executableOf(pid: number): ExecutableKey | undefined;
+  programFile(path: string): ProgramFile | undefined;
+  fileOf(pid: number): ProgramFile | undefined;
 }
 
 interface Task extends BoundTask {
@@ -60,7 +75,7 @@ interface Task extends BoundTask {
 export class FakeSocketMarks implements SocketMarks {
   readonly inheritanceRefusal: KernelError | undefined;
   readonly #kept: FakeFiles | undefined;
-  readonly #files = new Map<string, ExecutableKey>();
+  readonly #files = new Map<string, ProgramFile>();
   readonly #processes = new Map<number, FakeProcess>();
   readonly #executables = new Map<ExecutableKey, ExecutableProgram>();
   readonly #tasks = new Map<number, Task>();
@@ -68,6 +83,8 @@ export class FakeSocketMarks implements SocketMarks {
   readonly #creators = new Map<bigint, CreatorRecord>();
   readonly #strangers = new Map<ExecutableKey, CreatorRecord>();
   #ways: ReadonlyMap<number, WayBits> = new Map();
+  #named: NamedFiles = { names: new Set(), files: new Set() };
+  #nobody: Nobody | undefined;
   #cgroupEpoch = 0;
   #counts: SocketMarkCounts = { marked: 0, unmarked: 0, foreign: 0 };
   #lastFile = 0;
@@ -84,13 +101,18 @@ export class FakeSocketMarks implements SocketMarks {
   writeFile(path: string): ExecutableKey {
     this.#lastFile += 1;
     // The one cast: nothing else makes keys here.
-    const key = this.#lastFile.toString(16).padStart(KEY_DIGITS, '0') as ExecutableKey;
-    this.#files.set(path, key);
+    const key = this.#lastFile.toString(16).padStart(FILE_DIGITS, '0').padEnd(KEY_DIGITS, '0') as ExecutableKey;
+    this.#files.set(path, { key, name: nameAtPath(path) });
     return key;
   }
 
-  /** Another name for the file. */
+  /** A hard link: another name for the file. */
   linkFile(path: string, existing: string): void {
+    this.#files.set(path, { ...this.#fileAt(existing), name: nameAtPath(path) });
+  }
+
+  /** A symbolic link, as if it led for ever to what is there now. */
+  pointTo(path: string, existing: string): void {
     this.#files.set(path, this.#fileAt(existing));
   }
 
@@ -101,14 +123,14 @@ export class FakeSocketMarks implements SocketMarks {
   /** A process that was started by nobody we know, and that runs the file at the path. */
   start(path: string, options: FakeProcessOptions = {}): FakeProcess {
     const { uid = 0, gid = 0, cgroupId = 1n, command = path.slice(path.lastIndexOf('/') + 1) } = options;
-    const started = this.#addProcess({ uid, gid, cgroupId, command, executable: this.#fileAt(path) });
+    const started = this.#addProcess({ uid, gid, cgroupId, command, ...this.#runs(path) });
     this.#afterExec(started);
     return started;
   }
 
   fork(parent: FakeProcess): FakeProcess {
-    const { executable, uid, gid, cgroupId, command } = this.#living(parent);
-    const child = this.#addProcess({ executable, uid, gid, cgroupId, command });
+    const { pid: _, startTicks: __, ...same } = this.#living(parent);
+    const child = this.#addProcess(same);
     const task = this.#validTask(parent);
     if (task !== undefined && this.inheritance) this.#tasks.set(child.pid, { ...task, startTicks: child.startTicks });
     return child;
@@ -116,7 +138,7 @@ export class FakeSocketMarks implements SocketMarks {
 
   /** The same process, with another program. */
   exec(process: FakeProcess, path: string): FakeProcess {
-    const changed = { ...this.#living(process), executable: this.#fileAt(path) };
+    const changed = { ...this.#living(process), ...this.#runs(path) };
     this.#processes.set(process.pid, changed);
     this.#afterExec(changed);
     return changed;
@@ -144,8 +166,12 @@ export class FakeSocketMarks implements SocketMarks {
     return this.inheritanceRefusal === undefined;
   }
 
+  programFile(path: string): ProgramFile | undefined {
+    return this.#kept === undefined ? this.#files.get(path) : this.#kept.programFile(path);
+  }
+
   keyOfFile(path: string): ExecutableKey | undefined {
-    return this.#kept === undefined ? this.#files.get(path) : this.#kept.keyOfFile(path);
+    return this.programFile(path)?.key;
   }
 
   setExecutable(key: ExecutableKey, program: ExecutableProgram): void {
@@ -191,6 +217,14 @@ export class FakeSocketMarks implements SocketMarks {
     return task && { number: task.number, script: task.script };
   }
 
+  setNamed({ names, files }: NamedFiles): void {
+    this.#named = { names: new Set(names), files: new Set(files) };
+  }
+
+  setNobody(nobody: Nobody | undefined): void {
+    this.#nobody = nobody;
+  }
+
   setCgroupEpoch(epoch: number): void {
     this.#cgroupEpoch = epoch;
   }
@@ -218,10 +252,15 @@ export class FakeSocketMarks implements SocketMarks {
 
   [Symbol.dispose](): void {}
 
-  #fileAt(path: string): ExecutableKey {
-    const key = this.keyOfFile(path);
-    if (key === undefined) throw new Error(`the fake has no file ${path}`);
-    return key;
+  #fileAt(path: string): ProgramFile {
+    const file = this.programFile(path);
+    if (file === undefined) throw new Error(`the fake has no file ${path}`);
+    return file;
+  }
+
+  #runs(path: string): Pick<FakeProcess, 'executable' | 'name'> {
+    const { key, name } = this.#fileAt(path);
+    return { executable: key, name };
   }
 
   #addProcess(process: Omit<FakeProcess, 'pid' | 'startTicks'>): FakeProcess {
@@ -235,7 +274,8 @@ export class FakeSocketMarks implements SocketMarks {
   #living({ pid }: FakeProcess): FakeProcess {
     const process = this.#processes.get(pid);
     if (process === undefined) throw new Error(`process ${pid} of the fake has ended`);
-    return { ...process, executable: this.#kept?.executableOf(pid) ?? process.executable };
+    const file = this.#kept?.fileOf(pid);
+    return file === undefined ? process : { ...process, executable: file.key, name: file.name };
   }
 
   #validTask({ pid, startTicks }: Pick<FakeProcess, 'pid' | 'startTicks'>): Task | undefined {
@@ -254,13 +294,21 @@ export class FakeSocketMarks implements SocketMarks {
   }
 
   #numberOf(process: FakeProcess): number {
-    const executable = this.#executables.get(this.#living(process).executable)?.number;
+    const living = this.#living(process);
+    const executable = this.#executables.get(living.executable)?.number;
     const task = this.#validTask(process);
     if (task?.script) return task.number;
     if (executable !== undefined && executable < PROGRAM_NONE_FIRST) return executable;
     if (task !== undefined) return task.number;
-    const isKnown = this.#cgroups.get(process.cgroupId) === this.#cgroupEpoch;
-    return executable !== undefined && isKnown ? executable : 0;
+    const none = executable ?? this.#nobodyIn(living);
+    const isKnown = this.#nobody?.inAnyCgroup === true || this.#cgroups.get(process.cgroupId) === this.#cgroupEpoch;
+    return isKnown ? none : 0;
+  }
+
+  #nobodyIn({ pid, executable, name }: FakeProcess): number {
+    const { names, files } = this.#named;
+    const mayBeNamed = pid === 1 || names.has(name) || files.has(fileIdOf(executable));
+    return mayBeNamed ? 0 : (this.#nobody?.number ?? 0);
   }
 
   #markOf(number: number, family: 4 | 6, markedBefore: number): number {

@@ -1,20 +1,20 @@
 /**
- * The kernel's own keys of files. stat(2) does not tell them where a file system shows other numbers than it has (overlayfs,
- * btrfs), and O_PATH descriptors are opened without reading anything, so the socket program is asked: it looks at the file
+ * Files as the kernel sees them when they run. stat(2) does not tell their keys where a file system shows other numbers than it has
+ * (overlayfs, btrfs), and O_PATH descriptors are opened without reading anything, so the socket program is asked: it looks at the file
  * behind a descriptor of the thread that makes a socket, where that thread has said in `learners` which.
  */
 import { closeSync, fstatSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import {
-  decodeExecutableKey,
   decodeHelloRecord,
-  type ExecutableKey,
+  decodeProgramFile,
   encodeU32,
   encodeU64,
   HELLO_PROTOCOL,
   HELLO_RECORD_BYTES,
   HELLO_SOCKET_TYPE,
   type HelloRecord,
+  type ProgramFile,
 } from '../../bpf/records.ts';
 import { AF_INET } from '../../netlink/uapi.ts';
 import { lastKernelError } from '../errno.ts';
@@ -57,7 +57,7 @@ export function sayHello(hello: BpfMap): HelloRecord {
 }
 
 /** Asks for one thread; for the thread that made it. */
-export class FileKeys {
+export class ProgramFiles {
   readonly #learners: BpfMap;
   readonly #learned: BpfMap;
   readonly #task: Uint8Array;
@@ -73,7 +73,7 @@ export class FileKeys {
   }
 
   /** `undefined` where no regular file can be opened. Throws KernelError where that says nothing about the file. */
-  keyOf(path: string): ExecutableKey | undefined {
+  at(path: string): ProgramFile | undefined {
     // C would take what is before it.
     if (path.includes('\0')) return undefined;
     const fd = libc().open(path, O_PATH | O_CLOEXEC);
@@ -89,7 +89,7 @@ export class FileKeys {
     }
   }
 
-  #learn(fd: number, path: string): ExecutableKey {
+  #learn(fd: number, path: string): ProgramFile {
     this.#learners.update(this.#task, encodeU32(fd));
     try {
       makeSocket(SOCK_DGRAM, 0);
@@ -100,11 +100,11 @@ export class FileKeys {
     const bytes = this.#learned.lookup(this.#task);
     if (bytes === undefined) {
       const detail = 'the kernel gave no answer: the thread is in another network namespace than the marks';
-      throw new KernelError('learn key of file', 0, '', path, detail);
+      throw new KernelError('learn about file', 0, '', path, detail);
     }
-    const key = decodeExecutableKey(bytes);
+    const file = decodeProgramFile(bytes);
     this.#learned.delete(this.#task);
-    return key;
+    return file;
   }
 }
 

@@ -1,0 +1,121 @@
+/** Programs that no policy names, with the real daemon: the kernel knows them by what they are not, and nobody is let out by that. */
+import type { ChildProcess } from 'node:child_process';
+import { copyFileSync, mkdirSync, renameSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  buildNetwork,
+  DaemonProcess,
+  FIRST,
+  once,
+  Root,
+  removeNetwork,
+  SERVER4,
+  SERVER6,
+  startServer,
+} from './daemon/world.ts';
+import { buildProgram } from './support/build-program.ts';
+
+const REFUSED = 'ECONNREFUSED';
+
+let root: Root;
+let server: ChildProcess;
+let daemon: DaemonProcess;
+
+const queued = async (): Promise<number> => (await daemon.status()).verdicts.queued;
+
+/** Another file takes the place, in one step, as a package manager does it. */
+function upgrade(app: string): void {
+  const path = root.program(app);
+  copyFileSync(root.program('fresh'), `${path}.new`, 1);
+  renameSync(`${path}.new`, path);
+}
+
+beforeAll(async () => {
+  await buildProgram();
+  buildNetwork();
+  server = await startServer();
+  root = new Root();
+  root.policy('mail', 'otherwise: deny\n');
+  root.program('editor.real');
+  symlinkSync('editor.real', join(root.dir, 'bin/editor'));
+  root.policy('editor', 'otherwise: deny\n', join(root.dir, 'bin/editor'));
+  daemon = await DaemonProcess.start(root);
+});
+
+afterAll(async () => {
+  await daemon?.signal('SIGKILL');
+  server?.kill('SIGKILL');
+  removeNetwork();
+  root?.remove();
+});
+
+describe('a program that no policy names', () => {
+  let before: number;
+  beforeEach(async () => {
+    before = await queued();
+  });
+
+  it.each([
+    ['tcp', SERVER4, FIRST.v4, 80],
+    ['udp', SERVER6, FIRST.v6, 7],
+  ])('is not asked about, from its first %s packet on', async (kind, host, seen, port) => {
+    expect(await once(root, `stranger-${kind}`, kind, host, port)).toBe(seen);
+    expect(await queued()).toBe(before);
+  });
+
+  it('is asked about once where it is called as a named program', async () => {
+    const namesake = 'elsewhere/mail';
+    mkdirSync(dirname(root.program(namesake)), { recursive: true });
+    expect(await once(root, namesake, 'tcp', SERVER4, 80)).toBe(FIRST.v4);
+    const asked = await queued();
+    expect(asked).toBeGreaterThan(before);
+    expect(await once(root, namesake, 'tcp', SERVER4, 81)).toBe(FIRST.v4);
+    expect(await queued()).toBe(asked);
+  });
+
+  it('goes on while the daemon does not answer', async () => {
+    void daemon.signal('SIGSTOP');
+    try {
+      expect(await once(root, 'undaunted', 'tcp', SERVER4, 80)).toBe(FIRST.v4);
+    } finally {
+      void daemon.signal('SIGCONT');
+    }
+    expect(await queued()).toBe(before);
+  });
+});
+
+describe('a file that comes under a named path', () => {
+  it('counts as the application from its first packet on', async () => {
+    expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe(REFUSED);
+    for (let round = 0; round < 10; round += 1) {
+      upgrade('mail');
+      expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe(REFUSED);
+    }
+  });
+
+  it('counts as the application where a link leads to it', async () => {
+    expect(await once(root, 'editor', 'tcp', SERVER4, 80)).toBe(REFUSED);
+    for (let round = 0; round < 10; round += 1) {
+      upgrade('editor.real');
+      expect(await once(root, 'editor', 'tcp', SERVER4, 80)).toBe(REFUSED);
+    }
+  });
+
+  it('counts as the application that it is renamed to, at once', async () => {
+    expect(await once(root, 'postman', 'tcp', SERVER4, 80)).toBe(FIRST.v4);
+    renameSync(root.program('postman'), root.program('mail'));
+    expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe(REFUSED);
+  });
+
+  it('counts as no application any more when no policy names it', async () => {
+    root.write('etc/pointsman/policies/mail.yaml', '');
+    await daemon.reload();
+    const before = await queued();
+    expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe(FIRST.v4);
+    expect(await queued()).toBe(before);
+    root.policy('mail', 'otherwise: deny\n');
+    await daemon.reload();
+    expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe(REFUSED);
+  });
+});
