@@ -7,9 +7,11 @@ import { count, microseconds, tenths, times } from './target.ts';
 /** Why the numbers are what they are; kept beside the code that makes it true. */
 export const IDENTITY_METHOD: readonly string[] = [
   'First connections: each is the only one of a new process, which runs a file of its own (a copy made just before), so nothing is',
-  'known of it: the file, the command line, the cgroup and the user are found out anew. It measures its own connect(2). OpenSnitch',
-  "is Debian's package with one rule that allows everything and no window. That every packet was asked about is checked by the",
-  "kernel's count of the queue. Sustained: without BPF each connection's process has to be found by its descriptors; with it, all",
+  'known of it. It measures its own connect(2). The kernel decides about programs whose file and name no policy has; of those that',
+  'are called as a program that a policy names, the daemon is asked once: the file, the command line, the cgroup and the user are',
+  "found out anew. OpenSnitch is Debian's package with one rule that allows everything and no window. That every packet was asked",
+  "about, where it has to be, is checked by the kernel's count of the queue. Sustained: the programs are called as named ones.",
+  "Without BPF each connection's process has to be found by its descriptors; with it, all",
   'sockets are made before anything is known of the program, so that none carries a mark. A verdict is lost or late where the kernel',
   'dropped the packet, or the answer came later than the second after which TCP sends again. The flood is one socket that sends each',
   'datagram to another port, without a pause; the other application makes first connections as above. The cost of socket(2) is',
@@ -28,20 +30,20 @@ export function identityTables(results: IdentityResults): Table[] {
 }
 
 function firstConnectTable({ firstConnect, openSnitchMissing }: IdentityResults): Table {
-  const measured = firstConnect.map(({ name, p50Us, p99Us, p50Ratio, p99Ratio, failed }) => [
+  const measured = firstConnect.map(({ name, p50Us, p99Us, p50Ratio, p99Ratio, queued, connections, failed }) => [
     name,
     ...[p50Us, p99Us].map(microseconds),
     ...[p50Ratio, p99Ratio].map(times),
-    count(failed),
+    ...[queued, connections, failed].map(count),
   ]);
   return {
     title: 'First TCP connect of an unknown process, microseconds',
     note: `Ratios are to "${ASKED.acceptAll}".`,
-    head: ['who is asked', 'p50', 'p99', 'p50 ratio', 'p99 ratio', 'failed'],
+    head: ['who is there', 'p50', 'p99', 'p50 ratio', 'p99 ratio', 'queued', 'of', 'failed'],
     rows:
       openSnitchMissing === undefined
         ? measured
-        : [...measured, [ASKED.openSnitch, `not measured: ${openSnitchMissing}`, '', '', '', '']],
+        : [...measured, [ASKED.openSnitch, `not measured: ${openSnitchMissing}`, '', '', '', '', '', '']],
   };
 }
 

@@ -10,13 +10,20 @@ const first = (name: string, p50Us: number): FirstConnectResult => ({
   p50Ratio: p50Us / 50,
   p99Ratio: p50Us / 50,
   failed: 0,
+  connections: 200,
+  queued: name === ASKED.daemon ? 0 : 200,
 });
 
 /** Everything is as it should be. */
 const GOOD: IdentityResults = {
   tiers: { executables: { inKernel: true }, scripts: { inKernel: true } },
   known: { connections: 1000, queued: 0 },
-  firstConnect: [first(ASKED.acceptAll, 50), first(ASKED.daemon, 90), first(ASKED.openSnitch, 900)],
+  firstConnect: [
+    first(ASKED.acceptAll, 50),
+    first(ASKED.daemon, 90),
+    first(ASKED.namesake, 95),
+    first(ASKED.openSnitch, 900),
+  ],
   sustained: [{ name: 'x', connections: 100, perSecond: 5050, p50Us: 1, p99Us: 2, queued: 100, lostOrLate: 0 }],
   flood: [
     {
@@ -50,7 +57,7 @@ const missed = (results: IdentityResults): string[] =>
 
 describe('identityTargets', () => {
   it('identityTargets() of results within all bounds are all met', () => {
-    expect(identityTargets(GOOD).map(({ met }) => met)).toEqual(Array(9).fill(true));
+    expect(identityTargets(GOOD).map(({ met }) => met)).toEqual(Array(11).fill(true));
   });
 
   it('identityTargets() misses exactly the target whose bound is passed', () => {
@@ -58,13 +65,15 @@ describe('identityTargets', () => {
     const [flood] = GOOD.flood;
     const [none, few, many] = GOOD.sockets;
     if (!sustained || !flood || !none || !few || !many) throw new Error('a result is missing');
-    const [acceptAll, daemon, openSnitch] = GOOD.firstConnect;
-    if (!acceptAll || !daemon || !openSnitch) throw new Error('a result is missing');
-    const slow = { ...GOOD, firstConnect: [acceptAll, first(ASKED.daemon, 101), openSnitch] };
+    const [acceptAll, daemon, namesake, openSnitch] = GOOD.firstConnect;
+    if (!acceptAll || !daemon || !namesake || !openSnitch) throw new Error('a result is missing');
+    const withFirst = (...firstConnect: FirstConnectResult[]): IdentityResults => ({ ...GOOD, firstConnect });
     const cases: [IdentityResults, RegExp][] = [
       [{ ...GOOD, known: { connections: 1000, queued: 1 } }, /packets queued for 1000/],
-      [slow, /to C accept-all/],
-      [{ ...GOOD, firstConnect: [acceptAll, daemon, first(ASKED.openSnitch, 449)] }, /OpenSnitch/],
+      [withFirst(acceptAll, first(ASKED.daemon, 101), namesake, openSnitch), /pointsman, to C accept-all/],
+      [withFirst(acceptAll, daemon, first(ASKED.namesake, 101), openSnitch), /named program, to C accept-all/],
+      [withFirst(acceptAll, { ...daemon, queued: 1 }, namesake, openSnitch), /packets queued for 200 first/],
+      [withFirst(acceptAll, daemon, namesake, first(ASKED.openSnitch, 449)), /OpenSnitch/],
       [{ ...GOOD, sustained: [{ ...sustained, perSecond: 4999 }] }, /a second, x/],
       [{ ...GOOD, sustained: [{ ...sustained, lostOrLate: 1 }] }, /without a timely verdict, x/],
       [{ ...GOOD, flood: [{ ...flood, p50Ratio: 2.1 }] }, /p50 beside a flood/],
@@ -79,7 +88,7 @@ describe('identityTargets', () => {
     const because = 'package opensnitch is not installed';
     const without: IdentityResults = {
       ...GOOD,
-      firstConnect: GOOD.firstConnect.slice(0, 2),
+      firstConnect: GOOD.firstConnect.slice(0, 3),
       openSnitchMissing: because,
       tiers: { executables: { inKernel: false, because: 'no BTF' }, scripts: { inKernel: false, because: 'no mark' } },
     };

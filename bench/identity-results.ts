@@ -12,6 +12,7 @@ export const ASKED = {
   conntrack: 'nobody: conntrack alone',
   acceptAll: 'C accept-all queue loop',
   daemon: 'pointsman',
+  namesake: 'pointsman, called as a named program',
   withoutBpf: 'pointsman without BPF',
   openSnitch: 'OpenSnitch, processes by /proc',
 } as const;
@@ -37,6 +38,7 @@ export interface IdentityResults {
 }
 
 const MOST_KNOWN_QUEUED = 0;
+const MOST_UNKNOWN_QUEUED = 0;
 const MOST_FIRST_RATIO = 2;
 const LEAST_OPENSNITCH_RATIO = 5;
 export const LEAST_SUSTAINED_PER_SECOND = 5000;
@@ -74,15 +76,25 @@ export function identityTargets(results: IdentityResults): Target[] {
 function firstConnectTargets({ firstConnect, openSnitchMissing }: IdentityResults): Target[] {
   const found = (name: string): FirstConnectResult | undefined => firstConnect.find((result) => result.name === name);
   const [daemon, acceptAll, openSnitch] = [found(ASKED.daemon), found(ASKED.acceptAll), found(ASKED.openSnitch)];
-  if (daemon === undefined || acceptAll === undefined) return [];
+  const namesake = found(ASKED.namesake);
+  if (daemon === undefined || namesake === undefined || acceptAll === undefined) return [];
   const what = `first connect p50 of an unknown process, ${ASKED.openSnitch}, to ${ASKED.daemon}`;
-  return [
+  const toLoop = ({ name, p50Ratio }: FirstConnectResult): Target =>
     atMost(
-      `first connect p50 of an unknown process, to ${ASKED.acceptAll}`,
-      daemon.p50Ratio / acceptAll.p50Ratio,
+      `first connect p50 of an unknown process, ${name}, to ${ASKED.acceptAll}`,
+      p50Ratio / acceptAll.p50Ratio,
       MOST_FIRST_RATIO,
       times,
+    );
+  return [
+    atMost(
+      `packets queued for ${daemon.connections} first connections of unknown processes`,
+      daemon.queued,
+      MOST_UNKNOWN_QUEUED,
+      count,
     ),
+    toLoop(daemon),
+    toLoop(namesake),
     openSnitch === undefined
       ? notMeasured(what, `at least ${times(LEAST_OPENSNITCH_RATIO)}`, openSnitchMissing ?? '')
       : atLeast(what, openSnitch.p50Us / daemon.p50Us, LEAST_OPENSNITCH_RATIO, times),

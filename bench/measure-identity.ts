@@ -28,6 +28,10 @@ export interface IdentityBaselines {
 
 /** A little more than is asked for, so that the load's own delays do not count. */
 const SUSTAINED_LOAD_PER_SECOND = LEAST_SUSTAINED_PER_SECOND * 1.01;
+/** Of load programs that are to be asked about once, as they are called as a program that a policy names. */
+const NAMESAKES = ['connect-once', 'sustained-connect', 'udp-flood'];
+const ASKED_ABOUT = { isAsked: true, called: 'connect-once' } as const;
+const STRANGER = { isAsked: false, called: 'stranger' } as const;
 const SCRIPT = '#!/bin/sh\n:\n';
 
 /** No other daemon may run meanwhile: what marks sockets hangs on the whole machine. */
@@ -56,17 +60,22 @@ async function measureAsked(
 ): Promise<Omit<IdentityResults, 'known' | 'sockets'>> {
   const { programs } = bed;
   const [listed, unlisted] = await writeScripts(dir);
-  const policies = { apps: 10, executable: programs.connect, script: listed };
+  const policies = { apps: 10, executable: programs.connect, script: listed, namesakes: NAMESAKES };
   progress('starting daemons that know nobody');
   await using daemon = await startOn(bed, 'asked', policies);
   await using withoutBpf = await startOn(bed, 'nobpf', policies, { without: 'bpf' });
+  const { client, queue } = daemon;
   const queueing = [
-    { name: ASKED.acceptAll, client: acceptAll, queue: QUEUE_NUMBER },
-    { name: ASKED.daemon, client: daemon.client, queue: daemon.queue },
-    { name: ASKED.withoutBpf, client: withoutBpf.client, queue: withoutBpf.queue },
+    { name: ASKED.acceptAll, client: acceptAll, queue: QUEUE_NUMBER, ...ASKED_ABOUT },
+    { name: ASKED.namesake, client, queue, ...ASKED_ABOUT },
+    { name: ASKED.withoutBpf, client: withoutBpf.client, queue: withoutBpf.queue, ...ASKED_ABOUT },
   ] as const;
   progress('connecting from unknown processes');
-  const first = await measureFirst(bed, [{ name: ASKED.conntrack, client: conntrack }, ...queueing], extent.first);
+  const notAsked = [
+    { name: ASKED.conntrack, client: conntrack, ...STRANGER },
+    { name: ASKED.daemon, client, queue, ...STRANGER },
+  ] as const;
+  const first = await measureFirst(bed, [...notAsked, ...queueing], extent.first);
   progress('connecting without a pause');
   const load = { program: programs.sustainedConnect, perSecond: SUSTAINED_LOAD_PER_SECOND };
   const seconds = extent.sustainedSeconds;
@@ -92,7 +101,7 @@ async function measureFirst(
   if (openSnitch === undefined) {
     return { firstConnect: await measureFirstConnect(states, options), openSnitchMissing: OPENSNITCH_MISSING };
   }
-  const theirs = { name: ASKED.openSnitch, client: openSnitch.client, queue: OPENSNITCH_QUEUE };
+  const theirs = { name: ASKED.openSnitch, client: openSnitch.client, queue: OPENSNITCH_QUEUE, ...ASKED_ABOUT };
   return { firstConnect: await measureFirstConnect([...states, theirs], options) };
 }
 

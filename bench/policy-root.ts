@@ -27,6 +27,8 @@ export interface PolicyRootOptions {
   readonly executables?: readonly string[];
   /** Programs that one more policy names and sends out by this uplink: their sockets are marked for it. */
   readonly routed?: { readonly executables: readonly string[]; readonly by: (typeof UPLINKS)[number] };
+  /** What one more policy's programs are called, which are not there: others of these names are asked about. */
+  readonly namesakes?: readonly string[];
   /** A script that one more policy names. */
   readonly script?: string;
   /** A program with a policy that prefers the first uplink, as then all others do whose executables are given. */
@@ -73,7 +75,7 @@ function policyPath(rootDir: string, app: string): string {
 }
 
 function loadPolicies(
-  { executable, script, moving, routed }: PolicyRootOptions,
+  { executable, namesakes, script, moving, routed }: PolicyRootOptions,
   hasWays: boolean,
 ): ReadonlyMap<string, string> {
   const [main, second] = UPLINKS;
@@ -93,6 +95,9 @@ function loadPolicies(
     ...(executable === undefined
       ? []
       : [['org.example.Program', policy('org.example.Program', `exec: ${executable}`, loadRules())] as const]),
+    ...(namesakes === undefined
+      ? []
+      : [['org.example.Namesakes', policy('org.example.Namesakes', namesakePaths(namesakes), loadRules())] as const]),
     ...(routed === undefined
       ? []
       : [
@@ -113,6 +118,9 @@ function loadPolicies(
       : [['org.example.Script', policy('org.example.Script', `script: ${script}`, loadRules())] as const]),
   ]);
 }
+
+const namesakePaths = (names: readonly string[]): string =>
+  names.map((name) => `exec: /opt/example/${name}`).join('\n  - ');
 
 const changingPolicy = (verb: 'allow' | 'deny'): string =>
   policy(CHANGING_APP, `user: ${LOAD_USER.changing}`, ['rules:', `  - { to: "${SERVER_ADDRESS}", do: ${verb} }`]);

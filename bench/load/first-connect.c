@@ -1,8 +1,8 @@
 /*
- * first-connect HOST PORT COUNT PROGRAM DIR MILLISECONDS: the first connection of COUNT processes that nobody has seen
- * before, one after the other. Each runs a file of its own, a copy of PROGRAM (connect-once) made in DIR, so that neither
- * the process nor its executable can be known from the one before. Stops early when the time is over. Prints one line of
- * JSON, times of connect(2) in microseconds.
+ * first-connect HOST PORT COUNT PROGRAM DIR NAME MILLISECONDS: the first connection of COUNT processes that nobody has seen
+ * before, one after the other. Each runs a file of its own, a copy of PROGRAM (connect-once) called NAME, made in a directory
+ * of its own in DIR, so that neither the process nor its executable can be known from the one before. Stops early when the time
+ * is over. Prints one line of JSON, times of connect(2) in microseconds.
  */
 #define _GNU_SOURCE
 #include "times.h"
@@ -44,19 +44,22 @@ static int64_t run(char **command) {
 }
 
 int main(int count, char **words) {
-  char path[PATH_MAX];
-  if (count != 7) {
-    fputs("usage: first-connect HOST PORT COUNT PROGRAM DIR MILLISECONDS\n", stderr);
+  char dir[PATH_MAX / 2], path[PATH_MAX];
+  if (count != 8) {
+    fputs("usage: first-connect HOST PORT COUNT PROGRAM DIR NAME MILLISECONDS\n", stderr);
     return 2;
   }
   long wanted = number(words[3], 1, 100000);
-  int64_t end = monotonic_ns() + number(words[6], 1, 600000) * INT64_C(1000000);
+  int64_t end = monotonic_ns() + number(words[7], 1, 600000) * INT64_C(1000000);
   struct times times = room_for(wanted);
   for (long i = 0; i < wanted && monotonic_ns() < end; i++) {
-    snprintf(path, sizeof path, "%s/program-%d-%ld", words[5], (int)getpid(), i);
+    snprintf(dir, sizeof dir, "%s/%d-%ld", words[5], (int)getpid(), i);
+    snprintf(path, sizeof path, "%s/%s", dir, words[6]);
+    if (mkdir(dir, 0755) < 0) fail(dir);
     copy_program(words[4], path);
     note(&times, run((char *[]){path, words[1], words[2], NULL}));
     unlink(path);
+    rmdir(dir);
   }
   if (!print_times(&times)) return 1;
   puts("}");
