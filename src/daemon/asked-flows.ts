@@ -7,10 +7,11 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import { type Address, equalAddress } from '../net/address.ts';
 import { type Flow, flowKey } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import { readMark } from '../plan/flow-mark.ts';
 import { APP_DAEMON, APP_INBOUND, MARK_APP, MARK_ASK_AGAIN, MARK_WAY, UPLINK_NONE, wayMark } from '../plan/reserved.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import { heldAddresses } from '../policy/facts.ts';
-import { endFlow, flowOfEntry, isPermitted, policiesOf, readMark, remark } from './live-flows.ts';
+import { endFlow, flowOfEntry, isPermitted, policiesOf, remark } from './live-flows.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 /** Flows that have not sent anything since they were asked about; of more than these, what they turn to is not looked at. */

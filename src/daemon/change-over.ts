@@ -1,6 +1,6 @@
 /** Which live connections are to leave their uplink, by their policy's `existing`: desired is what would be decided now. */
 import type { Flow } from '../net/flow.ts';
-import { UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
+import { isUplink } from '../plan/flow-mark.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import { decideAsApp } from '../policy/decide-as-app.ts';
 import type { Decision } from '../policy/decision.ts';
@@ -36,7 +36,7 @@ export interface LiveFlow {
 /** Only for flows that their policy permits on their uplink. */
 export function isToMove(context: DecideContext, policy: EffectivePolicy, live: LiveFlow): boolean {
   const moves = movesFor(policy);
-  if (moves === 'keep' || live.way < UPLINK_FIRST || live.way > UPLINK_LAST) return false;
+  if (moves === 'keep' || !isUplink(live.way)) return false;
   const isWorking = works(context.facts, live) && !live.hasLostAddress;
   if (moves === 'drain' && isWorking) return false;
   return isElsewhere(decideAsApp(context, policy, live.flow), live, isWorking);

@@ -1,18 +1,8 @@
 /** By which way, and whom, a query is asked that the kernel has redirected to us: its conntrack entry says both. */
 import { type Address, equalAddress, isLoopbackAddress } from '../net/address.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
-import {
-  DNS_RELAY_PORT,
-  MARK_APP,
-  MARK_SOCKET,
-  MARK_UPLINK,
-  MARK_UPLINK_SHIFT,
-  PROGRAM_DAEMON,
-  programMark,
-  UPLINK_FIRST,
-  UPLINK_LAST,
-  wayMark,
-} from '../plan/reserved.ts';
+import { isUplink, readMark } from '../plan/flow-mark.ts';
+import { DNS_RELAY_PORT, MARK_SOCKET, PROGRAM_DAEMON, programMark, wayMark } from '../plan/reserved.ts';
 import type { Facts, UplinkState } from '../policy/facts.ts';
 import { isLocalDestination } from '../policy/local-networks.ts';
 import type { Uplink } from '../policy/model.ts';
@@ -39,9 +29,8 @@ export function dnsRoute(
   dnsFacts: DnsFacts,
 ): DnsRoute | undefined {
   if (original.destinationPort === DNS_RELAY_PORT) return undefined;
-  const appId = mark & MARK_APP;
-  const id = (mark & MARK_UPLINK) >>> MARK_UPLINK_SHIFT;
-  if (id < UPLINK_FIRST || id > UPLINK_LAST) {
+  const { appId, way: id } = readMark(mark);
+  if (!isUplink(id)) {
     // By the system's route whoever was asked is asked.
     return { kind: 'ask', appId, way: { mark: programMark(PROGRAM_DAEMON), resolvers: [original.destination] } };
   }

@@ -4,10 +4,11 @@ import { type Flow, flowKey } from '../net/flow.ts';
 import { decodePacket } from '../net/packet.ts';
 import type { ConntrackEvent } from '../netlink/conntrack.ts';
 import type { LoggedPacket } from '../netlink/nflog.ts';
+import { readMark } from '../plan/flow-mark.ts';
 import { APP_DAEMON, MARK_OURS } from '../plan/reserved.ts';
 import { fromDecision } from './decision-event.ts';
 import type { InForce } from './in-force.ts';
-import { decideMarked, flowOfEntry, policiesOf, readMark } from './live-flows.ts';
+import { decideMarked, flowOfEntry, policiesOf } from './live-flows.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 /** The verdict thread tells of a flow a little later than conntrack does. */

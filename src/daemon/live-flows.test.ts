@@ -18,7 +18,7 @@ import type { UplinkState } from '../policy/facts.ts';
 import { indexApps } from '../policy/match-app.ts';
 import type { Destination, Duration, Existing, Uplink, Verb, Via } from '../policy/model.ts';
 import type { ChangedPolicies } from './changed-policies.ts';
-import { type LiveFlowsInput, readMark, sweepFlows } from './live-flows.ts';
+import { type LiveFlowsInput, sweepFlows } from './live-flows.ts';
 
 const at = { file: '/etc/pointsman/policies/a.yaml', line: 1, column: 1 };
 const WIFI = 1;
@@ -289,11 +289,5 @@ describe('sweepFlows of policies that move connections', () => {
     );
     const failed = { ...rest, context: { ...context, facts: { ...context.facts, uplinks } } };
     expect(sweepFlows([entry(MAIL, CELLULAR)], failed).moved).toHaveLength(1);
-  });
-});
-
-describe('readMark', () => {
-  it('readMark reads the way of the largest mark as a positive number', () => {
-    expect(readMark(0xff00fdff)).toEqual({ appId: 0xfdff, way: UPLINK_NONE });
   });
 });

@@ -8,6 +8,7 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import { equalAddress, formatAddress, isLoopbackAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import { type FlowMark, isUplink, readMark } from '../plan/flow-mark.ts';
 import {
   APP_DAEMON,
   APP_INBOUND,
@@ -15,13 +16,8 @@ import {
   APP_LAST,
   APP_NONE,
   APP_UNKNOWN,
-  MARK_APP,
-  MARK_UPLINK,
-  MARK_UPLINK_SHIFT,
   MARK_WAY,
-  UPLINK_FIRST,
   UPLINK_INBOUND,
-  UPLINK_LAST,
   UPLINK_LOCAL,
   UPLINK_NONE,
   UPLINK_SYSTEM,
@@ -40,16 +36,6 @@ export interface LiveFlowsInput {
   readonly context: DecideContext;
   readonly appIds: ReadonlyMap<string, number>;
   readonly changed: ChangedPolicies;
-}
-
-/** What a mark says. */
-export interface MarkedFlow {
-  readonly appId: number;
-  readonly way: number;
-}
-
-export function readMark(mark: number): MarkedFlow {
-  return { appId: mark & MARK_APP, way: (mark & MARK_UPLINK) >>> MARK_UPLINK_SHIFT };
 }
 
 /** Conntrack does not know the device: loopback is told by the addresses. */
@@ -98,13 +84,12 @@ export function policiesOf(
 export function isPermitted(
   context: DecideContext,
   policy: EffectivePolicy | undefined,
-  { appId, way }: MarkedFlow,
+  { appId, way }: FlowMark,
   flow: Flow,
 ): boolean {
   const { facts, policySet } = context;
-  const isUplink = way >= UPLINK_FIRST && way <= UPLINK_LAST;
   const states = facts.uplinks
-    .filter(({ id }) => isUplink && id === way)
+    .filter(({ id }) => isUplink(way) && id === way)
     .map((state) => ({ ...state, deviceIndex: state.deviceIndex ?? 1, up: true, v4: true, v6: true }));
   const only: DecideContext = {
     ...context,
@@ -136,7 +121,7 @@ export interface Swept {
  * answering for it: to decide such a flow anew would take it to another uplink in mid-connection.
  */
 function isInQuestion(
-  { appId, way }: MarkedFlow,
+  { appId, way }: FlowMark,
   policy: EffectivePolicy | undefined,
   { rematched, isStart }: ChangedPolicies,
 ): boolean {

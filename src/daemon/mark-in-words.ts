@@ -1,6 +1,7 @@
 /** What a mark says, for people. Pure. */
 import type { MarkEvidence, ProgramEvidence } from '../api/who.ts';
 import { formatMark } from '../net/mark.ts';
+import { readMark } from '../plan/flow-mark.ts';
 import type { Programs } from '../plan/host.ts';
 import {
   APP_CODE_FIRST,
@@ -10,12 +11,9 @@ import {
   APP_NONE,
   APP_UNKNOWN,
   FOREIGN_MARKS,
-  MARK_APP,
   MARK_ASK_AGAIN,
   MARK_OURS,
   MARK_SOCKET,
-  MARK_UPLINK,
-  MARK_UPLINK_SHIFT,
   MARK_WAY,
   PROGRAM_DAEMON,
   PROGRAM_NONE_FIRST,
@@ -38,9 +36,9 @@ export function markInWords(mark: number, numbers: MarkNumbers): MarkEvidence {
   const foreign = FOREIGN_MARKS.find((known) => known.mark === mark);
   if (foreign !== undefined) return { ...head, meaning: `a mark of ${foreign.owner}` };
   if ((mark & MARK_OURS) === 0) return { ...head, meaning: notOurs(mark) };
-  const way = (mark & MARK_UPLINK) >>> MARK_UPLINK_SHIFT;
-  if ((mark & MARK_SOCKET) !== 0) return { ...head, ...ofSocket(mark & MARK_APP & ~MARK_SOCKET, way, numbers) };
-  return { ...head, ...ofConnection(mark & MARK_APP, way, numbers) };
+  const { appId, way } = readMark(mark);
+  if ((mark & MARK_SOCKET) !== 0) return { ...head, ...ofSocket(appId & ~MARK_SOCKET, way, numbers) };
+  return { ...head, ...ofConnection(appId, way, numbers) };
 }
 
 function notOurs(mark: number): string {

@@ -4,8 +4,8 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import { parseAddress } from '../net/address.ts';
 import { IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import { readMark } from '../plan/flow-mark.ts';
 import { UPLINK_NONE, wayMark } from '../plan/reserved.ts';
-import { readMark } from './live-flows.ts';
 import { MOVED_AT_ONCE, MOVED_PER_SECOND, MovedFlows } from './moved-flows.ts';
 
 const WIFI = 1;

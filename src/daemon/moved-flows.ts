@@ -6,9 +6,10 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { IPPROTO_SCTP, IPPROTO_TCP } from '../net/protocol.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import { readMark } from '../plan/flow-mark.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import type { Warning } from './health.ts';
-import { endFlow, readMark } from './live-flows.ts';
+import { endFlow } from './live-flows.ts';
 
 /** Each is a few system calls, and a program that connects again. */
 export const MOVED_PER_SECOND = 500;

@@ -14,11 +14,11 @@ import { scopesOfCgroup } from '../policy/cgroup-scope.ts';
 import { describeMatch } from '../policy/describe-decision.ts';
 import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
 import { cgroupAncestry, claimsExecutable, matchApp } from '../policy/match-app.ts';
-import { account } from './account-names.ts';
 import type { EvidenceSources } from './evidence-sources.ts';
 import { programEvidence } from './mark-in-words.ts';
 import { packagesOfFile } from './packages-of-file.ts';
 import { runsNothing } from './process-owner.ts';
+import { account } from './unix-accounts.ts';
 
 /** USER_HZ of proc(5): what ticks are counted in, on every architecture that we run on. */
 const TICKS_PER_SECOND = 100;

@@ -6,12 +6,12 @@ import { isBroker } from '../identify/socket-broker.ts';
 import { formatAddress } from '../net/address.ts';
 import { type Flow, formatFlow } from '../net/flow.ts';
 import { protocolName } from '../net/protocol.ts';
-import { account } from './account-names.ts';
 import type { EvidenceSources } from './evidence-sources.ts';
 import { markInWords, programEvidence } from './mark-in-words.ts';
 import { type OpenSocket, socketStateName } from './open-sockets.ts';
 import { ancestorOf, startedMs } from './process-evidence.ts';
 import { runsNothing } from './process-owner.ts';
+import { account } from './unix-accounts.ts';
 
 /** Of the processes that hold one socket. */
 export const MAX_HOLDERS_SHOWN = 8;

@@ -1,6 +1,6 @@
 /** Who and which way a mark's numbers stand for, now or when the mark was written. Pure. */
 import type { Way } from '../api/traffic-totals.ts';
-import { MARK_APP, MARK_UPLINK, MARK_UPLINK_SHIFT, UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
+import { isUplink, readMark } from '../plan/flow-mark.ts';
 import { type FlowNumbers, GONE_APPS, NOBODY, OTHER_WAYS } from './flow-names.ts';
 
 export interface AccountName {
@@ -36,10 +36,9 @@ export class AccountNames {
   }
 
   nameOf(mark: number): AccountName {
-    const number = mark & MARK_APP;
-    const app = this.#apps.get(number) ?? NOBODY.get(number) ?? GONE_APPS;
-    const way = (mark & MARK_UPLINK) >>> MARK_UPLINK_SHIFT;
-    if (way < UPLINK_FIRST || way > UPLINK_LAST) return { app, way: OTHER_WAYS.get(way) ?? 'unknown' };
+    const { appId, way } = readMark(mark);
+    const app = this.#apps.get(appId) ?? NOBODY.get(appId) ?? GONE_APPS;
+    if (!isUplink(way)) return { app, way: OTHER_WAYS.get(way) ?? 'unknown' };
     const uplink = this.#uplinks.get(way);
     return uplink === undefined ? { app, way: 'unknown' } : { app, way: 'uplink', uplink };
   }

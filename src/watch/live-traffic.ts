@@ -1,7 +1,7 @@
 /** What is under way by each uplink and for each application, from the marks and counters of connection tracking. Pure. */
 import type { AppTraffic, Traffic } from '../api/uplinks.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
-import { MARK_APP, MARK_UPLINK, MARK_UPLINK_SHIFT, UPLINK_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
+import { isUplink, readMark } from '../plan/flow-mark.ts';
 import { compareText } from '../policy/policy-source.ts';
 import { type FlowNumbers, GONE_APPS, NOBODY, OTHER_WAYS, WAY_WORDS } from './flow-names.ts';
 
@@ -31,11 +31,9 @@ export function liveTraffic(entries: readonly ConntrackEntry[], { apps, uplinks 
   const known = new Set(uplinks.values());
   const byWay = new Map<number | string, Map<string, Sum>>();
   for (const entry of entries) {
-    const app = entry.mark & MARK_APP;
-    const way = (entry.mark & MARK_UPLINK) >>> MARK_UPLINK_SHIFT;
-    const isUplink = way >= UPLINK_FIRST && way <= UPLINK_LAST;
-    const key = isUplink && known.has(way) ? way : WAY_WORDS[OTHER_WAYS.get(way) ?? 'unknown'];
-    const who = appNames.get(app) ?? NOBODY.get(app) ?? GONE_APPS;
+    const { appId, way } = readMark(entry.mark);
+    const key = isUplink(way) && known.has(way) ? way : WAY_WORDS[OTHER_WAYS.get(way) ?? 'unknown'];
+    const who = appNames.get(appId) ?? NOBODY.get(appId) ?? GONE_APPS;
     const sums = byWay.get(key) ?? new Map<string, Sum>();
     byWay.set(key, sums.set(who, added(sums.get(who), entry)));
   }
