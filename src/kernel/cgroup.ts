@@ -109,6 +109,8 @@ function inodeOf(dir: string): bigint | undefined {
   }
 }
 
+export const childPath = (path: string, name: string): string => (path === '/' ? `/${name}` : `${path}/${name}`);
+
 function* walk(mountDir: string): Generator<Cgroup> {
   const pending: { path: string; level: number }[] = [{ path: '/', level: 0 }];
   let walked = 0;
@@ -120,13 +122,15 @@ function* walk(mountDir: string): Generator<Cgroup> {
     yield { path, id, level };
     if (level === MAX_CGROUP_DEPTH) continue;
     for (const name of childNames(directoryOf(mountDir, path), MAX_CGROUPS_WALKED - walked - pending.length)) {
-      pending.push({ path: path === '/' ? `/${name}` : `${path}/${name}`, level: level + 1 });
+      pending.push({ path: childPath(path, name), level: level + 1 });
     }
   }
 }
 
-function childNames(dir: string, limit: number): string[] {
+/** Names of the cgroups directly below a cgroup's directory, sorted: `limit` of them at most, and as many as can be read. */
+export function childNames(dir: string, limit: number): string[] {
   const names: string[] = [];
+  if (limit <= 0) return names;
   try {
     const handle = opendirSync(dir);
     try {

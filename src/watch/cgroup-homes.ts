@@ -3,8 +3,7 @@
  * `flatpak`, `snap`, `desktop`): `policy/cgroup-scope.ts` takes a name for what it says only there. These few are listed and
  * watched; the whole tree is not.
  */
-import { opendirSync } from 'node:fs';
-import { type CgroupTree, MAX_CGROUP_DEPTH, MAX_CGROUPS_WALKED } from '../kernel/cgroup.ts';
+import { type CgroupTree, childNames, childPath, MAX_CGROUP_DEPTH, MAX_CGROUPS_WALKED } from '../kernel/cgroup.ts';
 import type { AppIndex } from '../policy/match-app.ts';
 
 /** Of the cgroups that one user's manager made, no more are looked at: no user shall use up what is there for all. */
@@ -52,7 +51,7 @@ export function* cgroupHomes({ mountDir }: Pick<CgroupTree, 'mountDir'>, sought:
   for (let path = pending.shift(); path !== undefined && left > 0; path = pending.shift() ?? pendingOfUsers.shift()) {
     const user = USER_MANAGER.exec(path)?.[1];
     const leftHere = user === undefined ? left : Math.min(left, leftOfUser.get(user) ?? MAX_CGROUPS_PER_USER);
-    const children = directoriesIn(path === '/' ? mountDir : `${mountDir}${path}`, leftHere);
+    const children = childNames(path === '/' ? mountDir : `${mountDir}${path}`, leftHere);
     left -= children.length;
     if (user !== undefined) leftOfUser.set(user, leftHere - children.length);
     yield { path, children };
@@ -62,24 +61,4 @@ export function* cgroupHomes({ mountDir }: Pick<CgroupTree, 'mountDir'>, sought:
       (USER_MANAGER.test(child) ? pendingOfUsers : pending).push(child);
     }
   }
-}
-
-export const childPath = (path: string, name: string): string => (path === '/' ? `/${name}` : `${path}/${name}`);
-
-function directoriesIn(directory: string, limit: number): string[] {
-  const names: string[] = [];
-  if (limit <= 0) return names;
-  try {
-    const handle = opendirSync(directory);
-    try {
-      for (let entry = handle.readSync(); entry !== null && names.length < limit; entry = handle.readSync()) {
-        if (entry.isDirectory()) names.push(entry.name);
-      }
-    } finally {
-      handle.closeSync();
-    }
-  } catch {
-    // Removed while it was read: what was seen of it is all there is.
-  }
-  return names.sort();
 }

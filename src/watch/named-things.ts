@@ -1,11 +1,11 @@
 /** Names that a policy set uses for things outside of the files, and what they stand for on this machine. */
-import type { CgroupTree } from '../kernel/cgroup.ts';
+import { type CgroupTree, childPath } from '../kernel/cgroup.ts';
 import type { ResolvedCgroup } from '../plan/host.ts';
 import type { EffectivePolicy, EffectiveRule, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { type AppIndex, matchExactCgroup } from '../policy/match-app.ts';
 import { changedApps, findApp } from '../policy/sorted-apps.ts';
-import { cgroupHomes, childPath, soughtBy } from './cgroup-homes.ts';
+import { cgroupHomes, soughtBy } from './cgroup-homes.ts';
 import { readText } from './read-text.ts';
 import { sameTexts } from './same-texts.ts';
 
