@@ -11,23 +11,20 @@ import type { ForeignTool } from './coexistence/foreign-tool.ts';
 import { askFrom, serveIn } from './coexistence/stranger.ts';
 import { ufw } from './coexistence/ufw.ts';
 import { buildBridge, Container } from './daemon/container.ts';
+import { Machine } from './daemon/machine.ts';
 import {
-  buildNetwork,
-  DaemonProcess,
+  type DaemonProcess,
   DEVICE,
   eventually,
   FIRST,
   inDevice,
   NET,
   once,
-  Root,
-  removeNetwork,
+  type Root,
   SECOND,
   SERVER4,
   SERVER6,
-  startServer,
 } from './daemon/world.ts';
-import { buildProgram } from './support/build-program.ts';
 
 const OUT = 84;
 const OPEN = 8082;
@@ -43,31 +40,26 @@ const POLICY = `rules:
 
 const web = new Container('web', 2);
 let root: Root;
-let server: ChildProcess;
+let machine: Machine;
 let listener: ChildProcess;
 let daemon: DaemonProcess;
 
 beforeAll(async () => {
-  await buildProgram();
-  buildNetwork();
-  server = await startServer();
+  machine = await Machine.build();
+  ({ root } = machine);
   listener = await serveIn(DEVICE, FIRST.v4, FIRST.v6, [CLOSED, OPEN]);
-  root = new Root();
   root.policy('mail', POLICY);
   root.write(
     'etc/pointsman/policies/web.yaml',
     `pointsman: 1\napp: web\nmatch: [{ container: ${web.id.slice(0, 12)} }]\n${POLICY}`,
   );
-  daemon = await DaemonProcess.start(root);
+  daemon = await machine.startDaemon();
 });
 
 afterAll(async () => {
-  await daemon?.signal('SIGKILL');
-  server?.kill('SIGKILL');
   listener?.kill('SIGKILL');
   await web.stop();
-  removeNetwork();
-  root?.remove();
+  await machine?.[Symbol.asyncDispose]();
 });
 
 async function oursHolds(): Promise<void> {
@@ -151,13 +143,13 @@ describe.each([
   });
 
   it('holds when we are started after it, with all that is its own in place', async () => {
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
     await oursHolds();
     await theirsHolds();
     expect(linesMissing(alone, foreignState())).toEqual([]);
     await daemon.signal('SIGTERM');
     expect(foreignState()).toBe(alone);
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
     await tool.stop();
   });
 });

@@ -1,24 +1,21 @@
 /** Somebody deletes what is ours: it is noticed, repaired, reported, and nobody who does so in a loop is answered in one. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { foreignState } from './coexistence/foreign-state.ts';
 import { ownRoutes, ownRules } from './coexistence/own-rules.ts';
 import { RuleMonitor } from './coexistence/rule-monitor.ts';
+import { Machine } from './daemon/machine.ts';
 import {
-  buildNetwork,
-  DaemonProcess,
+  type DaemonProcess,
   DEVICE,
   eventually,
   FIRST,
   inDevice,
   once,
-  Root,
-  removeNetwork,
+  type Root,
   SECOND,
   SERVER4,
-  startServer,
 } from './daemon/world.ts';
-import { buildProgram } from './support/build-program.ts';
 
 /** Of the second uplink. */
 const TABLE = '17702';
@@ -31,26 +28,19 @@ const LOOP_MS = 4000;
 const MOST_REPAIRS = 12;
 
 let root: Root;
-let server: ChildProcess;
+let machine: Machine;
 let daemon: DaemonProcess;
 
 beforeAll(async () => {
-  await buildProgram();
-  buildNetwork();
-  server = await startServer();
-  root = new Root();
+  machine = await Machine.build();
+  ({ root } = machine);
   root.policy(
     'mail',
     'rules:\n  - { to: ["*:81"], do: deny }\n  - { to: ["*"], do: allow, via: { require: { type: cellular }, else: block } }\n',
   );
 });
 
-afterAll(async () => {
-  await daemon?.signal('SIGKILL');
-  server?.kill('SIGKILL');
-  removeNetwork();
-  root?.remove();
-});
+afterAll(() => machine?.[Symbol.asyncDispose]());
 
 const own = (): string => [ownRules(), ownRoutes(), inDevice('nft', '-s', 'list', 'tables')].join('\n');
 
@@ -65,7 +55,7 @@ describe('the daemon', () => {
     ['a flush of an uplink’s routes', [`ip route flush table ${TABLE}`, `ip -6 route flush table ${TABLE}`]],
     ['nft flush ruleset', ['nft flush ruleset']],
   ])('the daemon has all of its own again after %s, and says so', async (_what, commands) => {
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
     const before = own();
     inDevice('sh', '-c', commands.join(' && '));
     await eventually(own, (now) => now === before);
@@ -79,7 +69,7 @@ describe('the daemon', () => {
   });
 
   it('the daemon repairs less and less often where somebody deletes in a loop, and nothing leaves elsewhere', async () => {
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
     const before = own();
     await using monitor = await RuleMonitor.start();
     const loop = `while :; do ip rule del pref ${RULE}; done 2>/dev/null`;

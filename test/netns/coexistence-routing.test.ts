@@ -2,29 +2,25 @@
  * Other people's routing beside the daemon. NetworkManager and systemd-networkd are the real ones; Tailscale's and mwan3's rules are made by hand from
  * their documented numbers.
  */
-import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { foreignState, linesMissing } from './coexistence/foreign-state.ts';
 import { NetworkManager } from './coexistence/network-manager.ts';
 import { Networkd } from './coexistence/networkd.ts';
 import { DEFAULT_PLACE, firstPreference, ownRoutes, ownRules } from './coexistence/own-rules.ts';
 import { RuleMonitor } from './coexistence/rule-monitor.ts';
+import { Machine } from './daemon/machine.ts';
 import {
-  buildNetwork,
-  DaemonProcess,
+  type DaemonProcess,
   eventually,
   FIRST,
   inDevice,
   NET,
   once,
-  Root,
-  removeNetwork,
+  type Root,
   SECOND,
   SERVER4,
   SERVER6,
-  startServer,
 } from './daemon/world.ts';
-import { buildProgram } from './support/build-program.ts';
 
 /** Managers configure a device within this, IPv6's duplicate address detection included. */
 const SETTLED_MS = 2500;
@@ -32,31 +28,24 @@ const SETTLED_MS = 2500;
 const PEER4 = '100.64.0.7';
 
 let root: Root;
-let server: ChildProcess;
+let machine: Machine;
 let daemon: DaemonProcess;
 /** Without the daemon. */
 let alone: string;
 
 beforeAll(async () => {
-  await buildProgram();
-  buildNetwork();
+  machine = await Machine.build();
+  ({ root } = machine);
   inDevice('nsenter', `--net=/run/netns/${NET}`, 'ip', 'addr', 'add', `${PEER4}/32`, 'dev', 'lo');
-  server = await startServer();
-  root = new Root();
   root.policy(
     'mail',
     'rules:\n  - { to: ["*:81"], do: deny }\n  - { to: ["*"], do: allow, via: { require: { type: cellular }, else: block } }\n',
   );
   alone = foreignState();
-  daemon = await DaemonProcess.start(root);
+  daemon = await machine.startDaemon();
 });
 
-afterAll(async () => {
-  await daemon?.signal('SIGKILL');
-  server?.kill('SIGKILL');
-  removeNetwork();
-  root?.remove();
-});
+afterAll(() => machine?.[Symbol.asyncDispose]());
 
 async function oursHolds(): Promise<void> {
   // What managers do to devices is news, and followed.
@@ -161,7 +150,7 @@ describe('beside all of them, the daemon', () => {
   it('leaves, when it stops, what was there before it', async () => {
     await daemon.signal('SIGTERM');
     expect(foreignState()).toBe(alone);
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
   });
 });
 

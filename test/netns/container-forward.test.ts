@@ -1,22 +1,20 @@
 /** Containers behind a bridge, the real daemon between them and two uplinks: the oracle is what they and the other end see. */
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildBridge, Container, HOST4, serveHere, setBridgeNetfilter } from './daemon/container.ts';
+import { Machine } from './daemon/machine.ts';
 import {
-  buildNetwork,
-  DaemonProcess,
+  type DaemonProcess,
   eventually,
   FIRST,
   inDevice,
   NET,
-  Root,
-  removeNetwork,
+  type Root,
   SECOND,
   SERVER4,
   SERVER6,
   setUplink,
-  startServer,
 } from './daemon/world.ts';
 
 const web = new Container('web', 2);
@@ -27,7 +25,7 @@ const PUBLIC4 = '198.51.100.77';
 const PUBLISHED_PORT = 8080;
 
 let root: Root;
-let server: ChildProcess;
+let machine: Machine;
 let daemon: DaemonProcess;
 
 const rules = (more: string): string =>
@@ -52,30 +50,21 @@ const isGoverned = (): Promise<string> =>
   );
 
 beforeAll(async () => {
-  execFileSync(
-    process.execPath,
-    [join(import.meta.dirname, '../../node_modules/typescript/bin/tsc'), '-b', 'src/main'],
-    { cwd: join(import.meta.dirname, '../..') },
-  );
-  buildNetwork();
+  machine = await Machine.build();
+  ({ root } = machine);
   buildBridge();
-  server = await startServer();
-  root = new Root();
   policy(rules(''));
   other.start();
-  daemon = await DaemonProcess.start(root);
+  daemon = await machine.startDaemon();
   // After the daemon: it finds out by itself.
   web.start();
   await isGoverned();
 });
 
 afterAll(async () => {
-  await daemon?.signal('SIGKILL');
-  server?.kill('SIGKILL');
   await web.stop();
   await other.stop();
-  removeNetwork();
-  root?.remove();
+  await machine?.[Symbol.asyncDispose]();
 });
 
 describe.each([

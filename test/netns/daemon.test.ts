@@ -1,24 +1,21 @@
 /** The real daemon in a namespace, with real programs: the oracle is what they and the other end see. */
-import { type ChildProcess, execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Explanation } from '../../src/api/explanation.ts';
+import { Machine } from './daemon/machine.ts';
 import {
-  buildNetwork,
   DaemonProcess,
   eventually,
   FIRST,
   HeldSocket,
   inDevice,
   once,
-  Root,
-  removeNetwork,
+  type Root,
   SECOND,
   SERVER4,
   SERVER6,
   setUplink,
-  startServer,
 } from './daemon/world.ts';
 
 const VIA_SECOND = 'via: { require: { type: cellular }, else: block }';
@@ -32,39 +29,28 @@ const UNREACHABLE: Readonly<Record<string, Readonly<Record<string, readonly stri
 };
 
 let root: Root;
-let server: ChildProcess;
+let machine: Machine;
 let daemon: DaemonProcess;
 
 const foreignState = (): string =>
   [inDevice('nft', 'list', 'table', 'inet', 'foreign'), inDevice('ip', 'rule', 'list', 'pref', '5000')].join('\n');
 
 beforeAll(async () => {
-  execFileSync(
-    process.execPath,
-    [join(import.meta.dirname, '../../node_modules/typescript/bin/tsc'), '-b', 'src/main'],
-    { cwd: join(import.meta.dirname, '../..') },
-  );
-  buildNetwork();
+  machine = await Machine.build();
+  ({ root } = machine);
   inDevice(
     'nft',
     'add table inet foreign; add chain inet foreign c { type filter hook output priority 0; }; add rule inet foreign c counter',
   );
   inDevice('ip', 'rule', 'add', 'pref', '5000', 'fwmark', '0x10000/0xff0000', 'lookup', 'main');
-  server = await startServer();
-  root = new Root();
   root.policy(
     'mail',
     `rules:\n  - { to: ["*:80"], do: allow, ${VIA_SECOND} }\n  - { to: ["*:81"], do: deny }\n  - { to: ["*:82"], do: drop }\n`,
   );
-  daemon = await DaemonProcess.start(root);
+  daemon = await machine.startDaemon();
 });
 
-afterAll(async () => {
-  await daemon?.signal('SIGKILL');
-  server?.kill('SIGKILL');
-  removeNetwork();
-  root?.remove();
-});
+afterAll(() => machine?.[Symbol.asyncDispose]());
 
 describe('the daemon', () => {
   it('the daemon lets a program without a policy go by the system route', async () => {
@@ -253,7 +239,7 @@ describe('the daemon', () => {
     await daemon.signal('SIGKILL');
     expect(await held.exchange()).toBe(SECOND.v4);
     expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe('timeout');
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
     expect(await held.exchange()).toBe(SECOND.v4);
     expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe(SECOND.v4);
     held.close();
@@ -273,7 +259,7 @@ describe('the daemon', () => {
   });
 
   it('the daemon removes everything and ends when nobody confirms its start', async () => {
-    const unconfirmed = await DaemonProcess.start(root, ['--confirm', '1s']);
+    const unconfirmed = await machine.startDaemon(['--confirm', '1s']);
     expect(await unconfirmed.ended).toBe(0);
     expect(inDevice('nft', 'list', 'tables').trim()).toBe('table inet foreign');
   });
@@ -281,7 +267,7 @@ describe('the daemon', () => {
   it('the daemon spares a connection that was there before it, whatever the default says', async () => {
     const before = new HeldSocket(root, 'other', 'tcp', SERVER4, 80);
     expect(await before.line()).toBe(FIRST.v4);
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
     expect(await before.exchange()).toBe(FIRST.v4);
     before.close();
     expect(readFileSync(join(root.dir, 'var/lib/pointsman/ids.json'), 'utf8')).toContain('"mail"');

@@ -1,24 +1,20 @@
 /** What becomes of flows that have begun when the files, or what is known of them, change: with real packets. */
-import type { ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Machine } from './daemon/machine.ts';
 import {
-  buildNetwork,
-  DaemonProcess,
+  type DaemonProcess,
   eventually,
   FIRST,
   HeldSocket,
   inDevice,
   once,
-  Root,
-  removeNetwork,
+  type Root,
   SECOND,
   SERVER4,
   SERVER6,
-  startServer,
 } from './daemon/world.ts';
-import { buildProgram } from './support/build-program.ts';
 
 const TRANSPORTS = [
   ['tcp', SERVER4, FIRST.v4],
@@ -29,24 +25,17 @@ const TRANSPORTS = [
 ] as const;
 
 let root: Root;
-let server: ChildProcess;
+let machine: Machine;
 let daemon: DaemonProcess;
 
 beforeAll(async () => {
-  await buildProgram();
-  buildNetwork();
-  server = await startServer();
-  root = new Root();
+  machine = await Machine.build();
+  ({ root } = machine);
   root.policy('mail', 'otherwise: allow\nvia: { require: { type: cellular }, else: block }\n');
-  daemon = await DaemonProcess.start(root);
+  daemon = await machine.startDaemon();
 });
 
-afterAll(async () => {
-  await daemon?.signal('SIGKILL');
-  server?.kill('SIGKILL');
-  removeNetwork();
-  root?.remove();
-});
+afterAll(() => machine?.[Symbol.asyncDispose]());
 
 const open = (app: string): HeldSocket[] => TRANSPORTS.map(([kind, host]) => new HeldSocket(root, app, kind, host, 83));
 const addresses = TRANSPORTS.map(([, , address]) => address);
@@ -117,7 +106,7 @@ describe('what is left', () => {
     const marks = inDevice('cat', '/proc/net/nf_conntrack').match(/mark=\d+/g);
     expect(new Set(marks)).toEqual(new Set(['mark=0']));
     for (const one of held) one.close();
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
   });
 });
 
@@ -131,7 +120,7 @@ describe('an uplink whose route the kernel refuses', () => {
       `pointsman: 1\nuplink: odd\ndevice: odd0\ntype: satellite\ngateway: { v4: ${gateway} }\n`;
     root.write(file, odd('10.9.3.255'));
     await daemon.signal('SIGTERM');
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
     const { warnings, uplinks } = await daemon.status();
     const warning = warnings.find(({ code }) => code === 'uplink-refused')?.message;
     expect(warning).toContain('odd by gateway 10.9.3.255');
@@ -167,7 +156,7 @@ describe('numbers that were lost', () => {
     else root.write('var/lib/pointsman/ids.json', '{"format":1,');
     // It comes first now, so that the numbers of all others are others.
     root.policy(first, 'otherwise: deny\n');
-    daemon = await DaemonProcess.start(root);
+    daemon = await machine.startDaemon();
     expect(await exchangeAll(held)).toEqual(addresses);
     expect(await bound.exchange()).toBe(SECOND.v4);
     root.policy('zebra', 'otherwise: deny\n');

@@ -1,25 +1,14 @@
 /** Programs that no policy names, with the real daemon: the kernel knows them by what they are not, and nobody is let out by that. */
-import type { ChildProcess } from 'node:child_process';
 import { copyFileSync, mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  buildNetwork,
-  DaemonProcess,
-  FIRST,
-  once,
-  Root,
-  removeNetwork,
-  SERVER4,
-  SERVER6,
-  startServer,
-} from './daemon/world.ts';
-import { buildProgram } from './support/build-program.ts';
+import { Machine } from './daemon/machine.ts';
+import { type DaemonProcess, FIRST, once, type Root, SERVER4, SERVER6 } from './daemon/world.ts';
 
 const REFUSED = 'ECONNREFUSED';
 
 let root: Root;
-let server: ChildProcess;
+let machine: Machine;
 let daemon: DaemonProcess;
 
 const queued = async (): Promise<number> => (await daemon.status()).verdicts.queued;
@@ -32,23 +21,16 @@ function upgrade(app: string): void {
 }
 
 beforeAll(async () => {
-  await buildProgram();
-  buildNetwork();
-  server = await startServer();
-  root = new Root();
+  machine = await Machine.build();
+  ({ root } = machine);
   root.policy('mail', 'otherwise: deny\n');
   root.program('editor.real');
   symlinkSync('editor.real', join(root.dir, 'bin/editor'));
   root.policy('editor', 'otherwise: deny\n', join(root.dir, 'bin/editor'));
-  daemon = await DaemonProcess.start(root);
+  daemon = await machine.startDaemon();
 });
 
-afterAll(async () => {
-  await daemon?.signal('SIGKILL');
-  server?.kill('SIGKILL');
-  removeNetwork();
-  root?.remove();
-});
+afterAll(() => machine?.[Symbol.asyncDispose]());
 
 describe('a program that no policy names', () => {
   let before: number;

@@ -1,20 +1,9 @@
 /** Programs that hide from the real daemon who they are: the oracle is what leaves the device, and what the other end sees. */
-import { type ChildProcess, execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  buildNetwork,
-  DaemonProcess,
-  eventually,
-  FIRST,
-  inDevice,
-  once,
-  Root,
-  removeNetwork,
-  SERVER4,
-  startServer,
-} from './daemon/world.ts';
+import { Machine } from './daemon/machine.ts';
+import { type DaemonProcess, eventually, FIRST, inDevice, once, type Root, SERVER4 } from './daemon/world.ts';
 
 const GUEST = '4242';
 const OTHER_USER = '4243';
@@ -26,7 +15,7 @@ use Socket; socket(S, AF_INET, SOCK_DGRAM, 0);
 send(S, "x", 0, pack_sockaddr_in($ARGV[1], inet_aton($ARGV[0]))) or die $!`;
 
 let root: Root;
-let server: ChildProcess;
+let machine: Machine;
 let daemon: DaemonProcess;
 
 /** Datagrams to PORT that left the device since it was built. */
@@ -49,18 +38,12 @@ function sendAndEnd(uid: string): void {
 }
 
 beforeAll(async () => {
-  execFileSync(
-    process.execPath,
-    [join(import.meta.dirname, '../../node_modules/typescript/bin/tsc'), '-b', 'src/main'],
-    { cwd: join(import.meta.dirname, '../..') },
-  );
-  buildNetwork();
+  machine = await Machine.build();
+  ({ root } = machine);
   inDevice(
     'nft',
     `add table inet witness; add chain inet witness c { type filter hook postrouting priority 500; }; add rule inet witness c udp dport ${PORT} counter`,
   );
-  server = await startServer();
-  root = new Root();
   // Other users have to start programs in it.
   chmodSync(root.dir, 0o755);
   root.policy('mail', 'otherwise: allow\n');
@@ -68,15 +51,10 @@ beforeAll(async () => {
     'etc/pointsman/policies/guest.yaml',
     `pointsman: 1\napp: guest\nmatch: [{ user: ${GUEST} }]\notherwise: drop\n`,
   );
-  daemon = await DaemonProcess.start(root);
+  daemon = await machine.startDaemon();
 });
 
-afterAll(async () => {
-  await daemon?.signal('SIGKILL');
-  server?.kill('SIGKILL');
-  removeNetwork();
-  root?.remove();
-});
+afterAll(() => machine?.[Symbol.asyncDispose]());
 
 describe('the daemon', () => {
   it('the daemon holds a user to his policy whose program ended before anybody could look', async () => {

@@ -6,18 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AppsReport, RunningProgram } from '../../src/api/apps.ts';
 import type { FlowsReport, ProcessReport } from '../../src/api/who.ts';
 import { EXIT } from '../../src/cli/exit-code.ts';
-import {
-  buildNetwork,
-  DaemonProcess,
-  DEVICE,
-  FIRST,
-  Root,
-  removeNetwork,
-  SERVER4,
-  SERVER6,
-  startServer,
-} from './daemon/world.ts';
-import { buildProgram, POINTSMAN } from './support/build-program.ts';
+import { Machine } from './daemon/machine.ts';
+import { type DaemonProcess, DEVICE, FIRST, type Root, SERVER4, SERVER6 } from './daemon/world.ts';
+import { POINTSMAN } from './support/build-program.ts';
 
 const GUEST = 4242;
 const WITHOUT = 'POINTSMAN_WITHOUT';
@@ -61,7 +52,7 @@ interface Ended {
 }
 
 let root: Root;
-let server: ChildProcess;
+let machine: Machine;
 let daemon: DaemonProcess;
 const children: ChildProcess[] = [];
 
@@ -115,10 +106,8 @@ const programs = (...words: readonly string[]): readonly RunningProgram[] =>
   json<AppsReport>('apps', ...words).programs;
 
 beforeAll(async () => {
-  await buildProgram();
-  buildNetwork();
-  server = await startServer();
-  root = new Root();
+  machine = await Machine.build();
+  ({ root } = machine);
   root.policy('mail', 'otherwise: allow\n');
   root.policy('old', 'otherwise: allow\n');
   root.write('bin/x.py', `${STAY}\n`);
@@ -130,7 +119,7 @@ beforeAll(async () => {
     'etc/pointsman/policies/guest.yaml',
     `pointsman: 1\napp: guest\nmatch:\n  - user: ${GUEST}\notherwise: allow\n`,
   );
-  daemon = await DaemonProcess.start(root);
+  daemon = await machine.startDaemon();
 });
 
 afterAll(async () => {
@@ -142,10 +131,7 @@ afterAll(async () => {
       // It has ended.
     }
   }
-  await daemon?.signal('SIGKILL');
-  server?.kill('SIGKILL');
-  removeNetwork();
-  root?.remove();
+  await machine?.[Symbol.asyncDispose]();
 });
 
 describe('pointsman who', () => {
@@ -365,7 +351,7 @@ describe('pointsman who, where the kernel tells no programs', () => {
     await daemon.signal('SIGTERM');
     process.env[WITHOUT] = 'bpf,fanotify';
     try {
-      daemon = await DaemonProcess.start(root);
+      daemon = await machine.startDaemon();
     } finally {
       delete process.env[WITHOUT];
     }
