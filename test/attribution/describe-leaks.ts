@@ -84,8 +84,7 @@ const LEAKS: readonly Leak[] = [
   {
     ...brief,
     name: 'leak-cgroup',
-    what: 'cgroup, by a program that has run before',
-    seenBefore: true,
+    what: 'cgroup',
     policy: DENIED,
     match: ({ cgroup }) => `cgroup: ${cgroup}`,
     inCgroup: true,
@@ -127,7 +126,6 @@ export function describeLeaks(
       /** Datagrams that arrived, of one each. */
       async function arrivedOf({ name, starts }: Leak): Promise<number> {
         const stage = world.stage(name);
-        if (stage.scenario.seenBefore) await world.showBefore(stage);
         const { exitCode, stderr } = await (stage.scenario.run?.(stage) ?? repeated(stage, starts, [stage.program]));
         // A program that is refused by the kernel at once says so (EPERM); that it was started at all is what counts.
         expect(exitCode, stderr).toBe(0);

@@ -34,11 +34,6 @@ export interface Scenario {
   readonly match?: ((stage: Stage) => string) | 'none';
   /** What stands below the policy's `match`. Absent: everything is allowed, and nothing else. */
   readonly policy?: string;
-  /**
-   * Whether the program has run before. What is told by cgroup or user, of a program that nobody has seen, is asked about the
-   * first time.
-   */
-  readonly seenBefore?: true;
   /** Whether the sender ends at once: others hold their socket for as long as anybody could take to look for it. */
   readonly isBrief?: boolean;
   /** Absent: the sender's application. */

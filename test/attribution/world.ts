@@ -18,13 +18,6 @@ import { Reference } from './reference.ts';
 import type { Scenario, Stage } from './scenario.ts';
 import { type Arrived, hasArrived, type Score, type Share, score } from './score/score.ts';
 
-/** Of the internet's, and no scenario's. */
-const UNCOUNTED = '198.18.0.1';
-/** What the daemon learns of a program it learns after it has answered. */
-const SEEN_MS = 500;
-/** By then it has learned it, also where the program ended before anybody could look. */
-const MAX_SHOWS = 5;
-
 const ALLOW_ALL = 'rules:\n  - { to: "*", do: allow }\notherwise: deny';
 /** Beyond this nothing more is waited for: verdicts take less than a tenth of it. */
 const ARRIVAL_TIMEOUT_MS = 1_500;
@@ -59,7 +52,6 @@ export class World implements AsyncDisposable {
   readonly #builder = new SenderBuilder();
   readonly #said = new Map<string, Set<string>>();
   /** Addresses that the daemon was asked about. */
-  readonly #asked = new Set<string>();
   readonly #children: ChildProcess[] = [];
   readonly #holds: Writable[] = [];
   readonly #watching = new AbortController();
@@ -127,21 +119,10 @@ export class World implements AsyncDisposable {
     return child;
   }
 
-  /** Runs the program, to where nobody counts, until it is not asked about any more. */
-  async showBefore(stage: Stage): Promise<void> {
-    for (let shown = 0; shown < MAX_SHOWS; shown++) {
-      this.#asked.delete(UNCOUNTED);
-      await this.run(stage, [stage.program, ...stage.args([], UNCOUNTED)]);
-      await delay(SEEN_MS * this.#patience);
-      if (!this.#asked.has(UNCOUNTED)) return;
-    }
-  }
-
   /** Runs a scenario, waits for what it sent to arrive, and compares. */
   async perform(name: string): Promise<ScenarioResult> {
     const stage = this.stage(name);
     const { scenario, program, args } = stage;
-    if (scenario.seenBefore) await this.showBefore(stage);
     const running = scenario.run?.(stage) ?? this.run(stage, [program, ...args(scenario.more?.(stage))]);
     await this.#arrivedWhile(stage, running);
     this.#letEnd();
@@ -277,7 +258,6 @@ export class World implements AsyncDisposable {
       const event = JSON.parse(line) as WatchEvent;
       if (event.kind !== 'decision') return;
       const address = event.destination.replace(/^\[(.*)\]:\d+$|^([^:]*):\d+$/, '$1$2');
-      if (event.by === 'daemon') this.#asked.add(address);
       const texts = this.#said.get(address) ?? new Set();
       texts.add(`${event.app ?? event.executable ?? 'nobody'}: ${event.verdict}, ${event.reason}`);
       this.#said.set(address, texts);

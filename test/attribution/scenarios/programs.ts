@@ -1,5 +1,6 @@
 /** What a program is, and what it only pretends to be. */
 import { chmodSync, chownSync, copyFileSync, linkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
+import { makeLabCgroup } from '../../../src/lab/cgroup.ts';
 import { type Ended, ended } from '../ended.ts';
 import { laidOver } from '../lay-over.ts';
 import type { Scenario, Stage } from '../scenario.ts';
@@ -133,12 +134,12 @@ export const PROGRAMS: readonly Scenario[] = [
   {
     ...udp,
     name: 'cgroup',
-    what: 'a cgroup that a policy names, by a program that ends at once and has run before',
-    seenBefore: true,
+    what: 'a cgroup that a policy names, by a program that ends at once',
     isStatic: true,
     isBrief: true,
     match: ({ cgroup }) => `cgroup: ${cgroup}`,
     inCgroup: true,
+    prepare: ({ world, scenario: { name } }) => void makeLabCgroup(world.device.id, name),
   },
   {
     name: 'script-shebang',
