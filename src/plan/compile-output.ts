@@ -1,5 +1,5 @@
 /** The hook that every outgoing packet passes: a decided flow takes its way, others are told and decided. */
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
 import { CHAIN } from './compile-app.ts';
 import { CHAIN_OWN, isOwn } from './compile-dns.ts';
@@ -22,11 +22,11 @@ import {
 
 const CHAIN_SYSTEM = 'via_system';
 
+const isAnswer = (pass: Verdict): Rule => rule(isReply, verdict(pass));
 /** ICMP errors follow the connection they are about. */
-export const followsConnection = (pass: Verdict): readonly Rule[] => [
-  rule(isReply, verdict(pass)),
-  rule(is({ kind: 'ct state' }, 'related'), is({ kind: 'meta l4proto' }, IPPROTO_ICMP, IPPROTO_ICMPV6), verdict(pass)),
-];
+const isError = (pass: Verdict): Rule =>
+  rule(is({ kind: 'ct state' }, 'related'), is({ kind: 'meta l4proto' }, IPPROTO_ICMP, IPPROTO_ICMPV6), verdict(pass));
+export const followsConnection = (pass: Verdict): readonly Rule[] => [isAnswer(pass), isError(pass)];
 /** Somebody else's bits on an undecided connection: the maps would overwrite them, the slow path adds to them. */
 const askForeign: Rule = rule(isNot(ctBits((MARK_FOREIGN | MARK_UPLINK) >>> 0), 0), goto(CHAIN.ask));
 /** A connection older than our rules may have come in: conntrack takes the direction of the first packet it sees for the original one. */
@@ -45,22 +45,28 @@ export const housekeeping = (pass: Verdict): readonly Rule[] => [
   ),
 ];
 
-const BEGINS_ANEW = 'begins_anew';
+const CHAIN_HOUSEKEEPING = 'housekeeping';
+/** Nothing in it is TCP, so that a connection's first packet passes it by. */
+const isHousekeeping: Rule = rule(isNot({ kind: 'meta l4proto' }, IPPROTO_TCP), jump(CHAIN_HOUSEKEEPING));
+
+const CHAIN_OPENING = 'opening';
+const isOpening: Rule = rule(is({ kind: 'tcp flags' }, 'syn'), jump(CHAIN_OPENING));
 /**
  * A SYN in a connection that has been answered begins another one from the same port: conntrack has not noticed how the one before
  * ended, and its decision is not that of whoever sends now. Where it was never answered, nobody can tell this from its SYN, sent again.
  */
-const askReopened: Rule = rule(
-  is({ kind: 'tcp flags' }, 'syn'),
+const beginsAnew: Rule = rule(
   is({ kind: 'ct state' }, 'established'),
   isNot({ kind: 'ct direction' }, 'reply'),
-  jump(BEGINS_ANEW),
+  setBits('ct mark', ~MARK_FOREIGN >>> 0, 0),
 );
-const beginsAnew: Chain = {
-  name: BEGINS_ANEW,
-  comment: 'another connection from the same port, while conntrack has the old one',
-  rules: [rule(setBits('ct mark', ~MARK_FOREIGN >>> 0, 0))],
-};
+const CHAIN_UNDECIDED = 'undecided';
+/** Nobody has decided it, nor written anything else into it. What else is looked for below, a SYN is not. */
+const isUndecided: Rule = rule(
+  is({ kind: 'ct mark' }, 0),
+  is({ kind: 'ct direction' }, 'original'),
+  goto(CHAIN_UNDECIDED),
+);
 
 /** What is not to leave by the uplink that its socket was marked for goes by the system's route. */
 const viaSystem: Chain = {
@@ -95,6 +101,10 @@ const answersContainer = (pass: Verdict): Rule =>
 
 export function outputChains(options: OutputOptions): readonly Chain[] {
   const pass = passBySystem(options);
+  const notTold = [
+    rule(is({ kind: 'meta mark' }, ...FOREIGN_MARKS.map(({ mark }) => mark)), accept),
+    ...(options.owns ? [rule(isOwn, goto(CHAIN_OWN))] : []),
+  ];
   return [
     {
       name: 'output',
@@ -103,19 +113,28 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
       rules: [
         rule(is({ kind: 'meta oifname' }, 'lo'), goto('loopback')),
         ...(options.forwards ? [answersContainer(pass)] : []),
-        askReopened,
+        isOpening,
         rule(vmap(ctBits(MARK_WAY), 'way_of_flow')),
         rule(isDecided, goto('ended')),
-        ...followsConnection(pass),
-        ...housekeeping(pass),
-        rule(is({ kind: 'meta mark' }, ...FOREIGN_MARKS.map(({ mark }) => mark)), accept),
-        ...(options.owns ? [rule(isOwn, goto(CHAIN_OWN))] : []),
+        isAnswer(pass),
+        isHousekeeping,
+        ...notTold,
         askForeign,
         askMidstream,
         rule(goto('identify')),
       ],
     },
-    beginsAnew,
+    {
+      name: CHAIN_HOUSEKEEPING,
+      comment: 'what nobody decides: errors of connections that are decided, and what keeps the link and its addresses',
+      rules: [isError(pass), ...housekeeping(pass)],
+    },
+    {
+      name: CHAIN_OPENING,
+      comment: 'the first segment of a connection; of another one, perhaps, of which conntrack knows nothing yet',
+      rules: [beginsAnew, isUndecided],
+    },
+    { name: CHAIN_UNDECIDED, rules: [...notTold, rule(goto('identify'))] },
     ...(options.marksBefore ? [viaSystem] : []),
     {
       name: CHAIN.acceptSystem,
