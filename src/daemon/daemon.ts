@@ -409,6 +409,7 @@ export class Daemon implements AsyncDisposable {
     const { kernel, nowMs } = this.#parts;
     if (this.#pace.isQuiet(nowMs())) this.#health.clear('foreign-change');
     this.#programs.look();
+    this.#enforcement.followLinks();
     const facts = await slowFacts(kernel, PANIC_TABLE, this.#names.failures(), this.#enforcement.inForce);
     await this.#dns.look();
     if (this.#isStopping) return;

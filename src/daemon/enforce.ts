@@ -121,6 +121,12 @@ export class Enforcement {
     return this.run({ kind: 'roll back' });
   }
 
+  /** Every now and then: nothing tells that a link leads elsewhere. A roll back stays until somebody says otherwise. */
+  followLinks(): void {
+    if (this.#pinned === undefined && this.#parts.files.linksHaveMoved())
+      this.request({ kind: 'files', changed: 'everything' });
+  }
+
   /** Another round after a while; each one that fails doubles it. */
   retryLater(): void {
     if (this.#retry !== undefined) return;

@@ -138,9 +138,25 @@ describe('PolicyFiles', () => {
     expect(execOf(linked)).toEqual([one]);
     expect(linked.changedApps).toEqual(['a']);
     expect(files.load().policySet).toBe(linked.policySet);
+    expect(files.linksHaveMoved()).toBe(false);
     symlinkSync(two, join(root, 'bin/new'));
     renameSync(join(root, 'bin/new'), link);
+    expect(files.linksHaveMoved()).toBe(true);
     expect(execOf(files.load())).toEqual([two]);
+    expect(files.linksHaveMoved()).toBe(false);
+    rmSync(two);
+    expect(files.linksHaveMoved()).toBe(true);
+    expect(execOf(files.load())).toEqual([link]);
+    expect(files.linksHaveMoved()).toBe(false);
+  });
+
+  it('PolicyFiles leaves a path as it is written that leads to a name which cannot be', () => {
+    const link = join(root, 'bin/program');
+    put(join(root, 'bin/one'), '');
+    renameSync(join(root, 'bin/one'), Buffer.from(`${root}/bin/b\xff`, 'latin1'));
+    symlinkSync(Buffer.from('b\xff', 'latin1'), link);
+    put(inPackage('a.yaml'), policy('a', 'allow', link));
+    expect(new PolicyFiles(paths).load().policySet.apps[0]?.match).toMatchObject([{ kind: 'exec', value: link }]);
   });
 
   it('PolicyFiles drops the weaker files whose name an empty file has', () => {

@@ -23,6 +23,7 @@ import {
   type Contribution,
   contributionKey,
   contributionOf,
+  goesByLink,
   type LayerEntries,
   resolveAgain,
   sourceOf,
@@ -123,6 +124,13 @@ export class PolicyFiles {
   /** As of the last load, with what has become of the copies since. */
   get loaded(): LoadedPolicies | undefined {
     return this.#loaded;
+  }
+
+  /** Whether a link that a policy's path goes by leads elsewhere by now: the next whole load will follow it. */
+  linksHaveMoved(): boolean {
+    for (const contribution of this.#contributions.values())
+      if (goesByLink(contribution) && resolveAgain(contribution) !== contribution) return true;
+    return false;
   }
 
   /** Makes about so many of the copies that are due; false where no more can be made now. */

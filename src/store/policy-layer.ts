@@ -64,6 +64,9 @@ export function sourceOf(layer: Layer, contribution: Contribution | undefined): 
   }
 }
 
+export const goesByLink = (contribution: Contribution): boolean =>
+  contribution.kind !== 'none' && contribution.policy.match !== contribution.written;
+
 /** The same object where symbolic links lead where they led before. */
 export function resolveAgain(contribution: Contribution): Contribution {
   if (contribution.kind === 'none') return contribution;

@@ -22,7 +22,10 @@ function resolveIfThere(path: string): string | undefined {
   try {
     // Most paths of a large policy set are of programs that are not installed, and an exception costs far more than a look.
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
-    return realpathSync.native(path);
+    const resolved = realpathSync.native(path, { encoding: 'buffer' });
+    const text = resolved.toString();
+    // A name that is no UTF-8 cannot be written down: the file is found by the path that leads to it.
+    return resolved.equals(Buffer.from(text)) ? text : undefined;
   } catch {
     return undefined;
   }
