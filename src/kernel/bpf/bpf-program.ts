@@ -31,6 +31,8 @@ const LINK_SIZE = 16;
 const TRACEPOINT_SIZE = 16;
 /** The verifier writes its log only for the second attempt, after a refusal; it is asked for as much of it as this. */
 const LOG_BYTES = 1024 * 1024;
+/** As libbpf does it. */
+const LOAD_TRIES = 5;
 /** Of the log's end, where the reason stands, so much is shown. */
 const SHOWN_LOG_CHARACTERS = 1500;
 
@@ -66,7 +68,10 @@ export function loadProgram(program: ProgramDescription): BpfDescriptor {
     .pointer(16, cString(LICENSE))
     .name(48, program.name)
     .u32(68, program.expectedAttachType ?? 0);
-  const fd = bpf(BPF_PROG_LOAD, attribute);
+  let fd = bpf(BPF_PROG_LOAD, attribute);
+  // A signal that comes meanwhile breaks the verifier off.
+  for (let tries = 1; fd < 0 && libc().errno() === constants.errno.EAGAIN && tries < LOAD_TRIES; tries += 1)
+    fd = bpf(BPF_PROG_LOAD, attribute);
   if (fd >= 0) return new BpfDescriptor(fd);
   const refusal = creationRefusal('load BPF program', program.name);
   // EPERM is said before the verifier sees anything.
