@@ -1,18 +1,21 @@
 /**
  * Tracepoint sched_process_exec: a process runs another program. Of what was known of it stays only whose child it is; a
- * program whose children count as its own begins that.
+ * program whose children count as its own begins that. One that may be such a program, as it has the name of one or is its file,
+ * touched since, begins what has the number 0: that is asked about.
  */
 import { assemble } from './assembler.ts';
-import { and32, branch, exit, goto, label, load, move, store } from './instruction.ts';
+import { and32, branch, exit, goto, type Instruction, label, load, move, store } from './instruction.ts';
 import type { KernelLayout } from './kernel-layout.ts';
 import { lookup, remove, update } from './kernel-memory.ts';
 import type { MapDescriptors } from './maps.ts';
-import { clearKey, readExecutableOfTask } from './read-executable.ts';
+import { clearKey, findExecutable, readExecutableOfTask, readNameOfFile } from './read-executable.ts';
 import { findTask, readProcess } from './read-process.ts';
 import {
   EXECUTABLE_CHILDREN,
   EXECUTABLE_KEY_BYTES,
   EXECUTABLE_RECORD_FIELDS,
+  FILE_NAME_BYTES,
+  NAMED_FAMILY,
   TASK_CHILDREN,
   TASK_RECORD_BYTES,
   TASK_RECORD_FIELDS,
@@ -24,6 +27,7 @@ const INDEX = -12;
 const PID = -16;
 const RECORD = PID - TASK_RECORD_BYTES;
 const EXECUTABLE = RECORD - EXECUTABLE_KEY_BYTES;
+const NAME = EXECUTABLE - FILE_NAME_BYTES;
 const START_TICKS = RECORD + TASK_RECORD_FIELDS.startTicks;
 
 /** Argument of the tracepoint. */
@@ -49,12 +53,15 @@ export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
     ...readExecutableOfTask('r6', { ...shared, keySlot: EXECUTABLE }),
 
     ...lookup(maps.executables, EXECUTABLE),
-    branch('r0', 'equal', 0, 'no family'),
+    branch('r0', 'equal', 0, 'not known'),
     load('u32', 'r1', 'r0', EXECUTABLE_RECORD_FIELDS.flags),
     and32('r1', EXECUTABLE_CHILDREN),
     branch('r1', 'equal', 0, 'no family'),
     load('u32', 'r6', 'r0', EXECUTABLE_RECORD_FIELDS.childrenNumber),
     goto('member of family'),
+
+    label('not known'),
+    ...mayBeFamily(layout, maps),
 
     label('no family'),
     ...findTask(maps.tasks, { ...process, otherwise: 'done' }),
@@ -78,4 +85,29 @@ export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
     move('r0', 0),
     exit(),
   ]);
+}
+
+/** On to `member of family` with r6 = 0, or to `no family`. */
+function mayBeFamily(layout: KernelLayout, maps: MapDescriptors): readonly Instruction[] {
+  const shared = { layout, scratchSlot: SCRATCH, cursor: 'r9' } as const;
+  const isFamily = [
+    load('u32', 'r1', 'r0', 0),
+    and32('r1', NAMED_FAMILY),
+    branch('r1', 'not equal', 0, 'perhaps family'),
+  ];
+  return [
+    ...lookup(maps.files, EXECUTABLE),
+    branch('r0', 'equal', 0, 'not that file'),
+    ...isFamily,
+    label('not that file'),
+    ...findExecutable('r6', { ...shared, none: 'no family' }),
+    ...readNameOfFile({ ...shared, nameSlot: NAME }),
+    ...lookup(maps.names, NAME),
+    branch('r0', 'equal', 0, 'no family'),
+    ...isFamily,
+    goto('no family'),
+    label('perhaps family'),
+    move('r6', 0),
+    goto('member of family'),
+  ];
 }

@@ -80,7 +80,7 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
     valueBytes: EXECUTABLE_RECORD_BYTES,
     maxEntries: MAX_EXECUTABLES,
   },
-  /** Names of files that policies name, under which such a file may be found -> nothing (u32). */
+  /** Names of files that policies name, under which such a file may be found -> flags (u32). */
   names: {
     name: 'pm_names',
     type: BPF_MAP_TYPE_HASH,
@@ -89,7 +89,7 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
     maxEntries: MAX_NAMES,
     flags: BPF_F_NO_PREALLOC,
   },
-  /** Files that policies name, whatever has been done to them since -> nothing (u32). */
+  /** Files that policies name, whatever has been done to them since -> flags (u32). */
   files: {
     name: 'pm_files',
     type: BPF_MAP_TYPE_HASH,

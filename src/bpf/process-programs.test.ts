@@ -4,7 +4,7 @@ import { CURL, KERNELS, layoutOf, MarkingWorld, PYTHON } from '../../test/bpf/ma
 import { execProgram } from './exec-program.ts';
 import { exitProgram } from './exit-program.ts';
 import { forkProgram } from './fork-program.ts';
-import { CONFIG_BYTES, encodeU32 } from './records.ts';
+import { CONFIG_BYTES, encodeU32, NAMED_FAMILY } from './records.ts';
 
 const PARENT = { executable: PYTHON, pids: [100], startTicks: 1000 };
 const CHILD = { executable: PYTHON, pids: [200], startTicks: 2000 };
@@ -83,6 +83,34 @@ describe.each(KERNELS)('programs on processes, %s', (name) => {
       expect(world.taskOf(200)).toBeUndefined();
     },
   );
+
+  it.each([
+    ['the name', { name: 'python3', flags: NAMED_FAMILY }],
+    ['the file, touched since', { file: { ...PYTHON, changeSeconds: 1n }, flags: NAMED_FAMILY }],
+  ])('execProgram() begins a family that is asked about with what has %s of one', (_what, named) => {
+    const world = new MarkingWorld(layout);
+    world.setNamed(named);
+    const parent = world.kernel.addProcess(PARENT);
+    world.trace(exec, parent);
+    const unknown = { number: 0, script: false, childrenNumber: 0 };
+    expect(world.taskOf(100)).toEqual({ ...unknown, startTicks: PARENT.startTicks });
+    // What that starts is asked about too, and so on.
+    world.trace(fork, parent, world.kernel.addProcess(CHILD));
+    world.trace(exec, world.kernel.addProcess({ ...CHILD, executable: CURL }));
+    expect(world.taskOf(200)).toEqual({ ...unknown, startTicks: CHILD.startTicks });
+    world.trace(exec, world.kernel.addProcess({ ...CHILD, pids: [300], executable: CURL }));
+    expect(world.taskOf(300)).toBeUndefined();
+  });
+
+  it('execProgram() begins nothing with what is called as a program without a family, or is known', () => {
+    const world = new MarkingWorld(layout);
+    world.setNamed({ name: 'python3', file: PYTHON });
+    world.trace(exec, world.kernel.addProcess(PARENT));
+    world.setNamed({ name: 'python3', flags: NAMED_FAMILY });
+    world.setExecutable(PYTHON, { number: 5 });
+    world.trace(exec, world.kernel.addProcess(PARENT));
+    expect(world.maps.size('tasks')).toBe(0);
+  });
 
   it('execProgram() writes nothing of a process that the daemon cannot see', () => {
     const world = new MarkingWorld(layout, { pidLevel: 1 });

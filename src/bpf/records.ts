@@ -438,6 +438,9 @@ export function decodeHelloRecord(bytes: Uint8Array): HelloRecord {
   };
 }
 
+/** Value of `names` and `files`: u32 flags. An application whose children count as its own has it. */
+export const NAMED_FAMILY = 1;
+
 /** Value of `counters`: u64. */
 export const COUNTER_BYTES = 8;
 

@@ -18,6 +18,7 @@ import {
   CONFIG_BYTES,
   decodeHelloRecord,
   decodeProgramFile,
+  encodeExecutableKey,
   encodeU32,
   encodeU64,
   encodeWaysRecord,
@@ -225,6 +226,10 @@ describe.each(KERNELS)('socketProgram() for %s', (name) => {
     const markOf = (process: Partial<typeof PROCESS> | { readonly executable: undefined }) =>
       world.makeSocket(program, world.kernel.addProcess({ ...PROCESS, ...process }));
     expect(markOf({ pids: [1] })).toBe(0);
+    world.setExecutable(PYTHON, NOBODY);
+    expect(markOf({ pids: [1] })).toBe(0);
+    expect(markOf({})).toBe(0x8000ff09);
+    world.maps.delete('executables', encodeExecutableKey(keyOf(PYTHON)));
     expect(markOf({ executable: undefined })).toBe(0);
     const { name: _, ...nameless } = PYTHON;
     expect(markOf({ executable: nameless })).toBe(0);

@@ -77,6 +77,7 @@ const NAME = FILE + PROGRAM_FILE_FIELDS.name;
 
 /** What a program of this type may return: let the socket be made. */
 const ALLOW = 1;
+/** It makes sockets for others, whatever it is called. */
 const INIT_PID = 1;
 
 /*
@@ -196,7 +197,9 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     load('u32', 'r9', 'r0', EXECUTABLE_RECORD_FIELDS.number),
     branch('r9', 'below', PROGRAM_NONE_FIRST, 'number known'),
     branch('r7', 'not equal', 0, 'by task'),
-    goto('by cgroup'),
+    load('u32', 'r1', 'r10', PID),
+    branch('r1', 'not equal', INIT_PID, 'by cgroup'),
+    goto('nothing known'),
 
     label('not by executable'),
     branch('r7', 'not equal', 0, 'by task'),
@@ -232,7 +235,7 @@ function findNobody(layout: KernelLayout, maps: MapDescriptors): readonly Instru
   return [
     load('u32', 'r1', 'r8', CONFIG_FIELDS.nobody),
     branch('r1', 'equal', 0, unknown),
-    // Threads of the kernel run no file. Process 1 makes sockets for others, whatever it is called.
+    // Threads of the kernel run no file.
     load('u64', 'r1', 'r10', EXECUTABLE + EXECUTABLE_KEY_FIELDS.inode),
     branch('r1', 'equal', 0, unknown),
     load('u32', 'r1', 'r10', PID),

@@ -48,7 +48,7 @@ function bind(marks: SocketMarks, pid: number, startTicks: number, number: numbe
     if (marks.taskOf(pid, startTicks)?.script === true) return;
     marks.bindTask(pid, startTicks, { number, script: false, childrenNumber: number });
   } catch (error) {
-    // Ended meanwhile, or no room: the slow path tells by its parents.
+    // Ended meanwhile; or no memory, then it stays unbound until its application is looked at anew.
     if (!(error instanceof KernelError)) throw error;
   }
 }

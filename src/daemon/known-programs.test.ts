@@ -219,6 +219,55 @@ describe('KnownPrograms', () => {
     expect(bed.numberOf(bed.machine.start(bed.file('xinetd')))).toBe(0);
   });
 
+  it('KnownPrograms never takes a broker for nobody’s, whatever its file is called, and however often it has made sockets', () => {
+    const real = bed.file('elsewhere/inetd-2.0');
+    const { marks } = bed.machine;
+    const programFile = marks.programFile.bind(marks);
+    Reflect.set(marks, 'programFile', (path: string) => programFile(path === '/usr/sbin/inetd' ? real : path));
+    bed.apply(app('mail', { exec: [bed.file('mail')] }));
+    const broker = bed.machine.start(real);
+    for (let time = 0; time < 3; time++) {
+      expect(bed.numberOf(broker)).toBe(0);
+      bed.pass(1000);
+      bed.programs.noteStrangers();
+      bed.machine.writeFile(real);
+      expect(bed.numberOf(bed.machine.start(real))).toBe(0);
+    }
+    Reflect.deleteProperty(marks, 'programFile');
+  });
+
+  it('KnownPrograms has the children told of what may be an application with children, whatever was done to its file', () => {
+    const [mail, other] = [bed.file('mail'), bed.file('other')];
+    bed.apply(app('mail', { exec: [mail], children: true }));
+    const child = (path: string) => bed.machine.exec(bed.machine.fork(bed.machine.start(path)), other);
+    expect(bed.nameOf(child(mail))).toBe('children:mail');
+    // Another key: by a link, and then by another file.
+    bed.machine.linkFile(bed.machine.path('elsewhere'), mail);
+    expect(bed.numberOf(child(mail))).toBe(0);
+    expect(bed.numberOf(child(bed.machine.path('elsewhere')))).toBe(0);
+    bed.programs.look();
+    expect(bed.nameOf(child(mail))).toBe('children:mail');
+    bed.machine.writeFile(mail);
+    expect(bed.numberOf(child(mail))).toBe(0);
+    bed.programs.look();
+    expect(bed.nameOf(child(mail))).toBe('children:mail');
+    expect(bed.nameOf(bed.machine.start(other))).toBe('none');
+  });
+
+  it('KnownPrograms says nobody of nothing where the kernel refuses the names, until it takes them', () => {
+    const { marks } = bed.machine;
+    const process = bed.machine.start(bed.file('other'));
+    Reflect.set(marks, 'setNamed', () => {
+      throw refusal;
+    });
+    expect(() => bed.apply(app('mail', { exec: [bed.file('mail')] }))).toThrow(refusal);
+    bed.programs.scriptsChanged();
+    expect(bed.numberOf(process)).toBe(0);
+    Reflect.deleteProperty(marks, 'setNamed');
+    bed.programs.follow(bed.inForce);
+    expect(bed.nameOf(process)).toBe('none');
+  });
+
   it('KnownPrograms knows names to which links lead, and those that they lead to since it looked', () => {
     const [first, second] = [bed.file('vim.tiny'), bed.file('vim.nox')];
     const vim = bed.machine.path('vim');
@@ -422,7 +471,7 @@ describe('KnownPrograms', () => {
     Reflect.set(bed.machine.marks, 'keyOfFile', (path: string) => void opened.push(path));
     bed.programs.note(event);
     Reflect.deleteProperty(bed.machine.marks, 'keyOfFile');
-    expect(opened).toEqual([]);
+    expect(opened.filter((path) => path.startsWith('/home/'))).toEqual([]);
     expect(bed.nameOf(process)).toBe('none');
   });
 

@@ -1,13 +1,12 @@
 /**
  * Keeps the kernel's picture of programs up to date: which files have a number, which names a file has that may get one, and which
- * programs and cgroups are known to be named by nobody. It is a cache of what the slow path says: an entry may be missing, then a
- * flow is asked about; it may never say "nobody" for what is named.
+ * programs and cgroups are known to be named by nobody. Of numbers it is a cache of what the slow path says: one may be missing, then a
+ * flow is asked about. Names may not (`told-names.ts`). It may never say "nobody" for what is named.
  */
 import {
   describeExecutableKey,
   type ExecutableKey,
   type FileName,
-  fileIdOf,
   NO_EXECUTABLE,
   type ProgramFile,
   parseExecutableKey,
@@ -16,7 +15,7 @@ import { isInterpreter } from '../identify/interpreter.ts';
 import { NamedFiles } from '../identify/named-files.ts';
 import { BROKERS } from '../identify/socket-broker.ts';
 import type { CgroupTree } from '../kernel/cgroup.ts';
-import { fileIdentity } from '../kernel/file-identity.ts';
+import { type FileChange, fileChange } from '../kernel/file-identity.ts';
 import { nameAtPath } from '../kernel/file-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Proc } from '../kernel/proc.ts';
@@ -27,6 +26,7 @@ import type { ProcessOwner } from '../policy/identity.ts';
 import { type AppMatch, cgroupAncestry, matchExactCgroup, speaksOfCgroups } from '../policy/match-app.ts';
 import { bindDescendants } from './bind-descendants.ts';
 import type { InForce } from './in-force.ts';
+import { ToldNames } from './told-names.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 /** Files known to be named by nobody although they are called as a named one; when there are more, the longest known is forgotten. */
@@ -35,8 +35,6 @@ export const MAX_UNNAMED = 16_384;
 const MAX_KEYS_OF_PATH = 4;
 /** Named paths that are looked at in one go. */
 const PATHS_A_LOOK = 1000;
-/** Hexadecimal digits of a key that say which file it is (inode, device, generation), whatever links it has. */
-const FILE_DIGITS = 32;
 /** Where only root makes names. Elsewhere even looking at a file may take as long as its owner likes. */
 const SYSTEM_DIRECTORIES = /^\/(bin|lib|lib32|lib64|opt|sbin|usr)\//;
 /** What is known of cgroups is never taken back: their ids are not given out again. */
@@ -69,8 +67,11 @@ export class KnownPrograms {
   readonly #files = new NamedFiles();
   #inForce: InForce | undefined;
   #lookedAt = 0;
+  readonly #told: ToldNames;
   /** What the kernel was told of names is of before. */
   #namesAreOld = true;
+  /** Of what was there when a path was looked at last: a file changes with whatever gives it another key. */
+  readonly #seen = new Map<string, FileChange>();
   /** Whether the kernel can tell each program that is named. */
   #allHaveNumbers = false;
   /** A plan is being applied: what policies say now does not hold in the kernel yet. */
@@ -79,6 +80,7 @@ export class KnownPrograms {
   constructor(parts: KnownProgramsParts) {
     this.#parts = parts;
     const { marks, proc } = parts;
+    this.#told = new ToldNames(marks);
     marks.setCgroupEpoch(CGROUP_EPOCH);
     const startTicks = proc.stat(process.pid)?.startTimeTicks;
     // The daemon's questions for names are part of what others wait for. A program that it starts is not the daemon.
@@ -120,10 +122,11 @@ export class KnownPrograms {
     if (inForce === undefined || this.#isChanging) return;
     const learned: boolean[] = [];
     for (const [path, match] of this.#nextPaths(inForce)) {
-      const inode = fileIdentity(path)?.inode;
-      const [latest] = this.#named.get(path)?.keys ?? [];
-      if (inode === undefined || (latest !== undefined && describeExecutableKey(latest).inode === inode)) continue;
+      const change = fileChange(path);
+      if (isSameChange(change, this.#seen.get(path))) continue;
       const file = this.#parts.marks.programFile(path);
+      if (change === undefined) this.#seen.delete(path);
+      else this.#seen.set(path, change);
       if (file !== undefined) learned.push(this.#noteNamed(path, file, match, inForce));
     }
     this.#tellNames(inForce);
@@ -181,6 +184,7 @@ export class KnownPrograms {
     // Should something be refused on the way, the number of before may come to mean nobody again some day.
     if (!sameNumbers) this.#parts.marks.setNobody(undefined);
     if (!sameNumbers) this.#allHaveNumbers = allHaveNumbers(inForce);
+    if (old?.byParent !== now.byParent) this.#namesAreOld = true;
     if (old?.byExecutable !== now.byExecutable || old.byParent !== now.byParent || !sameNumbers)
       this.#learnNamed(inForce);
     if (old?.byParent !== now.byParent) bindDescendants(this.#parts, inForce);
@@ -189,19 +193,26 @@ export class KnownPrograms {
     this.#tellNames(inForce);
   }
 
-  /** A file that comes under a named path has its name, or that of what a link there leads to. Brokers' sockets are asked about. */
   #tellNames({ index }: InForce): void {
     if (!this.#namesAreOld) return;
-    const names = [...index.byExecutable.keys(), ...BROKERS].map(nameAtPath);
-    for (const { name } of this.#named.values()) names.push(name);
-    const files = [...this.#pathOfKey.keys()].map(fileIdOf);
-    this.#parts.marks.setNamed({ names: new Set(names), files: new Set(files) });
+    const hasFamily = (match: AppMatch | undefined): boolean =>
+      match !== undefined && index.byParent.has(match.policy.app);
+    const paths = Array.from(index.byExecutable, ([path, match]) => ({
+      path,
+      name: this.#named.get(path)?.name,
+      hasFamily: hasFamily(match),
+    }));
+    const keys = Array.from(this.#pathOfKey, ([key, path]) => ({
+      key,
+      hasFamily: hasFamily(index.byExecutable.get(path)),
+    }));
+    this.#told.tell(paths, keys);
     this.#namesAreOld = false;
   }
 
   #tellNobody(inForce: InForce): void {
     const number = inForce.ids.programs.none;
-    const isKnown = this.#mayBeNobody(inForce, true);
+    const isKnown = !this.#namesAreOld && this.#mayBeNobody(inForce, true);
     const inAnyCgroup = !this.#isChanging && !speaksOfCgroups(inForce.index);
     this.#parts.marks.setNobody(isKnown ? { number, inAnyCgroup } : undefined);
   }
@@ -228,6 +239,7 @@ export class KnownPrograms {
     this.#files.forget();
     const { byExecutable } = inForce.index;
     for (const path of [...this.#named.keys()]) if (!byExecutable.has(path)) this.#forgetNamed(path);
+    for (const path of [...this.#seen.keys()]) if (!byExecutable.has(path)) this.#seen.delete(path);
     const taken = new Set<ExecutableKey>();
     for (const [path, match] of byExecutable) {
       const program = this.#programOf(path, match, inForce);
@@ -313,8 +325,8 @@ export class KnownPrograms {
     if (known?.none === none) return;
     const mayRunScripts = known?.mayRunScripts ?? this.#mayRunScripts(executable, key);
     if (!this.#mayBeNobody(inForce, mayRunScripts)) return;
-    // Whoever found that it is nobody's may have looked before the file got its name.
-    if (!this.#unnamed.has(key) && this.#isLinkOfNamed(key)) return;
+    this.#tellNames(inForce);
+    if (!this.#unnamed.has(key) && this.#isFileOfNamed(key)) return;
     const [oldest] = this.#unnamed.keys();
     if (this.#unnamed.size >= MAX_UNNAMED && oldest !== undefined && !this.#unnamed.has(key))
       this.#forgetUnnamed(oldest);
@@ -322,10 +334,9 @@ export class KnownPrograms {
     this.#unnamed.set(key, { mayRunScripts, none });
   }
 
-  #isLinkOfNamed(key: ExecutableKey): boolean {
-    const file = key.slice(0, FILE_DIGITS);
-    for (const named of this.#pathOfKey.keys()) if (named.startsWith(file)) return true;
-    return false;
+  /** Whoever found that it is nobody's may have looked before the file got its name; and a broker's sockets are those of others. */
+  #isFileOfNamed(key: ExecutableKey): boolean {
+    return this.#told.hasFile(key) || BROKERS.some((path) => this.#parts.marks.keyOfFile(path) === key);
   }
 
   /** An interpreter tells itself by its name, and in its own mounts a process may call it anything. */
@@ -384,6 +395,9 @@ export class KnownPrograms {
 
 const asNamed = (file: ProgramFile | undefined): Omit<NamedFile, 'program'> | undefined =>
   file && { keys: [file.key], name: file.name };
+
+const isSameChange = (a: FileChange | undefined, b: FileChange | undefined): boolean =>
+  a?.inode === b?.inode && a?.changedNs === b?.changedNs;
 
 const isSameProgram = (a: ExecutableProgram, b: ExecutableProgram): boolean =>
   a.number === b.number && a.childrenNumber === b.childrenNumber;

@@ -28,7 +28,7 @@ const KTHREADD = 2;
 const SHOWN_CONTAINER_ID = 12;
 
 const NOT_MARKED = 'sockets are not marked on this machine; pointsman status says why';
-const NO_PROGRAM = 'it knows neither the process nor its executable, and asks about its flows';
+const NO_PROGRAM = 'it is called as a program that a policy names, and may be it: the daemon is asked about its flows';
 
 /** `owner`: of a process that was there just now. `undefined` where it has ended meanwhile. */
 export async function processEvidence(
@@ -129,8 +129,8 @@ function programOfProcess(
 ): Evidence<ProgramEvidence> {
   if (marks === undefined) return { because: NOT_MARKED };
   const task = marks.taskOf(pid, startTicks);
-  const key = marks.keyOfFile(proc.executableLink(pid));
-  const ofExecutable = key === undefined ? undefined : marks.programOf(key);
+  const file = marks.programFile(proc.executableLink(pid));
+  const ofExecutable = file === undefined ? undefined : marks.numberOf(file);
   const number = task?.script === true ? task.number : (ofExecutable ?? task?.number);
   return number === undefined ? { because: NO_PROGRAM } : programEvidence(number, numbers.programs);
 }

@@ -1,6 +1,6 @@
 /**
  * Keeps what the kernel knows of programs in step with what is in force: their numbers, the scripts whose starts it tells of, and
- * the cgroups where they may come into being. All of it is a cache: what the kernel refuses, the slow path tells.
+ * the cgroups where they may come into being. Where the kernel refuses any of it, the slow path tells.
  */
 import type { IdentityStatus } from '../api/status.ts';
 import type { Kernel } from '../kernel/kernel.ts';

@@ -32,10 +32,13 @@ export interface WayBits {
   readonly v6: number;
 }
 
-/** What may be a file that policies name, although its key has no number: what has such a name, or is such a file. */
+/**
+ * What may be a file that policies name, although its key has no number: what has such a name, or is such a file. `true`: children of
+ * the application count as its own.
+ */
 export interface NamedFiles {
-  readonly names: ReadonlySet<FileName>;
-  readonly files: ReadonlySet<FileId>;
+  readonly names: ReadonlyMap<FileName, boolean>;
+  readonly files: ReadonlyMap<FileId, boolean>;
 }
 
 export interface SocketMarkCounts {
@@ -65,6 +68,8 @@ export interface SharedSocketMarks {
   forgetExecutable(key: ExecutableKey): void;
   /** The number that this executable has. */
   programOf(key: ExecutableKey): number | undefined;
+  /** The number of a program that runs this file, in a cgroup that is known, where no more is known of its process. */
+  numberOf(file: ProgramFile): number | undefined;
   /** `startTicks`: field 22 of /proc/PID/stat. Nothing where there is no inheritance. */
   bindTask(pid: number, startTicks: number, task: BoundTask): void;
   unbindTask(pid: number): void;
@@ -91,7 +96,10 @@ export interface SocketMarks extends SharedSocketMarks, Disposable {
   setWays(ways: ReadonlyMap<number, WayBits>): void;
   /** What the kernel has by `setWays`; `undefined` where it refused one in the middle. */
   ways(): ReadonlyMap<number, WayBits> | undefined;
-  /** Exactly these from now on. Only what changed is written. */
+  /**
+   * Exactly these from now on. Only what changed is written. What starts as one whose children count as its own, without a number, is
+   * asked about, and so is all that it starts.
+   */
   setNamed(named: NamedFiles): void;
   /**
    * What programs count as, from their first socket on, that have no number, and neither the name nor the file of anything in

@@ -30,7 +30,7 @@ const MAP_OF: Readonly<Record<MatchKind, string>> = {
 };
 
 const NOT_MARKED = 'because sockets are not marked here and policies name what the ruleset cannot see';
-const FIRST_SEEN = 'the first time that a program is seen, its first packet goes to the daemon';
+const NAMESAKE = 'of a program that is called as one that a policy names, the first packet goes to the daemon';
 
 /** Of a connection that goes out: see `compileIdentity`. */
 export function outboundPath(sources: KernelPathSources, subject: Subject): string {
@@ -40,7 +40,7 @@ export function outboundPath(sources: KernelPathSources, subject: Subject): stri
     case 'directly':
       return `decided in the kernel (${map})`;
     case 'by program':
-      return match === undefined ? `decided in the kernel (default); ${FIRST_SEEN}` : `decided in the kernel (${map})`;
+      return match === undefined ? `decided in the kernel (default); ${NAMESAKE}` : `decided in the kernel (${map})`;
     case 'asked':
       return `first packet goes to the daemon, ${NOT_MARKED}; the kernel remembers the answer`;
   }
@@ -60,7 +60,7 @@ export function inboundPath(sources: KernelPathSources, subject: Subject, isLoop
   if (context.index.byUser.size > 0 || context.index.byGroup.size > 0) {
     return 'first packet goes to the daemon, because policies name users, whom a packet that comes in does not tell; the kernel remembers the answer';
   }
-  return told === 'directly' ? 'decided in the kernel (default)' : `decided in the kernel (default); ${FIRST_SEEN}`;
+  return told === 'directly' ? 'decided in the kernel (default)' : `decided in the kernel (default); ${NAMESAKE}`;
 }
 
 /** A blocked application accepts nobody. */

@@ -82,6 +82,12 @@ export interface MarkingWorldOptions {
   readonly nobody?: Nobody;
 }
 
+export interface Named {
+  readonly name?: string;
+  readonly file?: ExecutableFile;
+  readonly flags?: number;
+}
+
 export class MarkingWorld {
   readonly kernel: KernelWorld;
   readonly maps: MemoryMaps = new MemoryMaps();
@@ -98,10 +104,10 @@ export class MarkingWorld {
   }
 
   /** What has such a name, or is such a file, may be named. */
-  setNamed({ name, file }: { readonly name?: string; readonly file?: ExecutableFile }): void {
-    if (name !== undefined)
-      this.maps.set('names', encodeFileName(fileNameOf(Buffer.from(name, 'latin1'))), encodeU32(0));
-    if (file !== undefined) this.maps.set('files', encodeFileId(fileIdOf(keyOf(file))), encodeU32(0));
+  setNamed({ name, file, flags = 0 }: Named): void {
+    const value = encodeU32(flags);
+    if (name !== undefined) this.maps.set('names', encodeFileName(fileNameOf(Buffer.from(name, 'latin1'))), value);
+    if (file !== undefined) this.maps.set('files', encodeFileId(fileIdOf(keyOf(file))), value);
   }
 
   setTask(pid: number, record: TaskRecord): void {

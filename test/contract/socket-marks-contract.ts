@@ -262,7 +262,7 @@ export function socketMarksContract(kernelName: string, openWorld: () => Promise
         return name;
       };
       const fileOf = (path: string): FileId => fileIdOf(keyOf(path));
-      const nothing = { names: new Set<FileName>(), files: new Set<FileId>() };
+      const nothing = { names: new Map<FileName, boolean>(), files: new Map<FileId, boolean>() };
 
       it('setNobody() marks what has no number from its first socket on, and nothing any more', async () => {
         const path = world.addProgram();
@@ -303,13 +303,13 @@ export function socketMarksContract(kernelName: string, openWorld: () => Promise
         const [path, other] = [world.addProgram(), world.addProgram()];
         const [process, unnamed] = [await world.start(path), await world.start(other)];
         marks.setNobody(nobody);
-        marks.setNamed({ ...nothing, names: new Set([nameOf(path)]) });
+        marks.setNamed({ ...nothing, names: new Map([[nameOf(path), false]]) });
         expect(await markOf(process)).toBe(0);
         expect(await markOf(unnamed)).toBe(programMark(none));
         expect(await markOf(await process.fork())).toBe(0);
         world.replace(path);
         expect(await markOf(await world.start(path))).toBe(0);
-        marks.setNamed({ ...nothing, names: new Set([nameOf(other)]) });
+        marks.setNamed({ ...nothing, names: new Map([[nameOf(other), false]]) });
         expect(await markOf(process)).toBe(programMark(none));
         expect(await markOf(unnamed)).toBe(0);
         marks.setNamed(nothing);
@@ -319,11 +319,43 @@ export function socketMarksContract(kernelName: string, openWorld: () => Promise
       it('setNamed() has files asked about under any name', async () => {
         const path = world.addProgram();
         marks.setNobody(nobody);
-        marks.setNamed({ ...nothing, files: new Set([fileOf(path)]) });
+        marks.setNamed({ ...nothing, files: new Map([[fileOf(path), false]]) });
         expect(await markOf(await world.start(world.hardLink(path)))).toBe(0);
         expect(await markOf(await world.start(world.addProgram()))).toBe(programMark(none));
         marks.setNamed(nothing);
         expect(await markOf(await world.start(path))).toBe(programMark(none));
+      });
+
+      it('setNamed() has those asked about that may be what children count with, and all that they start', async () => {
+        const [launcher, other] = [world.addProgram(), world.addProgram()];
+        const named = { names: new Map([[nameOf(launcher), true]]), files: new Map([[fileOf(launcher), true]]) };
+        marks.setNobody(nobody);
+        marks.setNamed(named);
+        const byName = await world.start(launcher);
+        const byFile = await world.start(world.hardLink(launcher));
+        for (const process of [byName, byFile]) {
+          const child = await process.fork();
+          await child.exec(other);
+          expect(await markOf(child)).toBe(0);
+        }
+        expect(await markOf(await world.start(other))).toBe(programMark(none));
+        marks.setNamed({ ...named, names: new Map([[nameOf(launcher), false]]), files: new Map() });
+        const alone = await world.start(launcher);
+        await alone.exec(other);
+        expect(await markOf(alone)).toBe(programMark(none));
+      });
+
+      it('numberOf() tells what a file would get', async () => {
+        const file = (path: string) => marks.programFile(path) ?? fail(path);
+        const [named, other] = [world.addProgram(), world.addProgram()];
+        expect(marks.numberOf(file(other))).toBeUndefined();
+        marks.setNobody(nobody);
+        marks.setNamed({ ...nothing, names: new Map([[nameOf(named), false]]) });
+        expect(marks.numberOf(file(other))).toBe(none);
+        expect(world.borrow().numberOf(file(other))).toBe(none);
+        expect(marks.numberOf(file(named))).toBeUndefined();
+        nameProgram(named, 7);
+        expect(marks.numberOf(file(named))).toBe(7);
       });
 
       it('programFile() has the name of a file, not of a link that leads to it', async () => {
@@ -338,10 +370,13 @@ export function socketMarksContract(kernelName: string, openWorld: () => Promise
       });
 
       it('setNamed() takes thousands', async () => {
-        const names = Array.from({ length: 20_000 }, (_, i) => nameAtPath(`/usr/bin/a-name-of-its-own-${i}`));
+        const names = Array.from({ length: 20_000 }, (_, i): [FileName, boolean] => [
+          nameAtPath(`/usr/bin/a-name-of-its-own-${i}`),
+          false,
+        ]);
         marks.setNobody(nobody);
         const path = world.addProgram();
-        marks.setNamed({ ...nothing, names: new Set([...names, nameOf(path)]) });
+        marks.setNamed({ ...nothing, names: new Map([...names, [nameOf(path), false]]) });
         expect(await markOf(await world.start(path))).toBe(0);
         marks.setNamed(nothing);
         expect(await markOf(await world.start(path))).toBe(programMark(none));
@@ -488,4 +523,8 @@ export function socketMarksContract(kernelName: string, openWorld: () => Promise
       });
     });
   });
+}
+
+function fail(path: string): never {
+  throw new Error(`there is no file ${path}`);
 }

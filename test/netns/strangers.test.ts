@@ -1,11 +1,13 @@
 /** Programs that no policy names, with the real daemon: the kernel knows them by what they are not, and nobody is let out by that. */
-import { copyFileSync, mkdirSync, renameSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync, symlinkSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Machine } from './daemon/machine.ts';
-import { type DaemonProcess, FIRST, once, type Root, SERVER4, SERVER6 } from './daemon/world.ts';
+import { type DaemonProcess, FIRST, inDevice, once, type Root, SERVER4, SERVER6 } from './daemon/world.ts';
 
 const REFUSED = 'ECONNREFUSED';
+const CLIENT = join(import.meta.dirname, 'daemon/client.py');
+const LAUNCH = 'import subprocess, sys; subprocess.run(sys.argv[1:])';
 
 let root: Root;
 let machine: Machine;
@@ -27,6 +29,7 @@ beforeAll(async () => {
   root.program('editor.real');
   symlinkSync('editor.real', join(root.dir, 'bin/editor'));
   root.policy('editor', 'otherwise: deny\n', join(root.dir, 'bin/editor'));
+  root.policy('launcher', 'children: same\notherwise: deny\n');
   daemon = await machine.startDaemon();
 });
 
@@ -88,6 +91,26 @@ describe('a file that comes under a named path', () => {
     expect(await once(root, 'postman', 'tcp', SERVER4, 80)).toBe(FIRST.v4);
     renameSync(root.program('postman'), root.program('mail'));
     expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe(REFUSED);
+  });
+
+  it('counts as the application whose children count as its own, and so do its children, whatever was done to it', async () => {
+    const launched = (): string =>
+      inDevice(
+        root.program('launcher'),
+        '-c',
+        LAUNCH,
+        root.program('stranger-tcp'),
+        CLIENT,
+        'tcp',
+        SERVER4,
+        '80',
+      ).trim();
+    expect(launched()).toBe(REFUSED);
+    utimesSync(root.program('launcher'), 1, 1);
+    expect(launched()).toBe(REFUSED);
+    upgrade('launcher');
+    expect(launched()).toBe(REFUSED);
+    expect(await once(root, 'stranger-tcp', 'tcp', SERVER4, 80)).toBe(FIRST.v4);
   });
 
   it('counts as no application any more when no policy names it', async () => {

@@ -10,6 +10,7 @@ import {
   encodeFileName,
   encodeU32,
   encodeWaysRecord,
+  NAMED_FAMILY,
   type Nobody,
 } from '../../bpf/records.ts';
 import { KernelError } from '../kernel-error.ts';
@@ -22,8 +23,8 @@ import { closeMaps, createMaps, descriptorsOf, MappedSocketMarks, type SocketMar
 import { readVmlinuxLayout } from './vmlinux-layout.ts';
 
 const FIRST = encodeU32(0);
-/** All that matters is that the key is there. */
-const NOTHING = encodeU32(0);
+const NO_FAMILY = encodeU32(0);
+const FAMILY = encodeU32(NAMED_FAMILY);
 const NO_WAYS: WayBits = { v4: 0, v6: 0 };
 /** Until one is set, no cgroup is known. */
 const NO_EPOCH = 0xffffffff;
@@ -86,7 +87,7 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   #config: Config;
   #ways: ReadonlyMap<number, WayBits> | undefined = new Map();
   /** `undefined` where one was refused in the middle. */
-  #named: NamedFiles | undefined = { names: new Set(), files: new Set() };
+  #named: NamedFiles | undefined = { names: new Map(), files: new Map() };
   #closed = false;
 
   constructor({ maps, config, links, programFiles, inheritanceRefusal }: Opened) {
@@ -156,18 +157,22 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   }
 }
 
-/** New ones before old ones go: of neither is ever said that it is not there. */
-function keepExactly<T>(
+/** New ones before old ones go: of neither is it ever said that it is not there. `before`: where not known, what the map has. */
+function keepExactly<T extends string>(
   map: BpfMap,
-  before: ReadonlySet<T> | undefined,
-  now: ReadonlySet<T>,
+  before: ReadonlyMap<T, boolean> | undefined,
+  now: ReadonlyMap<T, boolean>,
   encode: (element: T) => Uint8Array,
 ): void {
-  if (before === undefined) for (const { key } of map.entries()) map.delete(key);
-  const added = [...now].filter((element) => before?.has(element) !== true);
-  map.updateAll(added.map((element) => ({ key: encode(element), value: NOTHING })));
-  for (const element of before ?? []) if (!now.has(element)) map.delete(encode(element));
+  const changed = [...now].filter(([element, isFamily]) => before?.get(element) !== isFamily);
+  map.updateAll(changed.map(([element, isFamily]) => ({ key: encode(element), value: isFamily ? FAMILY : NO_FAMILY })));
+  for (const element of before?.keys() ?? []) if (!now.has(element)) map.delete(encode(element));
+  if (before !== undefined) return;
+  const kept = new Set([...now.keys()].map((element) => textOf(encode(element))));
+  for (const { key } of map.entries()) if (!kept.has(textOf(key))) map.delete(key);
 }
+
+const textOf = (key: Uint8Array): string => Buffer.from(key).toString('latin1');
 
 function changedWays(before: ReadonlyMap<number, WayBits>, after: ReadonlyMap<number, WayBits>): [number, WayBits][] {
   const gone = [...before.keys()].filter((number) => !after.has(number));

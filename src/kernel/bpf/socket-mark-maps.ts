@@ -2,6 +2,7 @@
 import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_UNMARKED, MAPS, type MapName } from '../../bpf/maps.ts';
 import {
   type CreatorRecord,
+  decodeConfig,
   decodeCreatorRecord,
   decodeExecutableRecord,
   decodeTaskRecord,
@@ -9,9 +10,12 @@ import {
   type ExecutableKey,
   encodeExecutableKey,
   encodeExecutableRecord,
+  encodeFileId,
+  encodeFileName,
   encodeTaskRecord,
   encodeU32,
   encodeU64,
+  fileIdOf,
   type ProgramFile,
 } from '../../bpf/records.ts';
 import { KernelError } from '../kernel-error.ts';
@@ -95,6 +99,16 @@ export class MappedSocketMarks implements SharedSocketMarks {
   programOf(key: ExecutableKey): number | undefined {
     const bytes = this.maps.executables.lookup(encodeExecutableKey(key));
     return bytes && decodeExecutableRecord(bytes).number;
+  }
+
+  numberOf(file: ProgramFile): number | undefined {
+    const number = this.programOf(file.key);
+    if (number !== undefined) return number;
+    const config = this.maps.config.lookup(encodeU32(0));
+    const nobody = config && decodeConfig(config).nobody?.number;
+    const mayBeNamed =
+      this.maps.names.lookup(encodeFileName(file.name)) ?? this.maps.files.lookup(encodeFileId(fileIdOf(file.key)));
+    return mayBeNamed === undefined ? nobody : undefined;
   }
 
   bindTask(pid: number, startTicks: number, task: BoundTask): void {

@@ -83,7 +83,7 @@ export class FakeSocketMarks implements SocketMarks {
   readonly #creators = new Map<bigint, CreatorRecord>();
   readonly #strangers = new Map<ExecutableKey, CreatorRecord>();
   #ways: ReadonlyMap<number, WayBits> = new Map();
-  #named: NamedFiles = { names: new Set(), files: new Set() };
+  #named: NamedFiles = { names: new Map(), files: new Map() };
   #nobody: Nobody | undefined;
   #cgroupEpoch = 0;
   #counts: SocketMarkCounts = { marked: 0, unmarked: 0, foreign: 0 };
@@ -204,6 +204,11 @@ export class FakeSocketMarks implements SocketMarks {
     return this.#executables.get(key)?.number;
   }
 
+  numberOf(file: ProgramFile): number | undefined {
+    const number = this.programOf(file.key) ?? this.#nobodyOf(file);
+    return number === 0 ? undefined : number;
+  }
+
   bindTask(pid: number, startTicks: number, task: BoundTask): void {
     if (this.inheritance) this.#tasks.set(pid, { ...task, startTicks });
   }
@@ -218,7 +223,7 @@ export class FakeSocketMarks implements SocketMarks {
   }
 
   setNamed({ names, files }: NamedFiles): void {
-    this.#named = { names: new Set(names), files: new Set(files) };
+    this.#named = { names: new Map(names), files: new Map(files) };
   }
 
   setNobody(nobody: Nobody | undefined): void {
@@ -288,9 +293,15 @@ export class FakeSocketMarks implements SocketMarks {
     const { pid, startTicks } = process;
     const own = this.#executables.get(process.executable)?.childrenNumber;
     const task = this.#validTask(process);
-    const childrenNumber = own ?? task?.childrenNumber;
+    const childrenNumber = own ?? (this.#mayHaveFamily(process) ? 0 : task?.childrenNumber);
     if (childrenNumber === undefined) this.#tasks.delete(pid);
     else this.#tasks.set(pid, { number: childrenNumber, script: false, childrenNumber, startTicks });
+  }
+
+  #mayHaveFamily({ executable, name }: FakeProcess): boolean {
+    const { names, files } = this.#named;
+    if (this.#executables.has(executable)) return false;
+    return names.get(name) === true || files.get(fileIdOf(executable)) === true;
   }
 
   #numberOf(process: FakeProcess): number {
@@ -300,15 +311,14 @@ export class FakeSocketMarks implements SocketMarks {
     if (task?.script) return task.number;
     if (executable !== undefined && executable < PROGRAM_NONE_FIRST) return executable;
     if (task !== undefined) return task.number;
-    const none = executable ?? this.#nobodyIn(living);
+    const none = living.pid === 1 ? 0 : (executable ?? this.#nobodyOf({ key: living.executable, name: living.name }));
     const isKnown = this.#nobody?.inAnyCgroup === true || this.#cgroups.get(process.cgroupId) === this.#cgroupEpoch;
     return isKnown ? none : 0;
   }
 
-  #nobodyIn({ pid, executable, name }: FakeProcess): number {
+  #nobodyOf({ key, name }: ProgramFile): number {
     const { names, files } = this.#named;
-    const mayBeNamed = pid === 1 || names.has(name) || files.has(fileIdOf(executable));
-    return mayBeNamed ? 0 : (this.#nobody?.number ?? 0);
+    return names.has(name) || files.has(fileIdOf(key)) ? 0 : (this.#nobody?.number ?? 0);
   }
 
   #markOf(number: number, family: 4 | 6, markedBefore: number): number {
