@@ -184,7 +184,6 @@ export class KnownPrograms {
     // Should something be refused on the way, the number of before may come to mean nobody again some day.
     if (!sameNumbers) this.#parts.marks.setNobody(undefined);
     if (!sameNumbers) this.#allHaveNumbers = allHaveNumbers(inForce);
-    if (old?.byParent !== now.byParent) this.#namesAreOld = true;
     if (old?.byExecutable !== now.byExecutable || old.byParent !== now.byParent || !sameNumbers)
       this.#learnNamed(inForce);
     if (old?.byParent !== now.byParent) bindDescendants(this.#parts, inForce);

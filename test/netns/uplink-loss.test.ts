@@ -9,6 +9,7 @@ import { buildProgram } from './support/build-program.ts';
 import type { Daemon } from './support/daemon.ts';
 import { Device } from './support/device.ts';
 import { type OpenSocket, Probe, type SocketKind } from './support/probe.ts';
+import { until } from './support/until.ts';
 import { LOSSES, loseWifi, restoreWifi } from './support/wifi-link.ts';
 import { Witness } from './support/witness.ts';
 
@@ -136,7 +137,9 @@ async function expectWitnessSees(witness: Witness): Promise<void> {
   const curl = ['curl', '-sS', '--max-time', '5', '--interface', 'cell0', url];
   const outcome = await device.run(asUser(UNGOVERNED_UID, curl));
   expect(outcome).toMatchObject({ exitCode: 0, stdout: '10.20.30.2\n' });
-  expect(witness.captured.length).toBeGreaterThan(0);
+  await until('the capture to show it', () => witness.captured.length > 0);
+  // Lines come in the order of the packets: what had left before would stand before it.
+  expect(new Set(witness.captured)).toEqual(new Set([`10.20.30.2 ${SERVER.v4}`]));
   expect(await witness.counted()).toBeGreaterThan(0);
 }
 
