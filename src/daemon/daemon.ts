@@ -39,6 +39,7 @@ import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.t
 import { ControlServer } from './server.ts';
 import { slowFacts } from './slow-facts.ts';
 import { startVerdicts } from './start-verdicts.ts';
+import { StrangerOwner } from './stranger-owner.ts';
 import { TrafficKeeper } from './traffic-keeper.ts';
 import { type UplinksInForce, uplinkEvents } from './uplink-events.ts';
 import { UplinkProbing } from './uplink-probing.ts';
@@ -85,6 +86,7 @@ export class Daemon implements AsyncDisposable {
   readonly #confirmWindow = new ConfirmWindow();
   readonly #history = new PolicyHistory();
   readonly #kernelDecisions: KernelDecisions;
+  readonly #strangers: StrangerOwner | undefined;
   readonly #packagesWatch: PackagesWatch;
   readonly #profileClock: ProfileClock;
   readonly #programs: ProgramKeeper;
@@ -168,7 +170,13 @@ export class Daemon implements AsyncDisposable {
       onRound: (round) => this.#afterRound(round),
     });
     const inForce = () => this.#enforcement.inForce;
-    this.#kernelDecisions = new KernelDecisions({ inForce, nowMs, publish: (event) => this.#events.publish(event) });
+    this.#strangers = kernel.sockets && new StrangerOwner(kernel.sockets);
+    this.#kernelDecisions = new KernelDecisions({
+      inForce,
+      nowMs,
+      publish: (event) => this.#events.publish(event),
+      ...(this.#strangers !== undefined && { strangers: this.#strangers }),
+    });
     this.#profileClock = new ProfileClock({ nowMs, onChange: () => this.#enforcement.request({ kind: 'time' }) });
     this.#packagesWatch = new PackagesWatch(() => this.#enforcement.request({ kind: 'packages' }));
     this.#dns = new DnsKeeper({
@@ -232,6 +240,7 @@ export class Daemon implements AsyncDisposable {
     this.#networks[Symbol.dispose]();
     this.#names[Symbol.dispose]();
     this.#kernelDecisions[Symbol.dispose]();
+    this.#strangers?.[Symbol.dispose]();
     await this.#probing[Symbol.asyncDispose]();
     await this.#policyWatch[Symbol.asyncDispose]();
     await this.#enforcement.stop();

@@ -5,17 +5,19 @@ import type { Flow } from '../net/flow.ts';
 import { protocolName } from '../net/protocol.ts';
 import type { Decision } from '../policy/decision.ts';
 import { describeReason, wayName } from '../policy/describe-decision.ts';
+import type { ProcessOwner } from '../policy/identity.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 export function fromVerdict({ atMs, flow, owner, decision, latencyUs }: VerdictEvent): DecisionEvent {
-  const who = owner.kind === 'process' ? { pid: owner.pid, uid: owner.uid } : {};
-  const executable = owner.kind === 'process' ? owner.executable : undefined;
   return {
     ...fromDecision('daemon', atMs, flow, decision),
-    ...who,
-    ...(executable !== undefined && { executable }),
+    ...(owner.kind === 'process' && whoIs(owner)),
     latencyMicroseconds: Math.round(latencyUs),
   };
+}
+
+export function whoIs({ pid, uid, executable }: ProcessOwner): Pick<DecisionEvent, 'pid' | 'uid' | 'executable'> {
+  return { pid, uid, ...(executable !== undefined && { executable }) };
 }
 
 export function fromDecision(by: DecisionEvent['by'], timeMs: number, flow: Flow, decision: Decision): DecisionEvent {

@@ -1,14 +1,17 @@
 /** Flows that the kernel decided alone, for those who watch: what was decided stands in the mark, the reason is found anew. */
 import type { DecisionEvent } from '../api/event.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
 import { type Flow, flowKey } from '../net/flow.ts';
 import { decodePacket } from '../net/packet.ts';
 import type { ConntrackEvent } from '../netlink/conntrack.ts';
 import type { LoggedPacket } from '../netlink/nflog.ts';
 import { readMark } from '../plan/flow-mark.ts';
-import { APP_DAEMON, MARK_OURS } from '../plan/reserved.ts';
-import { fromDecision } from './decision-event.ts';
+import { APP_DAEMON, APP_NONE, MARK_OURS } from '../plan/reserved.ts';
+import type { ProcessOwner } from '../policy/identity.ts';
+import { fromDecision, whoIs } from './decision-event.ts';
 import type { InForce } from './in-force.ts';
 import { decideMarked, flowOfEntry, policiesOf } from './live-flows.ts';
+import type { StrangerOwner } from './stranger-owner.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 /** The verdict thread tells of a flow a little later than conntrack does. */
@@ -22,6 +25,8 @@ export interface KernelDecisionsOptions {
   readonly inForce: () => InForce | undefined;
   readonly publish: (event: DecisionEvent) => void;
   readonly nowMs: () => number;
+  /** Tells who sends what no policy is about. */
+  readonly strangers?: Pick<StrangerOwner, 'ownerOf'>;
 }
 
 export class KernelDecisions implements Disposable {
@@ -47,12 +52,15 @@ export class KernelDecisions implements Disposable {
     const begun = events.filter(({ kind, entry }) => kind === 'new' && (entry.mark & MARK_OURS) !== 0);
     if (begun.length === 0) return;
     const timeMs = this.#options.nowMs();
+    const flows = begun.map(({ entry }) => {
+      const [flow, { appId }] = [flowOfEntry(entry), readMark(entry.mark)];
+      // At once: its socket may be closed in a moment.
+      return { flow, appId, owner: this.#strangerOf(flow, appId) };
+    });
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      for (const { entry } of begun) {
-        const flow = flowOfEntry(entry);
-        if (!this.#answered.has(flowKey(flow))) this.#tell(flow, readMark(entry.mark).appId, timeMs);
-      }
+      for (const { flow, appId, owner } of flows)
+        if (!this.#answered.has(flowKey(flow))) this.#tell(flow, appId, timeMs, owner && { owner });
     }, SETTLE_MS);
     this.#timers.add(timer);
   }
@@ -61,7 +69,7 @@ export class KernelDecisions implements Disposable {
   hearLogged(packets: readonly LoggedPacket[]): void {
     for (const { payload, mark, prefix } of packets) {
       const flow = flowOf(payload, prefix === NOT_ACCEPTED);
-      if (flow !== undefined) this.#tell(flow, readMark(mark).appId, this.#options.nowMs(), prefix);
+      if (flow !== undefined) this.#tell(flow, readMark(mark).appId, this.#options.nowMs(), { refusal: prefix });
     }
   }
 
@@ -69,7 +77,24 @@ export class KernelDecisions implements Disposable {
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
-  #tell(flow: Flow, appId: number, timeMs: number, refusal?: string): void {
+  #strangerOf(flow: Flow, appId: number): ProcessOwner | undefined {
+    const inForce = this.#options.inForce();
+    if (inForce === undefined || appId !== APP_NONE) return undefined;
+    try {
+      return this.#options.strangers?.ownerOf(flow, inForce, this.#options.nowMs());
+    } catch (error) {
+      // Ignoring it: it is shown without its program.
+      if (!(error instanceof KernelError)) throw error;
+      return undefined;
+    }
+  }
+
+  #tell(
+    flow: Flow,
+    appId: number,
+    timeMs: number,
+    { owner, refusal }: { readonly owner?: ProcessOwner; readonly refusal?: string } = {},
+  ): void {
     const inForce = this.#options.inForce();
     if (inForce === undefined || appId === APP_DAEMON) return;
     const { policySet, index, machine, ids } = inForce;
@@ -81,7 +106,7 @@ export class KernelDecisions implements Disposable {
       unknownNames: 'no-match' as const,
     };
     const decision = decideMarked(context, policiesOf([appId], policySet.apps, ids.apps).get(appId), appId, flow);
-    const event = fromDecision('kernel', timeMs, flow, decision);
+    const event = { ...fromDecision('kernel', timeMs, flow, decision), ...(owner && whoIs(owner)) };
     // What the kernel did is what happened, should the policy have changed in between.
     this.#options.publish(refusal === undefined ? event : { ...event, ...outcomeOf(refusal) });
   }

@@ -132,7 +132,11 @@ describe('answerExplainQuery', () => {
     const unit = { match: 'unit: web.service' };
     const other = { exe: '/nowhere/other' };
     expect(await pathOf({ programs: marked })).toBe('decided in the kernel (program map)');
-    expect(await pathOf({ programs: marked }, other)).toContain('decided in the kernel (default); of a program');
+    expect(await pathOf({ programs: marked }, other)).toBe('decided in the kernel (default)');
+    const namesake = { exe: `/elsewhere/${WEB.slice(WEB.lastIndexOf('/') + 1)}` };
+    expect(await pathOf({ programs: marked }, namesake)).toMatch(
+      /^first packet goes to the daemon, because the program is called/,
+    );
     expect(await pathOf({})).toContain('first packet goes to the daemon, because sockets are not marked here');
     expect(await pathOf(unit, { app: 'web' })).toBe('decided in the kernel (cgroup map)');
     expect(await pathOf(unit, other)).toBe('decided in the kernel (default)');

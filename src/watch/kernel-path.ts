@@ -1,4 +1,5 @@
 /** How the kernel would come to a decision: follows what the compiler makes of the same input. */
+import { posix } from 'node:path';
 import { howTold, type IdentityInput } from '../plan/compile-identity.ts';
 import type { Host } from '../plan/host.ts';
 import type { DecideContext } from '../policy/decide.ts';
@@ -30,7 +31,8 @@ const MAP_OF: Readonly<Record<MatchKind, string>> = {
 };
 
 const NOT_MARKED = 'because sockets are not marked here and policies name what the ruleset cannot see';
-const NAMESAKE = 'of a program that is called as one that a policy names, the first packet goes to the daemon';
+const NAMESAKE =
+  'first packet goes to the daemon, because the program is called as one that a policy names; from then on decided in the kernel (default)';
 
 /** Of a connection that goes out: see `compileIdentity`. */
 export function outboundPath(sources: KernelPathSources, subject: Subject): string {
@@ -40,7 +42,7 @@ export function outboundPath(sources: KernelPathSources, subject: Subject): stri
     case 'directly':
       return `decided in the kernel (${map})`;
     case 'by program':
-      return match === undefined ? `decided in the kernel (default); ${NAMESAKE}` : `decided in the kernel (${map})`;
+      return match === undefined && isNamesake(sources.context, subject) ? NAMESAKE : `decided in the kernel (${map})`;
     case 'asked':
       return `first packet goes to the daemon, ${NOT_MARKED}; the kernel remembers the answer`;
   }
@@ -60,7 +62,7 @@ export function inboundPath(sources: KernelPathSources, subject: Subject, isLoop
   if (context.index.byUser.size > 0 || context.index.byGroup.size > 0) {
     return 'first packet goes to the daemon, because policies name users, whom a packet that comes in does not tell; the kernel remembers the answer';
   }
-  return told === 'directly' ? 'decided in the kernel (default)' : `decided in the kernel (default); ${NAMESAKE}`;
+  return told === 'by program' && isNamesake(context, subject) ? NAMESAKE : 'decided in the kernel (default)';
 }
 
 /** A blocked application accepts nobody. */
@@ -75,4 +77,13 @@ function identityInput({ context: { index, policySet, facts }, host }: KernelPat
 function matchOf({ index, facts }: DecideContext, subject: Subject): MatchKind | undefined {
   if (subject.kind === 'app') return subject.policy.match[0]?.kind;
   return subject.owner.kind === 'process' ? matchApp(index, subject.owner, facts)?.match.kind : undefined;
+}
+
+/** As far as paths tell: the kernel also counts what a link at a path leads to (`daemon/told-names.ts`). */
+function isNamesake({ index }: DecideContext, subject: Subject): boolean {
+  const path = subject.kind === 'owner' && subject.owner.kind === 'process' ? subject.owner.executable : undefined;
+  if (path === undefined) return false;
+  const name = posix.basename(path);
+  for (const named of index.byExecutable.keys()) if (posix.basename(named) === name) return true;
+  return false;
 }

@@ -2,8 +2,11 @@
 import { copyFileSync, mkdirSync, renameSync, symlinkSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { DecisionEvent } from '../../src/api/event.ts';
+import { openClient } from '../../src/cli/client.ts';
 import { Machine } from './daemon/machine.ts';
-import { type DaemonProcess, FIRST, inDevice, once, type Root, SERVER4, SERVER6 } from './daemon/world.ts';
+import { type DaemonProcess, FIRST, HeldSocket, inDevice, once, type Root, SERVER4, SERVER6 } from './daemon/world.ts';
+import { until } from './support/until.ts';
 
 const REFUSED = 'ECONNREFUSED';
 const CLIENT = join(import.meta.dirname, 'daemon/client.py');
@@ -57,6 +60,28 @@ describe('a program that no policy names', () => {
     expect(asked).toBeGreaterThan(before);
     expect(await once(root, namesake, 'tcp', SERVER4, 81)).toBe(FIRST.v4);
     expect(await queued()).toBe(asked);
+  });
+
+  it('is shown with its file and process to those who watch', async () => {
+    const watching = new AbortController();
+    const shown: DecisionEvent[] = [];
+    const socket = join(root.dir, 'run/pointsman/pointsman.sock');
+    const watch = openClient(socket).lines('/v1/watch', (line) => shown.push(JSON.parse(line)), watching.signal);
+    const held = new HeldSocket(root, 'observed', 'tcp', SERVER4, 82);
+    try {
+      // The first may have come before anybody heard of it.
+      await until('it to be shown', async () => {
+        await once(root, 'observed', 'tcp', SERVER4, 83);
+        return shown.some(({ executable }) => executable === root.program('observed'));
+      });
+      const event = shown.find(({ executable }) => executable === root.program('observed'));
+      expect(event).toMatchObject({ by: 'kernel', verdict: 'accept', uid: 0, pid: expect.any(Number) });
+      expect(event).not.toHaveProperty('app');
+    } finally {
+      held.close();
+      watching.abort();
+      await watch.catch(() => undefined);
+    }
   });
 
   it('goes on while the daemon does not answer', async () => {
