@@ -79,20 +79,24 @@ describe('the daemon on a kernel with nft queue', () => {
     expect(lab.newlySeen()).toEqual([]);
   });
 
-  it.each([V4, V6])(
-    'the daemon is asked about the first packet of a one-way UDP flow of a stranger, and about no other, to %s',
-    async (host) => {
-      // A file that nobody has seen yet.
-      const stranger = `/tmp/stranger${host === V4 ? 4 : 6}`;
-      expect(await lab.run('cp', '/usr/bin/python3', stranger)).toMatchObject({ exitCode: 0 });
-      const queued = await lab.packetsQueued();
-      const arrived = lab.arrived();
-      const outcome = await lab.run(stranger, ...PYTHON.slice(1), ONE_WAY, host, `${SINK_PORT}`);
-      expect(outcome).toMatchObject({ exitCode: 0, stderr: '' });
-      expect((await lab.packetsQueued()) - queued).toBe(1);
-      expect(lab.arrived()).toEqual({ ...arrived, wifi: arrived.wifi + 20 });
-    },
-  );
+  it.each([
+    [1, 'one that is called as a named program', 'curl', V4],
+    [1, 'one that is called as a named program', 'curl', V6],
+    [0, 'any other', 'stranger', V4],
+    [0, 'any other', 'stranger', V6],
+  ])('the daemon is asked about %i packets of a one-way UDP flow of a stranger, %s (%s, to %s)', async (...row) => {
+    const [asked, , name, host] = row;
+    // A file that nobody has seen yet.
+    const directory = `/tmp/${name}-${host === V4 ? 4 : 6}`;
+    const stranger = `${directory}/${name}`;
+    expect(await lab.run('install', '-D', '/usr/bin/python3', stranger)).toMatchObject({ exitCode: 0 });
+    const queued = await lab.packetsQueued();
+    const arrived = lab.arrived();
+    const outcome = await lab.run(stranger, ...PYTHON.slice(1), ONE_WAY, host, `${SINK_PORT}`);
+    expect(outcome).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await lab.packetsQueued()) - queued).toBe(asked);
+    expect(lab.arrived()).toEqual({ ...arrived, wifi: arrived.wifi + 20 });
+  });
 
   it.each([
     ['TCP', V4, NC, '10.20.30.2'],
