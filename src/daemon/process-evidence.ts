@@ -10,6 +10,7 @@ import type {
 } from '../api/who.ts';
 import { MAX_GENERATIONS } from '../identify/parent-app.ts';
 import type { Proc } from '../kernel/proc.ts';
+import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import { scopesOfCgroup } from '../policy/cgroup-scope.ts';
 import { describeMatch } from '../policy/describe-decision.ts';
 import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
@@ -24,11 +25,14 @@ import { account } from './unix-accounts.ts';
 const TICKS_PER_SECOND = 100;
 /** The parent of all kernel threads (kernel/kthread.c). */
 const KTHREADD = 2;
+/** Never nobody's: it makes sockets for others. */
+const INIT_PID = 1;
 /** Digits of a container's id, as `docker ps` shows them. */
 const SHOWN_CONTAINER_ID = 12;
 
 const NOT_MARKED = 'sockets are not marked on this machine; pointsman status says why';
-const NO_PROGRAM = 'it is called as a program that a policy names, and may be it: the daemon is asked about its flows';
+const NO_PROGRAM =
+  'it may be a program that a policy names, or makes sockets for others: the daemon is asked about its flows';
 
 /** `owner`: of a process that was there just now. `undefined` where it has ended meanwhile. */
 export async function processEvidence(
@@ -121,7 +125,7 @@ function containerText(id: string, names: readonly string[] = []): string {
   return names.length === 0 ? shown : `${names.join(', ')} (${shown})`;
 }
 
-/** In the order in which the kernel looks: a script before the executable, what it inherited last. */
+/** In the order in which the kernel looks: a script before the executable, then what it inherited, and "nobody" last. */
 function programOfProcess(
   { proc, marks, numbers }: EvidenceSources,
   pid: number,
@@ -131,8 +135,10 @@ function programOfProcess(
   const task = marks.taskOf(pid, startTicks);
   const file = marks.programFile(proc.executableLink(pid));
   const ofExecutable = file === undefined ? undefined : marks.numberOf(file);
-  const number = task?.script === true ? task.number : (ofExecutable ?? task?.number);
-  return number === undefined ? { because: NO_PROGRAM } : programEvidence(number, numbers.programs);
+  const isNamed = ofExecutable !== undefined && ofExecutable < PROGRAM_NONE_FIRST;
+  const nobody = pid === INIT_PID ? undefined : ofExecutable;
+  const number = task?.script !== true && isNamed ? ofExecutable : (task?.number ?? nobody ?? 0);
+  return number === 0 ? { because: NO_PROGRAM } : programEvidence(number, numbers.programs);
 }
 
 /** The policy that holds for an owner, and the entry by which it does. */

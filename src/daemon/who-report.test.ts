@@ -13,6 +13,7 @@ import {
   EXECUTABLE_KEY_BYTES,
   EXECUTABLE_KEY_FIELDS,
   type ExecutableKey,
+  type ProgramFile,
 } from '../bpf/records.ts';
 import { identitySources } from '../identify/identify-flow.ts';
 import { policyNames } from '../identify/policy-names.ts';
@@ -20,6 +21,7 @@ import { SocketDiag } from '../identify/socket-diag.ts';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import { FakeKernel } from '../kernel/fake/fake-kernel.ts';
 import { FakeSocketMarks } from '../kernel/fake/fake-socket-marks.ts';
+import { nameAtPath } from '../kernel/file-name.ts';
 import { openProc } from '../kernel/proc.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import { type Address, parseAddress } from '../net/address.ts';
@@ -149,8 +151,17 @@ function keyOfFile(path: string): ExecutableKey | undefined {
   return decodeExecutableKey(new Uint8Array(view.buffer));
 }
 
+/** A kernel that knows the files that are here. */
+class RealFiles extends FakeSocketMarks {
+  override programFile(path: string): ProgramFile | undefined {
+    // What process 1 runs may be hidden, as in a container.
+    const key = keyOfFile(path === '/proc/1/exe' ? PERL : path);
+    return key && { key, name: nameAtPath(path) };
+  }
+}
+
 /** A kernel that noted that each socket was made by this process while it ran this file. */
-class NotedBy extends FakeSocketMarks {
+class NotedBy extends RealFiles {
   readonly #noted: CreatorRecord;
 
   constructor(pid: number, path: string) {
@@ -164,10 +175,6 @@ class NotedBy extends FakeSocketMarks {
 
   override creatorOf(): CreatorRecord {
     return this.#noted;
-  }
-
-  override keyOfFile(path: string): ExecutableKey | undefined {
-    return keyOfFile(path);
   }
 }
 
@@ -239,6 +246,31 @@ describe('whoIsProcess', () => {
     expect(await reason(zombie)).toEqual({ because: 'it has ended, and its parent has not asked how' });
     // In a container there is none to be seen.
     if (thread !== undefined) expect(await reason(thread)).toEqual({ because: 'it is a thread of the kernel' });
+  });
+
+  it('whoIsProcess says what the kernel would mark: who started it before nobody’s, its own number before either', async () => {
+    const child = await perl('');
+    const [pid, startTicks] = [child.pid ?? 0, openProc().stat(child.pid ?? 0)?.startTimeTicks ?? 0];
+    const marks = new RealFiles();
+    const programOf = async (of: number): Promise<unknown> =>
+      (await whoIsProcess(sourcesWith(marks), of))?.process.program;
+    const asked = { because: expect.stringContaining('the daemon is asked') };
+    expect(await programOf(pid)).toEqual(asked);
+    marks.setNobody({ number: PROGRAM_NONE_FIRST, inAnyCgroup: true });
+    expect(await programOf(pid)).toMatchObject({ number: PROGRAM_NONE_FIRST });
+    expect(await programOf(1)).toEqual(asked);
+    marks.bindTask(pid, startTicks, { number: 13, script: false });
+    expect(await programOf(pid)).toMatchObject({ number: 13 });
+    const key = marks.keyOfFile(PERL);
+    if (key === undefined) throw new Error(PERL);
+    marks.setExecutable(key, { number: 7 });
+    expect(await programOf(pid)).toMatchObject({ number: 7 });
+    marks.bindTask(pid, startTicks, { number: 13, script: true });
+    expect(await programOf(pid)).toMatchObject({ number: 13 });
+    // What may have a family, and nobody knows whether it has.
+    marks.forgetExecutable(key);
+    marks.bindTask(pid, startTicks, { number: 0, script: false });
+    expect(await programOf(pid)).toEqual(asked);
   });
 
   it('whoIsProcess knows of no process that has ended', async () => {
