@@ -30,7 +30,6 @@ import {
   CONFIG_FIELDS,
   CREATOR_RECORD_BYTES,
   CREATOR_RECORD_FIELDS,
-  EXECUTABLE_KEY_FIELDS,
   EXECUTABLE_RECORD_FIELDS,
   FILE_NAME_BYTES,
   HELLO_PROTOCOL,
@@ -197,9 +196,7 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     load('u32', 'r9', 'r0', EXECUTABLE_RECORD_FIELDS.number),
     branch('r9', 'below', PROGRAM_NONE_FIRST, 'number known'),
     branch('r7', 'not equal', 0, 'by task'),
-    load('u32', 'r1', 'r10', PID),
-    branch('r1', 'not equal', INIT_PID, 'by cgroup'),
-    goto('nothing known'),
+    goto('by cgroup'),
 
     label('not by executable'),
     branch('r7', 'not equal', 0, 'by task'),
@@ -207,6 +204,8 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
 
     // It has no name; that it belongs to nobody can only be said where that is known of its cgroup, too.
     label('by cgroup'),
+    load('u32', 'r1', 'r10', PID),
+    branch('r1', 'equal', INIT_PID, 'nothing known'),
     load('u32', 'r1', 'r8', CONFIG_FIELDS.anyCgroup),
     branch('r1', 'not equal', 0, 'number known'),
     ...lookup(maps.cgroups, CGROUP),
@@ -235,11 +234,6 @@ function findNobody(layout: KernelLayout, maps: MapDescriptors): readonly Instru
   return [
     load('u32', 'r1', 'r8', CONFIG_FIELDS.nobody),
     branch('r1', 'equal', 0, unknown),
-    // Threads of the kernel run no file.
-    load('u64', 'r1', 'r10', EXECUTABLE + EXECUTABLE_KEY_FIELDS.inode),
-    branch('r1', 'equal', 0, unknown),
-    load('u32', 'r1', 'r10', PID),
-    branch('r1', 'equal', INIT_PID, unknown),
     ...lookup(maps.files, EXECUTABLE),
     branch('r0', 'not equal', 0, unknown),
     load('u64', 'r9', 'r10', TASK),

@@ -15,7 +15,7 @@ import { isInterpreter } from '../identify/interpreter.ts';
 import { NamedFiles } from '../identify/named-files.ts';
 import { BROKERS } from '../identify/socket-broker.ts';
 import type { CgroupTree } from '../kernel/cgroup.ts';
-import { type FileChange, fileChange } from '../kernel/file-identity.ts';
+import { type FileChange, fileChange, isSameChange } from '../kernel/file-identity.ts';
 import { nameAtPath } from '../kernel/file-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Proc } from '../kernel/proc.ts';
@@ -394,9 +394,6 @@ export class KnownPrograms {
 
 const asNamed = (file: ProgramFile | undefined): Omit<NamedFile, 'program'> | undefined =>
   file && { keys: [file.key], name: file.name };
-
-const isSameChange = (a: FileChange | undefined, b: FileChange | undefined): boolean =>
-  a?.inode === b?.inode && a?.changedNs === b?.changedNs;
 
 const isSameProgram = (a: ExecutableProgram, b: ExecutableProgram): boolean =>
   a.number === b.number && a.childrenNumber === b.childrenNumber;

@@ -49,7 +49,7 @@ export class ToldNames {
     }
     for (const { key, hasFamily } of keys) add(files, fileIdOf(key), hasFamily);
     this.#nameOf = nameOf;
-    this.#files = new Map(files);
+    this.#files = files;
     try {
       this.#addBrokers(names, files);
       this.#marks.setNamed({ names, files });

@@ -36,6 +36,11 @@ export function fileChange(path: string): FileChange | undefined {
   }
 }
 
+/** Nothing has happened to a file between two looks, or nothing was there either time. */
+export function isSameChange(a: FileChange | undefined, b: FileChange | undefined): boolean {
+  return a?.inode === b?.inode && a?.changedNs === b?.changedNs;
+}
+
 /** Of two files that exist at the same time. */
 export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.device === b.device && a.inode === b.inode;

@@ -1,5 +1,5 @@
 /** How the kernel would come to a decision: follows what the compiler makes of the same input. */
-import { posix } from 'node:path';
+import { nameAtPath } from '../kernel/file-name.ts';
 import { howTold, type IdentityInput } from '../plan/compile-identity.ts';
 import type { Host } from '../plan/host.ts';
 import type { DecideContext } from '../policy/decide.ts';
@@ -83,7 +83,7 @@ function matchOf({ index, facts }: DecideContext, subject: Subject): MatchKind |
 function isNamesake({ index }: DecideContext, subject: Subject): boolean {
   const path = subject.kind === 'owner' && subject.owner.kind === 'process' ? subject.owner.executable : undefined;
   if (path === undefined) return false;
-  const name = posix.basename(path);
-  for (const named of index.byExecutable.keys()) if (posix.basename(named) === name) return true;
+  const name = nameAtPath(path);
+  for (const named of index.byExecutable.keys()) if (nameAtPath(named) === name) return true;
   return false;
 }
