@@ -50,6 +50,7 @@ export const DIAGNOSTIC_CODES = [
   'unreachable-rule',
   'without-effect',
   'match-conflict',
+  'cut-off-rule',
   'no-match',
 ] as const;
 

@@ -45,7 +45,7 @@ export function mergeApp(sources: readonly AppSource[]): {
     app: strongest.policy.app,
     ...(name === undefined ? {} : { name }),
     match,
-    rules: policies.flatMap(({ layer, policy }) => policy.rules.map((rule) => effectiveRule(rule, layer, via))),
+    rules: rulesInOrder(policies, via, diagnostics),
     ...(otherwise === undefined ? {} : { otherwise }),
     ...(via === undefined ? {} : { via }),
     ...(accept === undefined ? {} : { accept }),
@@ -56,6 +56,42 @@ export function mergeApp(sources: readonly AppSource[]): {
     files: sources.map((source) => ({ file: source.policy.file, layer: source.layer })),
   };
   return { policy, diagnostics };
+}
+
+interface LayerPolicy {
+  readonly layer: Layer;
+  readonly policy: Policy;
+}
+
+/** Layers whose `otherwise` stands directly behind their own rules. Of answers only what narrows is taken, and packages are the weakest. */
+const CUTS_BELOW: ReadonlySet<Layer> = new Set<Layer>(['administrator', 'locks']);
+
+/**
+ * Strongest layer first. Behind an `otherwise` of the administrator's nothing that a weaker layer allows is reached, so that no
+ * package opens what he closed; what it denies or drops stays. Says which rules are cut off.
+ */
+function rulesInOrder(
+  policies: readonly LayerPolicy[],
+  via: Stated<Via> | undefined,
+  diagnostics: Diagnostic[],
+): EffectiveRule[] {
+  const rules: EffectiveRule[] = [];
+  let cutBy: Otherwise | undefined;
+  for (const { layer, policy } of policies) {
+    for (const rule of policy.rules) {
+      if (cutBy === undefined || rule.do !== 'allow') rules.push(effectiveRule(rule, layer, via));
+      else diagnostics.push(cutOff(rule, cutBy));
+    }
+    if (policy.otherwise !== undefined && CUTS_BELOW.has(layer) && policy.below?.word !== 'keep')
+      cutBy ??= policy.otherwise;
+  }
+  return rules;
+}
+
+function cutOff({ at }: Rule, { at: by }: Otherwise): Diagnostic {
+  const message = `this rule allows nothing: the \`otherwise\` in ${by.file}:${by.line}:${by.column} stands before it`;
+  const hint = `where the rule is wanted, copy it to ${by.file}, or state \`below: keep\` there for all rules of weaker layers`;
+  return diagnosticAt(at, 'warning', 'cut-off-rule', message, hint);
 }
 
 /**

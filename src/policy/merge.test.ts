@@ -79,6 +79,53 @@ describe('mergePolicies', () => {
     });
   });
 
+  it('mergePolicies cuts off what weaker layers allow behind an `otherwise` of the administrator, and names it', () => {
+    const shipped = layer(
+      'package',
+      policy('/p/a', 'a', {
+        match: [exec('/p/a', '/a')],
+        rules: [rule('/p/a', 3, 'allow'), rule('/p/a', 4, 'deny'), rule('/p/a', 5, 'drop'), rule('/p/a', 6, 'allow')],
+        otherwise: { do: 'allow', at: at('/p/a', 7) },
+      }),
+    );
+    const stated = (parts: Partial<Policy>): LayerPolicies =>
+      layer('administrator', policy('/e/a', 'a', { rules: [rule('/e/a', 3, 'allow')], ...parts }));
+    const linesOf = (...layers: LayerPolicies[]) => {
+      const merged = mergePolicies(layers);
+      return [
+        merged.apps[0]?.rules.map(({ at }) => `${at.file}:${at.line}`),
+        merged.diagnostics.map(({ file, line, code }) => `${file}:${line} ${code}`),
+      ];
+    };
+    for (const verb of ['deny', 'drop', 'allow'] as const) {
+      expect(linesOf(shipped, stated({ otherwise: { do: verb, at: at('/e/a', 8) } }))).toEqual([
+        ['/e/a:3', '/p/a:4', '/p/a:5'],
+        ['/p/a:3 cut-off-rule', '/p/a:6 cut-off-rule'],
+      ]);
+    }
+    const all = ['/e/a:3', '/p/a:3', '/p/a:4', '/p/a:5', '/p/a:6'];
+    const keep = { word: 'keep', at: at('/e/a', 9) } as const;
+    expect(linesOf(shipped, stated({}))).toEqual([all, []]);
+    expect(linesOf(shipped, stated({ otherwise: { do: 'deny', at: at('/e/a', 8) }, below: keep }))).toEqual([all, []]);
+    // A lock stands above the administrator's own file, too; who keeps there does not open what is cut below it.
+    const lock = (parts: Partial<Policy>): LayerPolicies =>
+      layer('locks', policy('/l/a', 'a', { otherwise: { do: 'deny', at: at('/l/a', 8) }, ...parts }));
+    expect(linesOf(shipped, stated({}), lock({}))[0]).toEqual(['/p/a:4', '/p/a:5']);
+    const closed = stated({ otherwise: { do: 'deny', at: at('/e/a', 8) } });
+    expect(linesOf(shipped, closed, lock({ below: keep }))[0]).toEqual(['/e/a:3', '/p/a:4', '/p/a:5']);
+  });
+
+  it('mergePolicies lets no package and no answer cut off what others allow', () => {
+    const closed = { do: 'deny', at: at('/x', 5) } as const;
+    const merged = mergePolicies([
+      layer('package', policy('/p/a', 'a', { match: [exec('/p/a', '/a')], otherwise: closed })),
+      layer('administrator', policy('/e/a', 'a', { rules: [rule('/e/a', 3, 'allow')] })),
+      layer('answers', policy('/v/a', 'a', { otherwise: closed })),
+    ]);
+    expect(merged.apps[0]?.rules.map(({ at }) => at.file)).toEqual(['/e/a']);
+    expect(merged.diagnostics).toEqual([]);
+  });
+
   it('mergePolicies lets a `via` for the whole application replace the ones of single rules in weaker layers only', () => {
     const merged = mergePolicies([
       layer(

@@ -186,6 +186,9 @@ export interface Otherwise {
   readonly at: SourceLocation;
 }
 
+/** Whether the rules of weaker layers that allow are reached before the `otherwise` of this one. */
+export type Below = 'cut' | 'keep';
+
 /** Who may connect, and to which local ports: `target` is the peer, never a name. An empty list: nobody. */
 export interface Accept {
   readonly from: readonly Destination[];
@@ -217,6 +220,8 @@ export interface Policy {
   readonly match: readonly Match[];
   readonly rules: readonly Rule[];
   readonly otherwise?: Otherwise;
+  /** Absent: `cut`. */
+  readonly below?: Word<Below>;
   readonly via?: Via;
   readonly accept?: Accept;
   readonly children?: Children;

@@ -182,6 +182,7 @@ type CodeOfOthers =
   | 'unreadable-file'
   | 'writable-by-others'
   | 'match-conflict'
+  | 'cut-off-rule'
   | 'no-match'
   | 'unknown-uplink'
   | 'unknown-profile'

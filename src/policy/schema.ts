@@ -92,6 +92,7 @@ export interface PolicyFields {
   readonly match?: readonly (MatchFields | undefined)[] | undefined;
   readonly rules?: readonly (RuleFields | undefined)[] | undefined;
   readonly otherwise?: Verb | undefined;
+  readonly below?: 'cut' | 'keep' | undefined;
   readonly via?: ViaFields | undefined;
   readonly accept?: AcceptFields | undefined;
   readonly children?: 'same' | 'own' | undefined;
@@ -284,6 +285,12 @@ const policyShape = {
     .optional(),
   rules: z.array(rule).max(MAX_LIST_ENTRIES).describe('Tried in this order; the first that fits decides.').optional(),
   otherwise: verb.describe('What happens when no rule fits.').optional(),
+  below: z
+    .enum(['cut', 'keep'])
+    .describe(
+      'Whether rules that allow in weaker layers come before this `otherwise` (keep), or are not reached (cut). `cut` if absent.',
+    )
+    .optional(),
   via: via.describe('Which way out, for every allow that states none of its own.').optional(),
   accept: accept
     .describe('Who may connect to it: PEER[:PORTS][/PROTOCOL], or a list of them; the ports are its own.')

@@ -28,13 +28,18 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
   const identity = { match, ...(fields.children !== undefined && { children: childrenOf(fields.children, checking) }) };
   if (app === undefined) return identity;
   if (report.hasErrors()) return { app, ...identity };
-  const { existing, needs: { duration } = {} } = fields;
+  const { below, existing, needs: { duration } = {} } = fields;
+  if (below !== undefined && fields.otherwise === undefined) {
+    const message = '"below" says what stands before the "otherwise" of this file, and it has none';
+    report.warning(spanOf(document, ['below']), { code: 'without-effect', message, hint: 'add "otherwise"' });
+  }
   const policy: Policy = {
     app,
     ...(name === undefined ? {} : { name }),
     ...identity,
     rules,
     ...(fields.otherwise === undefined ? {} : { otherwise: statedVerb(fields.otherwise, ['otherwise'], checking) }),
+    ...(below === undefined ? {} : { below: wordOf(below, ['below'], checking) }),
     ...(via === undefined ? {} : { via }),
     ...(accept === undefined ? {} : { accept }),
     ...(existing === undefined ? {} : { existing: wordOf(existing, ['existing'], checking) }),
