@@ -11,7 +11,7 @@ export interface Traffic {
 }
 
 export interface AppTraffic extends Traffic {
-  /** An application, or what the connection's mark says instead: `no policy`. */
+  /** An application, or what the connection's mark says instead: `no policy`, `pointsman` for the daemon itself. */
   readonly app: string;
 }
 
@@ -58,9 +58,9 @@ export interface UplinkReport {
   /** DNS servers that belong to it. */
   readonly dns: readonly string[];
   readonly traffic: Traffic;
-  /** Who has connections by it, most first. */
+  /** Who has connections by it, most first; the daemon itself, which asks whether it works, last. */
   readonly usedBy: readonly AppTraffic[];
-  /** Since the daemon started, by application; most bytes first. Absent: no daemon. */
+  /** Since the daemon started, by application; most bytes first, the daemon itself last. Absent: no daemon. */
   readonly totals?: readonly AppTotal[];
   /** Whose new connections take it. */
   readonly takenBy: PassedOver[];

@@ -18,11 +18,14 @@ export interface FlowNumbers {
   readonly uplinks: ReadonlyMap<string, number>;
 }
 
+/** Its probes of uplinks, and what it asks resolvers. */
+export const DAEMON_NAME = 'pointsman';
+
 export const NOBODY: ReadonlyMap<number, string> = new Map([
   [APP_NONE, 'no policy'],
   [APP_UNKNOWN, 'unknown programs'],
   [APP_KERNEL, 'the kernel'],
-  [APP_DAEMON, 'pointsman'],
+  [APP_DAEMON, DAEMON_NAME],
   [APP_INBOUND, 'no policy'],
 ]);
 export const GONE_APPS = 'applications that have gone';
@@ -42,3 +45,7 @@ export const WAY_WORDS: Readonly<Record<Exclude<Way, 'uplink'>, string>> = {
   refused: 'refused',
   unknown: 'an uplink that has gone',
 };
+
+/** Applications first: what the daemon itself sends is no reason to take an uplink for used. */
+export const applicationsFirst = (a: { readonly app: string }, b: { readonly app: string }): number =>
+  Number(a.app === DAEMON_NAME) - Number(b.app === DAEMON_NAME);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../net/address.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
-import { APP_UNKNOWN, UPLINK_INBOUND, UPLINK_SYSTEM, wayMark } from '../plan/reserved.ts';
+import { APP_DAEMON, APP_UNKNOWN, UPLINK_INBOUND, UPLINK_SYSTEM, wayMark } from '../plan/reserved.ts';
 import { liveTraffic } from './live-traffic.ts';
 
 const address = parseAddress('192.0.2.1');
@@ -35,6 +35,19 @@ describe('liveTraffic', () => {
       ],
     });
     expect(byOther.size).toBe(0);
+  });
+
+  it('liveTraffic lists the daemon, which asks whether uplinks work, behind all who use them', () => {
+    const own = [entry(7, APP_DAEMON), entry(7, APP_DAEMON), entry(7, APP_DAEMON)];
+    const { byUplink, byOther } = liveTraffic(
+      [...own, entry(7, 3), entry(UPLINK_SYSTEM, APP_DAEMON), entry(UPLINK_SYSTEM, 0)],
+      NUMBERS,
+    );
+    expect(byUplink.get(7)?.byApp).toEqual([
+      { app: 'mail', connections: 1 },
+      { app: 'pointsman', connections: 3 },
+    ]);
+    expect(byOther.get('the system’s route')?.byApp.map(({ app }) => app)).toEqual(['no policy', 'pointsman']);
   });
 
   it('liveTraffic says nothing of bytes where the kernel does not count them', () => {

@@ -3,11 +3,11 @@ import type { AppTraffic, Traffic } from '../api/uplinks.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import { isUplink, readMark } from '../plan/flow-mark.ts';
 import { compareText } from '../policy/policy-source.ts';
-import { type FlowNumbers, GONE_APPS, NOBODY, OTHER_WAYS, WAY_WORDS } from './flow-names.ts';
+import { applicationsFirst, type FlowNumbers, GONE_APPS, NOBODY, OTHER_WAYS, WAY_WORDS } from './flow-names.ts';
 
 export interface WayTraffic {
   readonly traffic: Traffic;
-  /** Most connections first. */
+  /** Most connections first; the daemon itself last. */
   readonly byApp: readonly AppTraffic[];
 }
 
@@ -68,7 +68,7 @@ function wayTraffic(sums: ReadonlyMap<string, Sum>): WayTraffic {
     NOTHING,
   );
   const byApp = [...sums].map(([app, sum]): AppTraffic => ({ app, ...shown(sum) }));
-  byApp.sort((a, b) => b.connections - a.connections || compareText(a.app, b.app));
+  byApp.sort((a, b) => applicationsFirst(a, b) || b.connections - a.connections || compareText(a.app, b.app));
   return { traffic: shown(all), byApp };
 }
 

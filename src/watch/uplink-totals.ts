@@ -2,7 +2,7 @@
 import type { TrafficTotal, TrafficTotals } from '../api/traffic-totals.ts';
 import type { AppTotal, TotalsReport } from '../api/uplinks.ts';
 import { compareText } from '../policy/policy-source.ts';
-import { WAY_WORDS } from './flow-names.ts';
+import { applicationsFirst, WAY_WORDS } from './flow-names.ts';
 
 export interface UplinkTotals {
   /** By the uplink's name. */
@@ -27,4 +27,4 @@ export function uplinkTotals(totals: TrafficTotals, uplinks: readonly string[]):
 const bytesOf = ({ sent, received }: TrafficTotal): number => (sent?.bytes ?? 0) + (received?.bytes ?? 0);
 
 const byBytes = (a: AppTotal, b: AppTotal): number =>
-  bytesOf(b) - bytesOf(a) || b.begun - a.begun || compareText(a.app, b.app);
+  applicationsFirst(a, b) || bytesOf(b) - bytesOf(a) || b.begun - a.begun || compareText(a.app, b.app);

@@ -125,6 +125,21 @@ describe('uplinksReport', () => {
     });
   });
 
+  it('uplinksReport lists what the daemon itself has sent behind what applications have', () => {
+    const volume = (bytes: number) => ({ sent: { packets: 1, bytes }, received: { packets: 1, bytes } });
+    const of = { way: 'uplink', uplink: 'wifi', begun: 9, ended: 9, open: 0 } as const;
+    const accounts = [
+      { ...of, app: 'pointsman', ...volume(900) },
+      { ...of, app: 'a', ...volume(5) },
+      { ...of, app: 'pointsman', uplink: 'usb', ...volume(900) },
+      { ...of, app: 'b', uplink: 'usb', ...volume(6) },
+    ];
+    const totals = { sinceMs: 1, accounts, overruns: 0, isCounted: true, isTold: true };
+    const { uplinks, totals: report } = uplinksReport({ ...sourcesOf([], BOTH), totals });
+    expect(uplinks[0]?.totals?.map(({ app }) => app)).toEqual(['a', 'pointsman']);
+    expect(report?.others.map(({ app }) => app)).toEqual(['b', 'pointsman']);
+  });
+
   it('uplinksReport says who takes an uplink, and why others do not', () => {
     const apps = [
       app('a', { type: ['wifi'] }),
