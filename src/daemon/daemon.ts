@@ -2,7 +2,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeEverything } from '../apply/cleanup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { PANIC_TABLE } from '../plan/reserved.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
@@ -25,11 +24,12 @@ import { Enforcement, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
 import { ForeignLooks, foreignTrigger } from './foreign-looks.ts';
-import { reportForeignRule } from './foreign-rule-warning.ts';
+import { reportForeignRouting } from './foreign-routing-warnings.ts';
 import { Health } from './health.ts';
 import type { IdentityTiers } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
 import { isLeftOut } from './left-out.ts';
+import { reportPanic } from './panic-warning.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
 import { ProfileClock } from './profile-clock.ts';
@@ -37,7 +37,6 @@ import { ProgramKeeper } from './program-keeper.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.ts';
 import { ControlServer } from './server.ts';
-import { slowFacts } from './slow-facts.ts';
 import { startVerdicts } from './start-verdicts.ts';
 import { StrangerOwner } from './stranger-owner.ts';
 import { TrafficKeeper } from './traffic-keeper.ts';
@@ -46,6 +45,7 @@ import { UplinkProbing } from './uplink-probing.ts';
 import type { VerdictKeeper } from './verdict-keeper.ts';
 import type { VerdictStats } from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
+import { warningsInForce } from './warnings-in-force.ts';
 
 export interface DaemonParts {
   readonly kernel: Kernel;
@@ -125,6 +125,7 @@ export class Daemon implements AsyncDisposable {
       lookUp: lookUpName,
       nowMs,
       onChange: () => this.#enforcement?.request({ kind: 'names' }),
+      onFailures: () => this.#reportInForce(),
     });
     this.#probing = new UplinkProbing(() => {
       this.#enforcement?.request({ kind: 'network' });
@@ -287,13 +288,14 @@ export class Daemon implements AsyncDisposable {
     this.#isEnforcing = true;
     const round = await this.#enforcement.run({ kind: 'start' });
     if (!round.outcome.ok) throw startErrorOf(round.outcome.error, 'failed');
+    // Whoever asks how things stand is told all of it from the first answer on.
+    await this.#lookSlowly();
     this.#server = await this.#listen();
     if (confirmMs !== undefined) this.#confirmWindow.open(nowMs(), confirmMs, () => this.stop('not confirmed in time'));
     const { apps, uplinks } = this.#enforcement.inForce?.policySet ?? round.loaded.policySet;
     log(
       `pointsman: enforcing ${apps.length} applications over ${uplinks.length} uplinks; control socket ${this.#parts.paths.socketPath}`,
     );
-    await this.#lookSlowly();
   }
 
   #listen(): Promise<ControlServer> {
@@ -387,10 +389,13 @@ export class Daemon implements AsyncDisposable {
     if (isRepair(round) || isUndone) this.#pace.repaired(nowMs());
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
-    reportForeignRule(this.#health, round, kernel.routing);
+    reportForeignRouting(this.#health, round, kernel.routing);
+    this.#dns.reportFollowed();
+    this.#reportInForce();
     this.#health.report('connections-not-ended', this.#enforcement.flows.warning);
     const { inForce } = this.#enforcement;
     if (!this.#isStopping) this.#probing.follow(inForce);
+    this.#reportProbing();
     if (inForce !== undefined) {
       this.#traffic?.follow(inForce.ids);
       this.#history.note(inForce.policySet, nowMs());
@@ -410,6 +415,11 @@ export class Daemon implements AsyncDisposable {
       log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
   }
 
+  #reportInForce(): void {
+    const found = warningsInForce(this.#enforcement.inForce, this.#names.failures(), this.#parts.nowMs());
+    for (const [code, warning] of found) this.#health.report(code, warning);
+  }
+
   #reportProbing(): void {
     for (const [code, warning] of this.#probing.warnings()) this.#health.report(code, warning);
   }
@@ -419,11 +429,10 @@ export class Daemon implements AsyncDisposable {
     if (this.#pace.isQuiet(nowMs())) this.#health.clear('foreign-change');
     this.#programs.look();
     this.#enforcement.followLinks();
-    const facts = await slowFacts(kernel, PANIC_TABLE, this.#names.failures(), this.#enforcement.inForce);
+    await reportPanic(this.#health, kernel.nft);
     await this.#dns.look();
     if (this.#isStopping) return;
-    for (const [code, warning] of facts) this.#health.report(code, warning);
-    this.#reportProbing();
+    this.#reportInForce();
   }
 
   async #remove(): Promise<void> {

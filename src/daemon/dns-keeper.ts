@@ -43,12 +43,17 @@ export class DnsKeeper implements AsyncDisposable {
     return this.#relay?.counts ?? NOTHING;
   }
 
-  /** Listens, where it does not yet; looks whether programs ask by other ways. */
+  /** Listens, where it does not yet. */
   async look(): Promise<void> {
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
     });
     await this.#opening;
+    this.reportFollowed();
+  }
+
+  /** Looks whether programs ask by other ways. */
+  reportFollowed(): void {
     const isAskedBySocket = this.#isRelaying && asksBySocket();
     const message = 'programs ask systemd-resolved by its socket (resolve in /etc/nsswitch.conf), not by DNS';
     const hint = 'without resolve in that line their queries follow them, also through its stub at 127.0.0.53';

@@ -34,7 +34,7 @@ export class UplinkProbing implements AsyncDisposable {
   readonly #lookUp: LookUp = lookUpName;
   readonly #health: UplinkHealth;
 
-  /** `onChange`: `healths()` is another one. */
+  /** `onChange`: `healths()` or `warnings()` says something else. */
   constructor(onChange: () => void) {
     this.#health = new UplinkHealth({
       probe: (target, { uplinkId, ...way }) => {

@@ -23,10 +23,11 @@ const answer = (ttlSeconds: number, ...texts: string[]): NameAnswer => ({
   }),
 });
 
-/** A resolver whose zone can be changed while it runs. */
+/** A resolver whose zone can be changed while it runs. `failures`: how many names had failed, each time it was said. */
 function zone(records: Record<string, NameAnswer>) {
   const asked: string[] = [];
   let changes = 0;
+  const failures: number[] = [];
   const names = new Names({
     lookUp: async (name) => {
       asked.push(name);
@@ -36,8 +37,9 @@ function zone(records: Record<string, NameAnswer>) {
     onChange: () => {
       changes += 1;
     },
+    onFailures: () => failures.push(names.failures().length),
   });
-  return { names, asked, records, changes: () => changes };
+  return { names, asked, records, changes: () => changes, failures };
 }
 
 const values = (state: NameState | undefined) =>
@@ -45,6 +47,17 @@ const values = (state: NameState | undefined) =>
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
 describe('Names', () => {
+  it('Names says when what cannot be resolved is something else, and does not say it twice', async () => {
+    const { names, records, failures } = zone({ 'a.example': { kind: 'failed', because: 'ETIMEOUT' } });
+    names.watch(['a.example']);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(failures).toEqual([1]);
+    records['a.example'] = answer(60, '203.0.113.1');
+    await vi.advanceTimersByTimeAsync(300_000);
+    expect(failures).toEqual([1, 0]);
+    names[Symbol.dispose]();
+  });
+
   it('Names resolves what it watches, and keeps the state object while an answer says nothing new', async () => {
     const { names, changes, asked } = zone({ 'a.example': answer(60, '203.0.113.1') });
     names.watch(['a.example']);

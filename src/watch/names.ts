@@ -43,6 +43,8 @@ export interface NamesOptions {
   readonly nowMs: () => number;
   /** Some state object is another one now. */
   readonly onChange: () => void;
+  /** `failures()` says something else now. */
+  readonly onFailures?: () => void;
 }
 
 const UNKNOWN: NameState = { known: false };
@@ -211,7 +213,7 @@ export class Names implements Disposable {
 
   #take(entry: Entry, answer: NameAnswer): void {
     const nowMs = this.#options.nowMs();
-    const before = entry.state;
+    const { state: before, because } = entry;
     if (answer.kind === 'addresses') this.#keep(entry, answer.addresses, nowMs);
     else {
       entry.failures += 1;
@@ -224,6 +226,7 @@ export class Names implements Disposable {
       }
     }
     if (entry.state !== before) this.#publish();
+    if (entry.because !== because) this.#options.onFailures?.();
   }
 
   #keep(entry: Entry, addresses: readonly AnsweredAddress[], nowMs: number): void {

@@ -268,12 +268,14 @@ describe('UplinkHealth', () => {
   });
 
   it('UplinkHealth says why nothing could be sent, and takes it for no news', async () => {
-    const { health, answers, v4 } = network({ [FIRST]: { kind: 'not sent', because: 'EPERM' } });
+    const { health, answers, changes, v4 } = network({ [FIRST]: { kind: 'not sent', because: 'EPERM' } });
     answers[SECOND] = { kind: 'not sent', because: 'EPERM' };
     health.follow([uplink(TARGETS)], [upState()]);
     await pass(MINUTE_MS);
     expect(v4()).toBeUndefined();
     expect(health.notProbed()).toEqual([{ uplink: 'home', family: 4, because: 'EPERM' }]);
+    // Said once, and at once: nobody looks for it.
+    expect(changes()).toBe(1);
     answers[FIRST] = answered();
     await pass(MINUTE_MS);
     expect(health.notProbed()).toEqual([]);

@@ -43,7 +43,7 @@ export interface UplinkHealthOptions {
   readonly nowMs: () => number;
   /** 0 to 1. */
   readonly random: () => number;
-  /** `healths()` is another one now. */
+  /** `healths()` or `notProbed()` says something else now. */
   readonly onChange: () => void;
 }
 
@@ -73,6 +73,7 @@ export class UplinkHealth implements AsyncDisposable {
   #budgets = new Map<string, { readonly budget: ProbeBudget; readonly isMetered: boolean }>();
   #healths: UplinkHealths = new Map();
   #text = '[]';
+  #notProbedText = '[]';
   #passiveMs = Number.NEGATIVE_INFINITY;
   readonly #asking = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
@@ -302,9 +303,11 @@ export class UplinkHealth implements AsyncDisposable {
       healths.set(uplink.name, { ...healths.get(uplink.name), [`v${family}`]: healthOf(score) });
     }
     const text = JSON.stringify([...healths]);
-    if (text === this.#text || this.#isDisposed) return;
+    const notProbedText = JSON.stringify(this.notProbed());
+    if (this.#isDisposed || (text === this.#text && notProbedText === this.#notProbedText)) return;
+    if (text !== this.#text) this.#healths = healths;
     this.#text = text;
-    this.#healths = healths;
+    this.#notProbedText = notProbedText;
     this.#options.onChange();
   }
 }

@@ -1,8 +1,5 @@
-/** Conditions that no event tells of. */
-import type { Kernel } from '../kernel/kernel.ts';
-import { KernelError } from '../kernel/kernel-error.ts';
+/** What follows from what is in force and from its names, after each round and whenever time alone may have changed it. */
 import { formatAddress } from '../net/address.ts';
-import { FOREIGN_MARKS } from '../plan/reserved.ts';
 import { ambiguousNames } from '../policy/ambiguous-names.ts';
 import { namesHosts } from '../policy/dns-query.ts';
 import { packageNames } from '../watch/named-things.ts';
@@ -11,61 +8,29 @@ import type { HealthCode, Warning } from './health.ts';
 import type { InForce } from './in-force.ts';
 
 type Finding = readonly [code: HealthCode, warning: Warning | undefined];
+type Failures = readonly { readonly name: string; readonly because: string }[];
 
 /** Names that do not resolve are shown up to this many. */
 const SHOWN_NAMES = 5;
 
-export async function slowFacts(
-  kernel: Kernel,
-  panicTable: string,
-  failures: readonly { readonly name: string; readonly because: string }[],
-  inForce: InForce | undefined,
-): Promise<readonly Finding[]> {
-  try {
-    return [
-      await panic(kernel, panicTable),
-      foreignMarks(kernel),
-      names(failures),
-      ambiguous(inForce),
-      numbers(inForce),
-      devices(inForce),
-      packages(inForce),
-    ];
-  } catch (error) {
-    // Ignoring it: the next look comes, and enforcement itself reports what it cannot read.
-    if (error instanceof KernelError) return [];
-    throw error;
-  }
+/** `failures`: names that cannot be resolved now. */
+export function warningsInForce(inForce: InForce | undefined, failures: Failures, nowMs: number): readonly Finding[] {
+  return [names(failures), ambiguous(inForce, nowMs), numbers(inForce), devices(inForce), packages(inForce)];
 }
 
-async function panic(kernel: Kernel, table: string): Promise<Finding> {
-  const isClosed = (await kernel.nft.observe(table)) !== undefined;
-  const message = 'everything is closed: pointsman panic closed is in force';
-  return ['panic-closed', isClosed ? { message, hint: 'pointsman panic off ends it' } : undefined];
-}
-
-/** Somebody who routes by a mark that our rules let pass untouched. */
-function foreignMarks(kernel: Kernel): Finding {
-  const marks = new Set(kernel.routing.rules().map(({ fwmark }) => fwmark));
-  const owners = FOREIGN_MARKS.filter(({ mark }) => marks.has(mark)).map(({ owner }) => owner);
-  if (owners.length === 0) return ['foreign-mark', undefined];
-  const message = `packets that ${owners.join(' and ')} has marked pass without a decision`;
-  return ['foreign-mark', { message, hint: 'they have been routed already; docs/security.md says what that means' }];
-}
-
-function names(failures: readonly { readonly name: string; readonly because: string }[]): Finding {
+function names(failures: Failures): Finding {
   if (failures.length === 0) return ['names-not-resolved', undefined];
   const shown = failures.slice(0, SHOWN_NAMES).map(({ name, because }) => `${name} (${because})`);
   const more = failures.length > SHOWN_NAMES ? ` and ${failures.length - SHOWN_NAMES} more` : '';
   return ['names-not-resolved', { message: `names in rules that cannot be resolved: ${shown.join(', ')}${more}` }];
 }
 
-function ambiguous(inForce: InForce | undefined): Finding {
+function ambiguous(inForce: InForce | undefined, nowMs: number): Finding {
   if (inForce === undefined) return ['names-ambiguous', undefined];
   const { policySet, snapshot } = inForce;
   const found = policySet.apps.flatMap((policy) =>
     namesHosts(policy)
-      ? ambiguousNames(policy, snapshot.facts.names, Date.now()).map((one) => ({ ...one, app: policy.app }))
+      ? ambiguousNames(policy, snapshot.facts.names, nowMs).map((one) => ({ ...one, app: policy.app }))
       : [],
   );
   if (found.length === 0) return ['names-ambiguous', undefined];

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import type { EffectivePolicy } from '../policy/effective-policy.ts';
+import type { Verb } from '../policy/model.ts';
+import type { InForce } from './in-force.ts';
+import { warningsInForce } from './warnings-in-force.ts';
+
+const NOW_MS = 1000;
+const at = { file: 'a.yaml', line: 1, column: 1 };
+const rule = (name: string, verb: Verb) => ({
+  to: [{ text: name, target: { kind: 'name' as const, name }, at }],
+  do: verb,
+  at,
+  layer: 'administrator' as const,
+});
+
+interface Parts {
+  readonly apps?: readonly EffectivePolicy[];
+  readonly without?: readonly string[];
+  readonly missing?: readonly string[];
+}
+
+function inForce({ apps = [], without = [], missing = [] }: Parts): InForce {
+  const address = { family: 4, value: 0xcb007101n };
+  const state = { known: true, addresses: [{ address, expiresAtMs: NOW_MS + 1 }] };
+  return {
+    policySet: { apps, uplinks: [] },
+    snapshot: { facts: { names: new Map(['a.example', 'b.example'].map((name) => [name, state])) } },
+    ids: { without: { apps: without, uplinks: [] } },
+    machine: { facts: { uplinks: missing.map((name) => ({ name, device: `${name}0` })) } },
+  } as unknown as InForce;
+}
+
+/** Code -> message, of those that hold. */
+const saidOf = (parts: Parts, nowMs = NOW_MS, failures: Parameters<typeof warningsInForce>[1] = []) =>
+  Object.fromEntries(
+    warningsInForce(inForce(parts), failures, nowMs).flatMap(([code, warning]) =>
+      warning === undefined ? [] : [[code, warning.message]],
+    ),
+  );
+
+describe('warningsInForce', () => {
+  it('warningsInForce answers for each of its codes, so that what is over is over', () => {
+    const codes = ['names-not-resolved', 'names-ambiguous', 'numbers-exhausted', 'uplink-missing', 'packages-not-told'];
+    expect(warningsInForce(inForce({}), [], NOW_MS)).toEqual(codes.map((code) => [code, undefined]));
+    expect(warningsInForce(undefined, [], NOW_MS)).toEqual(codes.map((code) => [code, undefined]));
+  });
+
+  it('warningsInForce tells of uplinks without a device, and of what has no number', () => {
+    expect(saidOf({ missing: ['wifi'], without: ['mail'] })).toEqual({
+      'uplink-missing': 'uplinks whose network device is missing: wifi (wifi0)',
+      'numbers-exhausted': 'there are no numbers left in the marks for mail',
+    });
+  });
+
+  it('warningsInForce tells of names that cannot be resolved, and how many more there are', () => {
+    const failures = Array.from({ length: 7 }, (_, i) => ({ name: `${i}.example`, because: 'ETIMEOUT' }));
+    expect(saidOf({}, NOW_MS, failures)['names-not-resolved']).toMatch(/0\.example \(ETIMEOUT\).* and 2 more$/);
+  });
+
+  it('warningsInForce tells of names that share an address for as long as they do', () => {
+    const rules = [rule('a.example', 'allow'), rule('b.example', 'deny')];
+    const apps: EffectivePolicy[] = [{ app: 'mail', match: [], rules, files: [] }];
+    expect(Object.keys(saidOf({ apps }))).toEqual(['names-ambiguous']);
+    expect(saidOf({ apps }, NOW_MS + 1)).toEqual({});
+  });
+});
