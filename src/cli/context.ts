@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable, printableJson } from '../net/printable.ts';
 import { pathsFor } from '../store/paths.ts';
 import { type DaemonClient, openClient } from './client.ts';
 import type { ExitCode } from './exit-code.ts';
@@ -49,7 +50,7 @@ export function clientOf(command: Command): DaemonClient {
 }
 
 export function writeJson(terminal: Terminal, value: unknown): void {
-  terminal.out(`${JSON.stringify(value, undefined, 2)}\n`);
+  terminal.out(`${printableJson(JSON.stringify(value, undefined, 2))}\n`);
 }
 
 /** Examples below a command's help: what to type, and what it is for. */
@@ -61,5 +62,5 @@ export function addExamples(command: Command, examples: readonly (readonly [line
 
 /** For the commands that can do without a daemon. */
 export function offlineOptions(command: Command, terminal: Terminal): OfflineOptions {
-  return { root: globalOptions(command).root, onNote: (note) => terminal.err(`note: ${note}\n`) };
+  return { root: globalOptions(command).root, onNote: (note) => terminal.err(`note: ${printable(note)}\n`) };
 }

@@ -17,8 +17,3 @@ export type Paint = (text: string, style: Style) => string;
 export function painter(colour: boolean): Paint {
   return (text, style) => (colour && text !== '' ? `\u001b[${STYLE[style]}m${text}\u001b[0m` : text);
 }
-
-/** Nothing that a file or a program is called reaches the terminal as a control sequence or turns the text around. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');
-}

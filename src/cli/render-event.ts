@@ -1,7 +1,8 @@
 /** `watch` for people: one line for each event, in columns that fit most of what comes. */
 import type { ChangeEvent, DecisionEvent, UplinkEvent, WarningEvent, WatchEvent } from '../api/event.ts';
+import { printable } from '../net/printable.ts';
 import { displayWidth } from '../policy/caret.ts';
-import { type Paint, printable, type Style } from './paint.ts';
+import type { Paint, Style } from './paint.ts';
 
 export interface EventTextOptions {
   readonly paint: Paint;

@@ -1,6 +1,7 @@
 /** `explain` for people: for each address the verdict first, then everything that led to it. */
 import type { ExplainedFlow, ExplainedRule, Explanation } from '../api/explanation.ts';
-import { type Paint, painter, printable, type Style } from './paint.ts';
+import { printable } from '../net/printable.ts';
+import { type Paint, painter, type Style } from './paint.ts';
 import { type Cell, renderTable } from './text-table.ts';
 
 const VERDICTS: Readonly<Record<ExplainedFlow['verdict'], readonly [text: string, style: Style]>> = {

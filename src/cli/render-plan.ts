@@ -1,5 +1,6 @@
 import type { PlanReport } from '../api/request.ts';
-import { painter, printable, type Style } from './paint.ts';
+import { printable, printableLines } from '../net/printable.ts';
+import { painter, type Style } from './paint.ts';
 
 export interface PlanTextOptions {
   readonly colour: boolean;
@@ -11,7 +12,7 @@ export interface PlanTextOptions {
 export function renderPlan(plan: PlanReport, { colour, nft, diff }: PlanTextOptions): string {
   const paint = painter(colour);
   const parts: string[] = [];
-  if (nft) parts.push(plan.nft.trimEnd());
+  if (nft) parts.push(printableLines(plan.nft.trimEnd()));
   if (diff) {
     const lines = plan.diff.map((line) => paint(printable(line), diffStyle(line)));
     parts.push(lines.length === 0 ? 'No difference: the kernel holds what the files say.' : lines.join('\n'));
@@ -29,7 +30,7 @@ function overview({ nft, rules, routes, xtables }: PlanReport): string {
   ];
   return lists
     .filter(([, lines]) => lines.length > 0)
-    .map(([title, lines]) => [`${title}:`, ...lines.map((line) => `  ${line}`.trimEnd())].join('\n'))
+    .map(([title, lines]) => [`${title}:`, ...lines.map((line) => `  ${printable(line)}`.trimEnd())].join('\n'))
     .join('\n\n');
 }
 

@@ -1,6 +1,7 @@
 /** `route` for people: rule by rule the way of both families, and what led to it. */
 import type { FamilyRoute, RouteReport, RuleRoute } from '../api/route.ts';
-import { type Paint, painter, printable } from './paint.ts';
+import { printable } from '../net/printable.ts';
+import { type Paint, painter } from './paint.ts';
 import { trafficNotes, trafficText } from './render-traffic.ts';
 import { type Cell, renderTable } from './text-table.ts';
 

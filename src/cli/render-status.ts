@@ -9,10 +9,11 @@ import type {
   UplinkStatus,
   VerdictStatistics,
 } from '../api/status.ts';
+import { printable } from '../net/printable.ts';
 import { renderDiagnostics } from '../policy/caret.ts';
 import type { FamilyHealth } from '../policy/facts.ts';
 import { formatDuration } from './duration.ts';
-import { type Paint, painter, printable, type Style } from './paint.ts';
+import { type Paint, painter, type Style } from './paint.ts';
 import { type Cell, renderTable } from './text-table.ts';
 
 export interface StatusTextOptions {

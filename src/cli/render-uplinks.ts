@@ -1,7 +1,8 @@
 /** `uplinks` for people: all in one table, then each with what it is, who uses it and who does not. */
 import type { PassedOver, UplinkReport, UplinksReport } from '../api/uplinks.ts';
+import { printable } from '../net/printable.ts';
 import type { ShownProperty } from '../policy/shown-properties.ts';
-import { type Paint, painter, printable, type Style } from './paint.ts';
+import { type Paint, painter, type Style } from './paint.ts';
 import { bytesText, totalNotes, totalText, trafficNotes, trafficText } from './render-traffic.ts';
 import { type Cell, renderTable } from './text-table.ts';
 

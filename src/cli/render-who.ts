@@ -15,8 +15,9 @@ import type {
   WhoReport,
 } from '../api/who.ts';
 import { isMissing } from '../api/who.ts';
+import { printable } from '../net/printable.ts';
 import { formatDuration } from './duration.ts';
-import { type Paint, painter, printable } from './paint.ts';
+import { type Paint, painter } from './paint.ts';
 import { type Cell, renderTable } from './text-table.ts';
 
 export interface WhoTextOptions {

@@ -2,10 +2,11 @@
 import { CommanderError } from 'commander';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { LabError, type LabErrorCode } from '../lab/lab-error.ts';
+import { printable } from '../net/printable.ts';
 import { CliError } from './cli-error.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-code.ts';
-import { painter, printable } from './paint.ts';
+import { painter } from './paint.ts';
 import { buildProgram, separateProgram } from './program.ts';
 
 export type RunOptions = Omit<CliContext, 'exit'> & {

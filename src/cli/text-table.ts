@@ -1,6 +1,6 @@
+import { printable } from '../net/printable.ts';
 import { displayWidth } from '../policy/caret.ts';
 import type { Paint, Style } from './paint.ts';
-import { printable } from './paint.ts';
 
 export type Cell = string | { readonly text: string; readonly style: Style };
 

@@ -19,6 +19,7 @@ import { ConfirmWindow } from './confirm-window.ts';
 import { createControl } from './control.ts';
 import { daemonStatus } from './daemon-status.ts';
 import { fromVerdict } from './decision-event.ts';
+import { reportDeviceNames } from './device-name-warning.ts';
 import { DnsKeeper } from './dns-keeper.ts';
 import { Enforcement, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
@@ -390,6 +391,7 @@ export class Daemon implements AsyncDisposable {
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     reportForeignRouting(this.#health, round, kernel.routing);
+    reportDeviceNames(this.#health, round, kernel.routing);
     this.#dns.reportFollowed();
     this.#reportInForce();
     this.#health.report('connections-not-ended', this.#enforcement.flows.warning);

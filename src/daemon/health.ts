@@ -15,6 +15,7 @@ export const HEALTH_CODES = [
   'uplink-without-resolver',
   'numbers-exhausted',
   'uplink-missing',
+  'name-not-usable',
   'uplink-refused',
   'uplink-failed',
   'uplink-not-probed',

@@ -10,6 +10,7 @@ import { Packages } from '../watch/packages.ts';
 import { Daemon } from './daemon.ts';
 import { openIdentityTiers } from './identity-tiers.ts';
 import { takeInstanceLock } from './instance-lock.ts';
+import { journalLine } from './journal-line.ts';
 import { openKernel, requirePrivilege, startErrorOf } from './preconditions.ts';
 import { listenForSignals } from './signals.ts';
 import { StartError } from './start-error.ts';
@@ -28,7 +29,8 @@ const STATE_DIR_MODE = 0o755;
 
 /** Enforces until it is told to stop; resolves with the exit code: 0, or START_EXIT with a line in the log that says why. */
 export async function runDaemon(options: RunOptions): Promise<number> {
-  const log = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
+  const write = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
+  const log = (text: string): void => write(journalLine(text));
   try {
     await enforceUntilStopped(options, log);
     return 0;

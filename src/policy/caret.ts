@@ -1,4 +1,5 @@
 /** Diagnostics as text for a terminal: place, message, the line with a caret under the mistake, hint. */
+import { printableSource } from '../net/printable.ts';
 import type { Diagnostic } from './diagnostic.ts';
 
 export interface RenderOptions {
@@ -26,23 +27,23 @@ type Paint = (text: string, style: string) => string;
 function renderOne(diagnostic: Diagnostic, paint: Paint): string {
   const { file, line, column, severity, message, code, source, hint } = diagnostic;
   const style = severity === 'error' ? RED : YELLOW;
-  const place = paint(`${printable(file)}:${line}:${column}:`, BOLD);
-  const lines = [`${place} ${paint(`${severity}:`, style)} ${printable(message)} [${code}]`];
+  const place = paint(`${printableSource(file)}:${line}:${column}:`, BOLD);
+  const lines = [`${place} ${paint(`${severity}:`, style)} ${printableSource(message)} [${code}]`];
   if (source !== undefined) {
     const gutter = `${line}`.padStart(5);
     const { text, padding, carets } = excerpt(source, column, diagnostic.length);
     lines.push(`${gutter} | ${text}`, `${' '.repeat(gutter.length)} | ${padding}${paint(carets, style)}`);
   }
-  if (hint !== undefined) lines.push(`${' '.repeat(5)} ${paint('hint:', CYAN)} ${printable(hint)}`);
+  if (hint !== undefined) lines.push(`${' '.repeat(5)} ${paint('hint:', CYAN)} ${printableSource(hint)}`);
   return `${lines.join('\n')}\n`;
 }
 
 function excerpt(source: string, column: number, length: number): { text: string; padding: string; carets: string } {
   const from = column - 1 > MAX_SHOWN_COLUMNS - 20 ? boundary(source, column - 1 - CONTEXT_BEFORE) : 0;
   const to = boundary(source, Math.min(source.length, from + MAX_SHOWN_COLUMNS));
-  const before = printable(source.slice(from, column - 1));
-  const marked = printable(source.slice(column - 1, Math.min(column - 1 + length, to)));
-  const after = printable(source.slice(column - 1 + marked.length, to));
+  const before = printableSource(source.slice(from, column - 1));
+  const marked = printableSource(source.slice(column - 1, Math.min(column - 1 + length, to)));
+  const after = printableSource(source.slice(column - 1 + marked.length, to));
   const lead = from > 0 ? '...' : '';
   return {
     text: `${lead}${before}${marked}${after}${to < source.length ? '...' : ''}`,
@@ -63,11 +64,6 @@ function blank(text: string): string {
 function boundary(text: string, at: number): number {
   const unit = text.charCodeAt(at);
   return unit >= 0xdc00 && unit <= 0xdfff ? at + 1 : at;
-}
-
-/** Nothing from a file reaches the terminal as a control sequence. Keeps the length. */
-function printable(text: string): string {
-  return text.replace(/[^\P{Cc}\t]|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');
 }
 
 /** Terminal columns: combining marks take none, East Asian wide characters and emoji two (Unicode annex 11, in its main ranges). */

@@ -5,6 +5,7 @@
  */
 import { type CgroupTree, firstProcessIn } from '../kernel/cgroup.ts';
 import type { Routing } from '../kernel/kernel.ts';
+import { isUsableDeviceName } from '../net/device-name.ts';
 import type { Link } from '../netlink/link.ts';
 import type { ResolvedCgroup } from '../plan/host.ts';
 import type { Facts, ForwardedDevice } from '../policy/facts.ts';
@@ -44,4 +45,4 @@ export function containerDevices(
 }
 
 const isPairEnd = (link: Link): link is Link & { readonly linkNamespaceId: number } =>
-  link.linkNamespaceId !== undefined && PAIR_KINDS.includes(link.kind ?? '');
+  link.linkNamespaceId !== undefined && PAIR_KINDS.includes(link.kind ?? '') && isUsableDeviceName(link.name);

@@ -1,8 +1,9 @@
 /**
  * Which devices are ways out, and what the kernel tells of them. A device is one where somebody else's default route leads out
  * by it, or where it is a tunnel with a global address and a route: and never loopback, nor a port of a bridge, a bond or a VRF,
- * which has no routes that count. So bridges of containers, and this machine's ends of their devices, are none.
+ * which has no routes that count, nor one whose name cannot be written in a ruleset. So bridges of containers, and this machine's ends of their devices, are none.
  */
+import { isUsableDeviceName } from '../net/device-name.ts';
 import type { Link } from '../netlink/link.ts';
 import { RT_SCOPE_HOST } from '../netlink/route.ts';
 import type { FoundDevice, Told } from '../policy/join-uplinks.ts';
@@ -47,7 +48,7 @@ export function discoverUplinks(network: Network): readonly FoundDevice[] {
 
 /** That of the kernel's best default route by it, so that the kernel's order holds; undefined where it is no way out. */
 function priorityOf(link: Link, network: Network): number | undefined {
-  if (link.loopback || link.masterIndex !== undefined) return undefined;
+  if (link.loopback || link.masterIndex !== undefined || !isUsableDeviceName(link.name)) return undefined;
   const isTunnel = TUNNELS.has(link.type);
   const whole = defaultRoutes(link, network);
   const halves = isTunnel ? routesBy(link, network).filter(({ destination }) => isHalf(destination.length)) : [];

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { AppsReport } from '../../api/apps.ts';
+import { printable } from '../../net/printable.ts';
 import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
@@ -23,7 +24,7 @@ export function appsCommand(context: CliContext): Command {
       const choice = { all: all === true, unmatched: unmatched === true };
       if (json) writeJson(terminal, choosePrograms(report, choice));
       else terminal.out(renderApps(report, { ...choice, colour: terminal.outColour }));
-      if (!json && report.incomplete !== undefined) terminal.err(`note: ${report.incomplete}\n`);
+      if (!json && report.incomplete !== undefined) terminal.err(`note: ${printable(report.incomplete)}\n`);
     });
   return addExamples(command, [
     ['sudo pointsman apps', 'applications that run, and what else has sockets open'],

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { MetricsReport } from '../../api/metrics.ts';
+import { printableLines } from '../../net/printable.ts';
 import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 
@@ -13,7 +14,7 @@ export function metricsCommand(context: CliContext): Command {
       const terminal = terminalOf(context, command);
       const client = clientOf(command);
       if (json) writeJson(terminal, await client.get<MetricsReport>('/v1/metrics.json'));
-      else terminal.out(await client.text('/v1/metrics'));
+      else terminal.out(printableLines(await client.text('/v1/metrics')));
     });
   return addExamples(command, [
     ['sudo pointsman metrics', 'all counters since the daemon started'],

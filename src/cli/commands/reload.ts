@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import type { ReloadReport, ReloadRequest } from '../../api/request.ts';
+import { printable } from '../../net/printable.ts';
 import { renderDiagnostics } from '../../policy/caret.ts';
 import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
 import { formatDuration } from '../duration.ts';
 import { EXIT } from '../exit-code.ts';
 import { confirmOption, type JsonOption, jsonOption } from '../options.ts';
-import { printable } from '../paint.ts';
 import { withProgress } from '../progress.ts';
 
 /** Applications named; the rest is counted. */

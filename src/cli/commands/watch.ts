@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { WatchEvent } from '../../api/event.ts';
+import { printableJson } from '../../net/printable.ts';
 import { CliError } from '../cli-error.ts';
 import { addExamples, type CliContext, clientOf, terminalOf } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
@@ -16,7 +17,7 @@ export function watchCommand(context: CliContext): Command {
       const interrupted = context.interrupted();
       const options = { paint: painter(terminal.outColour), timeOfDay: localTimeOfDay };
       const show = (line: string): void =>
-        terminal.out(json ? `${line}\n` : `${renderEvent(JSON.parse(line) as WatchEvent, options)}\n`);
+        terminal.out(json ? `${printableJson(line)}\n` : `${renderEvent(JSON.parse(line) as WatchEvent, options)}\n`);
       await clientOf(command).lines('/v1/watch', show, interrupted);
       if (!interrupted.aborted) throw new CliError(EXIT.notRunning, 'the daemon has stopped');
     });

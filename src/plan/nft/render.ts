@@ -3,6 +3,7 @@
  * before the rules that use them, chains before the rules that jump to them.
  */
 import { formatAddress } from '../../net/address.ts';
+import { isUsableDeviceName } from '../../net/device-name.ts';
 import { formatMark } from '../../net/mark.ts';
 import { IPPROTO_ICMPV6, protocolName } from '../../net/protocol.ts';
 import { TABLE } from '../reserved.ts';
@@ -131,7 +132,7 @@ function elementLines(head: string, elements: readonly string[]): string[] {
 function setBlock(set: NftSet, nowMs: number): string[] {
   const lines = [`set ${set.name} {`, `  type ${set.key.join(' . ')}`];
   if (set.flags.length > 0) lines.push(`  flags ${set.flags.join(',')}`);
-  if (set.comment !== undefined) lines.push(`  comment "${set.comment}"`);
+  if (set.comment !== undefined) lines.push(`  comment ${quoted(set.comment)}`);
   if (set.elements.length > 0)
     lines.push(
       ...indent(
@@ -148,7 +149,7 @@ function setBlock(set: NftSet, nowMs: number): string[] {
 function mapBlock(map: NftMap): string[] {
   const lines = [`map ${map.name} {`, `  type ${map.key} : ${map.data}`];
   if (map.size !== undefined) lines.push(`  size ${map.size}`);
-  if (map.comment !== undefined) lines.push(`  comment "${map.comment}"`);
+  if (map.comment !== undefined) lines.push(`  comment ${quoted(map.comment)}`);
   if (hasTextElements(map) && map.data === 'mark') {
     lines.push(
       ...indent(
@@ -165,10 +166,10 @@ function mapBlock(map: NftMap): string[] {
 
 function chainBlock(chain: Chain): string[] {
   const lines = [`chain ${chain.name} {`];
-  if (chain.comment !== undefined) lines.push(`  comment "${chain.comment}"`);
+  if (chain.comment !== undefined) lines.push(`  comment ${quoted(chain.comment)}`);
   if (chain.hook !== undefined) {
     const { type, hook, priority, policy, devices } = chain.hook;
-    const at = devices === undefined ? '' : ` devices = { ${devices.map((device) => `"${device}"`).join(', ')} }`;
+    const at = devices === undefined ? '' : ` devices = { ${devices.map(quotedDevice).join(', ')} }`;
     lines.push(`  type ${type} hook ${hook}${at} priority ${priority}; policy ${policy};`);
   }
   lines.push(...chain.rules.map((rule) => `  ${renderRule(rule)}`), '}');
@@ -213,7 +214,7 @@ function renderExpression(expression: Expression): string {
     case 'queue':
       return expression.bypass ? `queue flags bypass to ${expression.number}` : `queue to ${expression.number}`;
     case 'log':
-      return `limit rate ${expression.perSecond}/second log prefix "${expression.prefix}" group ${expression.group}`;
+      return `limit rate ${expression.perSecond}/second log prefix ${quoted(expression.prefix)} group ${expression.group}`;
     case 'counter':
       return 'counter';
     case 'masquerade':
@@ -257,7 +258,7 @@ function compareValue(field: Field, value: number | bigint | string): string {
       return typeof value === 'number' ? formatMark(value) : String(value);
     case 'meta iifname':
     case 'meta oifname':
-      return `"${value}"`;
+      return quotedDevice(String(value));
     case 'meta l4proto':
       return typeof value === 'number' ? protocol(value) : String(value);
     case 'ip saddr':
@@ -271,13 +272,25 @@ function compareValue(field: Field, value: number | bigint | string): string {
   }
 }
 
+/** nft has no escape inside quotes. Throws RangeError: whoever made the ruleset has let a text in that came from outside. */
+function quoted(text: string): string {
+  if (/["\p{Cc}]/u.test(text)) throw new RangeError(`nft cannot quote ${JSON.stringify(text)}`);
+  return `"${text}"`;
+}
+
+/** Throws RangeError for what nft would take for a pattern, or for another device. */
+function quotedDevice(name: string): string {
+  if (!isUsableDeviceName(name)) throw new RangeError(`nft cannot name the device ${JSON.stringify(name)}`);
+  return `"${name}"`;
+}
+
 export function renderVerdict(verdict: Verdict): string {
   return verdict.kind === 'jump' || verdict.kind === 'goto' ? `${verdict.kind} ${verdict.chain}` : verdict.kind;
 }
 
 const setKey = (set: NftSet, element: SetElement): string =>
   element.key
-    .map((part, i) => (typeof part === 'string' ? `"${part}"` : interval(set.key[i] ?? 'mark', part)))
+    .map((part, i) => (typeof part === 'string' ? quotedDevice(part) : interval(set.key[i] ?? 'mark', part)))
     .join(' . ');
 
 function setElement(set: NftSet, element: SetElement, nowMs: number): string {
