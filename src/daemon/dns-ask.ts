@@ -72,13 +72,15 @@ export async function askResolvers(query: Uint8Array, options: AskOptions): Prom
         asked += 1;
         open += 1;
         if (asked < attempts) later = setTimeout(askNext, NEXT_AFTER_MS);
-        askOne(query, resolver, { ...options, signal }).then((found) => {
-          open -= 1;
-          if (found !== undefined) resolve({ bytes: withDnsId(found.bytes, id), message: found.message, resolver });
-          // Nobody is there, who would be asked in vain again.
-          else if (asked < resolvers.length) askNext();
-          else if (open === 0) resolve(undefined);
-        }, reject);
+        askOne(query, resolver, { ...options, signal })
+          .then((found) => {
+            open -= 1;
+            if (found !== undefined) resolve({ bytes: withDnsId(found.bytes, id), message: found.message, resolver });
+            // Nobody is there, who would be asked in vain again.
+            else if (asked < resolvers.length) askNext();
+            else if (open === 0) resolve(undefined);
+          })
+          .catch(reject);
       };
       deadline = setTimeout(() => resolve(undefined), ALL_WITHIN_MS);
       signal.addEventListener('abort', () => {
@@ -129,23 +131,41 @@ function answerOf(bytes: Uint8Array): DnsMessage | undefined {
   }
 }
 
-/** Resolves with the first that `listen` finds; undefined where it gives up, or it is over. */
+/** What came in, which is no answer perhaps. */
+type Hear = (bytes: Uint8Array) => void;
+
+/**
+ * Resolves with the first answer that is heard; undefined where `listen` gives up, or it is over. What goes wrong in an event
+ * is this query's failure, nobody else's.
+ */
 function firstOf(
   { signal }: AskOptions,
-  listen: (done: (found?: Matched) => void) => () => void,
+  match: Match,
+  listen: (hear: Hear, giveUp: () => void) => () => void,
 ): Promise<Matched | undefined> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let isDone = false;
-    const done = (found?: Matched): void => {
+    let close = (): void => undefined;
+    const end = (settle: () => void): void => {
       if (isDone) return;
       isDone = true;
-      signal.removeEventListener('abort', abort);
+      signal.removeEventListener('abort', giveUp);
       close();
-      resolve(found);
+      settle();
     };
-    const abort = (): void => done();
-    signal.addEventListener('abort', abort);
-    const close = listen(done);
+    const giveUp = (): void => end(() => resolve(undefined));
+    const hear = (bytes: Uint8Array): void => {
+      try {
+        const found = match(bytes);
+        if (found !== undefined) end(() => resolve(found));
+      } catch (error) {
+        end(() => reject(error));
+      }
+    };
+    signal.addEventListener('abort', giveUp);
+    const stop = listen(hear, giveUp);
+    if (isDone) stop();
+    else close = stop;
   });
 }
 
@@ -158,35 +178,29 @@ function askByUdp(
   match: Match,
   options: AskOptions,
 ): Promise<Matched | undefined> {
-  return firstOf(options, (done) => {
+  return firstOf(options, match, (hear, giveUp) => {
     const socket = createSocket(peer.family === 4 ? 'udp4' : 'udp6');
-    socket.on('message', (bytes) => {
-      const found = match(bytes);
-      if (found !== undefined) done(found);
-    });
+    socket.on('message', hear);
     // An ICMP error: nobody is there.
-    socket.on('error', () => done());
+    socket.on('error', giveUp);
     socket.bind({ fd });
     try {
       sendOn(fd, sent);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      queueMicrotask(done);
+      queueMicrotask(giveUp);
     }
     return () => socket.close();
   });
 }
 
 function askByTcp(fd: number, sent: Uint8Array, match: Match, options: AskOptions): Promise<Matched | undefined> {
-  return firstOf(options, (done) => {
-    const stream = new DnsStream((bytes) => {
-      const found = match(bytes);
-      if (found !== undefined) done(found);
-    });
+  return firstOf(options, match, (hear, giveUp) => {
+    const stream = new DnsStream(hear);
     const socket = new Socket({ fd, readable: true, writable: true });
     socket.on('data', (chunk) => stream.take(chunk));
-    socket.on('error', () => done());
-    socket.on('close', () => done());
+    socket.on('error', giveUp);
+    socket.on('close', giveUp);
     socket.write(dnsFrame(sent));
     return () => socket.destroy();
   });

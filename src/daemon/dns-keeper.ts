@@ -63,7 +63,8 @@ export class DnsKeeper implements AsyncDisposable {
 
   /** Says that it is there, to a ruleset that asks. */
   refresh(): void {
-    if (this.#relay !== undefined) void this.#parts.enforcement.sets.refresh(RELAY_ALIVE, ALIVE_MS);
+    if (this.#relay === undefined) return;
+    this.#parts.enforcement.sets.refresh(RELAY_ALIVE, ALIVE_MS).catch((error: unknown) => this.#noteFault(error));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -86,6 +87,7 @@ export class DnsKeeper implements AsyncDisposable {
         facts: () => this.#facts(),
         learn: (appId, answers) => enforcement.sets.learn(appId, answers),
         onUplink: (uplink, hasResolver) => this.#noteUplink(uplink, hasResolver),
+        onFault: (error) => this.#noteFault(error),
       });
       health.report('dns-not-relayed', undefined);
     } catch (error) {
@@ -103,6 +105,11 @@ export class DnsKeeper implements AsyncDisposable {
     const configured = { resolvers: facts.resolvers, loopback: loopbackResolvers(facts) };
     const { managedResolvers: managed } = this.#parts;
     return { uplinks: policySet.uplinks, facts, resolvers: upstreamResolvers(configured), managed };
+  }
+
+  #noteFault(error: unknown): void {
+    const message = `a query could not be relayed: ${error instanceof Error ? error.message : String(error)}`;
+    this.#parts.health.report('internal-error', { message });
   }
 
   #noteUplink(uplink: string, hasResolver: boolean): void {

@@ -9,7 +9,8 @@ import type { Conntrack } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { type Address, formatAddress, parseAddress } from '../net/address.ts';
 import { addressesOf, type NamedAddresses } from '../net/dns-answer.ts';
-import { DnsMessageError, decodeDnsQuestions, dnsFailure, RCODE_FORMERR, RCODE_SERVFAIL } from '../net/dns-message.ts';
+import { dnsFailure, queryForm } from '../net/dns-failure.ts';
+import { RCODE_SERVFAIL } from '../net/dns-message.ts';
 import { IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import { DNS_RELAY_PORT } from '../plan/reserved.ts';
 import { askResolvers } from './dns-ask.ts';
@@ -21,6 +22,8 @@ export const MAX_QUERIES = 1024;
 /** So that one program leaves room for others. */
 export const MAX_QUERIES_PER_APP = 256;
 const MAX_CONNECTIONS = 256;
+/** Of answers, that a client has asked for and not read. */
+const MAX_UNREAD_BYTES = 262_144;
 /** RFC 7766 section 6.2.3: idle connections of clients are closed after some seconds. */
 const IDLE_MS = 10_000;
 
@@ -47,6 +50,8 @@ export interface DnsRelayParts {
   readonly learn: (appId: number, answers: readonly NamedAddresses[]) => Promise<number>;
   /** Whether a resolver is known that this uplink leads to: at each query. */
   readonly onUplink: (uplink: string, hasResolver: boolean) => void;
+  /** A mistake of ours: whoever asked is told that it did not work, and the next query is taken as ever. */
+  readonly onFault: (error: unknown) => void;
 }
 
 /** One side of a conversation. */
@@ -97,7 +102,7 @@ export class DnsRelay implements AsyncDisposable {
   async #listen(own: Address): Promise<void> {
     const address = formatAddress(own);
     const datagrams = createSocket({ type: own.family === 4 ? 'udp4' : 'udp6', ipv6Only: own.family === 6 });
-    const server = createServer({ noDelay: true }, (connection) => this.#serve(connection, own));
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (connection) => this.#serve(connection, own));
     server.maxConnections = MAX_CONNECTIONS;
     const bound = [
       listening(datagrams, () => datagrams.bind({ port: DNS_RELAY_PORT, address, exclusive: true })),
@@ -112,9 +117,12 @@ export class DnsRelay implements AsyncDisposable {
       throw failed.reason;
     }
     this.#sockets.push(datagrams, server);
-    datagrams.on('message', (query, from) => void this.#takeDatagram(datagrams, own, query, from));
-    // Such as a refused answer of before: the next query comes all the same.
+    datagrams.on('message', (query, from) => {
+      this.#takeDatagram(datagrams, own, query, from).catch(this.#parts.onFault);
+    });
+    // Such as a refused answer of before, or no descriptor left: the next query comes all the same.
     datagrams.on('error', () => undefined);
+    server.on('error', () => undefined);
   }
 
   async #takeDatagram(socket: DatagramSocket, own: Address, query: Uint8Array, from: RemoteInfo): Promise<void> {
@@ -137,27 +145,43 @@ export class DnsRelay implements AsyncDisposable {
     connection.on('error', () => connection.destroy());
     connection.setTimeout(IDLE_MS, () => connection.destroy());
     const client: Client = { protocol: IPPROTO_TCP, own, peer, port };
-    const stream = new DnsStream(
-      (query) =>
-        void this.#answer(query, client).then((answer) => {
-          if (connection.destroyed) return;
-          if (answer === undefined) connection.destroy();
-          else connection.write(dnsFrame(answer));
-        }),
-    );
+    let pending = 0;
+    let isEnded = false;
+    const answer = async (query: Uint8Array): Promise<void> => {
+      pending += 1;
+      const answered = await this.#answer(query, client);
+      pending -= 1;
+      if (connection.destroyed) return;
+      // Whoever asks and does not read would be kept in memory.
+      if (answered === undefined || connection.writableLength > MAX_UNREAD_BYTES) connection.destroy();
+      else connection.write(dnsFrame(answered));
+      if (isEnded && pending === 0) connection.end();
+    };
+    const stream = new DnsStream((query) => {
+      answer(query).catch((error: unknown) => {
+        connection.destroy();
+        this.#parts.onFault(error);
+      });
+    });
+    connection.on('end', () => {
+      isEnded = true;
+      if (pending === 0) connection.end();
+    });
     connection.on('data', (chunk) => stream.take(chunk));
   }
 
-  /** Never rejects. */
+  /** Undefined: nothing is said. */
   async #answer(query: Uint8Array, client: Client): Promise<Uint8Array | undefined> {
     const failure = (rcode: number): Uint8Array | undefined => {
       this.#counts.failed += 1;
-      return failureOf(query, rcode);
+      return dnsFailure(query, rcode);
     };
     const route = this.#route(client);
     if (route === undefined) return undefined;
     this.#counts.asked += 1;
-    if (!isQuery(query)) return failure(RCODE_FORMERR);
+    const form = queryForm(query);
+    if (form.kind === 'ignored') return undefined;
+    if (form.kind === 'refused') return failure(form.rcode);
     const { appId } = route;
     if (route.kind !== 'nobody' && route.uplink !== undefined) this.#parts.onUplink(route.uplink, route.kind === 'ask');
     if (route.kind !== 'ask' || !this.#begin(appId)) return failure(RCODE_SERVFAIL);
@@ -175,6 +199,9 @@ export class DnsRelay implements AsyncDisposable {
       if (named.length > 0) this.#counts.learned += await this.#parts.learn(appId, named);
       this.#counts.answered += 1;
       return answer.bytes;
+    } catch (error) {
+      this.#parts.onFault(error);
+      return failure(RCODE_SERVFAIL);
     } finally {
       this.#end(appId);
     }
@@ -222,22 +249,3 @@ function listening(socket: DatagramSocket | Server, start: () => void): Promise<
 
 const isWithoutAddress = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(String(error.code));
-
-function isQuery(bytes: Uint8Array): boolean {
-  try {
-    return !decodeDnsQuestions(bytes).isResponse;
-  } catch (error) {
-    if (error instanceof DnsMessageError) return false;
-    throw error;
-  }
-}
-
-/** Whoever cannot even say what he asks for gets no answer. */
-function failureOf(query: Uint8Array, rcode: number): Uint8Array | undefined {
-  try {
-    return dnsFailure(query, rcode);
-  } catch (error) {
-    if (error instanceof DnsMessageError) return undefined;
-    throw error;
-  }
-}

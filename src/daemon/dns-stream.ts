@@ -1,7 +1,11 @@
 /** DNS over TCP: each message behind its length in 16 bits (RFC 1035 section 4.2.2). */
+import { MAX_DNS_MESSAGE_BYTES } from '../net/dns-message.ts';
+
 const LENGTH_BYTES = 2;
 
+/** Throws RangeError for what is longer than any message. */
 export function dnsFrame(message: Uint8Array): Uint8Array {
+  if (message.length > MAX_DNS_MESSAGE_BYTES) throw new RangeError(`${message.length} bytes are no DNS message`);
   const frame = new Uint8Array(LENGTH_BYTES + message.length);
   new DataView(frame.buffer).setUint16(0, message.length);
   frame.set(message, LENGTH_BYTES);

@@ -3,15 +3,19 @@ import { describe, expect, it } from 'vitest';
 import { formatAddress } from './address.ts';
 import {
   CLASS_IN,
+  type DnsMessage,
   DnsMessageError,
   decodeDnsMessage,
   decodeDnsQuestions,
-  dnsFailure,
   encodeDnsMessage,
   encodeDnsName,
-  RCODE_SERVFAIL,
+  MAX_DNS_MESSAGE_BYTES,
+  MAX_NAME_BYTES_PER_MESSAGE,
+  MAX_POINTERS_PER_MESSAGE,
+  MAX_RECORDS,
   TYPE_A,
   TYPE_AAAA,
+  TYPE_CNAME,
   withDnsId,
 } from './dns-message.ts';
 
@@ -65,6 +69,57 @@ describe('decodeDnsMessage()', () => {
     const message = encodeDnsMessage({ ...HEADER, questions: [], answers: [answer] });
     expect(decodeDnsMessage(message).answers[0]).toMatchObject({ ttlSeconds: 0 });
     expect(decodeDnsMessage(message).answers[0]?.address).toBeUndefined();
+  });
+
+  it('refuses more than one question', () => {
+    const two = Buffer.concat([QUERY, QUERY.subarray(12)]);
+    new DataView(two.buffer, two.byteOffset).setUint16(4, 2);
+    expect(() => decodeDnsQuestions(two)).toThrow(DnsMessageError);
+    expect(() => decodeDnsMessage(two)).toThrow(DnsMessageError);
+  });
+
+  /** Answers whose data is one pointer after the other, each to the one before, and whose names begin at the last of them. */
+  function pointerChains(answers: number, pointers: number): Uint8Array {
+    const parts: Buffer[] = [Buffer.from(bytes('0001 8180 0000 0000 0000 0000'))];
+    parts[0]?.writeUInt16BE(answers, 6);
+    let last = 12;
+    const chain = Buffer.alloc(1 + 2 * pointers);
+    for (let i = 0; i < pointers; i += 1) {
+      const at = 12 + 11 + 1 + 2 * i;
+      chain.writeUInt16BE(0xc000 | (i === 0 ? at - 1 : at - 2), 1 + 2 * i);
+      last = at;
+    }
+    const head = Buffer.from(bytes('00 0010 0001 0000 0000 0000'));
+    head.writeUInt16BE(chain.length, 9);
+    parts.push(head, chain);
+    for (let i = 1; i < answers; i += 1) {
+      const record = Buffer.from(bytes('c000 0010 0001 0000 0000 0000'));
+      record.writeUInt16BE(0xc000 | last, 0);
+      parts.push(record);
+    }
+    return Buffer.concat(parts);
+  }
+
+  it('follows no more pointers than a message of honest names has, however many names lead along them', () => {
+    const work = { pointers: 0, bytes: 0 };
+    const attack = pointerChains(MAX_RECORDS, 8000);
+    expect(attack.length).toBeLessThan(30_000);
+    expect(() => decodeDnsMessage(attack, work)).toThrow(DnsMessageError);
+    expect(work.pointers).toBeLessThanOrEqual(MAX_POINTERS_PER_MESSAGE + 1);
+    expect(decodeDnsMessage(pointerChains(MAX_RECORDS, 1)).answers).toHaveLength(MAX_RECORDS);
+  });
+
+  it('reads no more bytes of names than a message without compression could have', () => {
+    const long = encodeDnsName(Array.from({ length: 4 }, () => 'a'.repeat(62)).join('.'));
+    const question = Buffer.concat([long, bytes('0001 0001')]);
+    const head = Buffer.from(bytes('0001 8180 0001 0000 0000 0000'));
+    head.writeUInt16BE(MAX_RECORDS, 6);
+    const alias = bytes('c00c 0005 0001 0000 0000 0002 c00c');
+    const work = { pointers: 0, bytes: 0 };
+    const attack = Buffer.concat([head, question, ...Array.from({ length: MAX_RECORDS }, () => alias)]);
+    expect(attack.length).toBeLessThan(15_000);
+    expect(() => decodeDnsMessage(attack, work)).toThrow(DnsMessageError);
+    expect(work.bytes).toBeLessThanOrEqual(MAX_NAME_BYTES_PER_MESSAGE + 64);
   });
 
   it('throws DnsMessageError and nothing else, whatever the bytes', () => {
@@ -125,6 +180,44 @@ describe('encodeDnsMessage()', () => {
     );
   });
 
+  it('writes whatever was read, unless it is longer than a message, and the same is read again', () => {
+    const again = (input: Uint8Array): void => {
+      let message: DnsMessage;
+      try {
+        message = decodeDnsMessage(input);
+      } catch (error) {
+        expect(error).toBeInstanceOf(DnsMessageError);
+        return;
+      }
+      const { questions, answers } = message;
+      for (const { name } of [...questions, ...answers]) expect(encodeDnsName(name).length).toBeLessThanOrEqual(255);
+      const plainBytes =
+        12 +
+        questions.reduce((sum, { name }) => sum + encodeDnsName(name).length + 4, 0) +
+        answers.reduce((sum, { name, data }) => sum + encodeDnsName(name).length + 10 + data.length, 0);
+      if (plainBytes > MAX_DNS_MESSAGE_BYTES) return;
+      const written = encodeDnsMessage(message);
+      expect(written).toHaveLength(plainBytes);
+      // What a CNAME leads to may have been a pointer, which leads elsewhere now.
+      if (answers.some(({ type }) => type === TYPE_CNAME)) return;
+      const read = decodeDnsMessage(written);
+      expect({ ...read, answers: read.answers.map(({ data, ...rest }) => ({ ...rest, data: [...data] })) }).toEqual({
+        ...message,
+        answers: answers.map(({ data, ...rest }) => ({ ...rest, data: [...data] })),
+      });
+    };
+    const changed = fc.record({ at: fc.nat(ALIASED.length - 1), to: fc.nat(255) });
+    for (const sample of [ALIASED, QUERY])
+      fc.assert(
+        fc.property(fc.array(changed, { maxLength: 4 }), fc.uint8Array({ maxLength: 60 }), (changes, tail) => {
+          const copy = Buffer.concat([sample, tail]);
+          for (const { at, to } of changes) copy[at % copy.length] = to;
+          again(copy);
+        }),
+        { numRuns: 3000 },
+      );
+  });
+
   it('refuses text that is no name', () => {
     for (const text of ['a..b', '.', 'a'.repeat(64), `${'a'.repeat(63)}.`.repeat(4).slice(0, -1), 'a\\', 'ä\u0100'])
       expect(() => encodeDnsName(text)).toThrow(RangeError);
@@ -138,16 +231,5 @@ describe('withDnsId()', () => {
     expect(Buffer.from(changed.subarray(0, 2)).toString('hex')).toBe('beef');
     expect(changed.subarray(2)).toEqual(ALIASED.subarray(2));
     expect(ALIASED[0]).toBe(0x2d);
-  });
-});
-
-describe('dnsFailure()', () => {
-  it('says the code under the id and question of the query', () => {
-    expect(decodeDnsMessage(dnsFailure(QUERY, RCODE_SERVFAIL))).toMatchObject({
-      id: 0x3c1a,
-      isResponse: true,
-      rcode: RCODE_SERVFAIL,
-      questions: [{ name: 'www.example.org', type: TYPE_AAAA, class: CLASS_IN }],
-    });
   });
 });

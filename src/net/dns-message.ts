@@ -23,8 +23,14 @@ export const MAX_DNS_MESSAGE_BYTES = 65_535;
 /** Section 3.1: a name's labels and their length octets. */
 const MAX_NAME_BYTES = 255;
 const MAX_LABEL_BYTES = 63;
+/** Nobody asks two questions at once (RFC 9619), and no answer has more than its query. */
+export const MAX_QUESTIONS = 1;
 /** A record has 11 bytes at least; a message of honest servers has a few dozen. */
 export const MAX_RECORDS = 1024;
+/** An honest name has one pointer or two; a chain of them costs its reader as much as its writer likes. */
+export const MAX_POINTERS_PER_MESSAGE = 4096;
+/** Without compression a message could not say more. */
+export const MAX_NAME_BYTES_PER_MESSAGE = 65_535;
 const POINTER = 0xc0;
 const POINTER_OFFSET = 0x3fff;
 const RECORD_FIXED_BYTES = 10;
@@ -77,21 +83,31 @@ export interface DnsMessage extends DnsHeader {
   readonly answers: readonly DnsRecord[];
 }
 
-/** Header and questions: all that a query has to have read. Throws DnsMessageError. */
-export function decodeDnsQuestions(bytes: Uint8Array): DnsHeader & Pick<DnsMessage, 'questions'> {
-  return decodeHead(viewOf(bytes));
+/** What its names have cost the reader of a message. */
+export interface NameWork {
+  pointers: number;
+  bytes: number;
 }
 
-/** Header, questions and answers; what is behind them is not looked at. Throws DnsMessageError. */
-export function decodeDnsMessage(bytes: Uint8Array): DnsMessage {
+/** Header and question: all that a query has to have read. Throws DnsMessageError. */
+export function decodeDnsQuestions(bytes: Uint8Array): DnsHeader & Pick<DnsMessage, 'questions'> {
+  const { end: _, ...head } = decodeHead(viewOf(bytes), { pointers: 0, bytes: 0 });
+  return head;
+}
+
+/**
+ * Header, question and answers; what is behind them is not looked at. Throws DnsMessageError, also for a message whose names
+ * are more work than an honest one's: `work` counts it.
+ */
+export function decodeDnsMessage(bytes: Uint8Array, work: NameWork = { pointers: 0, bytes: 0 }): DnsMessage {
   const view = viewOf(bytes);
-  const { end, ...head } = decodeHead(view);
+  const { end, ...head } = decodeHead(view, work);
   const count = view.getUint16(6);
   if (count > MAX_RECORDS) throw new DnsMessageError(`${count} answers`);
   const answers: DnsRecord[] = [];
   let offset = end;
   for (let i = 0; i < count; i += 1) {
-    const record = decodeRecord(view, offset);
+    const record = decodeRecord(view, offset, work);
     answers.push(record.value);
     offset = record.end;
   }
@@ -104,15 +120,17 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function decodeHead(view: DataView): DnsHeader & Pick<DnsMessage, 'questions'> & { readonly end: number } {
+function decodeHead(
+  view: DataView,
+  work: NameWork,
+): DnsHeader & Pick<DnsMessage, 'questions'> & { readonly end: number } {
   const flags = view.getUint16(2);
   const count = view.getUint16(4);
-  // Nobody asks two questions at once (RFC 9619); more than a few are no message.
-  if (count > MAX_RECORDS) throw new DnsMessageError(`${count} questions`);
+  if (count > MAX_QUESTIONS) throw new DnsMessageError(`${count} questions`);
   const questions: DnsQuestion[] = [];
   let offset = DNS_HEADER_BYTES;
   for (let i = 0; i < count; i += 1) {
-    const { text: name, end } = decodeName(view, offset);
+    const { text: name, end } = decodeName(view, offset, work);
     requireBytes(view, end, QUESTION_FIXED_BYTES);
     questions.push({ name, type: view.getUint16(end), class: view.getUint16(end + 2) });
     offset = end + QUESTION_FIXED_BYTES;
@@ -131,8 +149,12 @@ function decodeHead(view: DataView): DnsHeader & Pick<DnsMessage, 'questions'> &
   };
 }
 
-function decodeRecord(view: DataView, offset: number): { readonly value: DnsRecord; readonly end: number } {
-  const { text: name, end } = decodeName(view, offset);
+function decodeRecord(
+  view: DataView,
+  offset: number,
+  work: NameWork,
+): { readonly value: DnsRecord; readonly end: number } {
+  const { text: name, end } = decodeName(view, offset, work);
   requireBytes(view, end, RECORD_FIXED_BYTES);
   const type = view.getUint16(end);
   const dnsClass = view.getUint16(end + 2);
@@ -148,7 +170,7 @@ function decodeRecord(view: DataView, offset: number): { readonly value: DnsReco
     // RFC 2181 section 8: the most significant bit set counts as zero.
     ttlSeconds: ttlSeconds > 0x7fffffff ? 0 : ttlSeconds,
     data,
-    ...(dnsClass === CLASS_IN && meaningOf(view, type, start, data)),
+    ...(dnsClass === CLASS_IN && meaningOf(view, type, start, data, work)),
   };
   return { value, end: start + length };
 }
@@ -158,10 +180,11 @@ function meaningOf(
   type: number,
   start: number,
   data: Uint8Array,
+  work: NameWork,
 ): Pick<DnsRecord, 'address' | 'target'> {
   if (type === TYPE_A && data.length === 4) return { address: addressFromBytes(data) };
   if (type === TYPE_AAAA && data.length === 16) return { address: addressFromBytes(data) };
-  if (type === TYPE_CNAME) return { target: decodeName(view, start).text };
+  if (type === TYPE_CNAME) return { target: decodeName(view, start, work).text };
   return {};
 }
 
@@ -170,7 +193,7 @@ function requireBytes(view: DataView, offset: number, length: number): void {
 }
 
 /** `end`: where what follows the name starts. Pointers lead backwards only (section 4.1.4), so there is no circle. */
-function decodeName(view: DataView, start: number): { readonly text: string; readonly end: number } {
+function decodeName(view: DataView, start: number, work: NameWork): { readonly text: string; readonly end: number } {
   const labels: string[] = [];
   let size = 1;
   let offset = start;
@@ -183,6 +206,8 @@ function decodeName(view: DataView, start: number): { readonly text: string; rea
     if ((length & POINTER) === POINTER) {
       requireBytes(view, offset, 2);
       end ??= offset + 2;
+      work.pointers += 1;
+      if (work.pointers > MAX_POINTERS_PER_MESSAGE) throw new DnsMessageError('too many pointers');
       offset = view.getUint16(offset) & POINTER_OFFSET;
       if (offset >= lowest) throw new DnsMessageError('a name that leads forward');
       lowest = offset;
@@ -191,6 +216,8 @@ function decodeName(view: DataView, start: number): { readonly text: string; rea
     if (length > MAX_LABEL_BYTES) throw new DnsMessageError(`a label of kind ${length >> 6}`);
     size += length + 1;
     if (size > MAX_NAME_BYTES) throw new DnsMessageError('a name of more than 255 bytes');
+    work.bytes += length + 1;
+    if (work.bytes > MAX_NAME_BYTES_PER_MESSAGE) throw new DnsMessageError('names too long in all');
     requireBytes(view, offset + 1, length);
     labels.push(labelText(new Uint8Array(view.buffer, view.byteOffset + offset + 1, length)));
     offset += length + 1;
@@ -308,20 +335,4 @@ export function withDnsId(bytes: Uint8Array, id: number): Uint8Array {
   const copy = bytes.slice();
   new DataView(copy.buffer).setUint16(0, id);
   return copy;
-}
-
-/** What a server says that has no better answer: the query's header and question, and this code. Throws DnsMessageError. */
-export function dnsFailure(query: Uint8Array, rcode: number): Uint8Array {
-  const { questions, id, opcode, recursionDesired } = decodeDnsQuestions(query);
-  return encodeDnsMessage({
-    id,
-    isResponse: true,
-    opcode,
-    isAuthoritative: false,
-    isTruncated: false,
-    recursionDesired,
-    recursionAvailable: true,
-    rcode,
-    questions,
-  });
 }

@@ -5,9 +5,10 @@ alias.*      a CNAME to rotating.target.example, with its address
 forged.*     before the true answer: one under another id, one to another question, one from another port
 big.*        too large for a datagram: truncated there, whole by TCP
 mute.*       no answer
+broken.N.*   some bytes of the whole answer changed, some cut off or added: which, is N's
 others       the same address always, TTL 60
 """
-import itertools, socket, socketserver, struct, sys, threading
+import itertools, random, socket, socketserver, struct, sys, threading
 
 A, CNAME, TXT, AAAA = 1, 5, 16, 28
 FIXED4, FIXED6 = "203.0.113.30", "2001:db8:113::30"
@@ -61,8 +62,11 @@ def message(identity, question, answers, flags=0x8180):
 
 def answer(query, protocol, client):
     identity = struct.unpack("!H", query[:2])[0]
-    name, end = name_at(query, 12)
-    kind = struct.unpack("!H", query[end:end + 2])[0]
+    try:
+        name, end = name_at(query, 12)
+        kind = struct.unpack("!H", query[end:end + 2])[0]
+    except (IndexError, struct.error):
+        return None, []
     question = query[12:end + 4]
     with lock:
         print(protocol, client, name, {A: "A", AAAA: "AAAA"}.get(kind, kind), flush=True)
@@ -73,11 +77,26 @@ def answer(query, protocol, client):
             return message(identity, question, [], 0x8380), []
         return message(identity, question, [record(name, A, 60, address(A, FIXED4))] * 20), []
     whole = message(identity, question, records(name, kind))
+    if name.startswith("broken."):
+        return broken(whole, name.split(".")[1]), []
     if not name.startswith("forged.") or kind != A:
         return whole, []
     lie = [record(name, A, 60, address(A, FORGED4))]
     other = encode("www.example.org") + struct.pack("!HH", A, 1)
     return whole, [message(identity ^ 1, question, lie), message(identity, other, lie)]
+
+
+def broken(whole, seed):
+    chance = random.Random(seed)
+    out = bytearray(whole)
+    for _ in range(chance.randrange(6)):
+        # Behind the id, so that it is taken for an answer more often.
+        out[chance.randrange(2, len(out))] = chance.choice((0, 1, 0xC0, 0xFF, chance.randrange(256)))
+    if chance.random() < 0.3:
+        del out[chance.randrange(len(out)):]
+    if chance.random() < 0.3:
+        out += bytes(chance.choice((0xC0, 0x0C, chance.randrange(256))) for _ in range(chance.randrange(400)))
+    return bytes(out)
 
 
 def serve_udp(own):
