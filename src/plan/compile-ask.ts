@@ -3,7 +3,7 @@ import type { SystemDefault, Verb } from '../policy/model.ts';
 import { CHAIN } from './compile-app.ts';
 import { accept, drop, goto, is, isNot, rule, setBits, vmap } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, metaBits } from './nft/marks.ts';
-import type { Chain, MapElement, NftMap, Rule } from './nft/ruleset.ts';
+import type { Chain, Expression, MapElement, NftMap, Rule } from './nft/ruleset.ts';
 import {
   CODE_DENIED,
   CODE_NO_UPLINK,
@@ -22,10 +22,14 @@ import {
 /** Without a conntrack entry there is nowhere to keep an answer: nobody is asked, and the owner counts as unknown. */
 const UNTRACKED: Record<Verb, string> = { allow: CHAIN.acceptSystem, deny: CHAIN.deny, drop: CHAIN.dropped };
 
+const isForwarded = is(metaBits(MARK_FORWARDED), MARK_FORWARDED);
 /** The xtables rule stands where programs send and receive. Until names are known, containers have to try again. */
-const notForwarded: Rule = rule(is(metaBits(MARK_FORWARDED), MARK_FORWARDED), drop);
+const notForwarded: Rule = rule(isForwarded, drop);
 
-/** The one place from which flows go to user space. `forwards`: containers are governed. */
+/**
+ * The one place from which flows go to user space. `forwards`: containers are governed. While nobody answers the queue, packets pass
+ * it by; the mark that they keep then tells the chain behind it, which refuses them where the files say closed.
+ */
 export function askChain(
   queue: 'nft' | 'xtables',
   forwards: boolean,
@@ -34,20 +38,21 @@ export function askChain(
   const open = whenAway === 'open';
   const invalid = rule(is({ kind: 'ct state' }, 'invalid'), open ? accept : drop);
   const untracked = rule(is({ kind: 'ct state' }, 'untracked'), goto(UNTRACKED[unknown]));
+  const marked = rule(setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, (MARK_OURS | CODE_QUEUE) >>> 0));
+  const queued: Expression = { kind: 'queue', number: QUEUE_NUMBER };
   const hold: readonly Rule[] =
-    queue === 'nft'
-      ? [rule({ kind: 'queue', number: QUEUE_NUMBER, bypass: open })]
-      : [
-          ...(forwards ? [notForwarded] : []),
-          rule(setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, (MARK_OURS | CODE_QUEUE) >>> 0)),
-          rule(accept),
-        ];
+    queue === 'xtables'
+      ? [...(forwards ? [notForwarded] : []), marked, rule(accept)]
+      : open
+        ? [rule(queued)]
+        : // A container's packets have a mark already that no decided one has.
+          [...(forwards ? [rule(isForwarded, queued)] : []), marked, rule(queued)];
   return { name: CHAIN.ask, rules: [invalid, untracked, ...hold] };
 }
 
 const code = (value: number, chain: string): MapElement => ({
   key: BigInt((MARK_OURS | value) >>> 0),
-  data: { kind: 'verdict', verdict: chain === 'drop' ? { kind: 'drop' } : { kind: 'goto', chain } },
+  data: { kind: 'verdict', verdict: { kind: 'goto', chain } },
 });
 
 function rememberBitwise(): Chain {
@@ -91,6 +96,12 @@ const clearProgram: Rule = rule(
   accept,
 );
 
+const notAsked: Chain = {
+  name: 'not_asked',
+  comment: 'nobody was there to ask, and the files say: open',
+  rules: [rule(setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, 0)), rule(accept)],
+};
+
 export interface AskOptions {
   readonly whenAway: SystemDefault['whenAway'];
   /** Sockets carry marks. */
@@ -113,7 +124,8 @@ export function verdictChains({ whenAway, marked, inbound, forwards }: AskOption
         : [notOurs, ...(marked ? [clearProgram] : []), ...remember(passMarked)],
   });
   // Still as it was when it was queued: nobody was there to answer.
-  const unanswered = rule(is(metaBits(MARK_FORWARDED), MARK_FORWARDED), whenAway === 'open' ? goto('not_asked') : drop);
+  const away = whenAway === 'open' ? 'not_asked' : 'refuse';
+  const unanswered = rule(isForwarded, goto(away));
   const answeredForwarded: Chain = {
     name: 'verdict_forwarded',
     comment: 'the same for what containers send',
@@ -126,22 +138,14 @@ export function verdictChains({ whenAway, marked, inbound, forwards }: AskOption
       key: 'mark',
       data: 'verdict',
       size: MAX_CODES,
-      elements: [
-        code(CODE_DENIED, 'refuse'),
-        code(CODE_NO_UPLINK, 'refuse_no_uplink'),
-        code(CODE_QUEUE, whenAway === 'open' ? 'not_asked' : 'drop'),
-      ],
+      elements: [code(CODE_DENIED, 'refuse'), code(CODE_NO_UPLINK, 'refuse_no_uplink'), code(CODE_QUEUE, away)],
     },
     chains: [
       answered('verdict', 'output'),
       ...(inbound ? [answered('verdict_inbound', 'input')] : []),
       ...(forwards ? [answeredForwarded] : []),
       rememberBitwise(),
-      {
-        name: 'not_asked',
-        comment: 'nobody was there to ask, and the files say: open',
-        rules: [rule(setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, 0)), rule(accept)],
-      },
+      ...(whenAway === 'open' ? [notAsked] : []),
     ],
   };
 }

@@ -186,15 +186,12 @@ describe('the verdict on what a container sends', () => {
   });
 
   it('is what the files say where nobody was there to give one', () => {
-    const ruleset = (whenAway: 'open' | 'closed') => rulesetOf({ whenAway });
-    // As after a queue that is bypassed: the chain of the first priority is behind it.
-    const unanswered = (whenAway: 'open' | 'closed') => {
-      const { chains, ...rest } = ruleset(whenAway);
-      const left = new Map([...chains].filter(([name]) => name !== 'forwarded'));
-      return trace({ ...rest, chains: left }, packet(), FROM_CONTAINER);
-    };
-    expect(unanswered('closed').verdict).toBe('drop');
-    expect(unanswered('open')).toMatchObject({ verdict: 'accept', metaMark: FOREIGN, ctMark: 0 });
+    const to = [{ text: 'a.example.org', target: { kind: 'name', name: 'a.example.org' }, at }] as const;
+    const apps = [policy('web', 'allow', { rules: [{ to, do: 'allow', at, layer: 'administrator' }] })];
+    const unanswered = (whenAway: 'open' | 'closed') =>
+      trace(rulesetOf({ apps, whenAway }), packet(), FROM_CONTAINER, { isAway: true });
+    expect(unanswered('closed').verdict).toBe('reject');
+    expect(unanswered('open')).toMatchObject({ verdict: 'accept', metaMark: FOREIGN, ctMark: APP_WEB });
   });
 
   it('cannot be asked for by xtables: the packet is dropped, to come again', () => {

@@ -86,7 +86,7 @@ export function compile(input: CompileInput, previous?: Compilation): Compilatio
       ? {
           xtablesQueue: {
             number: QUEUE_NUMBER,
-            bypass: policySet.systemDefault.whenAway === 'open',
+            bypass: true,
             mark: (MARK_OURS | CODE_QUEUE) >>> 0,
             mask: (MARK_OURS | MARK_APP) >>> 0,
           },

@@ -212,7 +212,7 @@ function renderExpression(expression: Expression): string {
     case 'reject':
       return `reject with ${expression.with}`;
     case 'queue':
-      return expression.bypass ? `queue flags bypass to ${expression.number}` : `queue to ${expression.number}`;
+      return `queue flags bypass to ${expression.number}`;
     case 'log':
       return `limit rate ${expression.perSecond}/second log prefix ${quoted(expression.prefix)} group ${expression.group}`;
     case 'counter':

@@ -273,11 +273,12 @@ const result = (state: State, verdict: TraceResult['verdict']): TraceResult => (
   chains: state.chains,
 });
 
-/** Runs the packet through the base chains of one hook after the other. */
+/** Runs the packet through the base chains of one hook after the other. `isAway`: nobody listens to the queue. */
 export function trace(
   ruleset: Ruleset,
   packet: TracePacket,
   hooks: readonly ('output' | 'postrouting' | 'input' | 'ingress' | 'prerouting')[] = ['output'],
+  { isAway = false }: { readonly isAway?: boolean } = {},
 ): TraceResult {
   const state: State = {
     ruleset,
@@ -290,6 +291,7 @@ export function trace(
   for (const hook of hooks) {
     for (const chain of baseChains(ruleset, hook, packet.inDevice)) {
       const outcome = runChain(state, chain.name) ?? { kind: chain.hook?.policy ?? 'accept' };
+      if (outcome.kind === 'queue' && isAway) continue;
       if (outcome.kind === 'drop' || outcome.kind === 'queue' || outcome.kind === 'reject')
         return result(state, outcome.kind);
     }
