@@ -19,6 +19,8 @@ export interface UplinkStatus {
   readonly up: boolean;
   readonly v4: boolean;
   readonly v6: boolean;
+  /** Found, but the network alone announced it: no `via` takes it. */
+  readonly notTaken?: true;
   readonly properties: string;
   readonly addresses: readonly string[];
   /** What was measured, by family; absent where nothing was. */

@@ -40,7 +40,8 @@ export interface UplinkReport {
   readonly device: string;
   /** No file names it. */
   readonly discovered: boolean;
-  readonly state: 'up' | 'down' | 'no device';
+  /** `not taken`: the network alone announced it. */
+  readonly state: 'up' | 'down' | 'no device' | 'not taken';
   readonly v4: boolean;
   readonly v6: boolean;
   readonly addresses: readonly string[];

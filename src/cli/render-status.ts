@@ -83,7 +83,7 @@ function uplinks(status: Status, paint: Paint): readonly string[] {
   const rows = status.uplinks.map((uplink) => [
     uplink.name,
     uplink.device,
-    { text: uplink.up ? 'up' : 'down', style: uplink.up ? 'green' : 'red' } as const,
+    stateCell(uplink),
     [...(uplink.v4 ? ['IPv4'] : []), ...(uplink.v6 ? ['IPv6'] : [])].join(' ') || '-',
     healthCell(uplink),
     uplink.properties,
@@ -91,6 +91,11 @@ function uplinks(status: Status, paint: Paint): readonly string[] {
   ]);
   const head = ['UPLINK', 'DEVICE', 'STATE', 'CARRIES', 'HEALTH', 'PROPERTIES', 'ADDRESSES'];
   return renderTable({ head, rows }, paint);
+}
+
+function stateCell({ up, notTaken }: UplinkStatus): Cell {
+  if (notTaken) return { text: 'not taken', style: 'yellow' };
+  return { text: up ? 'up' : 'down', style: up ? 'green' : 'red' };
 }
 
 /** Both families in one where they are in the same state. */

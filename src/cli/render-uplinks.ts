@@ -1,6 +1,7 @@
 /** `uplinks` for people: all in one table, then each with what it is, who uses it and who does not. */
 import type { PassedOver, UplinkReport, UplinksReport } from '../api/uplinks.ts';
 import { printable } from '../net/printable.ts';
+import { NOT_TAKEN_BECAUSE } from '../policy/choose-uplink.ts';
 import type { ShownProperty } from '../policy/shown-properties.ts';
 import { type Paint, painter, type Style } from './paint.ts';
 import { bytesText, totalNotes, totalText, trafficNotes, trafficText } from './render-traffic.ts';
@@ -12,6 +13,7 @@ const STATE_STYLES: Readonly<Record<UplinkReport['state'], Style>> = {
   up: 'green',
   down: 'red',
   'no device': 'yellow',
+  'not taken': 'yellow',
 };
 
 /** Ends with a newline. */
@@ -48,6 +50,7 @@ function details(uplink: UplinkReport, paint: Paint): readonly string[] {
   const radio = [operator, technologies.join(', ')].filter((part) => part !== undefined && part !== '').join(', ');
   const head = [`${paint(printable(name), 'bold')}${called}`, ...(radio === '' ? [] : [printable(radio)])].join(', ');
   const rows: (readonly [string, string])[] = [
+    ...list('not taken', uplink.state === 'not taken' ? [NOT_TAKEN_BECAUSE] : []),
     ...list('addresses', uplink.addresses),
     ...list('gateways', uplink.gateways),
     ...networkRows(uplink.network),

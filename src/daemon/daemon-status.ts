@@ -91,7 +91,9 @@ function profileStatus(inForce: InForce | undefined): Pick<Status, 'profiles'> {
 
 function uplinkStatus({ policySet, machine }: InForce): UplinkStatus[] {
   const properties = new Map(policySet.uplinks.map((uplink) => [uplink.name, describeProperties(uplink.properties)]));
-  return machine.facts.uplinks.map(({ name, device, up, v4, v6, addresses, health }) => ({
+  const untaken = policySet.uplinks.filter((uplink) => uplink.untaken);
+  const notTaken = { up: false, v4: false, v6: false, notTaken: true, addresses: [] } as const;
+  const taken = machine.facts.uplinks.map(({ name, device, up, v4, v6, addresses, health }) => ({
     name,
     device,
     up,
@@ -101,6 +103,10 @@ function uplinkStatus({ policySet, machine }: InForce): UplinkStatus[] {
     addresses: addresses.map(formatAddress),
     ...(health !== undefined && { health }),
   }));
+  return [
+    ...taken,
+    ...untaken.map(({ name, device }) => ({ ...notTaken, name, device, properties: properties.get(name) ?? '' })),
+  ];
 }
 
 function statistics(verdicts: VerdictStats | undefined): VerdictStatistics {

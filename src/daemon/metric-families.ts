@@ -13,7 +13,12 @@ const MS_A_SECOND = 1000;
  */
 export function metricFamilies(status: Status, traffic: TrafficTotals | undefined): MetricFamily[] {
   const connections = traffic === undefined ? [] : ofConnections(traffic);
-  return [...ofDaemon(status), ...ofUplinks(status.uplinks), ...connections, ...ofDecisions(status)];
+  return [
+    ...ofDaemon(status),
+    ...ofUplinks(status.uplinks.filter(({ notTaken }) => !notTaken)),
+    ...connections,
+    ...ofDecisions(status),
+  ];
 }
 
 function ofDaemon({ version, sinceMs, residentBytes, state, warnings }: Status): MetricFamily[] {

@@ -48,7 +48,8 @@ function seenIn({ policySet, machine }: UplinksInForce): ReadonlyMap<string, See
 }
 
 /** `IPv4 and IPv6`, or that there is none. */
-function ways({ state }: Seen): string {
+function ways({ uplink, state }: Seen): string {
+  if (uplink.untaken) return 'not taken';
   const families = [...(state?.v4 ? ['IPv4'] : []), ...(state?.v6 ? ['IPv6'] : [])];
   return families.length === 0 ? 'no way out' : families.join(' and ');
 }

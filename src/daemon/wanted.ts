@@ -7,6 +7,7 @@ import { activeProfiles } from '../policy/active-profiles.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import { type ExpandedPolicies, expandPackages } from '../policy/expand-packages.ts';
 import type { Facts, KeptChoices } from '../policy/facts.ts';
+import { takenNames } from '../policy/join-uplinks.ts';
 import { keepChoices, NOTHING_KEPT, type StickyChoices, stickyVias } from '../policy/kept-choice.ts';
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
 import type { Via } from '../policy/model.ts';
@@ -155,7 +156,7 @@ export class Wants {
     const index = before === undefined ? indexApps(policySet) : indexAppsAgain(policySet, before);
     const assigned = ids.assign({
       apps: policySet.apps.map(({ app }) => app),
-      uplinks: policySet.uplinks.map(({ name }) => name),
+      uplinks: takenNames(policySet.uplinks),
       programs: kernel.sockets === undefined ? [] : this.#programs(index),
     });
     const health = uplinkHealth && { healths: uplinkHealth.healths() };

@@ -100,6 +100,20 @@ describe('chooseUplink()', () => {
     });
   });
 
+  it('chooseUplink() takes none that a neighbour announced, whatever `else` says, and no slot of others is its', () => {
+    const { uplinks, states } = uplinksOf([{}, {}, {}]);
+    const announced = uplinks.map((uplink, i) => (i === 1 ? { ...uplink, untaken: true as const } : uplink));
+    const ways = { uplinks: announced, states };
+    const only = { uplinks: announced.slice(1, 2), states };
+    const take = (words: Partial<Via>) => chooseUplink(via(words), 6, only);
+    expect(take({ require: { type: ['other'] } })).toMatchObject({ way: { kind: 'none' } });
+    expect(take({ require: { type: ['wifi'] }, else: 'any' })).toMatchObject({ way: { kind: 'system' } });
+    expect(take({}).considered[0]?.because).toContain('found, not taken');
+    const without = { uplinks: announced.filter(({ name }) => name !== 'b'), states };
+    const shared = (of: typeof ways) => chooseUplink(via({ share: 'connection' }), 4, of).shared;
+    expect(shared(ways)).toEqual(shared(without));
+  });
+
   it('chooseUplink() takes an uplink whose probes fail only where no other will do', () => {
     const wanted = { prefer: { metered: false } };
     expect(choose(wanted, { ...FAILED, priority: 1 }, { metered: true })).toEqual({

@@ -56,6 +56,11 @@ interface Candidate {
   readonly hasFailed: boolean;
 }
 
+/** Why one that a neighbour announced meets no `via`, and what admits it. */
+export const NOT_TAKEN_BECAUSE =
+  'only router advertisements say that it leads out; a file for its device admits it, or "trust-found: true" in default.yaml';
+const NOT_TAKEN = `found, not taken: ${NOT_TAKEN_BECAUSE}`;
+
 /** Why an uplink cannot be taken whatever the policy says; undefined where it can. */
 function unusable(state: UplinkState | undefined, family: Family): string | undefined {
   if (state === undefined || state.deviceIndex === undefined) return 'its device does not exist';
@@ -100,6 +105,10 @@ function weigh(via: Via, family: Family, { uplinks, states }: WaysOut): Weighed 
   const refused: Candidate[] = [];
   const because: Considered[] = [];
   for (const uplink of uplinks) {
+    if (uplink.untaken) {
+      because.push({ uplink: uplink.name, taken: false, because: NOT_TAKEN });
+      continue;
+    }
     const state = stateOf.get(uplink.name);
     const down = unusable(state, family);
     if (down !== undefined || state === undefined) {
@@ -151,7 +160,7 @@ function sharingOf(via: Via, uplinks: readonly Uplink[], order: Order): Sharing 
   if (sharers.length <= 1) return undefined;
   const ids = new Map(sharers.map(({ uplink, state }) => [uplink.name, state.id]));
   const ranges = shareRanges(
-    uplinks.map(sharerFrom),
+    uplinks.filter(({ untaken }) => untaken === undefined).map(sharerFrom),
     sharers.map(({ uplink }) => sharerFrom(uplink)),
   );
   return { sharers, ranges: ranges.map((range) => ({ ...range, id: ids.get(range.name) ?? 0 })) };

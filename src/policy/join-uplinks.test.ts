@@ -5,6 +5,7 @@ import {
   joinUplinks,
   propertiesOf,
   type Telling,
+  takenNames,
   type UplinkEvidence,
   uplinkNameOf,
 } from './join-uplinks.ts';
@@ -76,6 +77,14 @@ describe('joinUplinks', () => {
       { name: 'wg0', device: 'wg0', priority: 600, discovered: true, properties: { type: 'vpn' }, gateways: {} },
     ]);
     expect(names(joinUplinks([file('home', 'wlan0')], found('wlan0')))).toEqual(['home wlan0']);
+  });
+
+  it('joinUplinks passes on what is found and not taken, and takes it where a file names its device', () => {
+    const evidence = { found: [{ device: 'eth1', priority: 600, untaken: true as const }], tellings: new Map() };
+    const joined = joinUplinks([file('home', 'wlan0')], evidence);
+    expect(joined).toMatchObject([{ name: 'home' }, { name: 'eth1', untaken: true }]);
+    expect(takenNames(joined)).toEqual(['home']);
+    expect(takenNames(joinUplinks([file('lan', 'eth1')], evidence))).toEqual(['lan']);
   });
 
   it('joinUplinks gives a name that a file or another device has a number', () => {

@@ -22,6 +22,8 @@ export interface FoundDevice {
   readonly device: string;
   /** As in uplink files. */
   readonly priority: number;
+  /** Nobody on this machine made it one, nor admits it: a neighbour announced it. */
+  readonly untaken?: true;
 }
 
 export interface UplinkEvidence {
@@ -93,9 +95,10 @@ export function joinUplinks(
       const { name, device, priority, gateways, ...others } = rest;
       return keep({ name, device, priority, properties, sources, gateways, ...others });
     }),
-    ...withoutFile(files, found).map(({ device, priority, name }): Uplink => {
+    ...withoutFile(files, found).map(({ device, priority, name, untaken }): Uplink => {
       const told = propertiesOf(tellings.get(device) ?? []);
-      return keep({ name, device, priority, ...told, discovered: true, gateways: {}, at: NOWHERE });
+      const found = { discovered: true, ...(untaken && { untaken }) } as const;
+      return keep({ name, device, priority, ...told, ...found, gateways: {}, at: NOWHERE });
     }),
   ];
   return joined.length === before.length && joined.every((uplink, i) => uplink === before[i]) ? before : joined;
@@ -133,6 +136,10 @@ function freeName(wanted: string, taken: Set<string>): string {
   taken.add(name);
   return name;
 }
+
+/** Names of those that can be taken: nobody else gets a number in the marks. */
+export const takenNames = (uplinks: readonly Uplink[]): readonly string[] =>
+  uplinks.filter(({ untaken }) => untaken === undefined).map(({ name }) => name);
 
 /** `NetworkManager, guess`. */
 export function describeSource({ by, guess }: PropertySource): string {

@@ -256,6 +256,8 @@ export interface Uplink {
   readonly sources?: PropertySources;
   /** No file is about it. */
   readonly discovered?: true;
+  /** The network alone announced it, and nobody on this machine has admitted it: it meets no `via`. */
+  readonly untaken?: true;
   /** Next hops where the kernel's own default routes do not tell them. */
   readonly gateways: { readonly v4?: string; readonly v6?: string };
   /** Absent: the gateway, at the usual interval. */
@@ -277,4 +279,6 @@ export interface SystemDefault {
   readonly whenAway: 'closed' | 'open';
   /** Which uplinks there are: just those that files name, or also those that are found in the kernel. Absent: `discovered`. */
   readonly uplinks?: 'files' | 'discovered';
+  /** Whether what the network alone announced is an uplink, too. */
+  readonly trustFound?: true;
 }

@@ -145,6 +145,7 @@ export interface SystemDefaultFields {
   readonly accept?: AcceptFields | undefined;
   readonly whenAway?: 'closed' | 'open' | undefined;
   readonly uplinks?: 'files' | 'discovered' | undefined;
+  readonly 'trust-found'?: boolean | undefined;
 }
 
 const version = z.literal(LANGUAGE_VERSION).describe('Version of the policy language.');
@@ -411,6 +412,12 @@ const systemDefaultShape = {
     .enum(['files', 'discovered'])
     .describe(
       'Uplinks are those that files name (files), or every way out that there is (discovered). `discovered` if absent.',
+    )
+    .optional(),
+  'trust-found': z
+    .boolean()
+    .describe(
+      'Whether a way out that only router advertisements tell of is an uplink, without a file. `false` if absent.',
     )
     .optional(),
 };

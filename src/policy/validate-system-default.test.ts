@@ -21,11 +21,13 @@ describe('parseSystemDefaultFile()', () => {
 
   it('parseSystemDefaultFile() reads via, whenAway and uplinks', () => {
     expect(
-      parse('pointsman: 1\nvia: { avoid: { metered: true } }\nwhenAway: open\nuplinks: files\n').systemDefault,
+      parse('pointsman: 1\nvia: { avoid: { metered: true } }\nwhenAway: open\nuplinks: files\ntrust-found: true\n')
+        .systemDefault,
     ).toMatchObject({
       via: { avoid: { metered: true }, else: 'block' },
       whenAway: 'open',
       uplinks: 'files',
+      trustFound: true,
     });
   });
 
@@ -36,6 +38,7 @@ describe('parseSystemDefaultFile()', () => {
     ['accept: [example.org]', 'invalid-destination'],
     ['whenAway: sometimes', 'invalid-value'],
     ['uplinks: none', 'invalid-value'],
+    ['trust-found: files', 'wrong-type'],
     ['whenaway: open', 'unknown-key'],
     ['rules: []', 'unknown-key'],
     ['via: { require: { metered: true }, prohibit: { metered: true } }', 'contradiction'],

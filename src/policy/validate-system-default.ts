@@ -29,5 +29,6 @@ export function validateSystemDefault(fields: SystemDefaultFields, checking: Che
     ...(accept === undefined ? {} : { accept }),
     whenAway: fields.whenAway ?? builtinSystemDefault.whenAway,
     ...(fields.uplinks === undefined ? {} : { uplinks: fields.uplinks }),
+    ...(fields['trust-found'] === true && { trustFound: true }),
   };
 }

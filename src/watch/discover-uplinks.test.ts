@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { fakeLink } from '../kernel/fake/fake-kernel.ts';
 import { parseAddress, parsePrefix } from '../net/address.ts';
 import type { Link } from '../netlink/link.ts';
-import type { Route } from '../netlink/route.ts';
+import { type Route, RTPROT_RA, RTPROT_REDIRECT } from '../netlink/route.ts';
 import { type DeviceClass, discoverUplinks, toldByKernel } from './discover-uplinks.ts';
 
 const DEVICE = 3;
@@ -26,7 +26,7 @@ function route(to: string, part: Partial<Route> = {}): Route {
   return { ...whole, ...part };
 }
 
-function found(link: Partial<Link>, to: readonly (string | Route)[], withAddress = true) {
+function found(link: Partial<Link>, to: readonly (string | Route)[], withAddress = true, isAdmitted?: () => boolean) {
   const address = parseAddress('192.0.2.2');
   if (address === undefined) throw new Error('address');
   const flags = { tentative: false, deprecated: false, dadFailed: false, secondary: false };
@@ -36,7 +36,7 @@ function found(link: Partial<Link>, to: readonly (string | Route)[], withAddress
     fakeLink({ index: DEVICE, name: 'eth0', ...link }),
   ];
   const routes = to.map((each) => (typeof each === 'string' ? route(each) : each));
-  return discoverUplinks({ links, addresses, routes });
+  return discoverUplinks({ links, addresses, routes }, isAdmitted);
 }
 
 describe('discoverUplinks', () => {
@@ -85,6 +85,34 @@ describe('discoverUplinks', () => {
 
   it('discoverUplinks passes over a tunnel without a global address', () => {
     expect(found(TUN, ['10.8.0.0/24'], false)).toEqual([]);
+  });
+});
+
+describe('discoverUplinks, of what the network alone announces', () => {
+  const announced = (to: string, part: Partial<Route> = {}) => route(to, { protocol: RTPROT_RA, ...part });
+
+  it.each([
+    ['a default route of a router advertisement', {}, [announced('::/0')]],
+    ['those of two neighbours', {}, [announced('::/0'), announced('::/0', { metric: 1024 })]],
+    ['one on a bridge', { kind: 'bridge' }, [announced('::/0')]],
+    ['one that is put into a table of its own', {}, [announced('::/0', { table: 1003 })]],
+    ['halves of everything, as route information', TUN, [announced('::/1'), announced('8000::/1')]],
+    ['more specific routes that lead out by a tunnel', TUN, [announced('2001:db8:1::/48')]],
+    ['a redirect', {}, [route('::/0', { protocol: RTPROT_REDIRECT })]],
+    ['one beside routes that do not lead out', {}, ['2001:db8::/64', '192.0.2.0/24', announced('::/0')]],
+  ] satisfies [string, Partial<Link>, (string | Route)[]][])(
+    'discoverUplinks finds and does not take %s',
+    (_, link, to) => {
+      expect(found(link, to)).toMatchObject([{ untaken: true }]);
+      expect(found(link, to, true, () => true)).not.toMatchObject([{ untaken: true }]);
+    },
+  );
+
+  it.each([
+    ['IPv4 that root or a DHCP client gave it', ['0.0.0.0/0', announced('::/0')]],
+    ['a default route of root beside the announced one', ['::/0', announced('::/0')]],
+  ] satisfies [string, (string | Route)[]][])('discoverUplinks takes a device with %s', (_, to) => {
+    expect(found({}, to)).toEqual([{ device: 'eth0', priority: 600 }]);
   });
 });
 

@@ -5,10 +5,10 @@
  */
 import { isUsableDeviceName } from '../net/device-name.ts';
 import type { Link } from '../netlink/link.ts';
-import { RT_SCOPE_HOST } from '../netlink/route.ts';
+import { RT_SCOPE_HOST, RTPROT_RA, RTPROT_REDIRECT } from '../netlink/route.ts';
 import type { FoundDevice, Told } from '../policy/join-uplinks.ts';
 import type { UplinkType } from '../policy/model.ts';
-import { ARPHRD_ETHER, defaultRoutes, type Network, routesBy, usableAddresses } from './network.ts';
+import { ARPHRD_ETHER, type DeviceRoute, defaultRoutes, type Network, routesBy, usableAddresses } from './network.ts';
 
 /** What sysfs knows of a device and netlink does not say. */
 export type DeviceClass = 'wifi' | 'wwan' | 'bluetooth';
@@ -38,26 +38,45 @@ export interface KernelTold {
   readonly guesses: readonly (keyof Told)[];
 }
 
-/** In the order of the kernel's indexes. */
-export function discoverUplinks(network: Network): readonly FoundDevice[] {
+/** What one packet of a neighbour puts into the routing tables (RTPROT_*), without a program of this machine. */
+const ANNOUNCED: ReadonlySet<number> = new Set([RTPROT_RA, RTPROT_REDIRECT]);
+
+/**
+ * In the order of the kernel's indexes. `isAdmitted`: somebody on this machine set the device up to go out by it; of others, what the
+ * network alone announced is no more than found.
+ */
+export function discoverUplinks(
+  network: Network,
+  isAdmitted: (link: Link) => boolean = () => false,
+): readonly FoundDevice[] {
   return network.links.flatMap((link) => {
-    const priority = priorityOf(link, network);
-    return priority === undefined ? [] : [{ device: link.name, priority }];
+    const ways = waysOutBy(link, network);
+    if (ways === undefined) return [];
+    const untaken = ways.routes.every(({ protocol }) => ANNOUNCED.has(protocol)) && !isAdmitted(link);
+    return [{ device: link.name, priority: ways.priority, ...(untaken && { untaken }) }];
   });
 }
 
-/** That of the kernel's best default route by it, so that the kernel's order holds; undefined where it is no way out. */
-function priorityOf(link: Link, network: Network): number | undefined {
+/**
+ * The routes that make it a way out, and its priority: that of the kernel's best default route by it, so that the kernel's order
+ * holds; undefined where it is no way out.
+ */
+function waysOutBy(
+  link: Link,
+  network: Network,
+): { readonly routes: readonly DeviceRoute[]; readonly priority: number } | undefined {
   if (link.loopback || link.masterIndex !== undefined || !isUsableDeviceName(link.name)) return undefined;
   const isTunnel = TUNNELS.has(link.type);
   const whole = defaultRoutes(link, network);
   const halves = isTunnel ? routesBy(link, network).filter(({ destination }) => isHalf(destination.length)) : [];
-  const metrics = [...whole, ...halves].map(({ metric }) => metric);
-  if (metrics.length > 0) return Math.min(...metrics, LAST_PRIORITY);
-  const hasRoute = routesBy(link, network).some(
+  const routes = [...whole, ...halves];
+  const priority = Math.min(...routes.map(({ metric }) => metric), LAST_PRIORITY);
+  if (routes.length > 0) return { routes, priority };
+  const somewhere = routesBy(link, network).filter(
     ({ scope, destination }) => scope !== RT_SCOPE_HOST && !isLocal(destination),
   );
-  return isTunnel && hasRoute && usableAddresses(link, network.addresses).length > 0 ? LAST_PRIORITY : undefined;
+  const isWay = isTunnel && somewhere.length > 0 && usableAddresses(link, network.addresses).length > 0;
+  return isWay ? { routes: somewhere, priority } : undefined;
 }
 
 const isHalf = (length: number): boolean => length <= LONGEST_DEFAULT;

@@ -18,7 +18,7 @@ import type { Network } from './network.ts';
 import type { NetworkWatch } from './network-watch.ts';
 import { configuredResolvers } from './resolvers.ts';
 import { sameTexts } from './same-texts.ts';
-import { type OutsideTellings, uplinkEvidence } from './uplink-evidence.ts';
+import { type Outside, uplinkEvidence } from './uplink-evidence.ts';
 import type { UplinkHealths } from './uplink-health.ts';
 
 export interface Machine {
@@ -32,7 +32,7 @@ export interface MachineSources {
   readonly queue: Host['queue'];
   readonly containers: Pick<Containers, 'names'>;
   /** What NetworkManager and ModemManager say; absent: nobody asks them. */
-  readonly managed?: { readonly tellings: () => OutsideTellings };
+  readonly managed?: Outside;
   /** Which networks uplinks are in; absent: nobody looks. */
   readonly networks?: Pick<NetworkWatch, 'attach'>;
 }
@@ -49,8 +49,6 @@ export interface MachineQuestion {
   readonly healths?: UplinkHealths;
 }
 
-const NOTHING_TOLD: OutsideTellings = new Map();
-
 /** The policy set with all uplinks that there are now; the same object as `before` where that says the same. */
 export function withUplinks(
   { managed }: Pick<MachineSources, 'managed'>,
@@ -58,7 +56,7 @@ export function withUplinks(
   network: Network,
   before?: PolicySet,
 ): PolicySet {
-  const evidence = uplinkEvidence(network, source.uplinks, source.systemDefault, managed?.tellings() ?? NOTHING_TOLD);
+  const evidence = uplinkEvidence(network, source.uplinks, source.systemDefault, managed);
   const uplinks = joinUplinks(source.uplinks, evidence, before?.uplinks);
   if (uplinks === source.uplinks) return source;
   const isSame =

@@ -23,6 +23,8 @@ import type { OutsideTellings } from './uplink-evidence.ts';
 export interface ManagedDevice extends Pick<AttachedNetwork, 'ssid' | 'domains'> {
   /** NetworkManager's name of the connection. */
   readonly connection?: string;
+  /** Somebody set the device up to go out by it. */
+  readonly isSetUp: boolean;
   /** `LTE`... */
   readonly technologies: readonly string[];
   readonly operator?: string;
@@ -180,6 +182,7 @@ function saidBy(network: ManagedObjects, modem: ManagedObjects): Said {
       name,
       {
         ...(connection !== undefined && { connection }),
+        isSetUp: managed?.isSetUp === true,
         technologies,
         ...(operator !== undefined && { operator }),
         dns: managed?.dns ?? [],

@@ -72,6 +72,18 @@ describe('networkManagerDevices', () => {
     });
   });
 
+  it.each([
+    ['was set up', {}, true],
+    ['was set up, and has flags', { StateFlags: 0x5c }, true],
+    ['is what NetworkManager found on the device', { StateFlags: 0x80 }, false],
+  ])('networkManagerDevices tells whether a connection %s', (_, flags, isSetUp) => {
+    const objects = new Map([
+      ['/d', interfaces({ [`${NM}.Device`]: properties({ Interface: 'eth0', ActiveConnection: '/a' }) })],
+      ['/a', interfaces({ [`${NM}.Connection.Active`]: properties({ Id: 'eth0', ...flags }) })],
+    ]);
+    expect(networkManagerDevices(objects).get('eth0')).toMatchObject({ connection: 'eth0', isSetUp });
+  });
+
   it('networkManagerDevices names a modem by the device that carries its packets', () => {
     const found = device({ Interface: 'cdc-wdm0', IpInterface: 'wwan0', DeviceType: 8 });
     expect([...found.keys()]).toEqual(['wwan0']);
@@ -81,6 +93,10 @@ describe('networkManagerDevices', () => {
   it('networkManagerDevices passes over what is not of the type it should be', () => {
     expect(device({ Interface: 7 }).size).toBe(0);
     const odd = device({ Interface: 'eth0', Metered: 'yes', ActiveConnection: '/none', Ip4Config: 5 });
-    expect(odd.get('eth0')).toEqual({ telling: { by: 'NetworkManager', told: {}, guesses: [] }, dns: [] });
+    expect(odd.get('eth0')).toEqual({
+      telling: { by: 'NetworkManager', told: {}, guesses: [] },
+      isSetUp: false,
+      dns: [],
+    });
   });
 });

@@ -28,6 +28,8 @@ const METERED: Readonly<Record<number, { readonly metered: boolean; readonly gue
 };
 /** NM_DEVICE_TYPE_*, of those that it knows better than the kernel. */
 const TYPES: Readonly<Record<number, UplinkType>> = { 2: 'wifi', 5: 'bluetooth', 8: 'cellular' };
+/** It shows what others did to a device as a connection, too. */
+const NM_ACTIVATION_STATE_FLAG_EXTERNAL = 0x80;
 const MAX_DNS_SERVERS = 8;
 /** Of an IP configuration's `Domains` and `Searches`. */
 const DOMAIN_LISTS = ['Domains', 'Searches'];
@@ -36,6 +38,8 @@ export interface NetworkManagerDevice extends Pick<AttachedNetwork, 'ssid' | 'do
   readonly telling: Telling;
   /** The name that a person gave the connection. */
   readonly connection?: string;
+  /** Somebody set that connection up: it is more than what NetworkManager found on the device. */
+  readonly isSetUp: boolean;
   readonly dns: readonly Address[];
 }
 
@@ -58,7 +62,9 @@ function deviceOf(
 ): NetworkManagerDevice {
   const at = (property: string, of: string): Properties | undefined =>
     objects.get(textIn(device, property) ?? '')?.get(of);
-  const connection = textIn(at('ActiveConnection', ACTIVE), 'Id');
+  const active = at('ActiveConnection', ACTIVE);
+  const connection = textIn(active, 'Id');
+  const isExternal = ((numberIn(active, 'StateFlags') ?? 0) & NM_ACTIVATION_STATE_FLAG_EXTERNAL) !== 0;
   const [ip4, ip6] = [at('Ip4Config', IP4), at('Ip6Config', IP6)];
   const ssid = ssidOf(objects.get(textIn(interfaces.get(WIRELESS), 'ActiveAccessPoint') ?? '')?.get(ACCESS_POINT));
   const domains = domainsOf([ip4, ip6].flatMap(domainTexts));
@@ -68,6 +74,7 @@ function deviceOf(
   return {
     telling: { by: 'NetworkManager', told, guesses: metered?.guess ? ['metered'] : [] },
     ...(connection !== undefined && { connection }),
+    isSetUp: active !== undefined && !isExternal,
     dns: [...dns4(ip4), ...dns6(ip6)].slice(0, MAX_DNS_SERVERS),
     ...(ssid !== undefined && { ssid }),
     ...(domains.length > 0 && { domains }),

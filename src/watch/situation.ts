@@ -21,6 +21,7 @@ import { activeProfiles } from '../policy/active-profiles.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import { expandPackages } from '../policy/expand-packages.ts';
 import type { NameState } from '../policy/facts.ts';
+import { takenNames } from '../policy/join-uplinks.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
 import { networkInterest } from '../policy/network-interest.ts';
 import { selectProfiles } from '../policy/select-profiles.ts';
@@ -93,10 +94,7 @@ export async function readSituation({
     registers.apps,
     policySet.apps.map(({ app }) => app),
   ).register.inUse;
-  const uplinkIds = assignIds(
-    registers.uplinks,
-    policySet.uplinks.map(({ name }) => name),
-  ).register.inUse;
+  const uplinkIds = assignIds(registers.uplinks, takenNames(policySet.uplinks)).register.inUse;
   const states = await resolveAll(names ?? hostNames(policySet), lookUp, nowMs);
   const notes = kernel === undefined ? ['the network cannot be read: every uplink counts as missing'] : [];
   const sources = {

@@ -82,7 +82,7 @@ const BOTH = [state('wifi', 1), state('cell', 2)];
 
 describe('uplinksReport', () => {
   it('uplinksReport says what each uplink is, who told it, and who uses it', () => {
-    const managed = () => ({ connection: 'Home', technologies: ['LTE'], dns: [address] });
+    const managed = () => ({ connection: 'Home', isSetUp: true, technologies: ['LTE'], dns: [address] });
     const report = uplinksReport({ ...sourcesOf([], BOTH), managed });
     expect(report.uplinks[0]).toMatchObject({
       name: 'wifi',

@@ -51,6 +51,7 @@ export function uplinksReport(sources: UplinksSources): UplinksReport {
         device: uplink.device,
         discovered: uplink.discovered === true,
         ...stateOf(state),
+        ...(uplink.untaken && { state: 'not taken' as const }),
         properties: shownProperties(uplink),
         priority: uplink.priority,
         ...(connection !== undefined && { connection }),
