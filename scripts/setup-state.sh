@@ -45,6 +45,12 @@ check_node() {
   return 1
 }
 
+# After check_node: Node's own switch against its inspector, where it has one (22.14, 23.7 and newer).
+sigusr1_switch() {
+  { [ "$major" -eq 22 ] && [ "$minor" -lt 14 ]; } || { [ "$major" -eq 23 ] && [ "$minor" -lt 7 ]; } ||
+    [ "$major" -lt 22 ] || printf '%s' --disable-sigusr1
+}
+
 # npm writes its own copy of the lock file last.
 modules_are_current() {
   [ -e "$root/node_modules/.package-lock.json" ] &&

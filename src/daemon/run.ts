@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { openCgroupTree } from '../kernel/cgroup.ts';
+import { ignoreSignals } from '../kernel/ignored-signals.ts';
 import { AppIds } from '../store/app-ids.ts';
 import { type Paths, pathsFor } from '../store/paths.ts';
 import { PolicyFiles } from '../store/policy-files.ts';
@@ -43,6 +44,7 @@ export async function runDaemon(options: RunOptions): Promise<number> {
 
 async function enforceUntilStopped(options: RunOptions, log: (line: string) => void): Promise<void> {
   requirePrivilege();
+  ignoreSignals();
   const cgroups = openCgroupTree();
   using identity = openIdentityTiers(cgroups, log);
   using opened = await openKernel(typeof identity.marks === 'string' ? undefined : identity.marks);

@@ -5,7 +5,7 @@ export interface SignalActions {
   readonly abort: () => void;
 }
 
-/** SIGTERM and SIGINT stop, SIGHUP reloads, until it is disposed of. */
+/** SIGTERM, SIGINT and SIGQUIT stop, SIGHUP reloads, until it is disposed of. */
 export function listenForSignals({ stop, reload, abort }: SignalActions): Disposable {
   let asked = false;
   const onStop = (signal: NodeJS.Signals): void => {
@@ -13,10 +13,10 @@ export function listenForSignals({ stop, reload, abort }: SignalActions): Dispos
     else stop(signal);
     asked = true;
   };
-  process.on('SIGTERM', onStop).on('SIGINT', onStop).on('SIGHUP', reload);
+  process.on('SIGTERM', onStop).on('SIGINT', onStop).on('SIGQUIT', onStop).on('SIGHUP', reload);
   return {
     [Symbol.dispose]: () => {
-      process.off('SIGTERM', onStop).off('SIGINT', onStop).off('SIGHUP', reload);
+      process.off('SIGTERM', onStop).off('SIGINT', onStop).off('SIGQUIT', onStop).off('SIGHUP', reload);
     },
   };
 }

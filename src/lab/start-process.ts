@@ -6,6 +6,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { nodeCommand } from '../kernel/node-command.ts';
+import { startEnvironment } from '../kernel/start-environment.ts';
 import { LabError } from './lab-error.ts';
 import { labFiles } from './lab-state.ts';
 import { inDevice, inNamespace } from './namespace-command.ts';
@@ -29,7 +31,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
 /** Throws LabError `servers-failed` with the end of the servers' log. */
 export async function startServers(id: string, stateDir: string, place: 'net' | 'lan'): Promise<void> {
   const { seenLog, serversLog, serverPids } = labFiles(stateDir);
-  const argv = inNamespace(id, place, [process.execPath, compiled(SERVERS_ENTRY), place, seenLog]);
+  const argv = inNamespace(id, place, [...nodeCommand(compiled(SERVERS_ENTRY), place, seenLog)]);
   await startUntilReady(argv, serversLog, serverPids[place], `the lab's servers (${place})`);
 }
 
@@ -38,7 +40,7 @@ export async function startTunnel(id: string, stateDir: string): Promise<void> {
   const { tunnelKey, tunnelLog, tunnelPids } = labFiles(stateDir);
   await writeFile(tunnelKey, randomBytes(TUNNEL_KEY_BYTES), { mode: 0o600 });
   const start = (end: TunnelEnd, part: NamespacePart, ...devices: readonly string[]): Promise<void> => {
-    const argv = inNamespace(id, part, [process.execPath, compiled(TUNNEL_ENTRY), end, tunnelKey, ...devices]);
+    const argv = inNamespace(id, part, [...nodeCommand(compiled(TUNNEL_ENTRY), end, tunnelKey, ...devices)]);
     return startUntilReady(argv, tunnelLog, tunnelPids[end], `the lab's vpn (${end} end)`);
   };
   const tunnels = LAB_UPLINKS.flatMap(({ router, device, over }) => {
@@ -102,7 +104,7 @@ async function startDetached(
   const log = openSync(logPath, 'a', 0o644);
   try {
     const stdio: StdioOptions = ['ignore', options.waitsForStdout ? 'pipe' : log, log];
-    const child = spawn(file, args, { detached: true, stdio, cwd: '/' });
+    const child = spawn(file, args, { detached: true, stdio, cwd: '/', env: startEnvironment(process.env) });
     child.on('error', () => undefined);
     const ended = endingOf(child);
     child.unref();
