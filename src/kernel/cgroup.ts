@@ -3,6 +3,7 @@
  * know it, is the inode number of its directory.
  */
 import { opendirSync, readFileSync, statSync } from 'node:fs';
+import { throwShortage } from './shortage.ts';
 
 /** More cgroups than this are not looked at: a user may make as many as his limits allow. */
 export const MAX_CGROUPS_WALKED = 20_000;
@@ -70,7 +71,8 @@ function firstProcess(dir: string): number | undefined {
   try {
     const pids = readFileSync(`${dir}/cgroup.procs`, 'utf8').split('\n').map(Number);
     return pids.find((pid) => pid > 0);
-  } catch {
+  } catch (error) {
+    throwShortage(error, 'read', dir);
     // Removed, or a threaded cgroup, which lists no processes (EOPNOTSUPP).
     return undefined;
   }
@@ -140,7 +142,8 @@ export function childNames(dir: string, limit: number): string[] {
     } finally {
       handle.closeSync();
     }
-  } catch {
+  } catch (error) {
+    throwShortage(error, 'list', dir);
     // Removed while it was read: what was seen of it is all there is.
   }
   return names.sort();

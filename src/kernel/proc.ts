@@ -1,7 +1,7 @@
 /**
  * The one door to `/proc/PID` (proc(5)). A process that has gone, or that may not be read, is `undefined`, never an
- * exception: between any two reads it may end. Callers that need to know that two reads saw the same process compare
- * `startTimeTicks`.
+ * exception: between any two reads it may end. Where descriptors or memory are short, nobody can tell: a KernelError. Callers
+ * that need to know that two reads saw the same process compare `startTimeTicks`.
  */
 import {
   closeSync,
@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { type FileIdentity, fileIdentity } from './file-identity.ts';
 import { fileAtProcessPath } from './process-path.ts';
+import { throwShortage } from './shortage.ts';
 
 /** A command line is shown to people and compared with policies; beyond this it is cut. */
 export const COMMAND_LINE_LIMIT_BYTES = 4096;
@@ -126,7 +127,8 @@ export function openProc(root = '/proc'): Proc {
 function gone<T>(read: () => T): T | undefined {
   try {
     return read();
-  } catch {
+  } catch (error) {
+    throwShortage(error, 'read', '/proc');
     return undefined;
   }
 }

@@ -1,8 +1,9 @@
 /** The system's own tools as child processes: never a shell, never the caller's PATH or language. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import os from 'node:os';
 import type { Readable } from 'node:stream';
+import { requireDescriptors } from './descriptor-room.ts';
 import { KernelError } from './kernel-error.ts';
 import { MemoryFile } from './memory-file.ts';
 
@@ -11,6 +12,9 @@ const TOOL_DIRS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/sbin', 
 const OUTPUT_LIMIT_BYTES = 256 * 1024 * 1024;
 /** nft takes seconds for the largest rulesets; beyond this it hangs. */
 const TOOL_TIMEOUT_MS = 120_000;
+
+/** What uv_spawn() opens: two pairs of sockets for what the tool writes, and a pipe that tells whether it runs. */
+const SPAWN_DESCRIPTORS = 6;
 
 /** A program and the Debian package to name where it is missing. */
 export interface Tool {
@@ -55,33 +59,55 @@ function isExecutable(path: string): boolean {
  * while it fills a pipe, we would leave the tool a shortened text that may be a valid one. Throws KernelError where the tool
  * cannot be run or hangs.
  */
-export function runTool(path: string, args: readonly string[], input = ''): Promise<ToolResult> {
-  const operation = `run ${path}`;
-  const object = args.join(' ');
+export async function runTool(path: string, args: readonly string[], input = ''): Promise<ToolResult> {
+  const run = { operation: `run ${path}`, object: args.join(' ') };
   using file = input === '' ? undefined : new MemoryFile('pointsman-input', input);
-  return new Promise((resolve, reject) => {
-    const child = spawn(path, args, {
+  return await toItsEnd(start(path, args, file?.fd ?? 'ignore', run), run);
+}
+
+interface Run {
+  readonly operation: string;
+  readonly object: string;
+}
+
+/** Where descriptors are short there may be a child without pipes, and where memory is, an exception. Throws KernelError. */
+function start(path: string, args: readonly string[], stdin: number | 'ignore', run: Run): ChildProcess {
+  requireDescriptors(SPAWN_DESCRIPTORS, run.operation);
+  try {
+    return spawn(path, args, {
       env: { LC_ALL: 'C', PATH: TOOL_DIRS.join(':') },
-      stdio: [file?.fd ?? 'ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
       timeout: TOOL_TIMEOUT_MS,
-    }) as ChildProcessByStdio<null, Readable, Readable>;
+    });
+  } catch (error) {
+    throw notRun(error as NodeJS.ErrnoException, run);
+  }
+}
+
+function toItsEnd(child: ChildProcess, run: Run): Promise<ToolResult> {
+  return new Promise((resolve, reject) => {
+    child.on('error', (error) => reject(notRun(error, run)));
     const stdout = collect(child.stdout, () => child.kill('SIGKILL'));
     const stderr = collect(child.stderr, () => child.kill('SIGKILL'));
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      const errno = Math.abs(error.errno ?? 0);
-      reject(new KernelError(operation, errno, error.code ?? '', object, error.message, { cause: error }));
-    });
     child.on('close', (status, signal) => {
       if (status !== null) resolve({ status, stdout: stdout(), stderr: stderr() });
-      else reject(new KernelError(operation, 0, '', object, `ended by ${signal}: ${stderr().trim() || 'no message'}`));
+      else {
+        const detail = `ended by ${signal}: ${stderr().trim() || 'no message'}`;
+        reject(new KernelError(run.operation, 0, '', run.object, detail));
+      }
     });
   });
 }
 
-function collect(stream: NodeJS.ReadableStream, tooMuch: () => void): () => string {
+function notRun(error: NodeJS.ErrnoException, { operation, object }: Run): KernelError {
+  const { errno = 0, code = '', message } = error;
+  return new KernelError(operation, Math.abs(errno), code, object, message, { cause: error });
+}
+
+function collect(stream: Readable | null | undefined, tooMuch: () => void): () => string {
   const chunks: Buffer[] = [];
   let length = 0;
-  stream.on('data', (chunk: Buffer) => {
+  stream?.on('data', (chunk: Buffer) => {
     length += chunk.length;
     if (length <= OUTPUT_LIMIT_BYTES) chunks.push(chunk);
     else tooMuch();

@@ -75,12 +75,16 @@ export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): 
 export function collect(argv: readonly string[], options: CollectOptions): Promise<Outcome> {
   const [file = '', ...args] = argv;
   const startedAtMs = performance.now();
-  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
+  // Without pipes where descriptors are short.
+  const child: ChildProcess = spawn(file, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C' },
+  });
   const stdout = keep(child.stdout);
   const stderr = keep(child.stderr);
   // A program that ends without reading its input is not an error of ours.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(options.input ?? '');
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(options.input ?? '');
   return new Promise((resolve, reject) => {
     let timedOut = false;
     const timer = setTimeout(() => {
@@ -99,10 +103,10 @@ export function collect(argv: readonly string[], options: CollectOptions): Promi
   });
 }
 
-function keep(stream: NonNullable<ChildProcess['stdout']>): () => string {
+function keep(stream: ChildProcess['stdout'] | undefined): () => string {
   const chunks: Buffer[] = [];
   let kept = 0;
-  stream.on('data', (chunk: Buffer) => {
+  stream?.on('data', (chunk: Buffer) => {
     const part = chunk.subarray(0, MAX_OUTPUT_BYTES - kept);
     kept += part.length;
     if (part.length > 0) chunks.push(part);

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
+import { throwShortage } from '../kernel/shortage.ts';
 import type { Programs } from '../plan/host.ts';
 import {
   APP_FIRST,
@@ -126,6 +127,7 @@ export class AppIds {
       this.#wereLost = false;
       return [];
     } catch (error) {
+      throwShortage(error, 'read', this.#path);
       if (errorCode(error) === 'ENOENT') return [];
       return [this.#lost(error instanceof SyntaxError ? 'it is damaged' : errorText(error))];
     }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { throwShortage } from '../kernel/shortage.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
 import { writeAtomically } from './atomic-write.ts';
 import { errorCode, errorText, readSourceFile, type Stamp } from './source-file.ts';
@@ -36,7 +37,8 @@ export class LastGood {
   names(): readonly string[] {
     try {
       return readdirSync(this.#directory).filter(isPolicyFileName);
-    } catch {
+    } catch (error) {
+      throwShortage(error, 'list', this.#directory);
       return [];
     }
   }

@@ -3,6 +3,7 @@
  * files are theirs (`info/NAME.list`), and which of those lie elsewhere (`diversions`, dpkg-divert(1)).
  */
 import { readdirSync } from 'node:fs';
+import { throwShortage } from '../kernel/shortage.ts';
 import { fileVersion, lookAt, NO_FILE, readText } from './read-text.ts';
 
 /** Below the root. */
@@ -139,7 +140,8 @@ function journalNames(directory: string): string[] {
   try {
     const names = readdirSync(directory).filter((name) => /^\d+$/.test(name));
     return names.sort((a, b) => Number(a) - Number(b)).slice(0, MAX_JOURNAL_FILES);
-  } catch {
+  } catch (error) {
+    throwShortage(error, 'list', directory);
     return [];
   }
 }

@@ -1,12 +1,14 @@
-/** Files that others write, looked at and read without throwing. */
+/** Files that others write, looked at and read without throwing, but where descriptors or memory are short (KernelError). */
 import { readFileSync, type Stats, statSync } from 'node:fs';
+import { throwShortage } from '../kernel/shortage.ts';
 
 /** Empty where it cannot be read, is no regular file, or is too large to be what it should be. */
 export function readText(path: string, maxBytes: number): string {
   try {
     const stats = lookAt(path);
     return stats?.isFile() && stats.size <= maxBytes ? readFileSync(path, 'utf8') : '';
-  } catch {
+  } catch (error) {
+    throwShortage(error, 'read', path);
     return '';
   }
 }

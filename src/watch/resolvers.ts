@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { throwShortage } from '../kernel/shortage.ts';
 import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
 
 const NAMESERVER_LINE = /^nameserver[ \t]+([^ \t%]+)/;
@@ -51,7 +52,8 @@ export function asksBySocket(path = '/etc/nsswitch.conf'): boolean {
 function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
-  } catch {
+  } catch (error) {
+    throwShortage(error, 'read', path);
     return '';
   }
 }
