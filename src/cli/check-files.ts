@@ -8,7 +8,9 @@ import { compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
 import { unknownProfiles } from '../policy/unknown-profiles.ts';
 import { unknownUplinks } from '../policy/unknown-uplinks.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
+import { TrustedPaths } from '../store/path-trust.ts';
 import type { Paths } from '../store/paths.ts';
+import { trustOf } from '../store/policy-files.ts';
 import { readSourceFile } from '../store/source-file.ts';
 import { findPolicyFiles, kindOfFile } from './find-policy-files.ts';
 
@@ -34,7 +36,7 @@ export interface CheckPlace {
   readonly layer: Layer;
 }
 
-/** Files that a person names: those in one directory (and the uplinks and profiles beside it) belong together. */
+/** Files that a person names, whoever can change them: those in one directory (and the uplinks and profiles beside it) belong together. */
 export function checkPaths(paths: readonly string[]): CheckReport {
   return check(paths, (file) => ({ group: groupOf(file), layer: 'administrator' }));
 }
@@ -49,10 +51,11 @@ export function checkInstalled(paths: Paths): CheckReport {
   ];
   const places = [...layers.map(([directory]) => directory), paths.uplinks, paths.profiles, paths.systemDefault];
   const present = places.filter((path) => findPolicyFiles([path]).problems.length === 0);
-  return check(present, (file) => ({
+  const placeOf = (file: string): CheckPlace => ({
     group: '',
     layer: layers.find(([directory]) => file.startsWith(`${directory}/`))?.[1] ?? 'administrator',
-  }));
+  });
+  return check(present, placeOf, new TrustedPaths(trustOf(paths)));
 }
 
 function groupOf(file: string): string {
@@ -60,7 +63,7 @@ function groupOf(file: string): string {
   return /(?:^|\/)(?:policies|uplinks|profiles)$/.test(directory) ? dirname(directory) : directory;
 }
 
-function check(paths: readonly string[], placeOf: (file: string) => CheckPlace): CheckReport {
+function check(paths: readonly string[], placeOf: (file: string) => CheckPlace, trusted?: TrustedPaths): CheckReport {
   const { files, problems } = findPolicyFiles(paths);
   const groups = new Map<string, Together>();
   const diagnostics = [...problems];
@@ -68,7 +71,7 @@ function check(paths: readonly string[], placeOf: (file: string) => CheckPlace):
     const { group, layer } = placeOf(file);
     const together = groups.get(group) ?? emptyGroup();
     groups.set(group, together);
-    diagnostics.push(...checkFile(file, layer, together));
+    diagnostics.push(...checkFile(file, layer, together, trusted));
   }
   for (const together of groups.values()) diagnostics.push(...checkTogether(together));
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
@@ -80,9 +83,19 @@ function emptyGroup(): Together {
   return { layers: new Map(), uplinks: [], profiles: [], hasUplinkFiles: false, systemDefault: builtinSystemDefault };
 }
 
-function checkFile(file: string, layer: Layer, together: Together): readonly Diagnostic[] {
-  const source = readSourceFile(file);
+function checkFile(
+  file: string,
+  layer: Layer,
+  together: Together,
+  trusted: TrustedPaths | undefined,
+): readonly Diagnostic[] {
+  const source = readSourceFile(file, { trusted });
+  if (source.kind === 'masked') return [];
   if (source.kind !== 'read') {
+    if (source.kind === 'refused' && source.code === 'file-not-trusted') {
+      const message = `the daemon does not read the file: ${source.because}`;
+      return [diagnosticAt({ file, line: 1, column: 1 }, 'error', source.code, message, source.hint)];
+    }
     const because = source.kind === 'refused' ? source.because : 'no such file';
     const at = { file, line: 1, column: 1 };
     return [diagnosticAt(at, 'error', 'unreadable-file', `the file cannot be read: ${because}`)];

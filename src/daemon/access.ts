@@ -19,14 +19,15 @@ export function accessGroupId(groupPath = '/etc/group'): number | undefined {
   return field !== undefined && /^\d+$/.test(field) ? Number(field) : undefined;
 }
 
-/** Whoever cannot be told is let in by nobody: false. */
-export function isPermitted(socket: Socket, groupId: number | undefined): boolean {
+/** Who is at the other end, where he is let in. Whoever cannot be told is let in by nobody. */
+export function permittedPeer(socket: Socket, groupId: number | undefined): PeerCredentials | undefined {
   const fd = descriptorOf(socket);
-  if (fd === undefined) return false;
+  if (fd === undefined) return undefined;
   try {
-    return mayConnect(peerCredentials(fd), groupId);
+    const peer = peerCredentials(fd);
+    return mayConnect(peer, groupId) ? peer : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

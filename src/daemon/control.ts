@@ -17,6 +17,7 @@ import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import { planText } from '../plan/plan-text.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
+import type { PolicyFiles } from '../store/policy-files.ts';
 import { isConntrackCounted } from '../watch/conntrack-accounting.ts';
 import { answerExplainQuery, subjectOf, UnknownSubject } from '../watch/explain-query.ts';
 import { liveTraffic } from '../watch/live-traffic.ts';
@@ -36,6 +37,7 @@ import { metricFamilies } from './metric-families.ts';
 import type { PolicyHistory } from './policy-history.ts';
 import { RequestRefused } from './request-refused.ts';
 import type { Control } from './routes.ts';
+import { diagnosticsFor } from './shown-to.ts';
 import { whoIsFlow, whoIsProcess } from './who-report.ts';
 
 export interface ControlParts {
@@ -50,6 +52,7 @@ export interface ControlParts {
   /** Looks at what is open; undefined where nobody counts. */
   readonly traffic: () => TrafficTotals | undefined;
   readonly status: () => Promise<Status>;
+  readonly permissionsOf: PolicyFiles['permissionsOf'];
   readonly stop: () => void;
   readonly nowMs: () => number;
 }
@@ -60,7 +63,10 @@ export function createControl(parts: ControlParts): Control {
   // From the start, so that programs are known whose files are replaced before anybody asks.
   executables.learn(enforcement.inForce?.index.byExecutable.keys() ?? []);
   return {
-    status: parts.status,
+    status: async (reader) => {
+      const status = await parts.status();
+      return { ...status, diagnostics: diagnosticsFor(reader, status.diagnostics, parts) };
+    },
     plan: () => plan(parts),
     explain: (query) => explain(enforcement, query, parts.nowMs()),
     apps: () => withEvidence(parts, executables, appsReport),
@@ -68,14 +74,14 @@ export function createControl(parts: ControlParts): Control {
     uplinks: async () => uplinks(parts),
     route: async (query) => route(parts, query),
     metrics: async () => metricFamilies(await parts.status(), parts.traffic()),
-    reload: async (request) => {
+    reload: async (request, reader) => {
       const before = history.settled(parts.nowMs()) ?? requireInForce(enforcement).policySet;
       const report = await reload(parts, request, before);
       if (request.confirmMs === undefined) {
         confirmWindow.confirm();
         history.settle();
       }
-      return report;
+      return { ...report, diagnostics: diagnosticsFor(reader, report.diagnostics, parts) };
     },
     confirm: () => {
       const waited = confirmWindow.confirm();

@@ -312,6 +312,7 @@ export class Daemon implements AsyncDisposable {
       nowMs: this.#parts.nowMs,
       stop: () => this.stop('asked to'),
       traffic: () => this.#traffic?.totals(),
+      permissionsOf: (path) => this.#parts.files.permissionsOf(path),
       status: async () => this.#status(await this.#verdicts?.stats()),
     });
     return ControlServer.listen(control, { socketPath: this.#parts.paths.socketPath, groupId: accessGroupId() });

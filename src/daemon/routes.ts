@@ -8,13 +8,15 @@ import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
+import type { Reader } from '../store/may-read.ts';
 import type { EventStream } from './event-stream.ts';
 import { readExplainQuery, readReloadRequest, readRouteQuery, readWhoQuery } from './request-body.ts';
 import { RequestRefused } from './request-refused.ts';
 
 /** What the routes are about. A rejected promise becomes an ApiError: RequestRefused as it says, others as `internal`. */
 export interface Control {
-  readonly status: () => Promise<Status>;
+  /** `reader`: who is told what stands in files only where he may read them. */
+  readonly status: (reader: Reader) => Promise<Status>;
   readonly plan: () => Promise<PlanReport>;
   readonly explain: (query: ExplainQuery) => Promise<Explanation>;
   readonly apps: () => Promise<AppsReport>;
@@ -22,7 +24,7 @@ export interface Control {
   readonly uplinks: () => Promise<UplinksReport>;
   readonly route: (query: RouteQuery) => Promise<RouteReport>;
   readonly metrics: () => Promise<readonly MetricFamily[]>;
-  readonly reload: (request: ReloadRequest) => Promise<ReloadReport>;
+  readonly reload: (request: ReloadRequest, reader: Reader) => Promise<ReloadReport>;
   /** False where nothing waits to be confirmed. */
   readonly confirm: () => boolean;
   readonly stop: () => void;
@@ -33,6 +35,8 @@ export interface Control {
 export interface ControlRequest {
   /** Whether the kernel says that the caller may ask at all. */
   readonly permitted: boolean;
+  /** As whom he reads files; as nobody unless stated. */
+  readonly reader?: Reader;
   readonly method: string;
   readonly path: string;
   /** Read only where a route wants it. Rejects with RequestRefused. */
@@ -46,7 +50,10 @@ export type ControlAnswer =
   /** Every event from now on, as newline-delimited JSON. */
   | { readonly kind: 'events' };
 
-type Route = (control: Control, body: ControlRequest['body']) => object | Promise<object>;
+type Route = (control: Control, body: ControlRequest['body'], reader: Reader) => object | Promise<object>;
+
+/** In no group, and not root. */
+const NOBODY: Reader = { uid: -1, gids: [] };
 
 /** `GET /v1/watch` is the one route that answers without end. */
 const WATCH_ROUTE = 'GET /v1/watch';
@@ -55,7 +62,7 @@ const METRICS_ROUTE = 'GET /v1/metrics';
 
 const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /v1/health', () => ({ version: API_VERSION })],
-  ['GET /v1/status', ({ status }) => status()],
+  ['GET /v1/status', ({ status }, _, reader) => status(reader)],
   ['GET /v1/plan', ({ plan }) => plan()],
   ['POST /v1/explain', async ({ explain }, body) => explain(readExplainQuery(await body()))],
   ['GET /v1/apps', ({ apps }) => apps()],
@@ -63,7 +70,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /v1/uplinks', ({ uplinks }) => uplinks()],
   ['POST /v1/route', async ({ route }, body) => route(readRouteQuery(await body()))],
   ['GET /v1/metrics.json', async ({ metrics }) => ({ families: await metrics() })],
-  ['POST /v1/reload', async ({ reload }, body) => reload(readReloadRequest(await body()))],
+  ['POST /v1/reload', async ({ reload }, body, reader) => reload(readReloadRequest(await body()), reader)],
   ['POST /v1/confirm', ({ confirm }) => confirmed(confirm())],
   ['POST /v1/stop', ({ stop }) => stopping(stop)],
 ]);
@@ -80,7 +87,7 @@ export async function answerTo(control: Control, request: ControlRequest): Promi
   try {
     if (route === undefined)
       return { kind: 'text', type: EXPOSITION_TYPE, text: renderExposition(await control.metrics()) };
-    return { kind: 'json', status: 200, body: await route(control, request.body) };
+    return { kind: 'json', status: 200, body: await route(control, request.body, request.reader ?? NOBODY) };
   } catch (error) {
     if (error instanceof RequestRefused) return refusal(error.status, error.answer);
     return refusal(500, { code: 'internal', message: error instanceof Error ? error.message : String(error) });

@@ -7,7 +7,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { API_VERSION } from '../api/request.ts';
-import { isPermitted } from './access.ts';
+import type { Reader } from '../store/may-read.ts';
+import { permittedPeer } from './access.ts';
 import { streamLines } from './event-stream.ts';
 import { readBody } from './request-body.ts';
 import { answerTo, type Control, TOO_MANY_WATCHERS } from './routes.ts';
@@ -40,14 +41,15 @@ export class ControlServer implements AsyncDisposable {
     if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
       throw new Error(`the path of the control socket is longer than ${MAX_SOCKET_PATH_BYTES} bytes: ${socketPath}`);
     }
-    const permitted = new WeakSet<Socket>();
+    const permitted = new WeakMap<Socket, Reader>();
     const server = createServer(
       { requestTimeout: REQUEST_TIMEOUT_MS },
-      (incoming, outgoing) => void serve(control, permitted.has(incoming.socket), incoming, outgoing),
+      (incoming, outgoing) => void serve(control, permitted.get(incoming.socket), incoming, outgoing),
     );
     server.maxConnections = MAX_CONNECTIONS;
     server.on('connection', (socket: Socket) => {
-      if (isPermitted(socket, groupId)) permitted.add(socket);
+      const peer = permittedPeer(socket, groupId);
+      if (peer !== undefined) permitted.set(socket, peer);
     });
     mkdirSync(dirname(socketPath), { recursive: true, mode: RUN_DIR_MODE });
     rmSync(socketPath, { force: true });
@@ -69,13 +71,20 @@ export class ControlServer implements AsyncDisposable {
 /** Answers one request. Never rejects: a client that goes away has no answer, and harms nobody. */
 async function serve(
   control: Control,
-  permitted: boolean,
+  reader: Reader | undefined,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
   const { method = '', url = '' } = incoming;
   const path = url.split('?', 1)[0] ?? '';
-  const answer = await answerTo(control, { permitted, method, path, body: () => readBody(incoming) });
+  const permitted = reader !== undefined;
+  const answer = await answerTo(control, {
+    permitted,
+    ...(reader !== undefined && { reader }),
+    method,
+    path,
+    body: () => readBody(incoming),
+  });
   if (permitted) outgoing.setHeader('pointsman-api', API_VERSION);
   switch (answer.kind) {
     case 'json':

@@ -32,6 +32,7 @@ export interface Libc {
   fanotify_mark(fd: number, flags: number, mask: number, directoryFd: number, path: string): number;
   /** `handler` is SIG_DFL (0) or SIG_IGN (1): a function cannot be one. */
   signal(number: number, handler: number): number;
+  lgetxattr(path: string, name: string, value: Uint8Array, size: number): number;
   /** A system call by its number, one of those whose arguments are a number, a struct and its size. */
   syscall(number: number, first: number, struct: Uint8Array, size: number): number;
   /** Where the bytes lie, for structs that point to others: as long as the array lives, so keep it until after the call. */
@@ -60,6 +61,7 @@ const PROTOTYPES = {
   fanotify_init: 'int fanotify_init(uint, uint)',
   fanotify_mark: 'int fanotify_mark(int, uint, uint64_t, int, const char *)',
   signal: 'intptr_t signal(int, intptr_t)',
+  lgetxattr: 'long lgetxattr(const char *, const char *, void *, size_t)',
   syscall: 'long syscall(long, long, void *, long)',
 } as const satisfies Record<Exclude<keyof Libc, 'errno' | 'pollInPool' | 'address'>, string>;
 

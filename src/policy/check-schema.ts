@@ -161,6 +161,7 @@ function contextOf(path: Path, kind: FileKind): Context {
     case 'when':
     case 'probe':
     case 'dns':
+    case 'trust':
       return keyOf(path) as Context;
     default:
       return 'constraint';

@@ -18,7 +18,7 @@ export interface Diagnostic {
 export const DIAGNOSTIC_CODES = [
   'file-too-large',
   'unreadable-file',
-  'writable-by-others',
+  'file-not-trusted',
   'bad-encoding',
   'control-character',
   'yaml-syntax',

@@ -281,4 +281,6 @@ export interface SystemDefault {
   readonly uplinks?: 'files' | 'discovered';
   /** Whether what the network alone announced is an uplink, too. */
   readonly trustFound?: true;
+  /** Groups whose members may change policy, uplink and profile files; names, or numbers as text. */
+  readonly trustedGroups?: readonly string[];
 }

@@ -180,7 +180,7 @@ limit: {}
 /** Found by other stages, which no longer have the text. */
 type CodeOfOthers =
   | 'unreadable-file'
-  | 'writable-by-others'
+  | 'file-not-trusted'
   | 'match-conflict'
   | 'cut-off-rule'
   | 'no-match'

@@ -16,6 +16,8 @@ const MAX_PRIORITY = 1000;
 const MAX_WEIGHT = 1000;
 /** Who gets no answer from eight gets none. */
 const MAX_UPLINK_RESOLVERS = 8;
+/** Further ones are a sign of something else than a group of administrators. */
+const MAX_TRUSTED_GROUPS = 16;
 /** Of users and of groups: the highest number stands for none. */
 const MAX_ID = 4_294_967_294;
 const MAX_APP_LENGTH = 255;
@@ -146,6 +148,7 @@ export interface SystemDefaultFields {
   readonly whenAway?: 'closed' | 'open' | undefined;
   readonly uplinks?: 'files' | 'discovered' | undefined;
   readonly 'trust-found'?: boolean | undefined;
+  readonly trust?: { readonly groups?: readonly (string | number | undefined)[] | undefined } | undefined;
 }
 
 const version = z.literal(LANGUAGE_VERSION).describe('Version of the policy language.');
@@ -394,6 +397,19 @@ const profileShape = {
     .describe('The profile holds while all keys of any entry do.'),
 };
 
+const trustShape = {
+  groups: z
+    .array(
+      z.union([
+        z.string().regex(GROUP_NAME, 'a group name has 1 to 32 letters, digits and "_ . -"'),
+        z.int().min(0).max(MAX_ID),
+      ]),
+    )
+    .min(1)
+    .max(MAX_TRUSTED_GROUPS)
+    .describe('Groups whose members may change policy, uplink and profile files, by name or number.'),
+};
+
 const systemDefaultShape = {
   pointsman: version,
   otherwise: verb
@@ -420,6 +436,10 @@ const systemDefaultShape = {
       'Whether a way out that only router advertisements tell of is an uplink, without a file. `false` if absent.',
     )
     .optional(),
+  trust: z
+    .strictObject(trustShape)
+    .describe('Who may change policy, uplink and profile files besides root. Nobody if absent.')
+    .optional(),
 };
 
 export const policySchema: z.ZodType<PolicyFields> = z.strictObject(policyShape);
@@ -441,7 +461,8 @@ export type Context =
   | 'profile'
   | 'when'
   | 'probe'
-  | 'dns';
+  | 'dns'
+  | 'trust';
 
 export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   policy: Object.keys(policyShape),
@@ -457,6 +478,7 @@ export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   when: Object.keys(whenShape),
   probe: Object.keys(probeShape),
   dns: Object.keys(dnsProbeShape),
+  trust: Object.keys(trustShape),
 };
 
 function oneOrList<T extends z.ZodType<string>>(entry: T): z.ZodUnion<[T, z.ZodArray<T>]> {

@@ -15,6 +15,7 @@ export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
   when: [],
   probe: [],
   dns: [],
+  trust: [],
 };
 
 /** By the key that they are a value of. */

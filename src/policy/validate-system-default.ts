@@ -30,5 +30,6 @@ export function validateSystemDefault(fields: SystemDefaultFields, checking: Che
     whenAway: fields.whenAway ?? builtinSystemDefault.whenAway,
     ...(fields.uplinks === undefined ? {} : { uplinks: fields.uplinks }),
     ...(fields['trust-found'] === true && { trustFound: true }),
+    ...(fields.trust?.groups === undefined ? {} : { trustedGroups: fields.trust.groups.map(String) }),
   };
 }

@@ -4,16 +4,20 @@
  */
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
+import { aclWriters } from '../kernel/posix-acl.ts';
 import type { Diagnostic, DiagnosticCode } from '../policy/diagnostic.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
 import { diagnosticAt } from '../policy/policy-source.ts';
 import type { LastGood } from './last-good.ts';
 import type { ParsedFile } from './parsed-file.ts';
+import type { Permissions, TrustedPaths } from './path-trust.ts';
 import {
   type Listing,
   listSourceFiles,
   MAX_DIRECTORY_FILES,
+  type RefusedFile,
   readSourceFile,
+  refusedDirectory,
   type SourceFile,
   type Stamp,
 } from './source-file.ts';
@@ -25,6 +29,8 @@ export interface FileSetOptions<T> {
   /** Never throws, whatever the bytes are. */
   readonly parse: (file: string, bytes: Uint8Array) => ParsedFile<T>;
   readonly lastGood: LastGood;
+  /** Whom to believe at this moment. */
+  readonly trusted: () => TrustedPaths;
 }
 
 /** One file at one moment: a new object whenever what it says changes. */
@@ -48,6 +54,8 @@ interface Seen {
   readonly content: string;
   /** Absent where the file could not be read: the next look reads it. */
   readonly stamp?: Stamp;
+  /** Who may read what was read. */
+  readonly permissions?: readonly Permissions[];
 }
 
 export class FileSet<T> {
@@ -55,6 +63,7 @@ export class FileSet<T> {
   readonly #only: string | undefined;
   readonly #parse: FileSetOptions<T>['parse'];
   readonly #lastGood: LastGood;
+  readonly #trusted: () => TrustedPaths;
   readonly #byName = new Map<string, FileEntry<T>>();
   readonly #notable = new Map<string, FileEntry<T>>();
   readonly #seen = new Map<string, Seen>();
@@ -64,11 +73,12 @@ export class FileSet<T> {
   #copyDiagnostics: readonly Diagnostic[] = [];
   #scanned = false;
 
-  constructor({ directory, only, parse, lastGood }: FileSetOptions<T>) {
+  constructor({ directory, only, parse, lastGood, trusted }: FileSetOptions<T>) {
     this.directory = directory;
     this.#only = only;
     this.#parse = parse;
     this.#lastGood = lastGood;
+    this.#trusted = trusted;
   }
 
   /** Sorted by name. */
@@ -99,23 +109,27 @@ export class FileSet<T> {
     return belongs ? name : undefined;
   }
 
+  /** Of the directories on the way to a file, and of the file as it was read; `undefined` where it was not. */
+  permissionsOf(name: string): readonly Permissions[] | undefined {
+    return this.#seen.get(name)?.permissions;
+  }
+
   /** Looks at every file. What has become of the copies is for `keepCopies` to find out. */
   scan(): void {
     this.#sorted = undefined;
+    const trusted = this.#trusted();
     const listing =
       this.#only === undefined
-        ? listSourceFiles(this.directory)
+        ? listSourceFiles(this.directory, trusted)
         : ({ kind: 'listed', names: [this.#only], excess: 0 } satisfies Listing);
     switch (listing.kind) {
       case 'refused':
-        this.#directoryDiagnostics = [
-          this.#problem('unreadable-file', `the directory cannot be read: ${listing.because}`),
-        ];
+        this.#directoryDiagnostics = [this.#refusedDirectory(listing)];
         if (!this.#scanned) for (const name of this.#lastGood.names()) this.#restore(name);
         break;
       case 'listed':
         this.#directoryDiagnostics = this.#listingProblems(listing);
-        this.#lookAtAll(listing.names.filter(isReadableName));
+        this.#lookAtAll(listing.names.filter(isReadableName), trusted);
         break;
     }
     this.#scanned = true;
@@ -124,9 +138,16 @@ export class FileSet<T> {
   /** Reads these files again, whatever their stamps say; names that do not belong to the set are none of its business. */
   reread(names: Iterable<string>): readonly EntryChange<T>[] {
     const changes: EntryChange<T>[] = [];
+    const trusted = this.#trusted();
+    const refused = this.#only === undefined ? refusedDirectory(this.directory, trusted) : undefined;
+    if (refused !== undefined) {
+      // What is no longer there may have been taken away by whoever is not trusted.
+      this.#directoryDiagnostics = [this.#refusedDirectory(refused)];
+      return [];
+    }
     for (const name of names) {
       const before = this.#byName.get(name);
-      this.#look(name, undefined);
+      this.#look(name, undefined, trusted);
       const after = this.#byName.get(name);
       if (after === before) continue;
       changes.push({ ...(before !== undefined && { before }), ...(after !== undefined && { after }) });
@@ -145,29 +166,36 @@ export class FileSet<T> {
     return because === undefined && this.#lastGood.isBehind;
   }
 
-  #lookAtAll(names: readonly string[]): void {
+  #lookAtAll(names: readonly string[], trusted: TrustedPaths): void {
     const present = new Set(names);
     const before = this.#scanned ? this.#byName.keys() : this.#lastGood.names();
     for (const name of [...before]) if (!present.has(name)) this.#remove(name);
-    for (const name of names) this.#look(name, this.#seen.get(name)?.stamp);
+    for (const name of names) this.#look(name, this.#seen.get(name)?.stamp, trusted);
   }
 
-  #listingProblems({ names, excess, writableBy }: Extract<Listing, { kind: 'listed' }>): readonly Diagnostic[] {
-    const unsafe = writableBy === undefined ? [] : [writableByOthers(this.directory, writableBy)];
-    const unreadable = names
+  #refusedDirectory({ code, because, hint }: RefusedFile): Diagnostic {
+    const message =
+      code === 'file-not-trusted'
+        ? `what is in this directory is not read: ${because}`
+        : `the directory cannot be read: ${because}`;
+    const notes = [...(hint === undefined ? [] : [hint]), 'until this is mended, what was read before stays in force'];
+    return { ...this.#problem(code, message), hint: notes.join('; ') };
+  }
+
+  #listingProblems({ names, excess }: Extract<Listing, { kind: 'listed' }>): readonly Diagnostic[] {
+    const problems = names
       .filter((name) => !isReadableName(name))
       .map((name) =>
         this.#problem('unreadable-file', `the name ${JSON.stringify(name)} is not UTF-8 text: the file is ignored`),
       );
-    const problems = [...unsafe, ...unreadable];
     if (excess === 0) return problems;
     const message = `more than ${MAX_DIRECTORY_FILES} files: the last ${excess} by name are ignored`;
     return [...problems, this.#problem('too-long', message)];
   }
 
-  #look(name: string, known: Stamp | undefined): void {
+  #look(name: string, known: Stamp | undefined, trusted: TrustedPaths): void {
     const path = join(this.directory, name);
-    const file = readSourceFile(path, known);
+    const file = readSourceFile(path, { known, trusted });
     switch (file.kind) {
       case 'unchanged':
         return;
@@ -175,12 +203,18 @@ export class FileSet<T> {
         this.#remove(name);
         return;
       case 'refused':
+      case 'masked':
       case 'read': {
         const before = this.#seen.get(name);
         const seen = seenOf(file);
         this.#seen.set(name, seen);
         // Touched, or installed again: nobody needs to hear of it.
         if (before?.content !== seen.content) this.#renew(name, path, file);
+        // Who is named in an access list the mode does not tell. Nobody asks of files without mistakes.
+        if (this.#notable.has(name) && seen.permissions?.some(hasAccessList)) {
+          const { permissions: _, ...rest } = seen;
+          this.#seen.set(name, rest);
+        }
       }
     }
   }
@@ -199,9 +233,8 @@ export class FileSet<T> {
     this.#lastGood.forget(name);
   }
 
-  #renew(name: string, path: string, file: Extract<SourceFile, { kind: 'read' | 'refused' }>): void {
-    const parsed =
-      file.kind === 'read' ? withOthers(this.#parse(path, file.bytes), path, file) : unreadable(path, file.because);
+  #renew(name: string, path: string, file: ShownFile): void {
+    const parsed = this.#parsed(path, file);
     const base = { name, path, parsed };
     if (parsed.masked) {
       this.#put({ ...base, isLastGood: false });
@@ -214,6 +247,11 @@ export class FileSet<T> {
       if (value === undefined) this.#put({ ...base, isLastGood: false });
       else this.#put({ ...base, parsed: withHint(parsed), value, isLastGood: true });
     }
+  }
+
+  #parsed(path: string, file: ShownFile): ParsedFile<T> {
+    if (file.kind === 'masked') return { masked: true, diagnostics: [] };
+    return file.kind === 'read' ? this.#parse(path, file.bytes) : refused(path, file);
   }
 
   /** For a file that cannot even be listed. */
@@ -244,30 +282,25 @@ function isReadableName(name: string): boolean {
   return !name.includes('\ufffd');
 }
 
-function seenOf(file: Extract<SourceFile, { kind: 'read' | 'refused' }>): Seen {
-  if (file.kind === 'refused') return { content: file.because };
-  const { bytes, stamp, writableBy = '' } = file;
-  return { content: `${createHash('sha256').update(bytes).digest('base64')} ${writableBy}`, stamp };
+const hasAccessList = ({ path }: Permissions): boolean => aclWriters(path) !== undefined;
+
+type ShownFile = Extract<SourceFile, { kind: 'read' | 'refused' | 'masked' }>;
+
+function seenOf(file: ShownFile): Seen {
+  if (file.kind === 'refused') return { content: `${file.code} ${file.because}` };
+  if (file.kind === 'masked') return { content: 'masked' };
+  const { bytes, stamp, permissions } = file;
+  return {
+    content: createHash('sha256').update(bytes).digest('base64'),
+    stamp,
+    ...(permissions !== undefined && { permissions }),
+  };
 }
 
-function withOthers<T>(
-  parsed: ParsedFile<T>,
-  path: string,
-  { writableBy }: { readonly writableBy?: string },
-): ParsedFile<T> {
-  if (writableBy === undefined) return parsed;
-  return { ...parsed, diagnostics: [...parsed.diagnostics, writableByOthers(path, writableBy)] };
-}
-
-function writableByOthers(path: string, by: string): Diagnostic {
-  const message = `${by} can change it, and so what applications may do`;
-  const hint = 'chown root:root, chmod go-w';
-  return { ...diagnosticAt({ file: path, line: 1, column: 1 }, 'warning', 'writable-by-others', message), hint };
-}
-
-function unreadable(path: string, because: string): ParsedFile<never> {
-  const message = `the file cannot be read: ${because}`;
-  return { diagnostics: [diagnosticAt({ file: path, line: 1, column: 1 }, 'error', 'unreadable-file', message)] };
+function refused(path: string, { code, because, hint }: RefusedFile): ParsedFile<never> {
+  const message =
+    code === 'file-not-trusted' ? `the file is not read: ${because}` : `the file cannot be read: ${because}`;
+  return { diagnostics: [diagnosticAt({ file: path, line: 1, column: 1 }, 'error', code, message, hint)] };
 }
 
 /** Said at the first error: people look there. */

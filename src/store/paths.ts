@@ -2,6 +2,8 @@ import { join, resolve } from 'node:path';
 
 /** Where everything stands that outlives a run, and the socket; see hier(7). All absolute. */
 export interface Paths {
+  /** What all others are below. */
+  readonly root: string;
   readonly packagePolicies: string;
   readonly administratorPolicies: string;
   readonly locks: string;
@@ -22,6 +24,7 @@ export function pathsFor(root = '/'): Paths {
   const base = resolve(root);
   const below = (path: string): string => join(base, path);
   return {
+    root: base,
     packagePolicies: below('/usr/share/pointsman/policies'),
     administratorPolicies: below('/etc/pointsman/policies'),
     locks: below('/etc/pointsman/locks'),

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -517,20 +518,103 @@ describe('PolicyFiles and broken files', () => {
     expect(said(new PolicyFiles(paths).load())).toEqual(['error file-too-large /usr/share/pointsman/policies/a.yaml']);
   });
 
-  it('PolicyFiles warns of files and directories that others can change, as soon as they can, and uses them all the same', () => {
+  it('PolicyFiles refuses files that others can change, as soon as they can, and keeps what they said before', () => {
     const file = put(inPackage('a.yaml'), policy('a'));
+    const other = put(inPackage('b.yaml'), policy('b'));
     const files = new PolicyFiles(paths);
     expect(files.load().diagnostics).toEqual([]);
+    writeFileSync(file, policy('a', 'deny'));
     chmodSync(file, 0o646);
-    chmodSync(dirname(file), 0o757);
+    writeFileSync(other, policy('b', 'deny'));
     const loaded = files.load();
-    expect(apps(loaded)).toEqual(['a']);
-    expect(said(loaded)).toEqual([
-      'warning writable-by-others /usr/share/pointsman/policies',
-      'warning writable-by-others /usr/share/pointsman/policies/a.yaml',
-    ]);
+    expect(said(loaded)).toEqual(['error file-not-trusted /usr/share/pointsman/policies/a.yaml']);
+    expect(loaded.diagnostics[0]).toMatchObject({
+      message: `the file is not read: everybody can change ${file}`,
+      hint: `chown root:root and chmod go-w ${file}; until this is mended, the last good version of the file stays in force`,
+    });
+    expect([verbOf(loaded, 'a'), verbOf(loaded, 'b')]).toEqual(['allow', 'deny']);
+    expect(verbOf(new PolicyFiles(paths).load(), 'a')).toBe('allow');
     chmodSync(file, 0o644);
+    expect(verbOf(files.load(), 'a')).toBe('deny');
+  });
+
+  it('PolicyFiles believes nothing of a directory that others can change: no new file, no change, nothing missing', () => {
+    const file = put(inPackage('a.yaml'), policy('a'));
+    put(inPackage('b.yaml'), policy('b'));
+    const files = new PolicyFiles(paths);
+    files.load();
+    chmodSync(dirname(file), 0o777);
+    writeFileSync(file, policy('a', 'deny'));
+    rmSync(inPackage('b.yaml'));
+    put(inPackage('c.yaml'), policy('c'));
+    for (const loaded of [files.load(), files.load({ changed: [file, inPackage('b.yaml'), inPackage('c.yaml')] })]) {
+      expect(apps(loaded)).toEqual(['a', 'b']);
+      expect(verbOf(loaded, 'a')).toBe('allow');
+      expect(said(loaded)).toEqual(['error file-not-trusted /usr/share/pointsman/policies']);
+    }
+    const anew = new PolicyFiles(paths).load();
+    expect([...apps(anew), verbOf(anew, 'a')]).toEqual(['a', 'b', 'allow']);
     chmodSync(dirname(file), 0o755);
-    expect(files.load().diagnostics).toEqual([]);
+    const mended = files.load();
+    expect([...apps(mended), verbOf(mended, 'a')]).toEqual(['a', 'c', 'deny']);
+  });
+
+  it('PolicyFiles believes no directory above that others can change, for files of any kind', () => {
+    put(byAdministrator('a.yaml'), policy('a'));
+    put(join(paths.uplinks, 'wifi.yaml'), uplink('wifi'));
+    put(paths.systemDefault, 'pointsman: 1\notherwise: deny\n');
+    chmodSync(dirname(paths.systemDefault), 0o777);
+    const loaded = new PolicyFiles(paths).load();
+    expect(said(loaded)).toEqual(
+      ['default.yaml', 'locks', 'policies', 'profiles', 'uplinks'].map(
+        (name) => `error file-not-trusted /etc/pointsman/${name}`,
+      ),
+    );
+    expect(loaded.policySet).toMatchObject({ apps: [], uplinks: [], systemDefault: { otherwise: { do: 'allow' } } });
+  });
+
+  it('PolicyFiles follows a link to a file that only root can change, wherever it is, and to /dev/null as a mask', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    put(inPackage('b.yaml'), policy('b'));
+    mkdirSync(paths.administratorPolicies, { recursive: true });
+    symlinkSync('/dev/null', byAdministrator('a.yaml'));
+    symlinkSync('/etc/passwd', byAdministrator('passwd.yaml'));
+    const loaded = new PolicyFiles(paths).load();
+    expect(apps(loaded)).toEqual(['b']);
+    expect(said(loaded)).not.toContain('error file-not-trusted /etc/pointsman/policies/passwd.yaml');
+  });
+
+  it.runIf(process.getuid?.() === 0)('PolicyFiles believes groups that default.yaml names, and who is in them', () => {
+    const file = put(byAdministrator('a.yaml'), policy('a'));
+    chownSync(file, NOBODY, NOBODY);
+    chownSync(dirname(file), 0, NOBODY);
+    chmodSync(dirname(file), 0o775);
+    const files = new PolicyFiles(paths);
+    expect(apps(files.load())).toEqual([]);
+    put(paths.systemDefault, `pointsman: 1\ntrust: { groups: [${NOBODY}] }\n`);
+    const loaded = files.load({ changed: [paths.systemDefault] });
+    expect([apps(loaded), said(loaded)]).toEqual([['a'], []]);
+    // default.yaml cannot say so of itself.
+    chownSync(paths.systemDefault, NOBODY, NOBODY);
+    expect(said(files.load())).toEqual(['error file-not-trusted /etc/pointsman/default.yaml']);
+  });
+
+  it.runIf(process.getuid?.() === 0)('PolicyFiles believes the owner of the root that it is given', () => {
+    const file = put(byAdministrator('a.yaml'), policy('a'));
+    execFileSync('chown', ['-R', 'nobody', root]);
+    expect(apps(new PolicyFiles(paths).load())).toEqual(['a']);
+    chownSync(file, NOBODY + 1, 0);
+    expect(said(new PolicyFiles(paths).load())).toEqual(['error file-not-trusted /etc/pointsman/policies/a.yaml']);
+  });
+
+  it('PolicyFiles tells who may read what it read, as it was read', () => {
+    const file = put(inPackage('a.yaml'), BROKEN);
+    chmodSync(file, 0o640);
+    const files = new PolicyFiles(paths);
+    files.load();
+    expect(files.permissionsOf(file)?.at(-1)).toMatchObject({ path: file, mode: 0o100640 });
+    expect(files.permissionsOf(inPackage('none.yaml'))).toBeUndefined();
   });
 });
+
+const NOBODY = 65_534;

@@ -16,8 +16,10 @@ import { namesProfiles, unknownProfiles } from '../policy/unknown-profiles.ts';
 import { namesUplinks, unknownUplinks } from '../policy/unknown-uplinks.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { type EntryChange, type FileEntry, FileSet } from './file-set.ts';
+import { ownTrust, sameTrust, withGroups } from './file-trust.ts';
 import { LastGood } from './last-good.ts';
 import { parseDefault, parsePolicy, parseProfile, parseUplink } from './parsed-file.ts';
+import { type Permissions, type Trust, TrustedPaths } from './path-trust.ts';
 import type { Paths } from './paths.ts';
 import {
   type Contribution,
@@ -29,6 +31,7 @@ import {
   sourceOf,
   withoutMasked,
 } from './policy-layer.ts';
+import { readSourceFile } from './source-file.ts';
 
 export interface LoadedPolicies {
   /** The same object as long as nothing in it changes; unchanged applications keep their identity. */
@@ -60,7 +63,20 @@ interface PolicyLayer {
   readonly files: FileSet<Policy>;
 }
 
+/** Whom to believe about the files below a root, as default.yaml there says. */
+export function trustOf(paths: Paths): Trust {
+  const own = ownTrust(paths);
+  const file = readSourceFile(paths.systemDefault, { trusted: new TrustedPaths(own) });
+  const value = file.kind === 'read' ? parseDefault(paths.systemDefault, file.bytes).value : undefined;
+  return withGroups(own, value?.trustedGroups);
+}
+
 export class PolicyFiles {
+  readonly #paths: Paths;
+  /** Of the last load. */
+  #trust: Trust;
+  /** As this load sees them. */
+  #trusted: TrustedPaths;
   readonly #layersStrongestFirst: readonly PolicyLayer[];
   readonly #uplinks: FileSet<Uplink>;
   readonly #profiles: FileSet<Profile>;
@@ -76,10 +92,15 @@ export class PolicyFiles {
   #appsThatNameProfiles: ReadonlyMap<string, EffectivePolicy> = new Map();
 
   constructor(paths: Paths, { writesLastGood = true }: PolicyFilesOptions = {}) {
-    const lastGood = (name: string): LastGood =>
-      new LastGood(join(paths.lastGoodDir, name), { isWritten: writesLastGood });
+    this.#paths = paths;
+    this.#trust = ownTrust(paths);
+    this.#trusted = new TrustedPaths(this.#trust);
+    const common = (name: string): { readonly lastGood: LastGood; readonly trusted: () => TrustedPaths } => ({
+      lastGood: new LastGood(join(paths.lastGoodDir, name), { isWritten: writesLastGood }),
+      trusted: () => this.#trusted,
+    });
     const policies = (layer: Layer, directory: string): PolicyLayer => {
-      return { layer, files: new FileSet({ directory, parse: parsePolicy, lastGood: lastGood(layer) }) };
+      return { layer, files: new FileSet({ directory, parse: parsePolicy, ...common(layer) }) };
     };
     this.#layersStrongestFirst = [
       policies('locks', paths.locks),
@@ -87,12 +108,12 @@ export class PolicyFiles {
       policies('administrator', paths.administratorPolicies),
       policies('package', paths.packagePolicies),
     ];
-    this.#uplinks = new FileSet({ directory: paths.uplinks, parse: parseUplink, lastGood: lastGood('uplinks') });
-    this.#profiles = new FileSet({ directory: paths.profiles, parse: parseProfile, lastGood: lastGood('profiles') });
+    this.#uplinks = new FileSet({ directory: paths.uplinks, parse: parseUplink, ...common('uplinks') });
+    this.#profiles = new FileSet({ directory: paths.profiles, parse: parseProfile, ...common('profiles') });
     this.#systemDefault = new FileSet({
       ...splitPath(paths.systemDefault),
       parse: parseDefault,
-      lastGood: lastGood('default'),
+      ...common('default'),
     });
   }
 
@@ -103,8 +124,9 @@ export class PolicyFiles {
    */
   load(hint?: LoadHint, { copies = 'at once' }: { readonly copies?: 'at once' | 'later' } = {}): LoadedPolicies {
     const named = hint === undefined || this.#loaded === undefined ? undefined : this.#bySet(hint.changed);
-    const changes = named === undefined ? undefined : this.#reread(named);
-    if (changes === undefined) for (const set of this.#sets()) set.scan();
+    const isSameTrust = this.#readDefault(named);
+    const changes = named === undefined || !isSameTrust ? undefined : this.#reread(named);
+    if (changes === undefined) for (const set of this.#sets()) if (set !== this.#systemDefault) set.scan();
     if (copies === 'at once') this.keepCopies();
     const { counting, masked } = withoutMasked(
       this.#layersStrongestFirst.map(({ layer, files }) => ({
@@ -124,6 +146,15 @@ export class PolicyFiles {
   /** As of the last load, with what has become of the copies since. */
   get loaded(): LoadedPolicies | undefined {
     return this.#loaded;
+  }
+
+  /** Who may read one of the files as it was read; `undefined` where it was not, or where that cannot be told. */
+  permissionsOf(path: string): readonly Permissions[] | undefined {
+    for (const set of this.#sets()) {
+      const name = set.nameOf(path);
+      if (name !== undefined) return set.permissionsOf(name);
+    }
+    return undefined;
   }
 
   /** Whether a link that a policy's path goes by leads elsewhere by now: the next whole load will follow it. */
@@ -225,8 +256,20 @@ export class PolicyFiles {
     return bySet;
   }
 
+  /** It says whom to believe, and cannot say so of itself. True where that stays as it was. */
+  #readDefault(named: ReadonlyMap<FileSet<unknown>, ReadonlySet<string>> | undefined): boolean {
+    const own = ownTrust(this.#paths);
+    this.#trusted = new TrustedPaths(own);
+    if (named === undefined) this.#systemDefault.scan();
+    else this.#systemDefault.reread(named.get(this.#systemDefault) ?? []);
+    const before = this.#trust;
+    this.#trust = withGroups(own, this.#systemDefault.entries()[0]?.value?.trustedGroups);
+    this.#trusted = new TrustedPaths(this.#trust);
+    return sameTrust(before, this.#trust);
+  }
+
   #reread(named: ReadonlyMap<FileSet<unknown>, ReadonlySet<string>>): readonly LayerChange[] {
-    for (const set of [this.#uplinks, this.#profiles, this.#systemDefault]) set.reread(named.get(set) ?? []);
+    for (const set of [this.#uplinks, this.#profiles]) set.reread(named.get(set) ?? []);
     return this.#layersStrongestFirst.flatMap(({ layer, files }) =>
       files.reread(named.get(files) ?? []).map((change) => ({ layer, ...change })),
     );

@@ -35,7 +35,8 @@ export function contributionOf({ value, parsed, path }: FileEntry<Policy>): Cont
   if (parsed.masked || app === undefined) return { kind: 'none' };
   const error = parsed.diagnostics.find(({ severity }) => severity === 'error');
   const { line = 1, column = 1 } = error ?? {};
-  const because = `${path}:${line}:${column}: ${error?.message ?? 'the file cannot be used'}`;
+  // Without the message, which may quote the file: more people see this than may read that.
+  const because = `${path}:${line}:${column}: the file cannot be used [${error?.code ?? 'unreadable-file'}]`;
   const policy: BrokenPolicy = {
     app,
     match: resolvePrograms(written),

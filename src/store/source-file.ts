@@ -10,8 +10,10 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
+import type { DiagnosticCode } from '../policy/diagnostic.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
 import { MAX_FILE_BYTES } from '../policy/source-text.ts';
+import type { PathLook, Permissions, TrustedPaths } from './path-trust.ts';
 
 /** Bytes read of one file: one more than the parsers take, so that they can tell. */
 export const MAX_FILE_READ: number = MAX_FILE_BYTES + 1;
@@ -30,40 +32,102 @@ export interface Stamp {
 }
 
 export type SourceFile =
-  | { readonly kind: 'read'; readonly bytes: Uint8Array; readonly stamp: Stamp; readonly writableBy?: string }
+  | {
+      readonly kind: 'read';
+      readonly bytes: Uint8Array;
+      readonly stamp: Stamp;
+      /** Of the directories on the way and of the file; only of what was looked at with trust. */
+      readonly permissions?: readonly Permissions[];
+    }
+  /** A link to /dev/null: it says that there is to be nothing. */
+  | { readonly kind: 'masked' }
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'refused'; readonly because: string };
+  | RefusedFile;
 
-/** Reads a regular file, or one that symbolic links end in. With `known`: only where it may have changed since. */
-export function readSourceFile(path: string, known?: Stamp): SourceFile {
+export interface RefusedFile {
+  readonly kind: 'refused';
+  readonly code: Extract<DiagnosticCode, 'unreadable-file' | 'file-not-trusted'>;
+  readonly because: string;
+  readonly hint?: string;
+}
+
+export interface ReadOptions {
+  /** Read only where it may have changed since. */
+  readonly known?: Stamp | undefined;
+  /** Refuse what others could change. */
+  readonly trusted?: TrustedPaths | undefined;
+}
+
+/** Reads a regular file, or one that symbolic links end in. */
+export function readSourceFile(path: string, { known, trusted }: ReadOptions = {}): SourceFile {
   try {
-    // Before opening: to open a device or a FIFO may already do something.
-    const before = statSync(path, { bigint: true, throwIfNoEntry: false });
-    if (before === undefined)
-      return isLink(path) ? { kind: 'refused', because: 'a symbolic link that leads nowhere' } : { kind: 'absent' };
-    if (!before.isFile()) return { kind: 'refused', because: notAFile(before) };
-    if (known?.settled && sameStamp(before, known)) return { kind: 'unchanged' };
-    return readRegular(path);
+    return trusted === undefined ? readAnybodys(path, known) : readTrusted(path, known, trusted);
   } catch (error) {
     const code = errorCode(error);
     // ENOTDIR: a directory on the way has become a file.
     if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'absent' };
-    return { kind: 'refused', because: errorText(error) };
+    return unreadable(errorText(error));
   }
 }
 
-function readRegular(path: string): SourceFile {
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+function readAnybodys(path: string, known: Stamp | undefined): SourceFile {
+  // Before opening: to open a device or a FIFO may already do something.
+  const before = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (before === undefined) return isLink(path) ? unreadable(DANGLING) : { kind: 'absent' };
+  if (isNullDevice(before)) return { kind: 'masked' };
+  if (!before.isFile()) return unreadable(notAFile(before));
+  if (known?.settled && sameStamp(before, known)) return { kind: 'unchanged' };
+  return readRegular(path, 0);
+}
+
+function readTrusted(path: string, known: Stamp | undefined, trusted: TrustedPaths): SourceFile {
+  const look = trusted.look(path);
+  switch (look.kind) {
+    case 'absent':
+      return { kind: 'absent' };
+    case 'dangling':
+      return unreadable(DANGLING);
+    case 'not trusted':
+      return { kind: 'refused', ...notTrusted(look) };
+    case 'there': {
+      if (isNullDevice(look.stats)) return { kind: 'masked' };
+      if (!look.stats.isFile()) return unreadable(notAFile(look.stats));
+      if (known?.settled && sameStamp(look.stats, known)) return { kind: 'unchanged' };
+      const file = readRegular(look.path, constants.O_NOFOLLOW, (opened) => trusted.writerOf(look.path, opened));
+      return file.kind === 'read' ? { ...file, permissions: look.permissions } : file;
+    }
+  }
+}
+
+/** What is said of a file or directory that others can change. */
+export function notTrusted({ at, by }: Extract<PathLook, { kind: 'not trusted' }>): Omit<RefusedFile, 'kind'> {
+  const groups = by.startsWith('group ') ? ', or name the group in default.yaml: trust: { groups: [...] }' : '';
+  return {
+    code: 'file-not-trusted',
+    because: `${by} can change ${at}`,
+    hint: `chown root:root and chmod go-w ${at}${groups}`,
+  };
+}
+
+const DANGLING = 'a symbolic link that leads nowhere';
+
+function unreadable(because: string): RefusedFile {
+  return { kind: 'refused', code: 'unreadable-file', because };
+}
+
+function readRegular(path: string, flags: number, writerOf?: (stats: BigIntStats) => string | undefined): SourceFile {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | flags);
   try {
     const stats = fstatSync(descriptor, { bigint: true });
-    if (!stats.isFile()) return { kind: 'refused', because: notAFile(stats) };
+    if (!stats.isFile()) return unreadable(notAFile(stats));
+    // Of the file itself: it may be another one than was looked at.
+    const by = writerOf?.(stats);
+    if (by !== undefined) return { kind: 'refused', ...notTrusted({ kind: 'not trusted', at: path, by }) };
     const settled = BigInt(Date.now()) * NS_PER_MS - stats.ctimeNs > SETTLED_AFTER_NS;
     const { dev: device, ino: inode, size, mtimeNs, ctimeNs } = stats;
-    const writableBy = othersWhoWrite(stats);
     return {
       kind: 'read',
-      ...(writableBy !== undefined && { writableBy }),
       bytes: readAll(descriptor, size),
       stamp: { device, inode, size, mtimeNs, ctimeNs, settled },
     };
@@ -93,40 +157,43 @@ function readAll(descriptor: number, size: bigint): Uint8Array {
 }
 
 export type Listing =
-  | {
-      readonly kind: 'listed';
-      readonly names: readonly string[];
-      readonly excess: number;
-      readonly writableBy?: string;
-    }
-  | { readonly kind: 'refused'; readonly because: string };
+  | { readonly kind: 'listed'; readonly names: readonly string[]; readonly excess: number }
+  | RefusedFile;
 
 /** Names of policy files, sorted. A directory that is not there holds none. */
-export function listSourceFiles(directory: string): Listing {
+export function listSourceFiles(directory: string, trusted?: TrustedPaths): Listing {
   try {
+    const refused = trusted && refusedDirectory(directory, trusted);
+    if (refused !== undefined) return refused;
     const names = readdirSync(directory).filter(isPolicyFileName).sort();
-    const writableBy = othersWhoWrite(statSync(directory, { bigint: true }));
     return {
       kind: 'listed',
-      ...(writableBy !== undefined && { writableBy }),
       names: names.slice(0, MAX_DIRECTORY_FILES),
       excess: Math.max(0, names.length - MAX_DIRECTORY_FILES),
     };
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return { kind: 'listed', names: [], excess: 0 };
-    return { kind: 'refused', because: errorText(error) };
+    return unreadable(errorText(error));
   }
 }
 
-const S_IWGRP = 0o020n;
-const S_IWOTH = 0o002n;
-
-/** Who may change it besides root, or besides whoever we run as, in words. */
-function othersWhoWrite({ mode, uid, gid }: BigIntStats): string | undefined {
-  if ((mode & S_IWOTH) !== 0n) return 'everybody';
-  if ((mode & S_IWGRP) !== 0n && gid !== 0n) return `group ${gid}`;
-  return uid !== 0n && process.getuid?.() === 0 ? `user ${uid}` : undefined;
+/** Why what is in a directory, and what is not, is not to be believed. */
+export function refusedDirectory(directory: string, trusted: TrustedPaths): RefusedFile | undefined {
+  try {
+    const look = trusted.look(directory);
+    return look.kind === 'not trusted' ? { kind: 'refused', ...notTrusted(look) } : undefined;
+  } catch (error) {
+    return unreadable(errorText(error));
+  }
 }
+
+/** The null device, null(4), by its number: its path is anybody's word. */
+function isNullDevice(stats: BigIntStats): boolean {
+  return stats.isCharacterDevice() && stats.rdev === NULL_DEVICE;
+}
+
+/** Major 1, minor 3 as stat(2) gives it (makedev(3)). */
+const NULL_DEVICE = 0x103n;
 
 function sameStamp(stats: BigIntStats, stamp: Stamp): boolean {
   const { dev, ino, size, mtimeNs, ctimeNs } = stats;
