@@ -50,7 +50,13 @@ export interface IdentityStatus {
   /** What applications with `children: same` start. */
   readonly children: TierStatus;
   /** Since the daemon started; absent where sockets are not marked. */
-  readonly sockets?: { readonly marked: number; readonly unmarked: number; readonly foreign: number };
+  readonly sockets?: {
+    readonly marked: number;
+    readonly unmarked: number;
+    readonly foreign: number;
+    /** Processes for which there was no room in what the kernel keeps of children and scripts. */
+    readonly tasksLost: number;
+  };
 }
 
 export interface VerdictStatistics {

@@ -6,8 +6,8 @@
 import { assemble } from './assembler.ts';
 import { and32, branch, exit, goto, type Instruction, label, load, move, store } from './instruction.ts';
 import type { KernelLayout } from './kernel-layout.ts';
-import { lookup, remove, update } from './kernel-memory.ts';
-import type { MapDescriptors } from './maps.ts';
+import { count, lookup, remove, update } from './kernel-memory.ts';
+import { COUNTER_TASKS_LOST, type MapDescriptors } from './maps.ts';
 import { clearKey, findExecutable, readExecutableOfTask, readNameOfFile } from './read-executable.ts';
 import { findTask, readProcess } from './read-process.ts';
 import {
@@ -81,6 +81,8 @@ export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
     store('u32', 'r10', RECORD + at.childrenNumber, 'r6'),
     store('u32', 'r10', RECORD + at.childrenNumber + 4, 0),
     ...update(maps.tasks, PID, RECORD),
+    branch('r0', 'equal', 0, 'done'),
+    ...count(maps.counters, COUNTER_TASKS_LOST, { indexSlot: INDEX, otherwise: 'done' }),
     label('done'),
     move('r0', 0),
     exit(),

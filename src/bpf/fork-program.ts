@@ -2,8 +2,8 @@
 import { assemble } from './assembler.ts';
 import { branch, exit, label, load, move, store } from './instruction.ts';
 import type { KernelLayout } from './kernel-layout.ts';
-import { follow, lookup, update } from './kernel-memory.ts';
-import type { MapDescriptors } from './maps.ts';
+import { count, follow, lookup, update } from './kernel-memory.ts';
+import { COUNTER_TASKS_LOST, type MapDescriptors } from './maps.ts';
 import { findTask, readProcess } from './read-process.ts';
 import { TASK_RECORD_BYTES, TASK_RECORD_FIELDS } from './records.ts';
 
@@ -46,6 +46,8 @@ export function forkProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
     load('u32', 'r1', 'r10', CHILD_PID),
     branch('r1', 'equal', 0, 'done'),
     ...update(maps.tasks, CHILD_PID, RECORD),
+    branch('r0', 'equal', 0, 'done'),
+    ...count(maps.counters, COUNTER_TASKS_LOST, { indexSlot: INDEX, otherwise: 'done' }),
     label('done'),
     move('r0', 0),
     exit(),

@@ -2,7 +2,18 @@
  * Pieces of programs that read the kernel's memory and maps. `slot` is an offset from the end of the stack, negative.
  * All of them change r0 to r5.
  */
-import { add, call, type Instruction, load, loadMap, move, type Register } from './instruction.ts';
+import {
+  add,
+  atomicAdd,
+  branch,
+  call,
+  type Instruction,
+  load,
+  loadMap,
+  move,
+  type Register,
+  store,
+} from './instruction.ts';
 import {
   BPF_ANY,
   BPF_FUNC_map_delete_elem,
@@ -48,7 +59,7 @@ export function lookup(descriptor: number, keySlot: number): readonly Instructio
   return [loadMap('r1', descriptor), ...stackAddress('r2', keySlot), call(BPF_FUNC_map_lookup_elem)];
 }
 
-/** Creates or replaces an entry; what cannot be kept is not. */
+/** Creates or replaces an entry; what cannot be kept is not: then r0 is a negative errno. */
 export function update(descriptor: number, keySlot: number, valueSlot: number): readonly Instruction[] {
   return [
     loadMap('r1', descriptor),
@@ -61,4 +72,19 @@ export function update(descriptor: number, keySlot: number, valueSlot: number): 
 
 export function remove(descriptor: number, keySlot: number): readonly Instruction[] {
   return [loadMap('r1', descriptor), ...stackAddress('r2', keySlot), call(BPF_FUNC_map_delete_elem)];
+}
+
+/** Adds one to a counter. `indexSlot`: 4 bytes. Jumps to `otherwise` where there is none. */
+export function count(
+  counters: number,
+  index: number,
+  { indexSlot, otherwise }: { readonly indexSlot: number; readonly otherwise: string },
+): readonly Instruction[] {
+  return [
+    store('u32', 'r10', indexSlot, index),
+    ...lookup(counters, indexSlot),
+    branch('r0', 'equal', 0, otherwise),
+    move('r1', 1),
+    atomicAdd('r0', 0, 'r1'),
+  ];
 }

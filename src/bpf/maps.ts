@@ -56,7 +56,8 @@ export const MAX_EXECUTABLES = 40_960;
 export const MAX_NAMES: number = 2 * MAX_EXECUTABLES;
 /** As many as there are program numbers: 15 bits of the mark. */
 export const MAX_PROGRAMS = 32_768;
-export const MAX_TASKS = 16_384;
+/** Living processes of families and scripts: more than one machine runs, and what is beyond is asked about. */
+export const MAX_TASKS = 262_144;
 export const MAX_CGROUPS = 16_384;
 export const MAX_CREATORS = 32_768;
 export const MAX_STRANGERS = 1024;
@@ -69,7 +70,9 @@ export const COUNTER_MARKED = 0;
 export const COUNTER_UNMARKED = 1;
 /** Sockets that had somebody else's mark when they were made. */
 export const COUNTER_FOREIGN = 2;
-export const COUNTERS = 3;
+/** Times that a process could not be written down in `tasks`: from the first on, "nobody" is said of no process. */
+export const COUNTER_TASKS_LOST = 3;
+export const COUNTERS = 4;
 
 export const MAPS: Readonly<Record<MapName, MapDescription>> = {
   /** Executable -> its number. */
@@ -109,10 +112,12 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
   /** Process id -> what is known of the process beyond its executable. */
   tasks: {
     name: 'pm_tasks',
-    type: BPF_MAP_TYPE_LRU_HASH,
+    // Nothing in it is forgotten: a child that is not in it would be nobody's.
+    type: BPF_MAP_TYPE_HASH,
     keyBytes: U32_BYTES,
     valueBytes: TASK_RECORD_BYTES,
     maxEntries: MAX_TASKS,
+    flags: BPF_F_NO_PREALLOC,
   },
   /** Id of a cgroup -> the epoch in which it was looked at (u32). */
   cgroups: {

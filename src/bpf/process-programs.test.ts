@@ -28,6 +28,22 @@ describe.each(KERNELS)('programs on processes, %s', (name) => {
     },
   );
 
+  it('forkProgram() and execProgram() count what they have no room for', () => {
+    const world = new MarkingWorld(layout);
+    world.setTask(100, RELATIVE);
+    const parent = world.kernel.addProcess(PARENT);
+    world.maps.fill('tasks');
+    world.trace(fork, parent, world.kernel.addProcess(CHILD));
+    expect(world.taskOf(200)).toBeUndefined();
+    expect(world.tasksLost()).toBe(1);
+    world.setExecutable(CURL, { number: 7, childrenNumber: 12 });
+    world.trace(exec, world.kernel.addProcess({ executable: CURL, pids: [300], startTicks: 3000 }));
+    expect(world.tasksLost()).toBe(2);
+    // Of what is there already it writes a new state.
+    world.trace(exec, parent);
+    expect(world.tasksLost()).toBe(2);
+  });
+
   it('forkProgram() follows the thread that forks to its process', () => {
     const world = new MarkingWorld(layout);
     world.setTask(100, SCRIPT);

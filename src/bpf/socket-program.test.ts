@@ -14,6 +14,8 @@ import {
   PYTHON,
   UID,
 } from '../../test/bpf/marking-world.ts';
+import { COUNTER_TASKS_LOST } from './maps.ts';
+import { PROGRAM_NONE_FIRST } from './mark.ts';
 import {
   CONFIG_BYTES,
   decodeHelloRecord,
@@ -105,6 +107,18 @@ describe.each(KERNELS)('socketProgram() for %s', (name) => {
     world.setExecutable(PYTHON, { number: 5 });
     expect(mark({ mark: before })).toBe(after);
     expect(world.counts()).toEqual(counts);
+  });
+
+  it('socketProgram() says nobody of no process once one could not be written down', () => {
+    const { world, mark } = openWorld({ nobody: { number: PROGRAM_NONE_FIRST, inAnyCgroup: true } });
+    expect(mark()).toBe(0x80008000 + PROGRAM_NONE_FIRST);
+    world.maps.set('counters', encodeU32(COUNTER_TASKS_LOST), encodeU64(1n));
+    expect(mark()).toBe(0);
+    // What is named is, and what is written down.
+    world.setTask(PID, { number: 9, script: false, startTicks: START_TICKS });
+    expect(mark()).toBe(0x80008009);
+    world.setExecutable(PYTHON, { number: 5 });
+    expect(mark()).toBe(0x80008005);
   });
 
   it('socketProgram() does nothing in another network namespace, or before the daemon has said which is its own', () => {

@@ -21,7 +21,7 @@ import {
 } from './instruction.ts';
 import type { KernelLayout } from './kernel-layout.ts';
 import { follow, lookup, read, stackAddress, update } from './kernel-memory.ts';
-import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_UNMARKED, type MapDescriptors } from './maps.ts';
+import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_TASKS_LOST, COUNTER_UNMARKED, type MapDescriptors } from './maps.ts';
 import { MARK_FOREIGN, MARK_NUMBER, MARK_OURS, MARK_SOCKET, MARK_UPLINK, PROGRAM_NONE_FIRST } from './mark.ts';
 import { clearKey, findExecutable, readExecutableOfTask, readKeyOfFile, readNameOfFile } from './read-executable.ts';
 import { findTask, numbersAtLevel, readProcess, readStartTicks } from './read-process.ts';
@@ -206,6 +206,12 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     label('by cgroup'),
     load('u32', 'r1', 'r10', PID),
     branch('r1', 'equal', INIT_PID, 'nothing known'),
+    // Once a process could not be written down, any that is not may be somebody's child.
+    store('u32', 'r10', INDEX, COUNTER_TASKS_LOST),
+    ...lookup(maps.counters, INDEX),
+    branch('r0', 'equal', 0, 'nothing known'),
+    load('u64', 'r1', 'r0', 0),
+    branch('r1', 'not equal', 0, 'nothing known'),
     load('u32', 'r1', 'r8', CONFIG_FIELDS.anyCgroup),
     branch('r1', 'not equal', 0, 'number known'),
     ...lookup(maps.cgroups, CGROUP),

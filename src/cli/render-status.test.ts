@@ -16,7 +16,7 @@ const status: Status = {
     executables: { inKernel: true },
     scripts: { inKernel: false, because: 'fanotify_init: EPERM' },
     children: { inKernel: true },
-    sockets: { marked: 120, unmarked: 30, foreign: 1 },
+    sockets: { marked: 120, unmarked: 30, foreign: 1, tasksLost: 0 },
   },
   apps: [
     { app: 'org.example.Mail', id: 1, rules: 3, files: ['/etc/pointsman/policies/mail.yaml'], tier: 'executable' },

@@ -27,6 +27,7 @@ export const HEALTH_CODES = [
   'panic-closed',
   'scripts-not-seen',
   'programs-not-told',
+  'families-not-kept',
   'packages-not-told',
   'internal-error',
 ] as const;

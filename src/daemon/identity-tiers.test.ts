@@ -48,7 +48,7 @@ describe('identityStatus', () => {
       executables: { inKernel: true },
       scripts: { inKernel: true },
       children: { inKernel: true },
-      sockets: { marked: 0, unmarked: 1, foreign: 0 },
+      sockets: { marked: 0, unmarked: 1, foreign: 0, tasksLost: 0 },
     });
   });
 

@@ -89,12 +89,20 @@ export class ProgramKeeper implements Disposable {
     this.#guardedly(() => {
       this.#programs?.look();
       this.#programs?.noteStrangers();
+      this.#reportLost();
     });
   }
 
   [Symbol.dispose](): void {
     this.#cgroupWatch[Symbol.dispose]();
     this.#scripts?.[Symbol.dispose]();
+  }
+
+  #reportLost(): void {
+    const lost = this.#parts.kernel.sockets?.counts().tasksLost ?? 0;
+    if (lost === 0) return;
+    const message = `there is no room to keep whose child a process is (${lost} lost): programs that no policy names are asked about`;
+    this.#parts.health.set('families-not-kept', { message, hint: 'restart the daemon when fewer processes run' });
   }
 
   #knownPrograms(): KnownPrograms | undefined {

@@ -88,7 +88,12 @@ describe('CreatorOwners', () => {
     const { marks } = machine;
     const reader = new ProcessReader(machine.proc, undefined);
     const noted = { ...marks.creatorOf(socket.cookie ?? 0n), executable: NO_EXECUTABLE };
-    const kernelThread = { keyOfFile: () => undefined, programOf: () => undefined, creatorOf: () => noted as never };
+    const kernelThread = {
+      counts: () => marks.counts(),
+      keyOfFile: () => undefined,
+      programOf: () => undefined,
+      creatorOf: () => noted as never,
+    };
     const owners = new CreatorOwners({ marks: kernelThread, proc: machine.proc, reader });
     expect(owners.ownerOf(socket, names)).toBeUndefined();
   });
@@ -278,6 +283,7 @@ describe('CreatorOwners', () => {
     if (record === undefined) throw new Error();
     const { marks, proc } = machine;
     const asInit = {
+      counts: () => marks.counts(),
       keyOfFile: (path: string) => marks.keyOfFile(path),
       programOf: () => undefined,
       creatorOf: () => ({ ...record, pid: process.pid }),

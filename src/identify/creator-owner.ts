@@ -26,7 +26,7 @@ import type { SocketOwner } from './socket-owner.ts';
 /** Files of which it is remembered what they are called. */
 export const MAX_KEYS_REMEMBERED = 8192;
 
-export type CreatorMarks = Pick<SharedSocketMarks, 'creatorOf' | 'keyOfFile' | 'programOf'>;
+export type CreatorMarks = Pick<SharedSocketMarks, 'counts' | 'creatorOf' | 'keyOfFile' | 'programOf'>;
 
 export interface CreatorSources {
   readonly marks: CreatorMarks;
@@ -79,6 +79,11 @@ export class CreatorOwners {
     if (creator === undefined || creator.executable === NO_EXECUTABLE) return undefined;
     if (names !== this.#names) this.#forgetNames(names);
     return this.#describe(creator, socket, names);
+  }
+
+  /** Whether the kernel had no room to write down whose child a process is: then it says nothing of those that it lacks. */
+  get hasLostFamilies(): boolean {
+    return this.#sources.marks.counts().tasksLost > 0;
   }
 
   /**

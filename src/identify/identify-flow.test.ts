@@ -21,6 +21,7 @@ const everything: PolicyNames = {
   executables: () => [],
   scripts: new Set(),
   anyChildren: false,
+  families: () => [],
   childrenOf: () => undefined,
   programOf: () => undefined,
 };

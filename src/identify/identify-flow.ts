@@ -10,6 +10,7 @@ import type { Owner, ProcessOwner, SingleOwner, UnknownOwner } from '../policy/i
 import { type CreatorMarks, CreatorOwners } from './creator-owner.ts';
 import { ExecutableFiles } from './executable-files.ts';
 import { isInterpreter } from './interpreter.ts';
+import { ofAnyFamily } from './lost-families.ts';
 import { parentApp } from './parent-app.ts';
 import type { PolicyNames } from './policy-names.ts';
 import { ProcessOfSocket, type SocketProcess } from './process-of-socket.ts';
@@ -129,12 +130,19 @@ function isSame(a: SingleOwner, b: SingleOwner): boolean {
 function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: IdentityHint): SingleOwner[] {
   const { holders, reader, creators } = sources;
   const creator = creators?.ownerOf(socket, hint.names);
-  if (creator !== undefined) return [withFamily(sources, creator, hint)];
+  if (creator !== undefined) return possibleOwners(sources, withFamily(sources, creator, hint), hint);
   const search = holders.find(socket.inode, socket.uid, (executable) => hint.names.hasExecutable(executable));
-  if (search.kind === 'found') return search.processes.map((process) => ownerOf(sources, process, socket, hint));
+  if (search.kind === 'found') {
+    const owners = search.processes.map((process) => ownerOf(sources, process, socket, hint));
+    return owners.flatMap((owner) => possibleOwners(sources, owner, hint));
+  }
   const cgroup = reader.cgroupOfSocket(socket.cgroupId);
   const known = { uid: socket.uid, ...(cgroup !== undefined && { cgroup }) };
   return [unknown(search.gaveUp ? TOO_MANY_OPEN : HOLDER_HIDDEN, known)];
+}
+
+function possibleOwners({ creators }: IdentitySources, owner: SingleOwner, { names }: IdentityHint): SingleOwner[] {
+  return creators?.hasLostFamilies === true ? ofAnyFamily(owner, names) : [owner];
 }
 
 /** What the kernel did not note of a living process: the script it runs, and who started it. */

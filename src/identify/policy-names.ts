@@ -10,6 +10,8 @@ export interface PolicyNames {
   readonly scripts: ReadonlySet<string>;
   /** Whether any application is followed by what it starts. */
   readonly anyChildren: boolean;
+  /** Applications with `children: same`. */
+  families(): Iterable<string>;
   /** The application whose `children: same` covers what a program with this executable or script starts. */
   childrenOf(program: { readonly executable?: string; readonly script?: string }): string | undefined;
   /** The program with this number in a mark; `undefined` where it says that none is named, or nothing at all. */
@@ -24,6 +26,7 @@ export function policyNames(index: AppIndex, programs: Programs | undefined): Po
     executables: () => index.byExecutable.keys(),
     scripts: new Set(index.byScript.keys()),
     anyChildren: index.byParent.size > 0,
+    families: () => index.byParent.keys(),
     childrenOf: ({ executable = '', script = '' }) => {
       const policy = (index.byScript.get(script) ?? index.byExecutable.get(executable))?.policy;
       return policy !== undefined && index.byParent.has(policy.app) ? policy.app : undefined;

@@ -48,6 +48,8 @@ export interface SocketMarkCounts {
   readonly unmarked: number;
   /** Sockets of named programs that had a mark of somebody else's when they were made, and kept it. */
   readonly foreign: number;
+  /** Processes that could not be written down as a child or a script: from the first on, what is not known is asked about. */
+  readonly tasksLost: number;
 }
 
 /** What other threads of the process may do as well. */
@@ -70,7 +72,7 @@ export interface SharedSocketMarks {
   programOf(key: ExecutableKey): number | undefined;
   /** The number of a program that runs this file, in a cgroup that is known, where no more is known of its process. */
   numberOf(file: ProgramFile): number | undefined;
-  /** `startTicks`: field 22 of /proc/PID/stat. Nothing where there is no inheritance. */
+  /** `startTicks`: field 22 of /proc/PID/stat. Nothing where there is no inheritance. What there is no room for counts as lost (E2BIG). */
   bindTask(pid: number, startTicks: number, task: BoundTask): void;
   unbindTask(pid: number): void;
   taskOf(pid: number, startTicks: number): TaskProgram | undefined;

@@ -13,6 +13,8 @@ const MAP_VALUES = 0x7200_0000_0000n;
 const MAX_STEPS = 10_000;
 const U64 = (1n << 64n) - 1n;
 const U32 = 0xffffffffn;
+/** -E2BIG (errno.h): a map is full. */
+const E2BIG = -7n;
 
 /** A descriptor for each map. */
 export const DESCRIPTORS: MapDescriptors = Object.fromEntries(
@@ -24,6 +26,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 /** Maps by key; arrays are full of zeros from the beginning. */
 export class MemoryMaps {
   readonly #entries = new Map<MapName, Map<string, Uint8Array>>();
+  readonly #full = new Set<MapName>();
 
   get(name: MapName, key: Uint8Array): Uint8Array | undefined {
     const entries = this.#of(name);
@@ -43,6 +46,16 @@ export class MemoryMaps {
 
   size(name: MapName): number {
     return this.#of(name).size;
+  }
+
+  /** From here on this map takes no new key. */
+  fill(name: MapName): void {
+    this.#full.add(name);
+  }
+
+  /** Whether there is room. */
+  takes(name: MapName, key: Uint8Array): boolean {
+    return !this.#full.has(name) || this.#of(name).has(hex(key));
   }
 
   #of(name: MapName): Map<string, Uint8Array> {
@@ -187,6 +200,7 @@ class Interpreter {
       }
       case 2: {
         const { name, key } = this.#mapArguments(r1, r2);
+        if (!maps.takes(name, key)) return E2BIG;
         maps.set(name, key, this.#slice(r3, MAPS[name].valueBytes));
         return 0n;
       }

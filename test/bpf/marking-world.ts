@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parseBtf } from '../../src/bpf/btf.ts';
 import { type KernelLayout, kernelLayout } from '../../src/bpf/kernel-layout.ts';
+import { COUNTER_TASKS_LOST } from '../../src/bpf/maps.ts';
 import {
   type CreatorRecord,
   decodeCreatorRecord,
@@ -130,6 +131,10 @@ export class MarkingWorld {
 
   counts(): readonly number[] {
     return [0, 1, 2].map((index) => Number(decodeU64(this.maps.get('counters', encodeU32(index)) ?? encodeU64(0n))));
+  }
+
+  tasksLost(): number {
+    return Number(decodeU64(this.maps.get('counters', encodeU32(COUNTER_TASKS_LOST)) ?? encodeU64(0n)));
   }
 
   /** Runs a cgroup/sock_create program for a socket that `current` makes; the socket's mark. */

@@ -43,7 +43,10 @@ const WAY4 = 0x05000000;
 const WAY6 = 0x06000000;
 
 /** What every SocketMarks does: run on the fake and on the real kernel, so that tests on the fake mean something. */
-export function socketMarksContract(kernelName: string, openWorld: () => Promise<SocketMarksWorld>): void {
+export function socketMarksContract(
+  kernelName: string,
+  openWorld: (options?: { readonly maxTasks: number }) => Promise<SocketMarksWorld>,
+): void {
   describe(`SocketMarks contract, ${kernelName}`, () => {
     let world: SocketMarksWorld;
     let marks: SocketMarks;
@@ -482,6 +485,38 @@ export function socketMarksContract(kernelName: string, openWorld: () => Promise
         expect(await markOf(process)).toBe(programMark(8));
         await process.exec(world.addProgram());
         expect(await markOf(process)).toBe(programMark(14));
+      });
+
+      it('a child for which there is no room is asked about, and so is whoever else would be nobody', async () => {
+        await world.close();
+        world = await openWorld({ maxTasks: 2 });
+        marks = world.marks;
+        marks.setNobody({ number: PROGRAM_NONE_FIRST, inAnyCgroup: true });
+        const parent = world.addProgram();
+        const other = world.addProgram();
+        nameProgram(parent, 7, 13);
+        const stranger = await world.start(world.addProgram());
+        const process = await world.start(parent);
+        const child = await process.fork();
+        expect(await markOf(stranger)).toBe(programMark(PROGRAM_NONE_FIRST));
+        expect(marks.counts().tasksLost).toBe(0);
+
+        const beyond = await process.fork();
+        expect(marks.counts().tasksLost).toBe(1);
+        await beyond.exec(other);
+        await child.exec(other);
+        expect(await markOf(beyond)).toBe(0);
+        expect(await markOf(child)).toBe(programMark(13));
+        expect(await markOf(process)).toBe(programMark(7));
+        expect(await markOf(stranger)).toBe(0);
+        // Who goes makes room, and what was lost stays lost.
+        await child.end();
+        expect(await markOf(stranger)).toBe(0);
+        await process.fork();
+        expect(() => marks.bindTask(stranger.pid, stranger.startTicks, { number: 9, script: true })).toThrow(
+          expect.objectContaining({ code: 'E2BIG' }),
+        );
+        expect(marks.counts().tasksLost).toBe(2);
       });
 
       it('nothing is left of a process that has ended', async () => {

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { MAPS } from '../../src/bpf/maps.ts';
+import { COUNTERS, MAPS } from '../../src/bpf/maps.ts';
 import { describeExecutableKey, encodeU32, encodeU64, NO_EXECUTABLE } from '../../src/bpf/records.ts';
 import { BpfMap } from '../../src/kernel/bpf/bpf-map.ts';
 import {
@@ -87,7 +87,7 @@ describe('BpfMap', () => {
       expect.objectContaining({ operation: 'update BPF map', code: 'E2BIG', object: 'pm_learners' }),
     );
     using array = BpfMap.create(MAPS.counters);
-    expect(() => array.updateAll([{ key: encodeU32(3), value: encodeU64(1n) }])).toThrow(/E2BIG/);
+    expect(() => array.updateAll([{ key: encodeU32(COUNTERS), value: encodeU64(1n) }])).toThrow(/E2BIG/);
   });
 
   it('BpfMap names the map that the kernel does not make', () => {
@@ -155,8 +155,8 @@ describe('BPF programs', () => {
 socketMarksContract('Linux', openLinuxWorld);
 
 /** In the place of the test, with a cgroup of its own for what others mark. */
-async function openLinuxWorld(): Promise<SocketMarksWorld> {
-  const marks = openSocketMarks({ cgroupMountDir: CGROUP_MOUNT_DIR });
+async function openLinuxWorld(options?: { readonly maxTasks: number }): Promise<SocketMarksWorld> {
+  const marks = openSocketMarks({ cgroupMountDir: CGROUP_MOUNT_DIR, ...options });
   return {
     marks,
     borrow: () => borrowSocketMarks(marks.handle),

@@ -32,18 +32,20 @@ const NO_EPOCH = 0xffffffff;
 export interface SocketMarksOptions {
   /** Where the cgroup2 hierarchy is mounted, from its root. Sockets of processes below are marked. */
   readonly cgroupMountDir: string;
+  /** Processes that may be written down as children and scripts; MAX_TASKS unless stated. */
+  readonly maxTasks?: number;
 }
 
 /**
  * The real one, for the network namespace that the calling thread is in. Nothing of it outlives the process. Throws
  * KernelError whose `object` and message name what is missing.
  */
-export function openSocketMarks({ cgroupMountDir }: SocketMarksOptions): SocketMarks {
+export function openSocketMarks({ cgroupMountDir, maxTasks }: SocketMarksOptions): SocketMarks {
   const layout = readVmlinuxLayout();
   const links: Disposable[] = [];
   let maps: SocketMarkMaps | undefined;
   try {
-    maps = createMaps();
+    maps = createMaps(maxTasks === undefined ? {} : { maxTasks });
     const descriptors = descriptorsOf(maps);
     const netnsCookie = namespaceCookie();
     const nobody: Config = { netnsCookie, pidNamespace: 0n, pidLevel: 0, cgroupEpoch: NO_EPOCH, hello: true };

@@ -1,5 +1,12 @@
 /** The maps behind SocketMarks, and all that needs nothing but them: any thread of the process can do it. */
-import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_UNMARKED, MAPS, type MapName } from '../../bpf/maps.ts';
+import {
+  COUNTER_FOREIGN,
+  COUNTER_MARKED,
+  COUNTER_TASKS_LOST,
+  COUNTER_UNMARKED,
+  MAPS,
+  type MapName,
+} from '../../bpf/maps.ts';
 import {
   type CreatorRecord,
   decodeConfig,
@@ -35,10 +42,14 @@ export type SocketMarkMaps = Readonly<Record<MapName, BpfMap>>;
 const MAP_NAMES = Object.keys(MAPS) as MapName[];
 
 /** Throws KernelError; nothing is left then. */
-export function createMaps(): SocketMarkMaps {
+export function createMaps({ maxTasks }: { readonly maxTasks?: number } = {}): SocketMarkMaps {
   const created: [MapName, BpfMap][] = [];
   try {
-    for (const name of MAP_NAMES) created.push([name, BpfMap.create(MAPS[name])]);
+    for (const name of MAP_NAMES) {
+      const description = MAPS[name];
+      const isBounded = name === 'tasks' && maxTasks !== undefined;
+      created.push([name, BpfMap.create(isBounded ? { ...description, maxEntries: maxTasks } : description)]);
+    }
   } catch (error) {
     for (const [, map] of created) map[Symbol.dispose]();
     throw error;
@@ -112,7 +123,14 @@ export class MappedSocketMarks implements SharedSocketMarks {
   }
 
   bindTask(pid: number, startTicks: number, task: BoundTask): void {
-    if (this.inheritance) this.maps.tasks.update(encodeU32(pid), encodeTaskRecord({ ...task, startTicks }));
+    if (!this.inheritance) return;
+    try {
+      this.maps.tasks.update(encodeU32(pid), encodeTaskRecord({ ...task, startTicks }));
+    } catch (error) {
+      // As where the kernel itself finds no room for what a process starts.
+      this.maps.counters.update(encodeU32(COUNTER_TASKS_LOST), encodeU64(BigInt(this.#count(COUNTER_TASKS_LOST) + 1)));
+      throw error;
+    }
   }
 
   unbindTask(pid: number): void {
@@ -140,6 +158,7 @@ export class MappedSocketMarks implements SharedSocketMarks {
       marked: this.#count(COUNTER_MARKED),
       unmarked: this.#count(COUNTER_UNMARKED),
       foreign: this.#count(COUNTER_FOREIGN),
+      tasksLost: this.#count(COUNTER_TASKS_LOST),
     };
   }
 

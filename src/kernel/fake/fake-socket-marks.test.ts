@@ -35,8 +35,8 @@ describe('FakeSocketMarks', () => {
   });
 });
 
-async function openWorld(): Promise<SocketMarksWorld> {
-  const marks = new FakeSocketMarks();
+async function openWorld(options?: { readonly maxTasks: number }): Promise<SocketMarksWorld> {
+  const marks = new FakeSocketMarks(options);
   let files = 0;
   const nextPath = (): string => {
     files += 1;

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import {
   type CreatorRecord,
   EXECUTABLE_KEY_BYTES,
@@ -10,7 +11,7 @@ import {
 } from '../../bpf/records.ts';
 import { MARK_FOREIGN, PROGRAM_NONE_FIRST, programMark } from '../../plan/reserved.ts';
 import { nameAtPath } from '../file-name.ts';
-import type { KernelError } from '../kernel-error.ts';
+import { KernelError } from '../kernel-error.ts';
 import type {
   BoundTask,
   ExecutableProgram,
@@ -59,6 +60,8 @@ export interface FakeSocketMarksOptions {
   readonly inheritanceRefusal?: KernelError;
   /** Set where files and what processes run are kept elsewhere: then they are not made here. */
   readonly files?: FakeFiles;
+  /** Processes that may be written down as children and scripts; any number unless stated. */
+  readonly maxTasks?: number;
 }
 
 /** Keys as they are now: that of a running file changes when it is linked or renamed. */
@@ -75,6 +78,7 @@ interface Task extends BoundTask {
 export class FakeSocketMarks implements SocketMarks {
   readonly inheritanceRefusal: KernelError | undefined;
   readonly #kept: FakeFiles | undefined;
+  readonly #maxTasks: number;
   readonly #files = new Map<string, ProgramFile>();
   readonly #processes = new Map<number, FakeProcess>();
   readonly #executables = new Map<ExecutableKey, ExecutableProgram>();
@@ -86,7 +90,7 @@ export class FakeSocketMarks implements SocketMarks {
   #named: NamedFiles = { names: new Map(), files: new Map() };
   #nobody: Nobody | undefined;
   #cgroupEpoch = 0;
-  #counts: SocketMarkCounts = { marked: 0, unmarked: 0, foreign: 0 };
+  #counts: SocketMarkCounts = { marked: 0, unmarked: 0, foreign: 0, tasksLost: 0 };
   #lastFile = 0;
   #nextPid = FIRST_PID;
   #clockTicks = 0;
@@ -95,6 +99,7 @@ export class FakeSocketMarks implements SocketMarks {
   constructor(options: FakeSocketMarksOptions = {}) {
     this.inheritanceRefusal = options.inheritanceRefusal;
     this.#kept = options.files;
+    this.#maxTasks = options.maxTasks ?? Number.POSITIVE_INFINITY;
   }
 
   /** A new file at the path, in the place of any other. */
@@ -132,7 +137,7 @@ export class FakeSocketMarks implements SocketMarks {
     const { pid: _, startTicks: __, ...same } = this.#living(parent);
     const child = this.#addProcess(same);
     const task = this.#validTask(parent);
-    if (task !== undefined && this.inheritance) this.#tasks.set(child.pid, { ...task, startTicks: child.startTicks });
+    if (task !== undefined && this.inheritance) this.#keepTask(child.pid, { ...task, startTicks: child.startTicks });
     return child;
   }
 
@@ -210,7 +215,8 @@ export class FakeSocketMarks implements SocketMarks {
   }
 
   bindTask(pid: number, startTicks: number, task: BoundTask): void {
-    if (this.inheritance) this.#tasks.set(pid, { ...task, startTicks });
+    if (!this.inheritance || this.#keepTask(pid, { ...task, startTicks })) return;
+    throw new KernelError('update BPF map', constants.errno.E2BIG, 'E2BIG', 'pm_tasks', 'no room for another process');
   }
 
   unbindTask(pid: number): void {
@@ -283,6 +289,14 @@ export class FakeSocketMarks implements SocketMarks {
     return file === undefined ? process : { ...process, executable: file.key, name: file.name };
   }
 
+  /** Whether there was room. */
+  #keepTask(pid: number, task: Task): boolean {
+    const isKept = this.#tasks.has(pid) || this.#tasks.size < this.#maxTasks;
+    if (isKept) this.#tasks.set(pid, task);
+    else this.#counts = { ...this.#counts, tasksLost: this.#counts.tasksLost + 1 };
+    return isKept;
+  }
+
   #validTask({ pid, startTicks }: Pick<FakeProcess, 'pid' | 'startTicks'>): Task | undefined {
     const task = this.#tasks.get(pid);
     return task?.startTicks === startTicks ? task : undefined;
@@ -295,7 +309,7 @@ export class FakeSocketMarks implements SocketMarks {
     const task = this.#validTask(process);
     const childrenNumber = own ?? (this.#mayHaveFamily(process) ? 0 : task?.childrenNumber);
     if (childrenNumber === undefined) this.#tasks.delete(pid);
-    else this.#tasks.set(pid, { number: childrenNumber, script: false, childrenNumber, startTicks });
+    else this.#keepTask(pid, { number: childrenNumber, script: false, childrenNumber, startTicks });
   }
 
   #mayHaveFamily({ executable, name }: FakeProcess): boolean {
@@ -311,6 +325,7 @@ export class FakeSocketMarks implements SocketMarks {
     if (task?.script) return task.number;
     if (executable !== undefined && executable < PROGRAM_NONE_FIRST) return executable;
     if (task !== undefined) return task.number;
+    if (this.#counts.tasksLost > 0) return 0;
     const none = living.pid === 1 ? 0 : (executable ?? this.#nobodyOf({ key: living.executable, name: living.name }));
     const isKnown = this.#nobody?.inAnyCgroup === true || this.#cgroups.get(process.cgroupId) === this.#cgroupEpoch;
     return isKnown ? none : 0;
