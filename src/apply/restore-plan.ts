@@ -1,5 +1,6 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Change } from '../plan/change.ts';
 import type { Observed } from '../plan/diff.ts';
 import type { Ruleset } from '../plan/nft/ruleset.ts';
@@ -18,7 +19,7 @@ export interface RestoreRequest {
   readonly tableTouched: boolean;
   /** Absent where it has to be looked at. */
   readonly known?: KnownTable;
-  readonly nowMs: number;
+  readonly nowMs: MonotonicMs;
 }
 
 /** Stands for "a table that is left as it is" on both sides of a diff. */
@@ -115,7 +116,7 @@ const ownRouting = ({ routing }: Kernel): Pick<Observed, 'routes' | 'rules'> => 
 async function runAll(
   kernel: Kernel,
   changes: readonly Change[],
-  nowMs: number,
+  nowMs: MonotonicMs,
 ): Promise<{ readonly errors: KernelError[]; readonly done: readonly Change[] }> {
   const errors: KernelError[] = [];
   const done: Change[] = [];

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Change } from '../plan/change.ts';
 import type { XtablesQueue } from '../plan/plan.ts';
 
@@ -8,7 +9,7 @@ import type { XtablesQueue } from '../plan/plan.ts';
  * One step. What is as it should be already is no failure: the kernel itself removes routes by a device that goes down,
  * and so may have been faster. Throws KernelError.
  */
-export async function runChange(kernel: Kernel, change: Change, nowMs: number): Promise<void> {
+export async function runChange(kernel: Kernel, change: Change, nowMs: MonotonicMs): Promise<void> {
   switch (change.kind) {
     case 'add route':
       kernel.routing.addRoute(change.route);

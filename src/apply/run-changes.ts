@@ -1,5 +1,6 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Change } from '../plan/change.ts';
 import type { Ruleset } from '../plan/nft/ruleset.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -13,7 +14,7 @@ export interface Run {
   readonly before: KernelState;
   /** What is there was left by somebody of whom we know nothing. */
   readonly adopting: boolean;
-  readonly nowMs: number;
+  readonly nowMs: MonotonicMs;
 }
 
 export type Outcome =

@@ -4,6 +4,7 @@
  */
 import type { Kernel } from '../kernel/kernel.ts';
 import type { KernelError } from '../kernel/kernel-error.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Change } from '../plan/change.ts';
 import type { Plan } from '../plan/plan.ts';
 import { changesBetween, type KernelState, observePlan } from './observe-plan.ts';
@@ -19,7 +20,7 @@ export interface ApplyRequest {
   readonly generation?: number;
   readonly wanted: Plan;
   /** Wall clock. */
-  readonly nowMs: number;
+  readonly nowMs: MonotonicMs;
 }
 
 export type ApplyReport = AppliedReport | FailedReport;

@@ -6,6 +6,7 @@ import type { UplinksReport } from '../api/uplinks.ts';
 import { changesBetween, observePlan } from '../apply/observe-plan.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
+import { systemClock } from '../kernel/system-clock.ts';
 import type { Change } from '../plan/change.ts';
 import type { Plan } from '../plan/plan.ts';
 import { planText } from '../plan/plan-text.ts';
@@ -128,7 +129,7 @@ async function situationOf(
   const situation = await readSituation({
     managed,
     paths: pathsFor(root),
-    nowMs: Date.now(),
+    clock: systemClock,
     // Which queue the kernel has takes privileges to find out.
     ...(kernel === undefined ? {} : { kernel: isRoot() ? kernel : readableOf(kernel) }),
   });

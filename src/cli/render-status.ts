@@ -9,6 +9,7 @@ import type {
   UplinkStatus,
   VerdictStatistics,
 } from '../api/status.ts';
+import type { WallMs } from '../net/clock.ts';
 import { printable } from '../net/printable.ts';
 import { renderDiagnostics } from '../policy/caret.ts';
 import type { FamilyHealth } from '../policy/facts.ts';
@@ -18,7 +19,7 @@ import { type Cell, renderTable } from './text-table.ts';
 
 export interface StatusTextOptions {
   readonly colour: boolean;
-  readonly nowMs: number;
+  readonly nowMs: WallMs;
 }
 
 /** Applications listed; the rest is counted. `--json` has them all. */
@@ -57,7 +58,7 @@ export function renderStatus(status: Status, { colour, nowMs }: StatusTextOption
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
-function summary(status: Status, nowMs: number, paint: Paint): readonly string[] {
+function summary(status: Status, nowMs: WallMs, paint: Paint): readonly string[] {
   const { state, version, pid, sinceMs, root, revision, queue, residentBytes } = status;
   const facts = [
     `running for ${formatDuration(nowMs - sinceMs)}`,
@@ -194,7 +195,7 @@ function verdicts({ latencyMicroseconds: latency, ...counts }: VerdictStatistics
   return [`First packets judged by the daemon: ${queued} (${told.join(', ')})${took}`];
 }
 
-function warnings(list: readonly HealthWarning[], nowMs: number, paint: Paint): readonly string[] {
+function warnings(list: readonly HealthWarning[], nowMs: WallMs, paint: Paint): readonly string[] {
   return list.flatMap(({ code, message, hint, sinceMs }) => [
     `${paint('warning:', 'yellow')} ${printable(message)} [${printable(code)}], for ${formatDuration(nowMs - sinceMs)}`,
     ...(hint === undefined ? [] : [`      ${paint('hint:', 'cyan')} ${printable(hint)}`]),
@@ -202,7 +203,7 @@ function warnings(list: readonly HealthWarning[], nowMs: number, paint: Paint): 
 }
 
 /** Only where there is something to do. */
-function next(status: Status, nowMs: number, paint: Paint): readonly (readonly string[])[] {
+function next(status: Status, nowMs: WallMs, paint: Paint): readonly (readonly string[])[] {
   const lines: string[] = [];
   const { confirmBeforeMs, root } = status;
   const rootOption = root === '/' ? '' : ` --root ${printable(root)}`;

@@ -15,6 +15,7 @@ import type {
   WhoReport,
 } from '../api/who.ts';
 import { isMissing } from '../api/who.ts';
+import type { WallMs } from '../net/clock.ts';
 import { printable } from '../net/printable.ts';
 import { formatDuration } from './duration.ts';
 import { type Paint, painter } from './paint.ts';
@@ -22,7 +23,7 @@ import { type Cell, renderTable } from './text-table.ts';
 
 export interface WhoTextOptions {
   readonly colour: boolean;
-  readonly nowMs: number;
+  readonly nowMs: WallMs;
 }
 
 /** A name, and what is known. */
@@ -50,7 +51,7 @@ export function renderWho(report: WhoReport, { colour, nowMs }: WhoTextOptions):
 
 type Sections = readonly (readonly string[])[];
 
-function processSections(report: ProcessReport, nowMs: number, paint: Paint): Sections {
+function processSections(report: ProcessReport, nowMs: WallMs, paint: Paint): Sections {
   const { process, application, sockets, moreSockets } = report;
   const head = paint(`process ${process.pid}`, 'bold');
   const lines: Line[] = [
@@ -63,14 +64,14 @@ function processSections(report: ProcessReport, nowMs: number, paint: Paint): Se
   return [[head, ...table(lines, paint)]];
 }
 
-function flowSections({ flows, more }: FlowsReport, nowMs: number, paint: Paint): Sections {
+function flowSections({ flows, more }: FlowsReport, nowMs: WallMs, paint: Paint): Sections {
   const rest = more === 0 ? [] : [[`and ${more} more: say more of the one that you mean`]];
   return [...flows.map((flow) => flowSection(flow, nowMs, paint)), ...rest];
 }
 
 function flowSection(
   { flow, direction, conntrack, sockets, owners }: FlowEvidence,
-  nowMs: number,
+  nowMs: WallMs,
   paint: Paint,
 ): readonly string[] {
   const head = `${paint(printable(flow), 'bold')}, ${DIRECTIONS[direction]}`;
@@ -107,7 +108,7 @@ function applicationLine({ app, by, at, because }: ApplicationEvidence): Line {
   return ['application', { text: `${app}, by ${by ?? 'its name'}${place}`, style: 'green' }];
 }
 
-function socketLines(socket: SocketEvidence, nowMs: number): readonly Line[] {
+function socketLines(socket: SocketEvidence, nowMs: WallMs): readonly Line[] {
   const { state, inode, cookie, user, cgroup, mark, creator, holders } = socket;
   const name = cookie === undefined ? '' : `, sk:${cookie}`;
   return [
@@ -129,7 +130,7 @@ function socketText({ flow, state, mark, creator }: SocketEvidence, pid: number)
 
 function creatorText(
   { pid, startedMs, isRunning, runsNow, command, executable, user, program, isBroker }: CreatorEvidence,
-  nowMs: number,
+  nowMs: WallMs,
 ): Cell {
   const process = pid === 0 ? 'a process of another pid namespace' : `process ${pid}`;
   const parts = [
@@ -148,7 +149,7 @@ function creatorText(
 function ownerLines(
   { found, process, application }: OwnerEvidence,
   number: number | undefined,
-  nowMs: number,
+  nowMs: WallMs,
 ): readonly Line[] {
   const nth = number === undefined ? '' : ` ${number}`;
   return [
@@ -160,7 +161,7 @@ function ownerLines(
   ];
 }
 
-function processLines(process: ProcessEvidence, nowMs: number): readonly Line[] {
+function processLines(process: ProcessEvidence, nowMs: WallMs): readonly Line[] {
   const { executable, commandLine, script, childOf, parents, cgroup, scopes, user, group, program } = process;
   return [
     ['executable', known(executable, executableText)],
@@ -220,6 +221,6 @@ function userText(user: Evidence<AccountEvidence>, group: Evidence<AccountEviden
   return `${accountText(user)}, group ${group.name === undefined ? `gid ${group.id}` : `${group.name} (gid ${group.id})`}`;
 }
 
-function ago(timeMs: number, nowMs: number): string {
+function ago(timeMs: number, nowMs: WallMs): string {
   return `${formatDuration(Math.max(0, nowMs - timeMs))} ago`;
 }

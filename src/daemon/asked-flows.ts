@@ -5,6 +5,7 @@
 import type { Conntrack } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { type Address, equalAddress } from '../net/address.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import { type Flow, flowKey } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import { readMark } from '../plan/flow-mark.ts';
@@ -25,11 +26,11 @@ export interface AskedFlowsContext {
 
 export class AskedFlows {
   readonly #conntrack: Conntrack;
-  readonly #nowMs: () => number;
-  readonly #waiting = new Map<string, { readonly entry: ConntrackEntry; readonly askedMs: number }>();
+  readonly #nowMs: () => MonotonicMs;
+  readonly #waiting = new Map<string, { readonly entry: ConntrackEntry; readonly askedMs: MonotonicMs }>();
 
   /** `nowMs`: the clock of `VerdictEvent.atMs`. */
-  constructor(conntrack: Conntrack, nowMs: () => number) {
+  constructor(conntrack: Conntrack, nowMs: () => MonotonicMs) {
     this.#conntrack = conntrack;
     this.#nowMs = nowMs;
   }

@@ -1,15 +1,17 @@
+import type { MonotonicMs } from '../net/clock.ts';
+
 /** A change that waits for a person's word: without it, it is taken back. */
 export class ConfirmWindow implements Disposable {
   #timer: NodeJS.Timeout | undefined;
-  #endsMs: number | undefined;
+  #endsMs: MonotonicMs | undefined;
 
   /** When the current one ends; undefined where nothing waits. */
-  get endsMs(): number | undefined {
+  get endsMs(): MonotonicMs | undefined {
     return this.#endsMs;
   }
 
   /** A later window takes the place of an earlier one. */
-  open(nowMs: number, confirmMs: number, takeBack: () => void): void {
+  open(nowMs: MonotonicMs, confirmMs: number, takeBack: () => void): void {
     clearTimeout(this.#timer);
     this.#endsMs = nowMs + confirmMs;
     this.#timer = setTimeout(() => {

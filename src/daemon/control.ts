@@ -13,6 +13,7 @@ import { ExecutableFiles } from '../identify/executable-files.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc } from '../kernel/proc.ts';
+import type { Clock, MonotonicMs } from '../net/clock.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import { planText } from '../plan/plan-text.ts';
 import type { DecideContext } from '../policy/decide.ts';
@@ -54,7 +55,7 @@ export interface ControlParts {
   readonly status: () => Promise<Status>;
   readonly permissionsOf: PolicyFiles['permissionsOf'];
   readonly stop: () => void;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
 }
 
 export function createControl(parts: ControlParts): Control {
@@ -68,14 +69,14 @@ export function createControl(parts: ControlParts): Control {
       return { ...status, diagnostics: diagnosticsFor(reader, status.diagnostics, parts) };
     },
     plan: () => plan(parts),
-    explain: (query) => explain(enforcement, query, parts.nowMs()),
+    explain: (query) => explain(enforcement, query, parts.clock.monotonicMs()),
     apps: () => withEvidence(parts, executables, appsReport),
     who: (query) => withEvidence(parts, executables, (evidence) => who(evidence, query)),
     uplinks: async () => uplinks(parts),
     route: async (query) => route(parts, query),
     metrics: async () => metricFamilies(await parts.status(), parts.traffic()),
     reload: async (request, reader) => {
-      const before = history.settled(parts.nowMs()) ?? requireInForce(enforcement).policySet;
+      const before = history.settled(parts.clock.monotonicMs()) ?? requireInForce(enforcement).policySet;
       const report = await reload(parts, request, before);
       if (request.confirmMs === undefined) {
         confirmWindow.confirm();
@@ -93,7 +94,7 @@ export function createControl(parts: ControlParts): Control {
     },
     stop: parts.stop,
     events: parts.events,
-    nowMs: parts.nowMs,
+    nowMs: parts.clock.wallMs,
   };
 }
 
@@ -103,8 +104,8 @@ function requireInForce({ inForce }: Enforcement): InForce {
 }
 
 async function reload(parts: ControlParts, { confirmMs }: ReloadRequest, before: PolicySet): Promise<ReloadReport> {
-  const { enforcement, confirmWindow, health, nowMs } = parts;
-  const startMs = nowMs();
+  const { enforcement, confirmWindow, health, clock } = parts;
+  const startMs = clock.monotonicMs();
   const round = await enforcement.run({ kind: 'files', changed: 'everything' });
   const { outcome, loaded, changedApps } = round;
   if (!outcome.ok) {
@@ -113,7 +114,7 @@ async function reload(parts: ControlParts, { confirmMs }: ReloadRequest, before:
   }
   health.clear('rolled-back');
   if (confirmMs !== undefined) {
-    confirmWindow.open(nowMs(), confirmMs, () => {
+    confirmWindow.open(clock.monotonicMs(), confirmMs, () => {
       health.set('rolled-back', {
         message: 'the last change was not confirmed in time and was taken back; the files still hold it',
         hint: 'pointsman reload puts the files into force again',
@@ -124,29 +125,30 @@ async function reload(parts: ControlParts, { confirmMs }: ReloadRequest, before:
   return {
     revision: enforcement.inForce?.snapshot.revision ?? 0,
     changes: outcome.changes,
-    durationMs: nowMs() - startMs,
+    durationMs: clock.monotonicMs() - startMs,
     changedApps,
     diagnostics: loaded.diagnostics,
   };
 }
 
-async function plan({ kernel, enforcement, nowMs }: ControlParts): Promise<PlanReport> {
+async function plan({ kernel, enforcement, clock }: ControlParts): Promise<PlanReport> {
   const inForce = requireInForce(enforcement);
   const wanted = inForce.compilation.plan;
   try {
     const { observed } = await observePlan(kernel, { plan: wanted });
-    return planText(wanted, changesBetween(observed, wanted), { revision: inForce.snapshot.revision, nowMs: nowMs() });
+    const { revision } = inForce.snapshot;
+    return planText(wanted, changesBetween(observed, wanted), { revision, nowMs: clock.monotonicMs() });
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     throw new RequestRefused(422, { code: 'apply-failed', message: error.message });
   }
 }
 
-function contextOf({ policySet, index, machine }: InForce, nowMs: number): DecideContext {
+function contextOf({ policySet, index, machine }: InForce, nowMs: MonotonicMs): DecideContext {
   return { policySet, index, facts: machine.facts, nowMs, unknownNames: 'queue', missingUplink: 'queue' };
 }
 
-async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: number): Promise<Explanation> {
+async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: MonotonicMs): Promise<Explanation> {
   const inForce = requireInForce(enforcement);
   const context = contextOf(inForce, nowMs);
   try {
@@ -170,11 +172,11 @@ function attachOf({ kernel, networks }: ControlParts): NonNullable<UplinksSource
 }
 
 /** What uplinks and applications are asked about. Throws RequestRefused. */
-function liveSources({ kernel, enforcement, nowMs }: ControlParts): RouteSources {
+function liveSources({ kernel, enforcement, clock }: ControlParts): RouteSources {
   const inForce = requireInForce(enforcement);
   const { entries, unknown } = ownEntries(kernel);
   const live = unknown === undefined ? liveTraffic(entries, inForce.ids) : { unknown };
-  return { context: contextOf(inForce, nowMs()), live, isCounted: isConntrackCounted() };
+  return { context: contextOf(inForce, clock.monotonicMs()), live, isCounted: isConntrackCounted() };
 }
 
 /** Throws RequestRefused. */
@@ -212,13 +214,13 @@ function route(parts: ControlParts, query: RouteQuery): RouteReport {
 
 /** Throws RequestRefused, also where the kernel refuses to tell. */
 async function withEvidence<T>(
-  { kernel, enforcement, nowMs }: ControlParts,
+  { kernel, enforcement, clock }: ControlParts,
   executables: ExecutableFiles,
   ask: (evidence: EvidenceSources) => Promise<T>,
 ): Promise<T> {
   const inForce = requireInForce(enforcement);
   try {
-    using evidence = openEvidence({ kernel, inForce, executables, nowMs: nowMs() });
+    using evidence = openEvidence({ kernel, inForce, executables, nowMs: clock.wallMs() });
     return await ask(evidence);
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeEverything } from '../apply/cleanup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
@@ -60,7 +61,7 @@ export interface DaemonParts {
   readonly version: string;
   readonly confirmMs?: number;
   readonly log: (line: string) => void;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
 }
 
 /** Conditions that nothing tells of are looked at so often. */
@@ -74,7 +75,7 @@ const RESOLV_CONF = '/etc/resolv.conf';
 
 export class Daemon implements AsyncDisposable {
   readonly #parts: DaemonParts;
-  readonly #sinceMs: number;
+  readonly #sinceMs: MonotonicMs;
   readonly #health: Health;
   readonly #events: EventStream;
   readonly #names: Names;
@@ -108,23 +109,23 @@ export class Daemon implements AsyncDisposable {
   readonly stopped: Promise<void>;
 
   private constructor(parts: DaemonParts) {
-    const { nowMs, kernel, files, ids, machine, packages } = parts;
+    const { clock, kernel, files, ids, machine, packages } = parts;
     this.#parts = parts;
-    this.#sinceMs = nowMs();
+    this.#sinceMs = clock.monotonicMs();
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
     this.#events = new EventStream((isWatched) => this.#kernelEvents?.watchFlows(isWatched));
     this.#health = new Health({
-      nowMs,
+      clock,
       onChange: ({ code, message }, over) => {
         parts.log(`pointsman: ${over ? 'over: ' : ''}${message} [${code}]`);
-        this.#events.publish({ kind: 'warning', timeMs: nowMs(), code, message, over });
+        this.#events.publish({ kind: 'warning', timeMs: clock.wallMs(), code, message, over });
       },
     });
     this.#names = new Names({
       lookUp: lookUpName,
-      nowMs,
+      nowMs: clock.monotonicMs,
       onChange: () => this.#enforcement?.request({ kind: 'names' }),
       onFailures: () => this.#reportInForce(),
     });
@@ -159,7 +160,7 @@ export class Daemon implements AsyncDisposable {
       packages,
       names: this.#names,
       uplinkHealth: this.#probing,
-      nowMs,
+      clock,
       publish: (snapshot) => this.#verdicts?.publish(snapshot),
       published: (revision) => this.#published(revision),
       ownChange: {
@@ -175,11 +176,14 @@ export class Daemon implements AsyncDisposable {
     this.#strangers = kernel.sockets && new StrangerOwner(kernel.sockets);
     this.#kernelDecisions = new KernelDecisions({
       inForce,
-      nowMs,
+      clock,
       publish: (event) => this.#events.publish(event),
       ...(this.#strangers !== undefined && { strangers: this.#strangers }),
     });
-    this.#profileClock = new ProfileClock({ nowMs, onChange: () => this.#enforcement.request({ kind: 'time' }) });
+    this.#profileClock = new ProfileClock({
+      nowMs: clock.wallMs,
+      onChange: () => this.#enforcement.request({ kind: 'time' }),
+    });
     this.#packagesWatch = new PackagesWatch(() => this.#enforcement.request({ kind: 'packages' }));
     this.#dns = new DnsKeeper({
       kernel,
@@ -187,10 +191,10 @@ export class Daemon implements AsyncDisposable {
       health: this.#health,
       managedResolvers: (device) => this.#managed.device(device)?.dns ?? [],
     });
-    this.#traffic = isLeftOut('totals') ? undefined : new TrafficKeeper({ nowMs, health: this.#health });
+    this.#traffic = isLeftOut('totals') ? undefined : new TrafficKeeper({ clock, health: this.#health });
     this.#foreign = new ForeignLooks({
       pace: this.#pace,
-      nowMs,
+      nowMs: clock.monotonicMs,
       request: (trigger) => this.#enforcement.request(trigger),
       onForeign: () => void this.#lookSlowly(),
     });
@@ -257,7 +261,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { kernel, confirmMs, log, nowMs } = this.#parts;
+    const { kernel, confirmMs, log, clock } = this.#parts;
     const { scripts } = this.#parts.identity;
     // What costs money is to be known from the first connection on, but not at the price of a bus that does not answer.
     await Promise.race([this.#managed.start(), delay(MANAGED_WITHIN_MS, undefined, { ref: false })]);
@@ -292,7 +296,8 @@ export class Daemon implements AsyncDisposable {
     // Whoever asks how things stand is told all of it from the first answer on.
     await this.#lookSlowly();
     this.#server = await this.#listen();
-    if (confirmMs !== undefined) this.#confirmWindow.open(nowMs(), confirmMs, () => this.stop('not confirmed in time'));
+    if (confirmMs !== undefined)
+      this.#confirmWindow.open(clock.monotonicMs(), confirmMs, () => this.stop('not confirmed in time'));
     const { apps, uplinks } = this.#enforcement.inForce?.policySet ?? round.loaded.policySet;
     log(
       `pointsman: enforcing ${apps.length} applications over ${uplinks.length} uplinks; control socket ${this.#parts.paths.socketPath}`,
@@ -309,7 +314,7 @@ export class Daemon implements AsyncDisposable {
       history: this.#history,
       managed: (device) => this.#managed.device(device),
       networks: this.#networks,
-      nowMs: this.#parts.nowMs,
+      clock: this.#parts.clock,
       stop: () => this.stop('asked to'),
       traffic: () => this.#traffic?.totals(),
       permissionsOf: (path) => this.#parts.files.permissionsOf(path),
@@ -319,7 +324,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   #status(verdicts: VerdictStats | undefined): ReturnType<typeof daemonStatus> {
-    const { root, version, machine, nowMs } = this.#parts;
+    const { root, version, machine, clock } = this.#parts;
     const { endsMs } = this.#confirmWindow;
     const { diagnostics } = this.#enforcement.loaded;
     return daemonStatus({
@@ -328,7 +333,7 @@ export class Daemon implements AsyncDisposable {
       verdicts,
       version,
       pid: process.pid,
-      sinceMs: this.#sinceMs,
+      sinceMs: wallAt(clock, this.#sinceMs),
       root,
       queue: machine.queue,
       identity: this.#programs.status(),
@@ -336,7 +341,7 @@ export class Daemon implements AsyncDisposable {
       diagnostics: [...diagnostics, ...(this.#enforcement.inForce?.ids.diagnostics ?? [])],
       dns: this.#dns.counts,
       residentBytes: process.memoryUsage.rss(),
-      ...(endsMs !== undefined && { confirmBeforeMs: Math.max(0, endsMs - nowMs()) }),
+      ...(endsMs !== undefined && { confirmBeforeMs: wallAt(clock, endsMs) }),
     });
   }
 
@@ -379,16 +384,16 @@ export class Daemon implements AsyncDisposable {
     if (!this.#events.isWatched) return;
     for (const event of events) {
       this.#kernelDecisions.note(event);
-      this.#events.publish(fromVerdict(event));
+      this.#events.publish(fromVerdict(event, wallAt(this.#parts.clock, event.atMs)));
     }
   }
 
   #afterRound(round: Round): void {
-    const { kernel, nowMs, log } = this.#parts;
+    const { kernel, clock, log } = this.#parts;
     this.#programs.follow();
     this.#dns.refresh();
     const isUndone = wasUndone(round);
-    if (isRepair(round) || isUndone) this.#pace.repaired(nowMs());
+    if (isRepair(round) || isUndone) this.#pace.repaired(clock.monotonicMs());
     reportHealth(this.#health, round, this.#pace);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     reportForeignRouting(this.#health, round, kernel.routing);
@@ -401,8 +406,8 @@ export class Daemon implements AsyncDisposable {
     this.#reportProbing();
     if (inForce !== undefined) {
       this.#traffic?.follow(inForce.ids);
-      this.#history.note(inForce.policySet, nowMs());
-      for (const event of uplinkEvents(this.#uplinksBefore, inForce, nowMs())) this.#events.publish(event);
+      this.#history.note(inForce.policySet, clock.monotonicMs());
+      for (const event of uplinkEvents(this.#uplinksBefore, inForce, clock.wallMs())) this.#events.publish(event);
       this.#uplinksBefore = inForce;
     }
     this.#profileClock.watch(inForce?.policySet.profiles);
@@ -411,7 +416,7 @@ export class Daemon implements AsyncDisposable {
       if (isUndone) this.#foreign.look({ kind: 'retry' });
       else this.#enforcement.retryLater();
     }
-    const event = changeEvent(round, this.#enforcement.inForce?.snapshot.revision ?? 0, nowMs());
+    const event = changeEvent(round, this.#enforcement.inForce?.snapshot.revision ?? 0, clock.wallMs());
     if (event === undefined) return;
     this.#events.publish(event);
     if (event.error === undefined)
@@ -419,7 +424,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   #reportInForce(): void {
-    const found = warningsInForce(this.#enforcement.inForce, this.#names.failures(), this.#parts.nowMs());
+    const found = warningsInForce(this.#enforcement.inForce, this.#names.failures(), this.#parts.clock.monotonicMs());
     for (const [code, warning] of found) this.#health.report(code, warning);
   }
 
@@ -428,8 +433,8 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #lookSlowly(): Promise<void> {
-    const { kernel, nowMs } = this.#parts;
-    if (this.#pace.isQuiet(nowMs())) this.#health.clear('foreign-change');
+    const { kernel, clock } = this.#parts;
+    if (this.#pace.isQuiet(clock.monotonicMs())) this.#health.clear('foreign-change');
     this.#programs.look();
     this.#enforcement.followLinks();
     await reportPanic(this.#health, kernel.nft);

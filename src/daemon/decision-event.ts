@@ -1,6 +1,7 @@
 /** What `watch` shows of a decision, whoever made it. */
 import type { DecisionEvent } from '../api/event.ts';
 import { formatAddress } from '../net/address.ts';
+import type { WallMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import { protocolName } from '../net/protocol.ts';
 import type { Decision } from '../policy/decision.ts';
@@ -8,9 +9,9 @@ import { describeReason, wayName } from '../policy/describe-decision.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
-export function fromVerdict({ atMs, flow, owner, decision, latencyUs }: VerdictEvent): DecisionEvent {
+export function fromVerdict({ flow, owner, decision, latencyUs }: VerdictEvent, timeMs: WallMs): DecisionEvent {
   return {
-    ...fromDecision('daemon', atMs, flow, decision),
+    ...fromDecision('daemon', timeMs, flow, decision),
     ...(owner.kind === 'process' && whoIs(owner)),
     latencyMicroseconds: Math.round(latencyUs),
   };
@@ -20,7 +21,7 @@ export function whoIs({ pid, uid, executable }: ProcessOwner): Pick<DecisionEven
   return { pid, uid, ...(executable !== undefined && { executable }) };
 }
 
-export function fromDecision(by: DecisionEvent['by'], timeMs: number, flow: Flow, decision: Decision): DecisionEvent {
+export function fromDecision(by: DecisionEvent['by'], timeMs: WallMs, flow: Flow, decision: Decision): DecisionEvent {
   return {
     kind: 'decision',
     timeMs,

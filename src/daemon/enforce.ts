@@ -275,7 +275,7 @@ export class Enforcement {
       current: before?.compilation.plan,
       ...(before !== undefined && { generation: before.generation }),
       wanted: wanted.compilation.plan,
-      nowMs: this.#parts.nowMs(),
+      nowMs: this.#parts.clock.monotonicMs(),
     });
     ownChange.end(report.ok ? report.generation : kernel.nft.generation());
     if (report.ok || before === undefined) return report;

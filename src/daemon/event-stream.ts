@@ -1,5 +1,6 @@
 /** Decisions, changes and warnings, handed to whoever watches; nobody's slowness is anybody else's. */
 import type { WatchEvent } from '../api/event.ts';
+import type { WallMs } from '../net/clock.ts';
 
 /** Lines that wait for one watcher; beyond this it loses the newest and is told how many. */
 export const MAX_WAITING_LINES = 2000;
@@ -45,7 +46,7 @@ export type WriteLine = (line: string, onTaken: () => void) => void;
  * The stream as newline-delimited JSON, for one client, until the function that is returned is called.
  * `undefined` where there are too many watchers.
  */
-export function streamLines(stream: EventStream, nowMs: () => number, write: WriteLine): (() => void) | undefined {
+export function streamLines(stream: EventStream, nowMs: () => WallMs, write: WriteLine): (() => void) | undefined {
   let waiting = 0;
   let lost = 0;
   const send = (event: WatchEvent): void => {
@@ -67,7 +68,7 @@ export function streamLines(stream: EventStream, nowMs: () => number, write: Wri
   });
 }
 
-function lostLines(count: number, timeMs: number): WatchEvent {
+function lostLines(count: number, timeMs: WallMs): WatchEvent {
   const message = `${count} lines are missing here: they came faster than they were read`;
   return { kind: 'warning', timeMs, code: 'watch-lost-lines', message, over: true };
 }

@@ -8,6 +8,7 @@ import { openCgroupTree } from '../kernel/cgroup.ts';
 import type { Conntrack, Kernel, Routing } from '../kernel/kernel.ts';
 import { openProc } from '../kernel/proc.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+import type { WallMs } from '../net/clock.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { AppIndex } from '../policy/match-app.ts';
 import type { InForce } from './in-force.ts';
@@ -25,7 +26,7 @@ export interface EvidenceSources extends IdentitySources {
   readonly names: PolicyNames;
   readonly numbers: MarkNumbers;
   readonly ownPid: number;
-  readonly nowMs: number;
+  readonly nowMs: WallMs;
   readonly isInOurNetwork: (pid: number) => boolean;
 }
 
@@ -34,7 +35,7 @@ export interface EvidenceParts {
   readonly inForce: InForce;
   /** Kept between questions: it knows what a file was before it was replaced. */
   readonly executables: ExecutableFiles;
-  readonly nowMs: number;
+  readonly nowMs: WallMs;
 }
 
 /** Throws KernelError. */

@@ -1,6 +1,7 @@
 /** What becomes of live flows when what is in force has changed: which of them end, are asked about again, or begin anew elsewhere. */
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { Clock } from '../net/clock.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import type { NameState } from '../policy/facts.ts';
 import type { Names } from '../watch/names.ts';
@@ -18,7 +19,7 @@ import type { Wanted } from './wanted.ts';
 export interface FlowSweepParts {
   readonly kernel: Pick<Kernel, 'conntrack' | 'connections'>;
   readonly names: Pick<Names, 'remembered'>;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
   readonly inForce: () => InForce | undefined;
   /** A look is due: leads to `look`, sooner or later. */
   readonly onDue: () => void;
@@ -42,7 +43,7 @@ export class FlowSweep {
 
   constructor(parts: FlowSweepParts) {
     this.#parts = parts;
-    this.#asked = new AskedFlows(parts.kernel.conntrack, parts.nowMs);
+    this.#asked = new AskedFlows(parts.kernel.conntrack, parts.clock.monotonicMs);
     this.#moved = new MovedFlows(parts.kernel);
     this.#looks = new FlowLooks(parts.onDue);
   }
@@ -97,7 +98,7 @@ export class FlowSweep {
   #decideContext({ policySet, index, machine }: InForce): DecideContext {
     const names: ReadonlyMap<string, NameState> = this.#parts.names.remembered();
     const facts = { ...machine.facts, names };
-    return { policySet, index, facts, nowMs: this.#parts.nowMs(), unknownNames: 'queue' };
+    return { policySet, index, facts, nowMs: this.#parts.clock.monotonicMs(), unknownNames: 'queue' };
   }
 }
 

@@ -2,6 +2,7 @@
  * When the daemon looks at what others did to what is ours: at once where things are quiet, and by the pace of repairs where
  * somebody does it again and again. One look for all that comes until then.
  */
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Generation } from '../netlink/nftables.ts';
 import type { Trigger } from './pending.ts';
 import type { RepairPace } from './repair-pace.ts';
@@ -11,7 +12,7 @@ export const REMOVALS_TOGETHER_MS = 20;
 
 export interface ForeignLooksParts {
   readonly pace: RepairPace;
-  readonly nowMs: () => number;
+  readonly nowMs: () => MonotonicMs;
   readonly request: (trigger: Trigger) => void;
   /** Somebody has changed nftables: what nothing tells of may have changed as well. */
   readonly onForeign: () => void;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FakeClock } from '../kernel/fake/fake-clock.ts';
 import { FR_ACT_TO_TBL, type RoutingRule } from '../netlink/routing-rule.ts';
 import { reportForeignRouting } from './foreign-routing-warnings.ts';
 import { Health } from './health.ts';
@@ -18,7 +19,7 @@ const WG_QUICK: RoutingRule = {
 
 /** The codes that hold after rounds with these triggers; the rule of wg-quick is there at those that are `true`. */
 function codesAfter(...rounds: readonly (readonly [kind: 'start' | 'network' | 'names', isThere: boolean])[]) {
-  const health = new Health({ onChange: () => undefined, nowMs: () => 0 });
+  const health = new Health({ onChange: () => undefined, clock: new FakeClock() });
   return rounds.map(([kind, isThere]) => {
     const trigger: Trigger = { kind };
     const routing = { rules: () => (isThere ? [WG_QUICK] : []), routes: () => [] };

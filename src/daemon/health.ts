@@ -1,5 +1,6 @@
 /** Conditions that last and that somebody should know. docs/security.md has a paragraph for each code. */
 import type { HealthWarning } from '../api/status.ts';
+import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
 
 export const HEALTH_CODES = [
   'apply-failed',
@@ -39,13 +40,18 @@ export interface Warning {
   readonly hint?: string;
 }
 
+/** `heldMs`: from when on. */
+interface Held extends Omit<HealthWarning, 'sinceMs'> {
+  readonly heldMs: MonotonicMs;
+}
+
 export interface HealthListener {
   readonly onChange: (warning: HealthWarning, over: boolean) => void;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
 }
 
 export class Health {
-  readonly #warnings = new Map<HealthCode, HealthWarning>();
+  readonly #warnings = new Map<HealthCode, Held>();
   readonly #listener: HealthListener;
 
   constructor(listener: HealthListener) {
@@ -56,17 +62,17 @@ export class Health {
   set(code: HealthCode, { message, hint }: Warning): void {
     const before = this.#warnings.get(code);
     if (before?.message === message) return;
-    const sinceMs = before?.sinceMs ?? this.#listener.nowMs();
-    const warning = { code, message, sinceMs, ...(hint !== undefined && { hint }) };
-    this.#warnings.set(code, warning);
-    this.#listener.onChange(warning, false);
+    const heldMs = before?.heldMs ?? this.#listener.clock.monotonicMs();
+    const held = { code, message, heldMs, ...(hint !== undefined && { hint }) };
+    this.#warnings.set(code, held);
+    this.#listener.onChange(this.#shown(held), false);
   }
 
   clear(code: HealthCode): void {
-    const warning = this.#warnings.get(code);
-    if (warning === undefined) return;
+    const held = this.#warnings.get(code);
+    if (held === undefined) return;
     this.#warnings.delete(code);
-    this.#listener.onChange(warning, true);
+    this.#listener.onChange(this.#shown(held), true);
   }
 
   /** `undefined`: all is well. */
@@ -81,6 +87,10 @@ export class Health {
 
   /** The oldest first. */
   list(): readonly HealthWarning[] {
-    return [...this.#warnings.values()].sort((a, b) => a.sinceMs - b.sinceMs);
+    return [...this.#warnings.values()].sort((a, b) => a.heldMs - b.heldMs).map((held) => this.#shown(held));
+  }
+
+  #shown({ heldMs, ...warning }: Held): HealthWarning {
+    return { ...warning, sinceMs: wallAt(this.#listener.clock, heldMs) };
   }
 }

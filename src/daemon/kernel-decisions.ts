@@ -1,6 +1,7 @@
 /** Flows that the kernel decided alone, for those who watch: what was decided stands in the mark, the reason is found anew. */
 import type { DecisionEvent } from '../api/event.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { Clock, WallMs } from '../net/clock.ts';
 import { type Flow, flowKey } from '../net/flow.ts';
 import { decodePacket } from '../net/packet.ts';
 import type { ConntrackEvent } from '../netlink/conntrack.ts';
@@ -24,7 +25,7 @@ const MAX_REMEMBERED = 8192;
 export interface KernelDecisionsOptions {
   readonly inForce: () => InForce | undefined;
   readonly publish: (event: DecisionEvent) => void;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
   /** Tells who sends what no policy is about. */
   readonly strangers?: Pick<StrangerOwner, 'ownerOf'>;
 }
@@ -51,7 +52,7 @@ export class KernelDecisions implements Disposable {
   hearFlows(events: readonly ConntrackEvent[]): void {
     const begun = events.filter(({ kind, entry }) => kind === 'new' && (entry.mark & MARK_OURS) !== 0);
     if (begun.length === 0) return;
-    const timeMs = this.#options.nowMs();
+    const timeMs = this.#options.clock.wallMs();
     const flows = begun.map(({ entry }) => {
       const [flow, { appId }] = [flowOfEntry(entry), readMark(entry.mark)];
       // At once: its socket may be closed in a moment.
@@ -69,7 +70,7 @@ export class KernelDecisions implements Disposable {
   hearLogged(packets: readonly LoggedPacket[]): void {
     for (const { payload, mark, prefix } of packets) {
       const flow = flowOf(payload, prefix === NOT_ACCEPTED);
-      if (flow !== undefined) this.#tell(flow, readMark(mark).appId, this.#options.nowMs(), { refusal: prefix });
+      if (flow !== undefined) this.#tell(flow, readMark(mark).appId, this.#options.clock.wallMs(), { refusal: prefix });
     }
   }
 
@@ -81,7 +82,7 @@ export class KernelDecisions implements Disposable {
     const inForce = this.#options.inForce();
     if (inForce === undefined || appId !== APP_NONE) return undefined;
     try {
-      return this.#options.strangers?.ownerOf(flow, inForce, this.#options.nowMs());
+      return this.#options.strangers?.ownerOf(flow, inForce, this.#options.clock.monotonicMs());
     } catch (error) {
       // Ignoring it: it is shown without its program.
       if (!(error instanceof KernelError)) throw error;
@@ -92,7 +93,7 @@ export class KernelDecisions implements Disposable {
   #tell(
     flow: Flow,
     appId: number,
-    timeMs: number,
+    timeMs: WallMs,
     { owner, refusal }: { readonly owner?: ProcessOwner; readonly refusal?: string } = {},
   ): void {
     const inForce = this.#options.inForce();
@@ -102,7 +103,7 @@ export class KernelDecisions implements Disposable {
       policySet,
       index,
       facts: machine.facts,
-      nowMs: timeMs,
+      nowMs: this.#options.clock.monotonicMs(),
       unknownNames: 'no-match' as const,
     };
     const decision = decideMarked(context, policiesOf([appId], policySet.apps, ids.apps).get(appId), appId, flow);

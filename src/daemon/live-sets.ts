@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kernel, SetAddition } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { Clock } from '../net/clock.ts';
 import type { NamedAddresses } from '../net/dns-answer.ts';
 import { learnedElements } from '../plan/learned-elements.ts';
 import { DNS_PROTOCOLS } from '../policy/dns-query.ts';
@@ -17,7 +18,7 @@ export interface LiveSetsParts {
   readonly names: Pick<Names, 'learn'>;
   readonly wants: Pick<Wants, 'withNames'>;
   readonly ownChange: OwnChange;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
   /** Packets that are sent from now on are decided by it. */
   readonly publish: (snapshot: VerdictSnapshot) => void;
   readonly inForce: { readonly get: () => InForce | undefined; readonly set: (inForce: InForce) => void };
@@ -54,7 +55,7 @@ export class LiveSets {
    * or after a bounded time. Returns how many of its names have fresh addresses.
    */
   async learn(appId: number, answers: readonly NamedAddresses[]): Promise<number> {
-    const { names, publish, inForce, wants, nowMs, round } = this.#parts;
+    const { names, publish, inForce, wants, clock, round } = this.#parts;
     const before = inForce.get();
     if (before === undefined) return 0;
     const isNamed = this.#namedBy.of(before.policySet, before.ids.apps, appId);
@@ -66,7 +67,7 @@ export class LiveSets {
       if (learned.size === 0) return undefined;
       const { snapshot } = wants.withNames(now);
       publish(snapshot);
-      const additions = learnedElements(now.compilation, learned, nowMs());
+      const additions = learnedElements(now.compilation, learned, clock.monotonicMs());
       const generation = this.#add(now, additions);
       needsRound = generation === undefined;
       inForce.set({ ...now, snapshot, generation: generation ?? now.generation });
@@ -83,7 +84,7 @@ export class LiveSets {
     await this.#betweenRounds((now) => {
       const set = now.compilation.plan.nft.sets.get(name);
       if (set === undefined) return;
-      const expiresAtMs = this.#parts.nowMs() + lifetimeMs;
+      const expiresAtMs = this.#parts.clock.monotonicMs() + lifetimeMs;
       const elements = DNS_PROTOCOLS.map((protocol) => ({
         key: [{ first: BigInt(protocol), last: BigInt(protocol) }],
         expiresAtMs,
@@ -112,12 +113,12 @@ export class LiveSets {
 
   /** The generation from then on; undefined where the kernel refuses, or somebody else has changed it. */
   #add({ generation }: InForce, additions: readonly SetAddition[]): number | undefined {
-    const { kernel, ownChange, nowMs } = this.#parts;
+    const { kernel, ownChange, clock } = this.#parts;
     if (additions.length === 0) return generation;
     ownChange.begin();
     let now = generation;
     try {
-      now = kernel.nft.refreshElements(additions, nowMs(), generation);
+      now = kernel.nft.refreshElements(additions, clock.monotonicMs(), generation);
       return now;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;

@@ -10,6 +10,7 @@ import type {
 } from '../api/who.ts';
 import { MAX_GENERATIONS } from '../identify/parent-app.ts';
 import type { Proc } from '../kernel/proc.ts';
+import type { WallMs } from '../net/clock.ts';
 import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import { scopesOfCgroup } from '../policy/cgroup-scope.ts';
 import { describeMatch } from '../policy/describe-decision.ts';
@@ -65,7 +66,7 @@ export async function processEvidence(
 }
 
 /** Milliseconds since 1970 of a time in ticks since boot. */
-export function startedMs(ticks: number, nowMs: number): number {
+export function startedMs(ticks: number, nowMs: WallMs): WallMs {
   return Math.round(nowMs - uptime() * 1000 + (ticks * 1000) / TICKS_PER_SECOND);
 }
 

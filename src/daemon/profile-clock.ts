@@ -1,4 +1,5 @@
 /** Tells when a profile's time begins or ends. */
+import type { WallMs } from '../net/clock.ts';
 import type { Profile, TimeWindow } from '../policy/model.ts';
 import { isInWindow } from '../policy/time-window.ts';
 import { localTime } from '../watch/local-time.ts';
@@ -14,7 +15,7 @@ const windowsOf = (profiles: readonly Profile[]): readonly TimeWindow[] =>
   profiles.flatMap(({ when }) => when.flatMap(({ times = [] }) => times));
 
 /** The next time of day at which some window may begin or end, in epoch milliseconds; undefined where none ever does. */
-export function nextBoundaryMs(windows: readonly TimeWindow[], nowMs: number): number | undefined {
+export function nextBoundaryMs(windows: readonly TimeWindow[], nowMs: WallMs): WallMs | undefined {
   const minutes = new Set(windows.flatMap(({ fromMinute, toMinute }) => [fromMinute, toMinute]));
   const now = new Date(nowMs);
   // By the calendar, so that a day of 23 or 25 hours is one too.
@@ -27,8 +28,7 @@ export function nextBoundaryMs(windows: readonly TimeWindow[], nowMs: number): n
 }
 
 export interface ProfileClockParts {
-  /** Epoch milliseconds. */
-  readonly nowMs: () => number;
+  readonly nowMs: () => WallMs;
   /** Another set of windows holds than before. */
   readonly onChange: () => void;
 }

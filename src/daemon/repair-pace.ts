@@ -1,4 +1,5 @@
 /** How soon the next look at somebody else's change may come: at once if things were quiet, less and less often in a fight. */
+import type { MonotonicMs } from '../net/clock.ts';
 
 /** From one look to the next. */
 const LOOK_INTERVAL_MS = 1000;
@@ -16,22 +17,22 @@ export class RepairPace {
     return this.#repairs;
   }
 
-  delayMs(nowMs: number): number {
+  delayMs(nowMs: MonotonicMs): number {
     return Math.max(0, this.#notBeforeMs - nowMs);
   }
 
-  looked(nowMs: number): void {
+  looked(nowMs: MonotonicMs): void {
     this.#notBeforeMs = nowMs + LOOK_INTERVAL_MS;
   }
 
-  repaired(nowMs: number): void {
+  repaired(nowMs: MonotonicMs): void {
     if (this.isQuiet(nowMs)) this.#repairs = 0;
     this.#repairs += 1;
     this.#lastRepairMs = nowMs;
     this.#notBeforeMs = nowMs + Math.min(LOOK_INTERVAL_MS * 2 ** (this.#repairs - 1), MAX_INTERVAL_MS);
   }
 
-  isQuiet(nowMs: number): boolean {
+  isQuiet(nowMs: MonotonicMs): boolean {
     return nowMs - this.#lastRepairMs >= QUIET_MS;
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FakeClock } from '../kernel/fake/fake-clock.ts';
 import type { Round } from './enforce.ts';
 import { Health } from './health.ts';
 import { NOTHING_PENDING, type Pending } from './pending.ts';
@@ -47,7 +48,7 @@ describe('isRepair()', () => {
 
 describe('reportHealth()', () => {
   it('reportHealth() names who changed our table, also when the plan has changed with it', () => {
-    const health = new Health({ nowMs: () => 0, onChange: () => undefined });
+    const health = new Health({ clock: new FakeClock(), onChange: () => undefined });
     const pending = { kinds: new Set(['foreign', 'network'] as const), foreignBy: 'nft (process 7)' };
     reportHealth(health, roundOf({ isNewPlan: true, tableWasForeign: true, pending }), new RepairPace());
     expect(health.list()).toMatchObject([

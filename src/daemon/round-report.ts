@@ -2,6 +2,7 @@
 
 import type { ChangeEvent } from '../api/event.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { WallMs } from '../net/clock.ts';
 import type { Round } from './enforce.ts';
 import type { Health } from './health.ts';
 import type { RepairPace } from './repair-pace.ts';
@@ -21,7 +22,7 @@ export function wasUndone({ outcome }: Round): boolean {
 }
 
 /** `undefined` where nothing happened that anyone would want to see. */
-export function changeEvent(round: Round, revision: number, timeMs: number): ChangeEvent | undefined {
+export function changeEvent(round: Round, revision: number, timeMs: WallMs): ChangeEvent | undefined {
   const { outcome, because, endedFlows, movedFlows, isNewPlan, pending } = round;
   if (!outcome.ok) {
     const error = outcome.error.message;

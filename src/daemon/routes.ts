@@ -8,6 +8,7 @@ import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
+import type { WallMs } from '../net/clock.ts';
 import type { Reader } from '../store/may-read.ts';
 import type { EventStream } from './event-stream.ts';
 import { readExplainQuery, readReloadRequest, readRouteQuery, readWhoQuery } from './request-body.ts';
@@ -29,7 +30,8 @@ export interface Control {
   readonly confirm: () => boolean;
   readonly stop: () => void;
   readonly events: EventStream;
-  readonly nowMs: () => number;
+  /** Of events. */
+  readonly nowMs: () => WallMs;
 }
 
 export interface ControlRequest {

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import { ignoreSignals } from '../kernel/ignored-signals.ts';
+import { systemClock } from '../kernel/system-clock.ts';
 import { AppIds } from '../store/app-ids.ts';
 import { type Paths, pathsFor } from '../store/paths.ts';
 import { PolicyFiles } from '../store/policy-files.ts';
@@ -76,7 +77,7 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
     version: options.version,
     ...(options.confirmMs !== undefined && { confirmMs: options.confirmMs }),
     log,
-    nowMs: Date.now,
+    clock: systemClock,
   });
   using _signals = listenForSignals({
     stop: (signal) => daemon.stop(`signal ${signal}`),

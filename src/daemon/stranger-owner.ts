@@ -6,6 +6,7 @@ import { openIdentitySources } from '../identify/identify-flow.ts';
 import { type PolicyNames, policyNames } from '../identify/policy-names.ts';
 import { findSocket } from '../identify/socket-owner.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import type { InForce } from './in-force.ts';
@@ -29,7 +30,7 @@ export class StrangerOwner implements Disposable {
   }
 
   /** Throws KernelError where the first look cannot ask the kernel. */
-  ownerOf(flow: Flow, inForce: InForce, nowMs: number): ProcessOwner | undefined {
+  ownerOf(flow: Flow, inForce: InForce, nowMs: MonotonicMs): ProcessOwner | undefined {
     if (!this.#mayLook(nowMs)) return undefined;
     this.#sources ??= this.#open(this.#marks);
     const { creators } = this.#sources;
@@ -43,7 +44,7 @@ export class StrangerOwner implements Disposable {
     this.#sources?.[Symbol.dispose]();
   }
 
-  #mayLook(nowMs: number): boolean {
+  #mayLook(nowMs: MonotonicMs): boolean {
     if (nowMs - this.#looks.sinceMs >= SECOND_MS) this.#looks = { sinceMs: nowMs, count: 0 };
     this.#looks.count += 1;
     return this.#looks.count <= MAX_LOOKS;

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { FakeClock } from '../kernel/fake/fake-clock.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { newConntrackCounts } from '../netlink/conntrack-counts.ts';
 import { wayMark } from '../plan/reserved.ts';
@@ -17,14 +18,14 @@ const numbers = (...apps: readonly string[]) => ({
 class Script {
   readonly asked: string[] = [];
   readonly warnings: (Warning | undefined)[] = [];
-  nowMs = 1000;
+  readonly clock: FakeClock = new FakeClock();
   failing: 'open' | 'take' | 'look' | undefined;
   /** Turns until all has been taken. */
   waiting = 0;
   /** The accounts that the keeper has. */
   accounts: TrafficAccounts | undefined;
   readonly keeper = new TrafficKeeper({
-    nowMs: () => this.nowMs,
+    clock: this.clock,
     health: { report: (_, warning) => this.warnings.push(warning) },
     open: (accounts) => {
       this.accounts = accounts;
@@ -102,11 +103,15 @@ describe('TrafficKeeper', () => {
       openUnknown: 'connections that end are not heard of',
       accounts: [{ ended: 1 }],
     });
-    script.nowMs += 60_000;
+    script.clock.pass(60_000);
     keeper.take();
     expect(script.asked.slice(-2)).toEqual(['open', 'take']);
     expect(script.warnings.at(-1)).toBeUndefined();
-    expect(keeper.totals()).toMatchObject({ overruns: 1, sinceMs: 1000, accounts: [{ ended: 1 }] });
+    expect(keeper.totals()).toMatchObject({
+      overruns: 1,
+      sinceMs: script.clock.wallMs() - 60_000,
+      accounts: [{ ended: 1 }],
+    });
   });
 
   it('TrafficKeeper has totals also where it cannot look, or not even begin', () => {
@@ -116,7 +121,7 @@ describe('TrafficKeeper', () => {
     keeper.start();
     expect(keeper.totals()).toMatchObject({ accounts: [], openUnknown: 'connections that end are not heard of' });
     script.failing = 'look';
-    script.nowMs += 60_000;
+    script.clock.pass(60_000);
     keeper.follow(numbers('mail'));
     keeper.take();
     expect(keeper.totals().openUnknown).toContain('ENOMEM');

@@ -1,6 +1,7 @@
 /** Keeps accounts of what connections carry, for as long as the daemon runs: a socket that fails is opened again. */
 import type { TrafficTotals } from '../api/traffic-totals.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
 import { ConntrackAccountSource } from '../watch/conntrack-account-source.ts';
 import { isConntrackCounted, isConntrackTold } from '../watch/conntrack-accounting.ts';
 import type { FlowNumbers } from '../watch/flow-names.ts';
@@ -12,7 +13,7 @@ const REOPEN_MS = 10_000;
 export type AccountSource = Pick<ConntrackAccountSource, 'noteStanding' | 'takeEnded' | 'look'> & Disposable;
 
 export interface TrafficKeeperOptions {
-  readonly nowMs: () => number;
+  readonly clock: Clock;
   readonly health: Pick<Health, 'report'>;
   /** Throws KernelError. */
   readonly open?: (accounts: TrafficAccounts) => AccountSource;
@@ -22,8 +23,8 @@ export class TrafficKeeper implements Disposable {
   readonly #options: TrafficKeeperOptions;
   readonly #accounts = new TrafficAccounts();
   #source: AccountSource | undefined;
-  #sinceMs = 0;
-  #reopenAtMs = 0;
+  #sinceMs: MonotonicMs = 0;
+  #reopenAtMs: MonotonicMs = 0;
   /** Before names are known nothing that has ended has one. */
   #hasNames = false;
   #rest: NodeJS.Immediate | undefined;
@@ -35,7 +36,7 @@ export class TrafficKeeper implements Disposable {
 
   /** Counts from now on; before anything is in force. */
   start(): void {
-    this.#sinceMs = this.#options.nowMs();
+    this.#sinceMs = this.#options.clock.monotonicMs();
     this.#guardedly(() => {
       this.#source = this.#open();
       this.#source.noteStanding();
@@ -72,7 +73,7 @@ export class TrafficKeeper implements Disposable {
       this.#guardedly(() => this.#source?.look()) ??
       (this.#source === undefined ? 'connections that end are not heard of' : undefined);
     return {
-      sinceMs: this.#sinceMs,
+      sinceMs: wallAt(this.#options.clock, this.#sinceMs),
       accounts: this.#accounts.totals(),
       overruns: this.#accounts.overruns,
       isCounted: isConntrackCounted(),
@@ -94,7 +95,7 @@ export class TrafficKeeper implements Disposable {
   }
 
   #reopen(): void {
-    if (this.#options.nowMs() < this.#reopenAtMs) return;
+    if (this.#options.clock.monotonicMs() < this.#reopenAtMs) return;
     // What has ended meanwhile was told nobody.
     this.#accounts.noteOverrun();
     const failure = this.#guardedly(() => {
@@ -112,7 +113,7 @@ export class TrafficKeeper implements Disposable {
       if (!(error instanceof KernelError)) throw error;
       this.#source?.[Symbol.dispose]();
       this.#source = undefined;
-      this.#reopenAtMs = this.#options.nowMs() + REOPEN_MS;
+      this.#reopenAtMs = this.#options.clock.monotonicMs() + REOPEN_MS;
       const message = `connections that end are not counted: ${error.message}; trying again`;
       this.#options.health.report('traffic-not-counted', { message });
       return error.message;

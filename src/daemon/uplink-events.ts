@@ -1,6 +1,7 @@
 /** What has become of the uplinks between two states that were in force, for who watches. Pure. */
 import type { UplinkEvent } from '../api/event.ts';
 import { formatAddress } from '../net/address.ts';
+import type { WallMs } from '../net/clock.ts';
 import { describeProperties } from '../policy/choose-uplink.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts, UplinkState } from '../policy/facts.ts';
@@ -18,7 +19,7 @@ interface Seen {
 }
 
 /** None at the first state: `status` and `uplinks` say what there is. */
-export function uplinkEvents(before: UplinksInForce | undefined, after: UplinksInForce, timeMs: number): UplinkEvent[] {
+export function uplinkEvents(before: UplinksInForce | undefined, after: UplinksInForce, timeMs: WallMs): UplinkEvent[] {
   if (before === undefined || before === after) return [];
   const [earlier, now] = [seenIn(before), seenIn(after)];
   const event = ({ uplink: { name, device } }: Seen, what: UplinkEvent['what'], details: string): UplinkEvent => ({

@@ -1,6 +1,7 @@
 /** Who sends a flow, and what the snapshot in force says about it. Total: our own mistakes become an answer, and are counted. */
 import type { IdentityHint } from '../identify/identify-flow.ts';
 import { type PolicyNames, policyNames } from '../identify/policy-names.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import { APP_DAEMON } from '../plan/reserved.ts';
 import { decide } from '../policy/decide.ts';
@@ -13,8 +14,8 @@ import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
 export interface VerdictJudgeParts {
   readonly identify: (flow: Flow, hint: IdentityHint) => Owner;
-  /** Epoch milliseconds: names expire by them. */
-  readonly clockMs: () => number;
+  /** With fractions: for how long flows wait, and until when names are known. The clock by which these expire. */
+  readonly monotonicMs: () => MonotonicMs;
   readonly ownPid: number;
   /** Told which executables policies name, before any decision by them. */
   readonly learnExecutables?: (paths: Iterable<string>) => void;
@@ -90,7 +91,7 @@ export class VerdictJudge {
       return { verdict: 'accept', way: { kind: flow.loopback ? 'local' : 'system' }, reason: { kind: 'daemon' } };
     }
     const { policySet, facts } = this.#snapshot;
-    const context = { policySet, index: this.#index, facts, nowMs: this.#parts.clockMs() };
+    const context = { policySet, index: this.#index, facts, nowMs: this.#parts.monotonicMs() };
     try {
       return waiting === 'may wait'
         ? decide({ ...context, unknownNames: 'queue', missingUplink: 'queue' }, owner, flow)

@@ -120,7 +120,6 @@ function bed(owner: Owner = SERVER) {
       },
       report: (event) => events.push(event),
       requestName: () => undefined,
-      clockMs: () => 0,
       monotonicMs: () => 0,
       ownPid: 4242,
     },

@@ -183,7 +183,6 @@ function bed(
       identify: (_, hint) => (options.owner ?? (() => MAIL))(hint, clock),
       report: (event) => events.push(event),
       requestName: (name) => names.push(name),
-      clockMs: () => clock.ms,
       monotonicMs: () => clock.ms,
       ownPid: DAEMON_PID,
       ...(options.maxHeldFlows !== undefined && { maxHeldFlows: options.maxHeldFlows }),

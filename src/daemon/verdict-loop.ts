@@ -4,6 +4,7 @@
  * goes wrong on the way; a flow that has to wait delays no other.
  */
 import { constants } from 'node:os';
+import type { MonotonicMs } from '../net/clock.ts';
 import { type Flow, flowKey } from '../net/flow.ts';
 import { decodePacket, PacketError } from '../net/packet.ts';
 import { align4, NLA_HDRLEN } from '../netlink/attribute.ts';
@@ -46,7 +47,7 @@ export interface VerdictQueue {
 
 /** What became of a flow, after its verdict was sent; once for a burst. `latencyUs`: from the receipt of its first packet. */
 export interface VerdictEvent {
-  readonly atMs: number;
+  readonly atMs: MonotonicMs;
   readonly revision: number;
   readonly flow: Flow;
   readonly owner: Sender;
@@ -66,8 +67,6 @@ export interface VerdictLoopParts extends VerdictJudgeParts {
   readonly refresh?: () => void;
   /** Looks again at an owner whose packet has been answered: `CreatorOwners.confirm`. */
   readonly confirm?: (owner: ProcessOwner) => ProcessOwner;
-  /** Monotonic milliseconds with fractions: latencies and deadlines. */
-  readonly monotonicMs: () => number;
   readonly maxHeldFlows?: number;
 }
 
@@ -277,8 +276,7 @@ export class VerdictLoop {
     }
     this.#latency.record(latencyUs);
     this.#counts[decision.verdict]++;
-    const atMs = this.#parts.clockMs();
-    this.#parts.report({ atMs, revision, flow, owner, appId, decision, latencyUs, packets: packets.length });
+    this.#parts.report({ atMs: nowMs, revision, flow, owner, appId, decision, latencyUs, packets: packets.length });
   }
 
   #send(packet: HeldPacket, verdict: PacketVerdict): void {

@@ -9,6 +9,7 @@ import { EventFd } from '../kernel/event-fd.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { PollSet } from '../kernel/poll.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+import { systemClock } from '../kernel/system-clock.ts';
 import { listedScripts } from './listed-scripts.ts';
 import { ScriptGate } from './script-gate.ts';
 import { VerdictLoop } from './verdict-loop.ts';
@@ -47,7 +48,7 @@ function run(start: VerdictThreadStart): void {
   const gate = openGate(start, marks);
   using queue = KernelQueue.open({ number: start.queueNumber, failOpen: isFailOpen(start.snapshot) });
   const wake = EventFd.borrow(start.wakeFd);
-  const monotonicMs = (): number => performance.now();
+  const { monotonicMs } = systemClock;
   const reporter = new VerdictReporter((batch) => say(start, { kind: 'events', ...batch }), new Int32Array(start.read));
   const told = new Int32Array(start.told);
   let obeyed = 0;
@@ -60,7 +61,6 @@ function run(start: VerdictThreadStart): void {
       confirm: (owner) => sources.creators?.confirm(owner) ?? owner,
       report: (event) => reporter.report(event, monotonicMs()),
       requestName: (name) => say(start, { kind: 'resolve', name }),
-      clockMs: Date.now,
       monotonicMs,
       ownPid: process.pid,
       learnExecutables: (paths) => sources.executables.learn(paths),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFakeWorld } from '../../test/contract/fake-world.ts';
+import { FakeClock } from '../kernel/fake/fake-clock.ts';
 import type { FakeKernel } from '../kernel/fake/fake-kernel.ts';
 import { FakeSocketMarks } from '../kernel/fake/fake-socket-marks.ts';
 import { type Route, RT_TABLE_MAIN, RTN_UNICAST } from '../netlink/route.ts';
@@ -72,6 +73,8 @@ const MAIL = app('mail', { match: [entry('exec', '/usr/bin/mail')] });
 let directory: string;
 let names: Names;
 let asked: string[];
+const DAY_MS = 86_400_000;
+
 let packages: ReadonlyMap<string, PackagePrograms>;
 let packageQuestions: string[][];
 
@@ -98,12 +101,12 @@ afterEach(() => {
 interface WantsOptions {
   readonly isMarked?: boolean;
   readonly uplinkHealth?: WantedParts['uplinkHealth'];
-  readonly monotonicMs?: () => number;
+  readonly clock?: FakeClock;
 }
 
 const wants = async (options: WantsOptions = {}): Promise<Wants> => (await wantsOf(options)).all;
 
-async function wantsOf({ isMarked = true, uplinkHealth, monotonicMs }: WantsOptions = {}): Promise<{
+async function wantsOf({ isMarked = true, uplinkHealth, clock = new FakeClock() }: WantsOptions = {}): Promise<{
   readonly all: Wants;
   readonly kernel: FakeKernel;
 }> {
@@ -120,8 +123,7 @@ async function wantsOf({ isMarked = true, uplinkHealth, monotonicMs }: WantsOpti
     ids: new AppIds(join(directory, 'ids.json')),
     names,
     ...(uplinkHealth !== undefined && { uplinkHealth }),
-    nowMs: () => 0,
-    ...(monotonicMs !== undefined && { monotonicMs }),
+    clock,
   };
   return { all: new Wants(parts), kernel };
 }
@@ -144,8 +146,8 @@ describe('Wants', () => {
 
   it('Wants keeps sticky choices for a while, and says when it would want something else', async () => {
     let healths: UplinkHealths = new Map();
-    let monotonicMs = 1000;
-    const all = await wants({ uplinkHealth: { healths: () => healths }, monotonicMs: () => monotonicMs });
+    const clock = new FakeClock();
+    const all = await wants({ uplinkHealth: { healths: () => healths }, clock });
     const via: Via = { require: {}, prefer: {}, avoid: {}, prohibit: {}, else: 'block', stickyMs: 60_000, at };
     const policy: EffectivePolicy = { ...MAIL, via: { value: via, layer: 'administrator' } };
     // Two names of one device: one place in the kernel, two uplinks.
@@ -166,16 +168,18 @@ describe('Wants', () => {
     healths = new Map([['first', { v4: { state: 'failed' } }]]);
     expect(takes()).toEqual(['second']);
     healths = new Map();
-    monotonicMs += 5000;
+    clock.pass(5000);
+    clock.step(DAY_MS);
     expect(takes()).toEqual(['second']);
     expect(all.dueInMs).toBe(60_000);
-    monotonicMs += 20_000;
+    clock.pass(20_000);
+    clock.step(-2 * DAY_MS);
     expect(all.dueInMs).toBe(40_000);
     const { snapshot, compilation } = all.want(source, asItIs);
     const again = all.want(source, asItIs);
     expect([again.snapshot, again.compilation]).toEqual([snapshot, compilation]);
     expect(again.snapshot).toBe(snapshot);
-    monotonicMs += 40_000;
+    clock.pass(40_000);
     expect(takes()).toEqual(['first']);
     expect(all.dueInMs).toBeUndefined();
   });

@@ -1,5 +1,6 @@
 /** The pure stretch of path A, and what it looks at: policy set and machine to the plan that is wanted, and to the verdict thread's snapshot. */
 import type { Kernel } from '../kernel/kernel.ts';
+import type { Clock } from '../net/clock.ts';
 import { type Compilation, compile } from '../plan/compile.ts';
 import type { Host } from '../plan/host.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
@@ -37,9 +38,7 @@ export interface WantedParts {
   readonly names: Names;
   /** Absent: nobody looks whether uplinks work. */
   readonly uplinkHealth?: Pick<UplinkProbing, 'healths'>;
-  readonly nowMs: () => number;
-  /** A clock that nobody sets. */
-  readonly monotonicMs?: () => number;
+  readonly clock: Clock;
 }
 
 /** What is looked at once, whatever holds. */
@@ -73,7 +72,6 @@ export interface Wanted {
 /** Each costs only what changed since the last. */
 export class Wants {
   readonly #parts: WantedParts;
-  readonly #monotonicMs: () => number;
   #last: Wanted | undefined;
   /** As it is. */
   #machine: Machine | undefined;
@@ -94,18 +92,17 @@ export class Wants {
 
   constructor(parts: WantedParts) {
     this.#parts = parts;
-    this.#monotonicMs = parts.monotonicMs ?? (() => performance.now());
   }
 
   /** In so many milliseconds something else is wanted, if nothing else happens; absent: nothing is. */
   get dueInMs(): number | undefined {
     const { dueMs } = this.#sticky;
-    return dueMs === undefined ? undefined : Math.max(0, dueMs - this.#monotonicMs());
+    return dueMs === undefined ? undefined : Math.max(0, dueMs - this.#parts.clock.monotonicMs());
   }
 
   /** `without`: the machine as it counts. The same object where nothing is otherwise. Throws KernelError. */
   want(source: PolicySet, without: (machine: Machine) => Machine): Wanted {
-    const { machine: sources, nowMs, kernel } = this.#parts;
+    const { machine: sources, clock, kernel } = this.#parts;
     const before = this.#last;
     const network = readNetwork(sources.routing);
     this.#withUplinks = withUplinks(sources, source, network, this.#withUplinks);
@@ -129,7 +126,7 @@ export class Wants {
     // Once there, they stay: connections that began by one go on by it, whatever the files say next.
     this.#usesUplinks ||= usesUplinks(policySet);
     const facts = this.#usesUplinks ? machine.facts : { ...machine.facts, uplinks: [] };
-    const input = { policySet, index, facts, host, appIds, nowMs: nowMs() };
+    const input = { policySet, index, facts, host, appIds, nowMs: clock.monotonicMs() };
     const compilation = compile(input, before?.compilation);
     this.#revision += 1;
     const snapshot = { revision: this.#revision, policySet, facts, appIds, ...marked };
@@ -141,7 +138,7 @@ export class Wants {
   #lookUnderProfiles(all: PolicySet, seen: Seen, without: (machine: Machine) => Machine): Looked {
     const before = this.#activeProfiles;
     const first = this.#look(all, seen, without);
-    const time = localTime(this.#parts.nowMs());
+    const time = localTime(this.#parts.clock.wallMs());
     const active = activeProfiles(all.profiles ?? [], { uplinks: first.machine.facts.uplinks, time });
     if (active.join() === before.join()) return first;
     this.#activeProfiles = active;
@@ -170,7 +167,7 @@ export class Wants {
   #keep(policySet: PolicySet, machine: Machine): Machine {
     if (this.#stickyVias?.source !== policySet) this.#stickyVias = { source: policySet, vias: stickyVias(policySet) };
     const ways = { uplinks: policySet.uplinks, states: machine.facts.uplinks };
-    this.#sticky = keepChoices(this.#stickyVias.vias, ways, this.#monotonicMs(), this.#sticky);
+    this.#sticky = keepChoices(this.#stickyVias.vias, ways, this.#parts.clock.monotonicMs(), this.#sticky);
     const { kept } = this.#sticky;
     if (kept.size === 0) return machine;
     const before = this.#withKept;

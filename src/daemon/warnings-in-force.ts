@@ -1,5 +1,6 @@
 /** What follows from what is in force and from its names, after each round and whenever time alone may have changed it. */
 import { formatAddress } from '../net/address.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import { ambiguousNames } from '../policy/ambiguous-names.ts';
 import { namesHosts } from '../policy/dns-query.ts';
 import { packageNames } from '../watch/named-things.ts';
@@ -14,7 +15,11 @@ type Failures = readonly { readonly name: string; readonly because: string }[];
 const SHOWN_NAMES = 5;
 
 /** `failures`: names that cannot be resolved now. */
-export function warningsInForce(inForce: InForce | undefined, failures: Failures, nowMs: number): readonly Finding[] {
+export function warningsInForce(
+  inForce: InForce | undefined,
+  failures: Failures,
+  nowMs: MonotonicMs,
+): readonly Finding[] {
   return [names(failures), ambiguous(inForce, nowMs), numbers(inForce), devices(inForce), packages(inForce)];
 }
 
@@ -25,7 +30,7 @@ function names(failures: Failures): Finding {
   return ['names-not-resolved', { message: `names in rules that cannot be resolved: ${shown.join(', ')}${more}` }];
 }
 
-function ambiguous(inForce: InForce | undefined, nowMs: number): Finding {
+function ambiguous(inForce: InForce | undefined, nowMs: MonotonicMs): Finding {
   if (inForce === undefined) return ['names-ambiguous', undefined];
   const { policySet, snapshot } = inForce;
   const found = policySet.apps.flatMap((policy) =>

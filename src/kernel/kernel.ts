@@ -2,6 +2,7 @@
  * The only door to Linux, as the layers above see it. `linux-kernel.ts` opens the real one, `fake/` a kernel in memory
  * that refuses what the real one refuses; `contract/` is the suite that both pass. Every failure is a KernelError.
  */
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import type { ConntrackTuple } from '../netlink/conntrack-tuple.ts';
@@ -45,17 +46,17 @@ export interface SetAddition {
 export interface Nft {
   /**
    * The text commands take effect as a whole or not at all; elements of cgroup maps follow as a second transaction.
-   * `nowMs` is the wall clock against which element expiries count.
+   * `nowMs`: against which the expiries of elements count.
    */
-  apply(commands: readonly NftCommand[], nowMs: number): Promise<void>;
+  apply(commands: readonly NftCommand[], nowMs: MonotonicMs): Promise<void>;
   /**
    * Lets elements of sets with timeouts hold from now on until they expire, whether they are there or not, at once and without
    * starting nft(8). All of them or none; EEXIST or ENOTEMPTY where one overlaps another that is there, ERESTART where the
    * generation is another than `at`. Returns the generation from then on.
    */
-  refreshElements(additions: readonly SetAddition[], nowMs: number, at: number): number;
+  refreshElements(additions: readonly SetAddition[], nowMs: MonotonicMs, at: number): number;
   /** Asks whether `apply` would be accepted, without effect. Elements of cgroup maps are not looked at. */
-  check(commands: readonly NftCommand[], nowMs: number): Promise<void>;
+  check(commands: readonly NftCommand[], nowMs: MonotonicMs): Promise<void>;
   /** The table of family inet with this name; undefined where there is none. */
   observe(table: string): Promise<ObservedTable | undefined>;
   /** Whether the kernel has the statement `queue`. Leaves nothing behind. */

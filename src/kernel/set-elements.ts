@@ -1,4 +1,5 @@
 import { addressToBytes } from '../net/address.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import { u16Be, u32 } from '../netlink/bytes.ts';
 import type { NetlinkRequest } from '../netlink/message.ts';
 import {
@@ -22,7 +23,7 @@ const MIN_TIMEOUT_MS = 1;
 export function refreshRequests(
   { name, key, flags }: NftSet,
   elements: readonly SetElement[],
-  nowMs: number,
+  nowMs: MonotonicMs,
 ): NetlinkRequest[] {
   if (elements.length === 0) return [];
   const set = { family: NFPROTO_INET, table: TABLE, set: name };
@@ -35,7 +36,7 @@ function encode(
   types: readonly KeyType[],
   isInterval: boolean,
   { key, expiresAtMs }: SetElement,
-  nowMs: number,
+  nowMs: MonotonicMs,
 ): EncodedElement {
   const end = (which: 'first' | 'last'): Uint8Array => {
     const parts = key.map((part, i) => keyBytes(types[i], typeof part === 'string' ? undefined : part[which]));

@@ -1,5 +1,6 @@
 /** One application's policy as a chain. Equal policies of different applications give the same chain, shared by name. */
 
+import type { MonotonicMs } from '../net/clock.ts';
 import { hasLoopbackResolver, namesHosts, queryVia } from '../policy/dns-query.ts';
 import type { EffectivePolicy, EffectiveRule } from '../policy/effective-policy.ts';
 import type { Facts, NameState } from '../policy/facts.ts';
@@ -105,7 +106,7 @@ class PartBuilder {
     return name;
   }
 
-  rules(to: readonly Destination[], target: string, facts: Facts, nowMs: number): Rule[] {
+  rules(to: readonly Destination[], target: string, facts: Facts, nowMs: MonotonicMs): Rule[] {
     const compiled: CompiledDestinations = compileDestinations(to, facts, nowMs, this.#names);
     for (const set of compiled.sets) this.sets.set(set.name, set);
     this.named.push(...compiled.named);
@@ -116,7 +117,7 @@ class PartBuilder {
   }
 
   /** Rules about who is at the other end: the addresses that `rules` looks for in the destination are the sender's. */
-  peers(from: readonly Destination[], facts: Facts, nowMs: number): Rule[] {
+  peers(from: readonly Destination[], facts: Facts, nowMs: MonotonicMs): Rule[] {
     return this.rules(from, CHAIN.acceptInbound, facts, nowMs).map(({ expressions }) =>
       rule(...expressions.map(ofPeer)),
     );
@@ -156,7 +157,7 @@ export function compileApp(
   policy: EffectivePolicy,
   systemDefault: SystemDefault,
   facts: Facts,
-  nowMs: number,
+  nowMs: MonotonicMs,
   names: ContentNames,
 ): AppPart {
   const builder = new PartBuilder(names, policy.app);

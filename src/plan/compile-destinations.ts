@@ -3,6 +3,7 @@
  * entries there are.
  */
 import { type Family, prefixRange } from '../net/address.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../net/protocol.ts';
 import { type Facts, type NameState, NEVER } from '../policy/facts.ts';
 import { groupPrefixes } from '../policy/groups.ts';
@@ -49,7 +50,7 @@ interface Target {
 }
 
 /** An entry's addresses; for a name those that are known and alive. */
-function targetsOf(entry: Destination, facts: Facts, nowMs: number): Target[] {
+function targetsOf(entry: Destination, facts: Facts, nowMs: MonotonicMs): Target[] {
   const prefixes =
     entry.target.kind === 'prefix'
       ? [entry.target.prefix]
@@ -61,7 +62,7 @@ function targetsOf(entry: Destination, facts: Facts, nowMs: number): Target[] {
   return nameTargets(entry, facts.names.get(entry.target.name), nowMs);
 }
 
-function nameTargets(entry: Destination, state: NameState | undefined, nowMs: number): Target[] {
+function nameTargets(entry: Destination, state: NameState | undefined, nowMs: MonotonicMs): Target[] {
   if (state === undefined || !state.known) return [];
   return state.addresses
     .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
@@ -137,7 +138,7 @@ function unknownMatches(
 export function compileDestinations(
   entries: readonly Destination[],
   facts: Facts,
-  nowMs: number,
+  nowMs: MonotonicMs,
   names: ContentNames,
 ): CompiledDestinations {
   const unknown = unknownMatches(
@@ -202,7 +203,7 @@ export function compileDestinations(
 export function namedElements(
   { set, family, entries }: NamedSet,
   states: ReadonlyMap<string, NameState>,
-  nowMs: number,
+  nowMs: MonotonicMs,
 ): readonly SetElement[] {
   const targets = entries
     .flatMap((entry) => (entry.target.kind === 'name' ? nameTargets(entry, states.get(entry.target.name), nowMs) : []))

@@ -1,5 +1,6 @@
 /** Path A's middle: what is in force, and what the machine is, to all kernel objects that should exist. Pure. */
 
+import type { MonotonicMs } from '../net/clock.ts';
 import { hasLoopbackResolver } from '../policy/dns-query.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
@@ -21,7 +22,7 @@ export interface CompileInput {
   readonly host: Host;
   /** Application name -> number in the marks; stable, so that live flows keep their meaning. */
   readonly appIds: ReadonlyMap<string, number>;
-  readonly nowMs: number;
+  readonly nowMs: MonotonicMs;
 }
 
 /** A plan, and the parts it was made of, so that the next one costs only what changed. */

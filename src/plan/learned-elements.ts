@@ -1,3 +1,4 @@
+import type { MonotonicMs } from '../net/clock.ts';
 import type { NameState } from '../policy/facts.ts';
 import type { Compilation } from './compile.ts';
 import { namedElements } from './compile-destinations.ts';
@@ -10,7 +11,7 @@ import type { NftSet, SetElement } from './nft/ruleset.ts';
 export function learnedElements(
   { parts, plan }: Pick<Compilation, 'parts' | 'plan'>,
   fresh: ReadonlyMap<string, NameState>,
-  nowMs: number,
+  nowMs: MonotonicMs,
 ): readonly { readonly set: NftSet; readonly elements: readonly SetElement[] }[] {
   const additions = new Map<string, { readonly set: NftSet; readonly elements: readonly SetElement[] }>();
   const seen = new Set<unknown>();

@@ -1,4 +1,5 @@
 /** A plan as the lines that ip(8), iptables(8) and nft(8) would show: for people and for `plan --json`. */
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Change } from './change.ts';
 import type { NftCommand } from './nft/command.ts';
 import { renderRuleset } from './nft/render.ts';
@@ -19,7 +20,7 @@ export interface PlanText {
 export function planText(
   plan: Plan,
   changes: readonly Change[],
-  { revision, nowMs }: { readonly revision: number; readonly nowMs: number },
+  { revision, nowMs }: { readonly revision: number; readonly nowMs: MonotonicMs },
 ): PlanText {
   return {
     revision,

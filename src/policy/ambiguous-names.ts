@@ -3,6 +3,7 @@
  * was meant, and the first rule decides for all.
  */
 import { type Address, formatAddress } from '../net/address.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { NameState } from './facts.ts';
 import { destinationProtocols } from './match-destination.ts';
@@ -34,7 +35,7 @@ function overlap(a: Destination, b: Destination): boolean {
 export function ambiguousNames(
   { rules }: EffectivePolicy,
   names: ReadonlyMap<string, NameState>,
-  nowMs: number,
+  nowMs: MonotonicMs,
 ): readonly AmbiguousAddress[] {
   const byAddress = new Map<string, { readonly address: Address; readonly named: Named[] }>();
   for (const rule of rules) {

@@ -2,6 +2,7 @@
  * The one meaning of a policy: what happens to a flow of an owner. The kernel's plan, the verdict loop, `explain` and the
  * tests all answer to this function. The deciders are tried in the order in which they are listed.
  */
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import {
   IPPROTO_ICMPV6,
@@ -31,7 +32,7 @@ export interface DecideContext {
   readonly policySet: PolicySet;
   readonly index: AppIndex;
   readonly facts: Facts;
-  readonly nowMs: number;
+  readonly nowMs: MonotonicMs;
   /** `queue`: wait for the name's addresses. `no-match`: waiting is over, the entry does not match. */
   readonly unknownNames: 'queue' | 'no-match';
   /** `queue`: wait for an uplink where `else: wait` says so. Absent: nobody waits, or waiting is over. */

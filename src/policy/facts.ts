@@ -1,5 +1,6 @@
 /** What the world outside the files looks like at one moment, as far as a decision depends on it. */
 import type { Address, Prefix } from '../net/address.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 
 /**
  * What probing and live connections say of one family of an uplink. `failed`: nothing is chosen that way while anything else
@@ -56,11 +57,14 @@ export const heldAddresses = ({ addresses, deprecated = [] }: UplinkState): read
 ];
 
 /** `expiresAtMs` of an address that is kept until a better answer comes: what is denied by name stays denied without DNS. */
-export const NEVER: number = Number.MAX_SAFE_INTEGER;
+export const NEVER: MonotonicMs = Number.MAX_SAFE_INTEGER;
 
 /** A name's addresses, or that they are not known (yet). */
 export type NameState =
-  | { readonly known: true; readonly addresses: readonly { readonly address: Address; readonly expiresAtMs: number }[] }
+  | {
+      readonly known: true;
+      readonly addresses: readonly { readonly address: Address; readonly expiresAtMs: MonotonicMs }[];
+    }
   | { readonly known: false };
 
 /** Absolute paths, without links on the way, sorted. */

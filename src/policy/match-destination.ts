@@ -1,5 +1,6 @@
 /** Whether a flow is what an entry of `to` speaks of. */
 import { prefixContains } from '../net/address.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import { portInRange } from '../net/port.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
@@ -36,7 +37,7 @@ export function matchDestination(
   destination: Destination,
   flow: Flow,
   names: ReadonlyMap<string, NameState>,
-  nowMs: number,
+  nowMs: MonotonicMs,
 ): 'yes' | 'no' | 'unknown' {
   if (!serviceMatches(destination, flow)) return 'no';
   const { target } = destination;

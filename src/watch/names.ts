@@ -3,6 +3,7 @@
  * that, because programs go on using an address they once got.
  */
 import { type Address, equalAddress } from '../net/address.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { NamedAddresses } from '../net/dns-answer.ts';
 import { type NameState, NEVER } from '../policy/facts.ts';
 import { type AnsweredAddress, type LookUp, MAX_ADDRESSES_PER_ANSWER, type NameAnswer } from './name-lookup.ts';
@@ -40,7 +41,7 @@ interface Entry {
 
 export interface NamesOptions {
   readonly lookUp: LookUp;
-  readonly nowMs: () => number;
+  readonly nowMs: () => MonotonicMs;
   /** Some state object is another one now. */
   readonly onChange: () => void;
   /** `failures()` says something else now. */
@@ -178,12 +179,12 @@ export class Names implements Disposable {
     this.#schedule(nowMs);
   }
 
-  *#dueNames(nowMs: number): Generator<string> {
+  *#dueNames(nowMs: MonotonicMs): Generator<string> {
     for (const name of this.#urgent) if (this.#entries.get(name)?.isAsking === false) yield name;
     for (const [name, { dueMs, isAsking }] of this.#entries) if (!isAsking && dueMs <= nowMs) yield name;
   }
 
-  #schedule(nowMs: number): void {
+  #schedule(nowMs: MonotonicMs): void {
     // With all lookups under way, the first that ends goes on.
     if (this.#asking >= MAX_LOOKUPS_AT_ONCE) return;
     let nextMs = Number.POSITIVE_INFINITY;
@@ -229,7 +230,7 @@ export class Names implements Disposable {
     if (entry.because !== because) this.#options.onFailures?.();
   }
 
-  #keep(entry: Entry, addresses: readonly AnsweredAddress[], nowMs: number): void {
+  #keep(entry: Entry, addresses: readonly AnsweredAddress[], nowMs: MonotonicMs): void {
     delete entry.because;
     delete entry.absentUntilMs;
     entry.failures = 0;
@@ -240,7 +241,7 @@ export class Names implements Disposable {
   }
 
   /** Addresses whose time is over go; a name without any is unknown again, so that the next flow asks. */
-  #expire(nowMs: number): void {
+  #expire(nowMs: MonotonicMs): void {
     let hasChanged = false;
     for (const entry of this.#entries.values()) {
       const { state } = entry;
@@ -284,7 +285,7 @@ type Addresses = Extract<NameState, { readonly known: true }>['addresses'];
 function withAnswer(
   before: NameState,
   answered: readonly AnsweredAddress[],
-  nowMs: number,
+  nowMs: MonotonicMs,
   expires: boolean,
 ): NameState {
   const old: Addresses = before.known ? before.addresses.filter(({ expiresAtMs }) => expiresAtMs > nowMs) : [];
@@ -304,7 +305,7 @@ function withAnswer(
   return hasChanged ? { known: true, addresses: kept.slice(-MAX_ADDRESSES_PER_ANSWER) } : before;
 }
 
-function remember(entry: Entry, answered: readonly { readonly address: Address }[], nowMs: number): void {
+function remember(entry: Entry, answered: readonly { readonly address: Address }[], nowMs: MonotonicMs): void {
   for (const { address } of answered) {
     const key = `${address.family} ${address.value}`;
     entry.seen.delete(key);

@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import type { Clock, MonotonicMs } from '../net/clock.ts';
 import { type Compilation, compile } from '../plan/compile.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
 import {
@@ -47,7 +48,7 @@ export interface Situation {
   readonly machine: Machine;
   readonly appIds: ReadonlyMap<string, number>;
   readonly uplinkIds: ReadonlyMap<string, number>;
-  readonly nowMs: number;
+  readonly nowMs: MonotonicMs;
   /** What could not be read or was left out, a sentence each. */
   readonly notes: readonly string[];
 }
@@ -61,7 +62,7 @@ export interface SituationOptions {
   readonly lookUp?: LookUp;
   /** Only these of the names in rules; all of them unless stated. */
   readonly names?: readonly string[];
-  readonly nowMs: number;
+  readonly clock: Clock;
 }
 
 /** Where the kernel describes itself: without it no program can mark sockets. */
@@ -80,8 +81,9 @@ export async function readSituation({
   managed,
   lookUp = lookUpName,
   names,
-  nowMs,
+  clock,
 }: SituationOptions): Promise<Situation> {
+  const nowMs = clock.monotonicMs();
   const files = new PolicyFiles(paths, { writesLastGood: false }).load();
   const network = readNetwork(kernel?.routing ?? NO_ROUTING);
   const packages = new Packages().programs(packageNames(files.policySet));
@@ -110,7 +112,7 @@ export async function readSituation({
   const isMarked = sources.cgroups !== undefined && existsSync(VMLINUX_BTF);
   const machine = isMarked ? { ...observed, host: { ...observed.host, programs } } : observed;
   const situation = { index, machine, appIds, uplinkIds, nowMs, notes };
-  const holding = { uplinks: machine.facts.uplinks, time: localTime(nowMs) };
+  const holding = { uplinks: machine.facts.uplinks, time: localTime(clock.wallMs()) };
   const selected = selectProfiles(policySet, activeProfiles(policySet.profiles ?? [], holding));
   if (selected.policySet === policySet) return { loaded, ...situation };
   const now = { ...loaded, policySet: selected.policySet };
@@ -187,7 +189,7 @@ function readRegisters(path: string): Readonly<Record<'apps' | 'uplinks' | 'prog
 async function resolveAll(
   names: readonly string[],
   lookUp: LookUp,
-  nowMs: number,
+  nowMs: MonotonicMs,
 ): Promise<ReadonlyMap<string, NameState>> {
   const states = new Map<string, NameState>();
   const waiting = [...names];
@@ -200,7 +202,7 @@ async function resolveAll(
   return states;
 }
 
-function stateOf(answer: NameAnswer, nowMs: number): NameState {
+function stateOf(answer: NameAnswer, nowMs: MonotonicMs): NameState {
   switch (answer.kind) {
     case 'addresses':
       return {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Status } from '../../api/status.ts';
+import { systemClock } from '../../kernel/system-clock.ts';
 import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
@@ -17,7 +18,7 @@ export function statusCommand(context: CliContext): Command {
         clientOf(command).get<Status>('/v1/status'),
       );
       if (json) writeJson(terminal, status);
-      else terminal.out(renderStatus(status, { colour: terminal.outColour, nowMs: Date.now() }));
+      else terminal.out(renderStatus(status, { colour: terminal.outColour, nowMs: systemClock.wallMs() }));
     });
   return addExamples(command, [
     ['sudo pointsman status', 'for people'],

@@ -1,6 +1,7 @@
 import { Argument, Command } from 'commander';
 import { parseFlowQuery } from '../../api/flow-query.ts';
 import type { WhoQuery, WhoReport } from '../../api/who.ts';
+import { systemClock } from '../../kernel/system-clock.ts';
 import { CliError } from '../cli-error.ts';
 import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
@@ -23,7 +24,7 @@ export function whoCommand(context: CliContext): Command {
       const asking = clientOf(command).post<WhoReport>('/v1/who', whoQuery(words));
       const report = await withProgress(terminal, 'looking at processes and sockets', asking);
       if (json) writeJson(terminal, report);
-      else terminal.out(renderWho(report, { colour: terminal.outColour, nowMs: Date.now() }));
+      else terminal.out(renderWho(report, { colour: terminal.outColour, nowMs: systemClock.wallMs() }));
     });
   return addExamples(command, [
     ['sudo pointsman who 4711', 'a process'],

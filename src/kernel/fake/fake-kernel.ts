@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { equalAddress, formatAddress } from '../../net/address.ts';
+import type { MonotonicMs } from '../../net/clock.ts';
 import { withBits } from '../../net/mark.ts';
 import type { ConntrackEntry } from '../../netlink/conntrack.ts';
 import type { ConntrackTuple } from '../../netlink/conntrack-tuple.ts';
@@ -9,6 +10,7 @@ import type { XtablesQueue } from '../../plan/plan.ts';
 import { MARK_OURS } from '../../plan/reserved.ts';
 import { kernelErrorFromErrno } from '../errno.ts';
 import type { Connections, Conntrack, Kernel, OutgoingFlow, Xtables } from '../kernel.ts';
+import { systemClock } from '../system-clock.ts';
 import { FailurePlan } from './failure-plan.ts';
 import { FakeNeighbours } from './fake-neighbours.ts';
 import { FakeNft } from './fake-nft.ts';
@@ -18,7 +20,7 @@ import { FakeWireless } from './fake-wireless.ts';
 export interface FakeKernelOptions extends Partial<FakeNetwork> {
   /** Whether nft has `queue`; false as on kernels that need xtables. */
   readonly hasQueue?: boolean;
-  readonly nowMs?: () => number;
+  readonly nowMs?: () => MonotonicMs;
 }
 
 /** A kernel in memory: it refuses what the real one refuses, and what a test orders by `failures`. */
@@ -33,7 +35,14 @@ export class FakeKernel implements Kernel {
   readonly wireless: FakeWireless = new FakeWireless();
 
   constructor(options: FakeKernelOptions = {}) {
-    const { hasQueue = false, nowMs = Date.now, links = [], addresses = [], routes = [], rules = [] } = options;
+    const {
+      hasQueue = false,
+      nowMs = systemClock.monotonicMs,
+      links = [],
+      addresses = [],
+      routes = [],
+      rules = [],
+    } = options;
     this.nft = new FakeNft({ failures: this.failures, hasQueue, nowMs });
     this.routing = new FakeRouting(this.failures, { links, addresses, routes, rules });
     this.xtables = new FakeXtables(this.failures);

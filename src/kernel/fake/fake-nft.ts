@@ -1,3 +1,4 @@
+import type { MonotonicMs } from '../../net/clock.ts';
 import { ERESTART } from '../../netlink/uapi.ts';
 import type { NftCommand } from '../../plan/nft/command.ts';
 import type { Ruleset } from '../../plan/nft/ruleset.ts';
@@ -12,7 +13,7 @@ export interface FakeNftOptions {
   readonly failures: FailurePlan;
   readonly hasQueue: boolean;
   /** The wall clock by which elements expire. */
-  readonly nowMs: () => number;
+  readonly nowMs: () => MonotonicMs;
 }
 
 const isCgroupCommand = (command: NftCommand): boolean =>
@@ -27,14 +28,14 @@ export class FakeNft implements Nft {
     this.#options = options;
   }
 
-  async apply(commands: readonly NftCommand[], _nowMs: number): Promise<void> {
+  async apply(commands: readonly NftCommand[], _nowMs: MonotonicMs): Promise<void> {
     const text = commands.filter((command) => !isCgroupCommand(command));
     const elements = commands.filter(isCgroupCommand);
     if (text.length > 0) this.#commit(text, 'nft apply');
     if (elements.length > 0) this.#commit(elements, 'nft elements');
   }
 
-  refreshElements(additions: readonly SetAddition[], _nowMs: number, at: number): number {
+  refreshElements(additions: readonly SetAddition[], _nowMs: MonotonicMs, at: number): number {
     if (additions.length === 0) return at;
     if (at !== this.#generation) throw kernelErrorFromErrno('refresh elements', ERESTART, TABLE);
     const commands = additions.flatMap(({ set, elements }): NftCommand[] => [
@@ -46,7 +47,7 @@ export class FakeNft implements Nft {
     return this.#generation;
   }
 
-  async check(commands: readonly NftCommand[], _nowMs: number): Promise<void> {
+  async check(commands: readonly NftCommand[], _nowMs: MonotonicMs): Promise<void> {
     this.#options.failures.check('nft check');
     this.#evaluate(commands.filter((command) => !isCgroupCommand(command)));
   }

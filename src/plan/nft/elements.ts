@@ -2,6 +2,7 @@
  * Destinations as set elements. nft refuses elements that overlap, people write them all the time: everything is cut into
  * disjoint pieces first, and pieces that touch are joined again.
  */
+import type { MonotonicMs } from '../../net/clock.ts';
 import type { Interval, SetElement } from './ruleset.ts';
 
 const FIRST_PORT = 0n;
@@ -13,11 +14,11 @@ export interface ServiceBox {
   readonly address: Interval;
   readonly protocol: number;
   readonly ports: readonly Interval[];
-  readonly expiresAtMs?: number;
+  readonly expiresAtMs?: MonotonicMs;
 }
 
 export interface AddressInterval extends Interval {
-  readonly expiresAtMs?: number;
+  readonly expiresAtMs?: MonotonicMs;
 }
 
 interface Piece<T> extends Interval {

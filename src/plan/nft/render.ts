@@ -3,6 +3,7 @@
  * before the rules that use them, chains before the rules that jump to them.
  */
 import { formatAddress } from '../../net/address.ts';
+import type { MonotonicMs } from '../../net/clock.ts';
 import { isUsableDeviceName } from '../../net/device-name.ts';
 import { formatMark } from '../../net/mark.ts';
 import { IPPROTO_ICMPV6, protocolName } from '../../net/protocol.ts';
@@ -30,7 +31,7 @@ const ELEMENTS_PER_LINE = 8;
 const hasTextElements = (map: NftMap): boolean => map.key !== 'cgroupsv2' && map.elements.length > 0;
 
 /** The whole table as a person would write it in a file; `nowMs` turns expiries into timeouts. */
-export function renderRuleset(ruleset: Ruleset, nowMs: number): string {
+export function renderRuleset(ruleset: Ruleset, nowMs: MonotonicMs): string {
   const lines = [`table inet ${ruleset.table} {`];
   for (const set of ruleset.sets.values()) lines.push(...indent(setBlock(set, nowMs)), '');
   for (const map of ruleset.maps.values()) lines.push(...indent(mapBlock(map)), '');
@@ -52,11 +53,11 @@ export function renderRuleset(ruleset: Ruleset, nowMs: number): string {
 }
 
 /** A transaction as one batch for `nft -f -`. Empty where every command goes by netlink. */
-export function renderCommands(commands: readonly NftCommand[], nowMs: number): string {
+export function renderCommands(commands: readonly NftCommand[], nowMs: MonotonicMs): string {
   return commands.map((command) => renderCommand(command, nowMs)).join('');
 }
 
-function renderCommand(command: NftCommand, nowMs: number): string {
+function renderCommand(command: NftCommand, nowMs: MonotonicMs): string {
   switch (command.kind) {
     case 'replace table':
       // `add` first, so that `delete` cannot fail on a table that is not there.
@@ -129,7 +130,7 @@ function elementLines(head: string, elements: readonly string[]): string[] {
   return lines;
 }
 
-function setBlock(set: NftSet, nowMs: number): string[] {
+function setBlock(set: NftSet, nowMs: MonotonicMs): string[] {
   const lines = [`set ${set.name} {`, `  type ${set.key.join(' . ')}`];
   if (set.flags.length > 0) lines.push(`  flags ${set.flags.join(',')}`);
   if (set.comment !== undefined) lines.push(`  comment ${quoted(set.comment)}`);
@@ -293,7 +294,7 @@ const setKey = (set: NftSet, element: SetElement): string =>
     .map((part, i) => (typeof part === 'string' ? quotedDevice(part) : interval(set.key[i] ?? 'mark', part)))
     .join(' . ');
 
-function setElement(set: NftSet, element: SetElement, nowMs: number): string {
+function setElement(set: NftSet, element: SetElement, nowMs: MonotonicMs): string {
   const key = setKey(set, element);
   if (element.expiresAtMs === undefined) return key;
   return `${key} timeout ${Math.max(1, Math.ceil((element.expiresAtMs - nowMs) / 1000))}s`;

@@ -2,6 +2,7 @@
  * nftables objects as data: what nft(8) calls table, chain, rule, set, map and element, with the few expressions this
  * project uses. One renderer prints them, one tracer evaluates them, one diff compares them.
  */
+import type { MonotonicMs } from '../../net/clock.ts';
 
 /** A field of the packet, its socket or its conntrack entry. `cgroup` is `socket cgroupv2 level N`. */
 export type Field =
@@ -119,8 +120,8 @@ export interface Chain {
 /** One element: an interval (or, for `ifname`, a string) per component of the key. */
 export interface SetElement {
   readonly key: readonly (Interval | string)[];
-  /** Wall-clock expiry; the set must have the flag `timeout`. */
-  readonly expiresAtMs?: number;
+  /** The set must have the flag `timeout`. */
+  readonly expiresAtMs?: MonotonicMs;
 }
 
 export interface NftSet {
