@@ -203,7 +203,7 @@ describe('a start that must not be', () => {
       ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
       ...command,
     ];
-    daemon = device.spawnDaemon({ wrap: asNobody });
+    daemon = device.spawnDaemon({ program: device.readableProgram(), wrap: asNobody });
     expect(await daemon.ended()).toBe(`exit code ${EXIT.notPermitted}`);
     expect(daemon.output).toMatch(/root.*sudo/);
     expect(daemon.output).not.toContain('    at ');

@@ -9,7 +9,7 @@ import { inNamespace } from '../../src/lab/namespace-command.ts';
 import { LAB_LAN, LAB_UPLINKS } from '../../src/lab/world.ts';
 import { buildProgram, POINTSMAN } from './support/build-program.ts';
 import { Device } from './support/device.ts';
-import { Talker } from './support/talker.ts';
+import { TALK_SCRIPT, Talker } from './support/talker.ts';
 import { until } from './support/until.ts';
 
 const WEB_USER = 4244;
@@ -47,6 +47,7 @@ beforeAll(async () => {
   ofUser = Talker.start(
     (command) => device.inside(['setpriv', `--reuid=${WEB_USER}`, `--regid=${WEB_USER}`, '--clear-groups', ...command]),
     ['/usr/bin/python3'],
+    device.readableCopy(TALK_SCRIPT),
   );
   other = Talker.start((command) => device.inside(command), [elsewhere]);
   internet = Talker.start((command) => inNamespace(device.id, 'net', command), ['/usr/bin/python3']);

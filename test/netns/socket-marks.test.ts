@@ -21,10 +21,11 @@ import { openProc } from '../../src/kernel/proc.ts';
 import type { SocketMarks } from '../../src/kernel/socket-marks.ts';
 import { programMark } from '../../src/plan/reserved.ts';
 import { type SocketMarksWorld, socketMarksContract } from '../contract/socket-marks-contract.ts';
-import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from './socket-marks/agent.ts';
+import { AF_INET, AF_INET6, AGENT_SCRIPT, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from './socket-marks/agent.ts';
 import { attachedPrograms } from './socket-marks/attached-programs.ts';
 import { buildKernelLayer, Holder } from './socket-marks/holder.ts';
 import { CGROUP_MOUNT_DIR, instructions, markingInstructions, Place } from './socket-marks/place.ts';
+import { readableCopy } from './support/readable-copy.ts';
 import { until } from './support/until.ts';
 
 const SOCK_CREATE = { type: BPF_PROG_TYPE_CGROUP_SOCK, expectedAttachType: BPF_CGROUP_INET_SOCK_CREATE };
@@ -260,7 +261,8 @@ describe('openSocketMarks()', () => {
     const marks = open();
     const path = place.addProgram();
     chmodSync(place.dir, 0o755);
-    const agent = await place.start(['setpriv', '--reuid', '4242', '--regid', '4343', '--clear-groups', path]);
+    const asOther = ['setpriv', '--reuid', '4242', '--regid', '4343', '--clear-groups', path];
+    const agent = await place.start(asOther, undefined, readableCopy(AGENT_SCRIPT, join(place.dir, 'agent.py')));
     const { cookie } = await agent.makeSocket(4);
     expect(marks.creatorOf(cookie)).toMatchObject({ uid: 4242, gid: 4343, command: basename(path) });
   });

@@ -7,6 +7,7 @@ import { openCgroupTree } from '../../../src/kernel/cgroup.ts';
 import { openProc } from '../../../src/kernel/proc.ts';
 import type { MadeSocket, MarkedProcess } from '../../contract/socket-marks-contract.ts';
 
+/** Those of another user need a copy of it. */
 export const AGENT_SCRIPT: string = fileURLToPath(new URL('./agent.py', import.meta.url));
 
 /** socket(2)'s numbers. */
@@ -51,8 +52,8 @@ export class Agent implements MarkedProcess, AsyncDisposable {
   }
 
   /** `python` runs the script; what stands before it must exec. */
-  static async start(python: readonly string[]): Promise<Agent> {
-    const [file = '', ...args] = [...python, '-I', '-S', AGENT_SCRIPT];
+  static async start(python: readonly string[], script: string = AGENT_SCRIPT): Promise<Agent> {
+    const [file = '', ...args] = [...python, '-I', '-S', script];
     const root = new Channel(spawn(file, args));
     return new Agent(root, [], await root.answer());
   }

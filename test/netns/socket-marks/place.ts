@@ -130,9 +130,9 @@ export class Place implements AsyncDisposable {
   }
 
   /** `command` ends with an interpreter. */
-  async start(command: readonly string[], cgroupDir?: string): Promise<Agent> {
+  async start(command: readonly string[], cgroupDir?: string, script?: string): Promise<Agent> {
     const whole = cgroupDir === undefined ? command : ['/bin/sh', '-c', JOIN_AND_EXEC, 'sh', cgroupDir, ...command];
-    const agent = await Agent.start(whole);
+    const agent = await Agent.start(whole, script);
     this.#agents.push(agent);
     return agent;
   }

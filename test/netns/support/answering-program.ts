@@ -6,12 +6,16 @@ export abstract class AnsweringProgram<Answer> implements AsyncDisposable {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #waiting: ((answer: Answer) => void)[] = [];
   #errors = '';
+  #hasEnded = false;
 
   protected constructor(command: readonly string[]) {
     const [file = '', ...args] = command;
     this.#child = spawn(file, args);
     this.#child.stderr.on('data', (chunk: Buffer) => {
       this.#errors += chunk.toString();
+    });
+    this.#child.once('close', () => {
+      this.#hasEnded = true;
     });
     // Whoever waits for an answer hears of its end.
     this.#child.stdin.on('error', () => undefined);
@@ -32,6 +36,7 @@ export abstract class AnsweringProgram<Answer> implements AsyncDisposable {
   protected request(what: object): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const died = (): void => reject(new Error(`the program died\n${this.#errors}`));
+      if (this.#hasEnded) return died();
       this.#child.once('close', died);
       this.#waiting.push((answer) => {
         this.#child.off('close', died);

@@ -11,7 +11,7 @@ export type AskerAnswer = { readonly ok: boolean; readonly error?: string; reado
 export class Asker extends AnsweringProgram<AskerAnswer> {
   /** `python` is the executable that the policy names, with what goes before it, such as setpriv. */
   static start(device: Device, python: readonly string[]): Asker {
-    return new Asker(device.inside([...python, SCRIPT]));
+    return new Asker(device.inside([...python, device.readableCopy(SCRIPT)]));
   }
 
   lookUp(name: string, family?: 4 | 6): Promise<AskerAnswer> {

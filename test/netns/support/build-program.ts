@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url));
+export const CHECKOUT: string = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** What a person starts: the compiled command line. */
 export const POINTSMAN: readonly string[] = [process.execPath, '--no-warnings', `${CHECKOUT}dist/main/pointsman.js`];

@@ -1,7 +1,7 @@
 /** The lab's world for tests that start, kill and restart the daemon themselves. */
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { ExplainQuery, Explanation } from '../../../src/api/explanation.ts';
 import type { Status } from '../../../src/api/status.ts';
 import { openClient } from '../../../src/cli/client.ts';
@@ -14,6 +14,7 @@ import { readSeenLog, type Seen, seenLogEnd } from '../../../src/lab/server-log.
 import type { NamespacePart } from '../../../src/lab/world.ts';
 import { POINTSMAN } from './build-program.ts';
 import { Daemon } from './daemon.ts';
+import { readableCopy, readableProgram } from './readable-copy.ts';
 import { until } from './until.ts';
 
 const COMMAND_TIMEOUT_MS = 30_000;
@@ -26,6 +27,8 @@ export const PACKAGE_POLICIES = 'usr/share/pointsman/policies';
 
 export interface StartOptions {
   readonly args?: readonly string[];
+  /** A copy of it; the checkout's unless stated. */
+  readonly program?: readonly string[];
   /** Prefix of the command, for a mount namespace or another user. */
   readonly wrap?: (command: readonly string[]) => readonly string[];
 }
@@ -96,6 +99,16 @@ export class Device implements AsyncDisposable {
     return path;
   }
 
+  /** The program, as any user can start it. */
+  readableProgram(): readonly string[] {
+    return readableProgram(join(this.#parentDir, 'copies', 'program'));
+  }
+
+  /** A file of the checkout that programs of any user can read. */
+  readableCopy(file: string): string {
+    return readableCopy(file, join(this.#parentDir, 'copies', basename(file)));
+  }
+
   /** Command line that runs in the device. Every step execs: the pid of the child is the program's. */
   inside(command: readonly string[]): readonly string[] {
     return inDevice(this.id, this.stateDir, command);
@@ -121,8 +134,8 @@ export class Device implements AsyncDisposable {
   }
 
   /** A daemon that has not necessarily got anywhere yet. */
-  spawnDaemon({ args = [], wrap = (command) => command }: StartOptions = {}): Daemon {
-    const daemon = Daemon.spawn(this.inside(wrap(this.#command(['up', ...args]))));
+  spawnDaemon({ args = [], program = POINTSMAN, wrap = (command) => command }: StartOptions = {}): Daemon {
+    const daemon = Daemon.spawn(this.inside(wrap(this.#command(['up', ...args], program))));
     this.#daemons.push(daemon);
     return daemon;
   }
@@ -170,7 +183,7 @@ export class Device implements AsyncDisposable {
     return readSeenLog(labFiles(this.stateDir).seenLog, offset);
   }
 
-  #command(args: readonly string[]): readonly string[] {
-    return [...POINTSMAN, ...args, '--root', this.rootDir];
+  #command(args: readonly string[], program = POINTSMAN): readonly string[] {
+    return [...program, ...args, '--root', this.rootDir];
   }
 }

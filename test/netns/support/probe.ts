@@ -25,7 +25,7 @@ export type ProbeAnswer =
 export class Probe extends AnsweringProgram<ProbeAnswer> {
   /** `python` is the executable that the policy names, with what goes before it, such as setpriv. */
   static start(device: Device, python: readonly string[]): Probe {
-    return new Probe(device.inside([...python, SCRIPT]));
+    return new Probe(device.inside([...python, device.readableCopy(SCRIPT)]));
   }
 
   open(socket: OpenSocket): Promise<ProbeAnswer> {

@@ -2,7 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { AnsweringProgram } from './answering-program.ts';
 
-const SCRIPT = fileURLToPath(new URL('./talk.py', import.meta.url));
+/** Those of another user need a copy of it. */
+export const TALK_SCRIPT: string = fileURLToPath(new URL('./talk.py', import.meta.url));
 
 export interface TalkAnswer {
   readonly ok: boolean;
@@ -15,8 +16,12 @@ export interface TalkAnswer {
 
 export class Talker extends AnsweringProgram<TalkAnswer> {
   /** `enter`: the command line that leads from a command to the place where it runs. */
-  static start(enter: (command: readonly string[]) => readonly string[], python: readonly string[]): Talker {
-    return new Talker(enter([...python, SCRIPT]));
+  static start(
+    enter: (command: readonly string[]) => readonly string[],
+    python: readonly string[],
+    script: string = TALK_SCRIPT,
+  ): Talker {
+    return new Talker(enter([...python, script]));
   }
 
   /** One byte there and back. */
