@@ -1,5 +1,5 @@
 /** Writes the files a lab lives on: the daemon's --root tree with its policies, and the device's resolver files. */
-import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LabError } from './lab-error.ts';
@@ -8,6 +8,8 @@ import { DNS_HOST, DNS_ZONE } from './world.ts';
 
 /** The same place from src/lab and from dist/lab. */
 const EXAMPLES = new URL('../../examples/lab/', import.meta.url);
+
+const READ_BY_ALL = 0o644;
 
 export interface RootTreeSources {
   /** Directory of policy files to copy instead of examples/lab/policies. */
@@ -44,6 +46,8 @@ export async function writeResolverFiles(stateDir: string): Promise<void> {
   await writeFile(files.resolvConf, `nameserver ${DNS_HOST.v4}\nsearch ${DNS_ZONE}\noptions timeout:2 attempts:2\n`);
   const nsswitch = await readFile('/etc/nsswitch.conf', 'utf8').catch(() => '');
   await writeFile(files.nsswitchConf, labNsswitch(nsswitch));
+  // Programs of every user look names up, whatever umask the lab was made with.
+  for (const file of [files.resolvConf, files.nsswitchConf]) await chmod(file, READ_BY_ALL);
 }
 
 /** Names come from files and the lab's DNS only: modules such as `resolve` and `mdns` would ask the host's services. */

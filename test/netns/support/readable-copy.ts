@@ -8,17 +8,19 @@ export function readableCopy(source: string, into: string): string {
   mkdirSync(dirname(into), { recursive: true });
   cpSync(source, into, { recursive: true, dereference: true });
   open(into);
-  chmodSync(dirname(into), statSync(dirname(into)).mode | EVERYBODY_READS | EVERYBODY_ENTERS);
+  openOne(dirname(into));
   return into;
 }
 
-/** The compiled program with what it imports: the command line that starts it, as `POINTSMAN` does that of the checkout. */
+/** The compiled program with what it imports, in a directory that is made: its command line, as `POINTSMAN` is the checkout's. */
 export function readableProgram(dir: string): readonly string[] {
+  mkdirSync(dir, { recursive: true });
   const of = (path: string): string => readableCopy(join(CHECKOUT, path), join(dir, path));
   of('package.json');
   for (const name of packagesOf(CHECKOUT)) of(`node_modules/${name}`);
   const dist = of('dist');
   open(dir);
+  openOne(dirname(dir));
   return [process.execPath, '--no-warnings', join(dist, 'main/pointsman.js')];
 }
 
@@ -40,8 +42,12 @@ const EVERYBODY_READS = 0o444;
 const EVERYBODY_ENTERS = 0o111;
 
 function open(path: string): void {
+  openOne(path);
+  if (statSync(path).isDirectory()) for (const name of readdirSync(path)) open(join(path, name));
+}
+
+function openOne(path: string): void {
   const stats = statSync(path);
   const isEntered = stats.isDirectory() || (stats.mode & EVERYBODY_ENTERS) !== 0;
   chmodSync(path, stats.mode | EVERYBODY_READS | (isEntered ? EVERYBODY_ENTERS : 0));
-  if (stats.isDirectory()) for (const name of readdirSync(path)) open(join(path, name));
 }
