@@ -7,6 +7,7 @@ export const EXIT = {
   alreadyRunning: 4,
   notPermitted: 5,
   missing: 6,
+  degraded: 7,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -19,6 +20,7 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: ExitCode, meaning: st
   [EXIT.alreadyRunning, 'a daemon (or the lab) is running already'],
   [EXIT.notPermitted, 'not permitted: not root, not in the group pointsman'],
   [EXIT.missing, 'a part of the kernel, or a program that is needed, is missing'],
+  [EXIT.degraded, 'status: the daemon runs, but not all is in force as the files say it (degraded or blocked)'],
 ];
 
 export function renderExitCodes(): string {

@@ -219,7 +219,16 @@ describe('runProgram', () => {
 
   it('runProgram lists the exit codes', async () => {
     const { out } = await run(['help', 'exit-codes']);
-    expect(out.match(/^ {2}\d {2}/gm)).toEqual(['  0  ', '  1  ', '  2  ', '  3  ', '  4  ', '  5  ', '  6  ']);
+    expect(out.match(/^ {2}\d {2}/gm)).toEqual([
+      '  0  ',
+      '  1  ',
+      '  2  ',
+      '  3  ',
+      '  4  ',
+      '  5  ',
+      '  6  ',
+      '  7  ',
+    ]);
   });
 });
 

@@ -47,7 +47,7 @@ export function daemonStatus({ inForce, isStopping, verdicts, ...facts }: Status
   };
 }
 
-const DEGRADING: readonly string[] = ['apply-failed', 'queue-not-served', 'internal-error'];
+const DEGRADING: readonly string[] = ['apply-failed', 'queue-not-served', 'files-broken', 'internal-error'];
 
 function stateOf(inForce: InForce | undefined, isStopping: boolean, warnings: readonly HealthWarning[]): DaemonState {
   if (isStopping) return 'stopping';

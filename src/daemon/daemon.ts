@@ -25,6 +25,7 @@ import { DnsKeeper } from './dns-keeper.ts';
 import { Enforcement, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
+import { FileMistakes, filesBroken } from './file-mistakes.ts';
 import { ForeignLooks, foreignTrigger } from './foreign-looks.ts';
 import { reportForeignRouting } from './foreign-routing-warnings.ts';
 import { Health } from './health.ts';
@@ -87,6 +88,7 @@ export class Daemon implements AsyncDisposable {
   readonly #foreign: ForeignLooks;
   readonly #confirmWindow = new ConfirmWindow();
   readonly #history = new PolicyHistory();
+  readonly #mistakes: FileMistakes;
   readonly #kernelDecisions: KernelDecisions;
   readonly #strangers: StrangerOwner | undefined;
   readonly #packagesWatch: PackagesWatch;
@@ -112,6 +114,7 @@ export class Daemon implements AsyncDisposable {
     const { clock, kernel, files, ids, machine, packages } = parts;
     this.#parts = parts;
     this.#sinceMs = clock.monotonicMs();
+    this.#mistakes = new FileMistakes((path) => files.permissionsOf(path), parts.log);
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -400,6 +403,8 @@ export class Daemon implements AsyncDisposable {
     reportDeviceNames(this.#health, round, kernel.routing);
     this.#dns.reportFollowed();
     this.#reportInForce();
+    this.#mistakes.note(round.loaded.diagnostics);
+    this.#health.report('files-broken', filesBroken(round.loaded.diagnostics));
     this.#health.report('connections-not-ended', this.#enforcement.flows.warning);
     const { inForce } = this.#enforcement;
     if (!this.#isStopping) this.#probing.follow(inForce);

@@ -9,6 +9,7 @@ export const HEALTH_CODES = [
   'events-not-watched',
   'traffic-not-counted',
   'files-not-watched',
+  'files-broken',
   'names-not-resolved',
   'names-ambiguous',
   'dns-not-relayed',

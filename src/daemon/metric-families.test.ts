@@ -57,6 +57,10 @@ pointsman_state{state="stopping"} 0
 # HELP pointsman_warning Warnings that hold now, by their code.
 # TYPE pointsman_warning gauge
 pointsman_warning{code="uplink-failed"} 1
+# HELP pointsman_file_mistakes Mistakes in files now, by how much they matter: with an error the file is not used.
+# TYPE pointsman_file_mistakes gauge
+pointsman_file_mistakes{severity="error"} 0
+pointsman_file_mistakes{severity="warning"} 0
 # HELP pointsman_uplink_up Whether connections of this family can leave by the uplink.
 # TYPE pointsman_uplink_up gauge
 pointsman_uplink_up{uplink="wifi",device="wlan0",family="ipv4"} 1

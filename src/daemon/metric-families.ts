@@ -21,7 +21,7 @@ export function metricFamilies(status: Status, traffic: TrafficTotals | undefine
   ];
 }
 
-function ofDaemon({ version, sinceMs, residentBytes, state, warnings }: Status): MetricFamily[] {
+function ofDaemon({ version, sinceMs, residentBytes, state, warnings, diagnostics }: Status): MetricFamily[] {
   return [
     gauge('pointsman_build_info', 'Which version runs.', [sample(1, { version })]),
     gauge('pointsman_start_time_seconds', 'When the daemon started, in seconds since 1970.', [
@@ -37,6 +37,13 @@ function ofDaemon({ version, sinceMs, residentBytes, state, warnings }: Status):
       'pointsman_warning',
       'Warnings that hold now, by their code.',
       [...new Set(warnings.map(({ code }) => code))].sort().map((code) => sample(1, { code })),
+    ),
+    gauge(
+      'pointsman_file_mistakes',
+      'Mistakes in files now, by how much they matter: with an error the file is not used.',
+      (['error', 'warning'] as const).map((severity) =>
+        sample(diagnostics.filter((mistake) => mistake.severity === severity).length, { severity }),
+      ),
     ),
   ];
 }

@@ -4,9 +4,11 @@ import { resolve } from 'node:path';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import { ignoreSignals } from '../kernel/ignored-signals.ts';
 import { systemClock } from '../kernel/system-clock.ts';
+import { printable } from '../net/printable.ts';
 import { AppIds } from '../store/app-ids.ts';
 import { type Paths, pathsFor } from '../store/paths.ts';
 import { PolicyFiles } from '../store/policy-files.ts';
+import { tookEmptyFilesForMasks } from '../store/state-format.ts';
 import { Containers } from '../watch/containers.ts';
 import { Packages } from '../watch/packages.ts';
 import { Daemon } from './daemon.ts';
@@ -28,6 +30,8 @@ export interface RunOptions {
 }
 
 const STATE_DIR_MODE = 0o755;
+/** Lines of the log; `status` has all. */
+const MAX_OLD_MASKS = 1000;
 
 /** Enforces until it is told to stop; resolves with the exit code: 0, or START_EXIT with a line in the log that says why. */
 export async function runDaemon(options: RunOptions): Promise<number> {
@@ -65,12 +69,14 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   const paths = pathsFor(root);
   makeStateDir(paths);
   const { kernel, queue } = opened;
+  const tookEmptyForMasks = tookEmptyFilesForMasks(paths);
+  const files = new PolicyFiles(paths);
   await using daemon = await Daemon.start({
     kernel,
     machine: { routing: kernel.routing, cgroups, queue, containers: new Containers() },
     paths,
     root,
-    files: new PolicyFiles(paths),
+    files,
     ids: new AppIds(paths.ids),
     packages: new Packages(),
     identity,
@@ -79,12 +85,24 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
     log,
     clock: systemClock,
   });
+  if (tookEmptyForMasks) listOldMasks(files, log);
   using _signals = listenForSignals({
     stop: (signal) => daemon.stop(`signal ${signal}`),
     reload: () => daemon.reload(),
     abort: () => process.exit(1),
   });
   await daemon.stopped;
+}
+
+/** Nothing but a start after the upgrade can tell a mask of before from a mistake. */
+function listOldMasks({ loaded }: PolicyFiles, log: (line: string) => void): void {
+  const empty = loaded?.diagnostics.filter(({ code }) => code === 'empty-file') ?? [];
+  for (const { file } of empty.slice(0, MAX_OLD_MASKS))
+    log(
+      printable(
+        `pointsman: ${file} has no content: versions before this one took that for a mask, this one takes it for a broken file; to keep it a mask, write mask: true into it`,
+      ),
+    );
 }
 
 function makeStateDir({ stateDir }: Paths): void {

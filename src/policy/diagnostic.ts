@@ -19,6 +19,7 @@ export const DIAGNOSTIC_CODES = [
   'file-too-large',
   'unreadable-file',
   'file-not-trusted',
+  'empty-file',
   'bad-encoding',
   'control-character',
   'yaml-syntax',

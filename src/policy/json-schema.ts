@@ -1,6 +1,6 @@
 /** JSON Schema (draft 7, which editors know best) of the files, for completion and checks while typing. */
 import { z } from 'zod';
-import { policySchema, profileSchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
+import { maskSchema, policySchema, profileSchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
 
 /** Of `/etc/pointsman/policies/*.yaml`. */
 export function policyJsonSchema(): object {
@@ -23,6 +23,6 @@ export function systemDefaultJsonSchema(): object {
 }
 
 function jsonSchema(schema: z.ZodType, title: string, description: string): object {
-  const { $schema, ...body } = z.toJSONSchema(schema, { target: 'draft-7' });
+  const { $schema, ...body } = z.toJSONSchema(z.union([schema, maskSchema]), { target: 'draft-7' });
   return { $schema, title, description, ...body };
 }

@@ -103,8 +103,33 @@ describe('parsePolicyFile()', () => {
     expect(parse(HEAD).policy).toMatchObject({ match: [], rules: [] });
   });
 
-  it.each(['', '\n# nothing\n', '\ufeff'])('parsePolicyFile() takes %j for a mask', (text) => {
+  it.each([
+    '\n# nothing\n',
+    'mask: true',
+    'pointsman: 1\nmask: true\n',
+    'pointsman: 1\napp: a\nmask: true\n',
+    '# why\n"mask": true # here\n',
+  ])('parsePolicyFile() takes %j for a mask', (text) => {
     expect(parse(text)).toEqual({ diagnostics: [], masked: true });
+  });
+
+  it.each(['', '\ufeff', '\n', ' \t\n\n', '\r\n'])(
+    'parsePolicyFile() takes %j for what a crash left, not for a mask',
+    (text) => {
+      const { masked, policy, diagnostics } = parse(text);
+      expect([masked, policy, diagnostics.map(({ code }) => code)]).toEqual([undefined, undefined, ['empty-file']]);
+    },
+  );
+
+  it.each([
+    ['mask: false', 'invalid-value'],
+    ['mask: yes', 'invalid-value'],
+    ['mask:', 'invalid-value'],
+    ['mask: true\nrules: []', 'contradiction'],
+    ['mask: true\napp: a\nmatch: [{exec: /a}]', 'contradiction'],
+  ])('parsePolicyFile() says what is wrong with the mask %j', (text, code) => {
+    const { masked, policy, diagnostics } = parse(text);
+    expect([masked, policy, diagnostics.map((diagnostic) => diagnostic.code)]).toEqual([undefined, undefined, [code]]);
   });
 
   it('parsePolicyFile() takes no file with a mistake for a mask', () => {
@@ -189,6 +214,7 @@ type CodeOfOthers =
   | 'name-mismatch';
 
 const EXAMPLES: Readonly<Record<Exclude<DiagnosticCode, CodeOfOthers>, string>> = {
+  'empty-file': '',
   'file-too-large': '#'.repeat(MAX_FILE_BYTES + 1),
   'bad-encoding': 'name: \ud800',
   'control-character': `${HEAD}name: "a\\0"`,

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { checkSchema, type FileKind } from './check-schema.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { parseDocument, type YamlDocument } from './document.ts';
+import { type MaskReading, readMask } from './mask.ts';
 import type { Children, Match, Policy, Profile, SystemDefault, Uplink } from './model.ts';
 import { recoverIdentity } from './recover-identity.ts';
 import { createReport, type Report } from './report.ts';
@@ -21,14 +22,15 @@ export interface ParsedPolicyFile {
   readonly match?: readonly Match[];
   readonly children?: Children;
   readonly diagnostics: readonly Diagnostic[];
-  /** The file says nothing, and so hides the files of its name in weaker layers. */
+  /** The file says that there is to be nothing, and so hides the files of its name in weaker layers. */
   readonly masked?: true;
 }
 
 /** `file` is the path as diagnostics show it; it is not read. */
 export function parsePolicyFile(file: string, bytes: Uint8Array): ParsedPolicyFile {
-  const { document, report, fields } = readFields('policy', policySchema, file, bytes);
-  if (isBlank(document, report)) return { diagnostics: report.diagnostics(), masked: true };
+  const { document, report, fields, mask } = readFields('policy', policySchema, file, bytes);
+  if (mask === 'masked') return { diagnostics: report.diagnostics(), masked: true };
+  if (mask === 'broken') return { ...recoverIdentity(document.source), diagnostics: report.diagnostics() };
   const checked = validatePolicy(fields ?? {}, { document, report });
   const diagnostics = report.diagnostics();
   if (!report.hasErrors()) return { ...checked, diagnostics };
@@ -45,35 +47,37 @@ export function parsePolicyFile(file: string, bytes: Uint8Array): ParsedPolicyFi
   };
 }
 
-/** `masked`: the file says nothing, so there is no uplink of its name. */
+/** `masked`: the file says that there is no uplink of its name. */
 export function parseUplinkFile(
   file: string,
   bytes: Uint8Array,
 ): { readonly uplink?: Uplink; readonly diagnostics: readonly Diagnostic[]; readonly masked?: true } {
-  const { document, report, fields } = readFields('uplink', uplinkSchema, file, bytes);
-  if (isBlank(document, report)) return { diagnostics: report.diagnostics(), masked: true };
+  const { document, report, fields, mask } = readFields('uplink', uplinkSchema, file, bytes);
+  if (mask === 'masked') return { diagnostics: report.diagnostics(), masked: true };
+  if (mask === 'broken') return { diagnostics: report.diagnostics() };
   const uplink = validateUplink(fields ?? {}, { document, report });
   return { ...(uplink === undefined ? {} : { uplink }), diagnostics: report.diagnostics() };
 }
 
-/** `masked`: the file says nothing, so there is no profile of its name. */
+/** `masked`: the file says that there is no profile of its name. */
 export function parseProfileFile(
   file: string,
   bytes: Uint8Array,
 ): { readonly profile?: Profile; readonly diagnostics: readonly Diagnostic[]; readonly masked?: true } {
-  const { document, report, fields } = readFields('profile', profileSchema, file, bytes);
-  if (isBlank(document, report)) return { diagnostics: report.diagnostics(), masked: true };
+  const { document, report, fields, mask } = readFields('profile', profileSchema, file, bytes);
+  if (mask === 'masked') return { diagnostics: report.diagnostics(), masked: true };
+  if (mask === 'broken') return { diagnostics: report.diagnostics() };
   const profile = validateProfile(fields ?? {}, { document, report });
   return { ...(profile === undefined ? {} : { profile }), diagnostics: report.diagnostics() };
 }
 
-/** An empty file gives the built-in default. */
+/** A mask gives the built-in default. */
 export function parseSystemDefaultFile(
   file: string,
   bytes: Uint8Array,
 ): { readonly systemDefault?: SystemDefault; readonly diagnostics: readonly Diagnostic[] } {
-  const { document, report, fields } = readFields('default', systemDefaultSchema, file, bytes);
-  if (isBlank(document, report)) return { systemDefault: builtinSystemDefault, diagnostics: report.diagnostics() };
+  const { document, report, fields, mask } = readFields('default', systemDefaultSchema, file, bytes);
+  if (mask === 'masked') return { systemDefault: builtinSystemDefault, diagnostics: report.diagnostics() };
   const systemDefault = validateSystemDefault(fields ?? {}, { document, report });
   return { ...(systemDefault === undefined ? {} : { systemDefault }), diagnostics: report.diagnostics() };
 }
@@ -82,6 +86,7 @@ interface ReadFields<T> {
   readonly document: YamlDocument;
   readonly report: Report;
   readonly fields: T | undefined;
+  readonly mask: MaskReading;
 }
 
 function readFields<T>(kind: FileKind, schema: z.ZodType<T>, file: string, bytes: Uint8Array): ReadFields<T> {
@@ -89,13 +94,12 @@ function readFields<T>(kind: FileKind, schema: z.ZodType<T>, file: string, bytes
   const report = createReport(source);
   for (const { code, message, from, to } of flaws) report.error({ from, to }, { code, message });
   const isTooLarge = flaws.some((flaw) => flaw.code === 'file-too-large');
-  if (isTooLarge)
-    return { document: { source, value: undefined, empty: false, root: null }, report, fields: undefined };
+  if (isTooLarge) {
+    const document = { source, value: undefined, empty: false, root: null };
+    return { document, report, fields: undefined, mask: 'no mask' };
+  }
   const document = parseDocument(source, report);
-  const isUnreadable = document.empty || (document.value === undefined && report.hasErrors());
-  return { document, report, fields: isUnreadable ? undefined : checkSchema(schema, kind, document, report) };
-}
-
-function isBlank(document: YamlDocument, report: Report): boolean {
-  return document.empty && !report.hasErrors();
+  const mask = readMask(document, report);
+  const isUnreadable = mask !== 'no mask' || (document.value === undefined && report.hasErrors());
+  return { document, report, fields: isUnreadable ? undefined : checkSchema(schema, kind, document, report), mask };
 }

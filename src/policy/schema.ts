@@ -442,6 +442,17 @@ const systemDefaultShape = {
     .optional(),
 };
 
+const maskShape = {
+  pointsman: version.optional(),
+  mask: z.literal(true).describe('There is to be nothing: files of this name in weaker layers count for nothing.'),
+  app: policyShape.app.optional(),
+  name: policyShape.name,
+  uplink: uplinkShape.uplink.optional(),
+  profile: profileShape.profile.optional(),
+};
+
+/** A file that hides others, or says that there is no such uplink or profile. */
+export const maskSchema: z.ZodType = z.strictObject(maskShape);
 export const policySchema: z.ZodType<PolicyFields> = z.strictObject(policyShape);
 export const uplinkSchema: z.ZodType<UplinkFields> = z.strictObject(uplinkShape);
 export const profileSchema: z.ZodType<ProfileFields> = z.strictObject(profileShape);
@@ -465,16 +476,16 @@ export type Context =
   | 'trust';
 
 export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
-  policy: Object.keys(policyShape),
-  uplink: Object.keys(uplinkShape),
-  default: Object.keys(systemDefaultShape),
+  policy: ['mask', ...Object.keys(policyShape)],
+  uplink: ['mask', ...Object.keys(uplinkShape)],
+  default: ['mask', ...Object.keys(systemDefaultShape)],
   match: Object.keys(matchShape),
   rules: Object.keys(ruleShape),
   via: Object.keys(viaShape),
   constraint: Object.keys(constraintShape),
   gateway: ['v4', 'v6'],
   needs: Object.keys(needsShape),
-  profile: Object.keys(profileShape),
+  profile: ['mask', ...Object.keys(profileShape)],
   when: Object.keys(whenShape),
   probe: Object.keys(probeShape),
   dns: Object.keys(dnsProbeShape),

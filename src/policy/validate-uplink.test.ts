@@ -85,7 +85,10 @@ describe('parseUplinkFile()', () => {
     expect(parse('uplink: Home\ndevice: a', 'Home.yaml').diagnostics).toMatchObject([{ code: 'invalid-value' }]);
   });
 
-  it('parseUplinkFile() takes an empty file for a mask', () => {
-    expect(parseUplinkFile('home.yaml', new Uint8Array())).toEqual({ diagnostics: [], masked: true });
+  it('parseUplinkFile() takes a file that says so for a mask, and an empty one for a mistake', () => {
+    const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+    expect(parseUplinkFile('home.yaml', encode('mask: true'))).toEqual({ diagnostics: [], masked: true });
+    const { masked, diagnostics } = parseUplinkFile('home.yaml', new Uint8Array());
+    expect([masked, diagnostics.map(({ code }) => code)]).toEqual([undefined, ['empty-file']]);
   });
 });

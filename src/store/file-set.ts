@@ -29,6 +29,8 @@ export interface FileSetOptions<T> {
   /** Never throws, whatever the bytes are. */
   readonly parse: (file: string, bytes: Uint8Array) => ParsedFile<T>;
   readonly lastGood: LastGood;
+  /** Who a file is about whose text does not tell, by its name. */
+  readonly appOf?: (name: string) => string | undefined;
   /** Whom to believe at this moment. */
   readonly trusted: () => TrustedPaths;
 }
@@ -64,6 +66,7 @@ export class FileSet<T> {
   readonly #parse: FileSetOptions<T>['parse'];
   readonly #lastGood: LastGood;
   readonly #trusted: () => TrustedPaths;
+  readonly #appOf: FileSetOptions<T>['appOf'];
   readonly #byName = new Map<string, FileEntry<T>>();
   readonly #notable = new Map<string, FileEntry<T>>();
   readonly #seen = new Map<string, Seen>();
@@ -73,12 +76,13 @@ export class FileSet<T> {
   #copyDiagnostics: readonly Diagnostic[] = [];
   #scanned = false;
 
-  constructor({ directory, only, parse, lastGood, trusted }: FileSetOptions<T>) {
+  constructor({ directory, only, parse, lastGood, trusted, appOf }: FileSetOptions<T>) {
     this.directory = directory;
     this.#only = only;
     this.#parse = parse;
     this.#lastGood = lastGood;
     this.#trusted = trusted;
+    this.#appOf = appOf;
   }
 
   /** Sorted by name. */
@@ -244,7 +248,7 @@ export class FileSet<T> {
       this.#lastGood.keep(name, { path, stamp: file.stamp, bytes: file.bytes });
     } else {
       const value = this.#byName.get(name)?.value ?? this.#readCopy(name, path);
-      if (value === undefined) this.#put({ ...base, isLastGood: false });
+      if (value === undefined) this.#put({ ...base, parsed: this.#withApp(name, parsed), isLastGood: false });
       else this.#put({ ...base, parsed: withHint(parsed), value, isLastGood: true });
     }
   }
@@ -252,6 +256,13 @@ export class FileSet<T> {
   #parsed(path: string, file: ShownFile): ParsedFile<T> {
     if (file.kind === 'masked') return { masked: true, diagnostics: [] };
     return file.kind === 'read' ? this.#parse(path, file.bytes) : refused(path, file);
+  }
+
+  /** What cannot be used is to block its application: by the name of the file where nobody else can have given that. */
+  #withApp(name: string, parsed: ParsedFile<T>): ParsedFile<T> {
+    if (parsed.app !== undefined || this.#trusted().isShared(this.directory)) return parsed;
+    const app = this.#appOf?.(name);
+    return app === undefined ? parsed : { ...parsed, app };
   }
 
   /** For a file that cannot even be listed. */

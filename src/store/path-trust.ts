@@ -95,6 +95,12 @@ export class TrustedPaths {
     }
   }
 
+  /** Whether others may put something into a directory that was looked at. */
+  isShared(path: string): boolean {
+    const directory = this.#directories.get(path);
+    return directory !== undefined && (!('isShared' in directory) || directory.isShared);
+  }
+
   /** Who may change a file or what is in a directory, and is not trusted; in words. */
   writerOf(path: string, { mode, uid, gid }: BigIntStats): string | undefined {
     if (!this.#trust.uids.has(Number(uid))) return `user ${uid}`;

@@ -101,7 +101,7 @@ describe('PolicyFiles', () => {
     mkdirSync(inPackage('directory.yaml'));
     execFileSync('mkfifo', [inPackage('fifo.yaml')]);
     const loaded = new PolicyFiles(paths).load();
-    expect(apps(loaded)).toEqual(['a']);
+    expect(loaded.policySet.apps.filter(({ blocked }) => blocked === undefined).map(({ app }) => app)).toEqual(['a']);
     const names = ['dangling', 'device', 'directory', 'fifo', 'loop'];
     expect(said(loaded)).toEqual(
       names.map((name) => `error unreadable-file /usr/share/pointsman/policies/${name}.yaml`),
@@ -160,19 +160,53 @@ describe('PolicyFiles', () => {
     expect(new PolicyFiles(paths).load().policySet.apps[0]?.match).toMatchObject([{ kind: 'exec', value: link }]);
   });
 
-  it('PolicyFiles drops the weaker files whose name an empty file has', () => {
+  it.each(['mask: true\n', '# not here\n'])('PolicyFiles drops the weaker files whose name a mask has: %j', (mask) => {
     put(inPackage('a.yaml'), policy('a'));
     put(inPackage('b.yaml'), policy('b'));
-    put(byAdministrator('a.yaml'), '');
+    put(byAdministrator('a.yaml'), mask);
     const files = new PolicyFiles(paths);
     expect(apps(files.load())).toEqual(['b']);
     rmSync(byAdministrator('a.yaml'));
     expect(apps(files.load())).toEqual(['a', 'b']);
   });
 
-  it('PolicyFiles lets an empty file among the answers hide nothing', () => {
+  it('PolicyFiles keeps what an emptied file said before, also after a restart, and blocks where it said nothing', () => {
     put(inPackage('a.yaml'), policy('a'));
-    put(join(paths.answers, 'a.yaml'), '');
+    const file = put(byAdministrator('a.yaml'), 'pointsman: 1\napp: a\notherwise: deny\n');
+    const files = new PolicyFiles(paths);
+    expect(verbOf(files.load(), 'a')).toBe('deny');
+    writeFileSync(file, '');
+    for (const loaded of [files.load(), files.load({ changed: [file] }), new PolicyFiles(paths).load()]) {
+      expect([verbOf(loaded, 'a'), said(loaded)]).toEqual([
+        'deny',
+        ['error empty-file /etc/pointsman/policies/a.yaml'],
+      ]);
+    }
+    rmSync(paths.lastGoodDir, { recursive: true });
+    const [app] = new PolicyFiles(paths).load().policySet.apps;
+    expect(app).toMatchObject({ app: 'a', match: [{ value: '/opt/a' }] });
+    expect(app?.blocked?.because).toBe(`${file}:1:1: the file cannot be used [empty-file]`);
+  });
+
+  it('PolicyFiles keeps an emptied uplink, profile and default in force', () => {
+    put(join(paths.uplinks, 'wifi.yaml'), uplink('wifi'));
+    put(join(paths.profiles, 'work.yaml'), 'pointsman: 1\nprofile: work\nwhen: [{ time: Mon-Fri }]\n');
+    put(paths.systemDefault, 'pointsman: 1\notherwise: deny\n');
+    const files = new PolicyFiles(paths);
+    files.load();
+    for (const path of [join(paths.uplinks, 'wifi.yaml'), join(paths.profiles, 'work.yaml'), paths.systemDefault])
+      writeFileSync(path, '');
+    for (const { policySet, diagnostics } of [files.load(), new PolicyFiles(paths).load()]) {
+      expect(policySet.uplinks.map(({ name }) => name)).toEqual(['wifi']);
+      expect(policySet.profiles?.map(({ name }) => name)).toEqual(['work']);
+      expect(policySet.systemDefault.otherwise.do).toBe('deny');
+      expect(diagnostics.map(({ code }) => code)).toEqual(['empty-file', 'empty-file', 'empty-file']);
+    }
+  });
+
+  it('PolicyFiles lets a mask among the answers hide nothing', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    put(join(paths.answers, 'a.yaml'), '# nothing\n');
     const loaded = new PolicyFiles(paths).load();
     expect(apps(loaded)).toEqual(['a']);
     expect(said(loaded)).toEqual(['warning not-yet-enforced /var/lib/pointsman/policies/a.yaml']);
@@ -449,12 +483,27 @@ describe('PolicyFiles and broken files', () => {
     expect(policySet.apps).toMatchObject([{ app: 'a', match: [{ value: '/opt/a' }], blocked: {} }]);
   });
 
-  it('PolicyFiles only reports a broken file that does not tell its application', () => {
-    put(inPackage('a.yaml'), ':::');
-    const loaded = new PolicyFiles(paths).load();
-    expect(loaded.policySet.apps).toEqual([]);
-    expect(loaded.diagnostics.some(({ severity }) => severity === 'error')).toBe(true);
+  it('PolicyFiles blocks the application that a broken file is called as where the file does not tell it', () => {
+    put(inPackage('a.yaml'), policy('a'));
+    put(byAdministrator('a.yaml'), ':::');
+    put(byAdministrator('- -.yaml'), ':::');
+    const { policySet, diagnostics } = new PolicyFiles(paths).load();
+    expect(policySet.apps.map(({ app, blocked }) => [app, blocked !== undefined])).toEqual([['a', true]]);
+    expect(new Set(diagnostics.map(({ file }) => file)).size).toBe(2);
   });
+
+  it.runIf(process.getuid?.() === 0)(
+    'PolicyFiles lets nobody block an application by a file in a shared directory',
+    () => {
+      put(inPackage('a.yaml'), policy('a'));
+      const planted = put(byAdministrator('a.yaml'), ':::');
+      chmodSync(dirname(planted), 0o1777);
+      chownSync(planted, NOBODY, NOBODY);
+      const loaded = new PolicyFiles(paths).load();
+      expect(said(loaded)).toEqual(['error file-not-trusted /etc/pointsman/policies/a.yaml']);
+      expect(loaded.policySet.apps[0]?.blocked).toBeUndefined();
+    },
+  );
 
   it('PolicyFiles forgets a deleted file and its last good version, also one deleted while nobody looked', () => {
     const a = put(inPackage('a.yaml'), policy('a'));
@@ -580,7 +629,7 @@ describe('PolicyFiles and broken files', () => {
     symlinkSync('/dev/null', byAdministrator('a.yaml'));
     symlinkSync('/etc/passwd', byAdministrator('passwd.yaml'));
     const loaded = new PolicyFiles(paths).load();
-    expect(apps(loaded)).toEqual(['b']);
+    expect(apps(loaded)).toEqual(['b', 'passwd']);
     expect(said(loaded)).not.toContain('error file-not-trusted /etc/pointsman/policies/passwd.yaml');
   });
 

@@ -11,6 +11,7 @@ import {
 } from '../policy/merge.ts';
 import type { Layer, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
 import { type BrokenPolicy, compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
+import { APP_PATTERN } from '../policy/schema.ts';
 import { changedApps, findApp } from '../policy/sorted-apps.ts';
 import { namesProfiles, unknownProfiles } from '../policy/unknown-profiles.ts';
 import { namesUplinks, unknownUplinks } from '../policy/unknown-uplinks.ts';
@@ -63,6 +64,12 @@ interface PolicyLayer {
   readonly files: FileSet<Policy>;
 }
 
+/** `firefox` of `firefox.yaml`: files are called as their application. */
+function appOfFile(name: string): string | undefined {
+  const app = name.replace(/\.ya?ml$/, '');
+  return APP_PATTERN.test(app) ? app : undefined;
+}
+
 /** Whom to believe about the files below a root, as default.yaml there says. */
 export function trustOf(paths: Paths): Trust {
   const own = ownTrust(paths);
@@ -100,7 +107,7 @@ export class PolicyFiles {
       trusted: () => this.#trusted,
     });
     const policies = (layer: Layer, directory: string): PolicyLayer => {
-      return { layer, files: new FileSet({ directory, parse: parsePolicy, ...common(layer) }) };
+      return { layer, files: new FileSet({ directory, parse: parsePolicy, appOf: appOfFile, ...common(layer) }) };
     };
     this.#layersStrongestFirst = [
       policies('locks', paths.locks),

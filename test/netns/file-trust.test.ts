@@ -5,12 +5,15 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Status } from '../../src/api/status.ts';
 import { buildProgram, POINTSMAN } from './support/build-program.ts';
-import type { Daemon } from './support/daemon.ts';
-import { Device, POLICIES } from './support/device.ts';
+import { Daemon } from './support/daemon.ts';
+import { Device, PACKAGE_POLICIES, POLICIES } from './support/device.ts';
+import { until } from './support/until.ts';
 
 const SERVER = '203.0.113.10';
 const OK = 0;
 const REFUSED = 7;
+/** Of the command line. */
+const DEGRADED = 7;
 const SECRET = 'root:$y$j9T$aVerySecretHash:19000:0:99999:7:::';
 const INTRUDER = 61_234;
 /** Of the group pointsman, as the daemon here sees it. */
@@ -134,5 +137,61 @@ describe('the text of a file', () => {
     const reload = await device.run(asUser(OPERATOR, OPERATORS, [...POINTSMAN, 'reload', '--root', device.rootDir]));
     expect(reload.stdout + reload.stderr).not.toContain('aVerySecretHash');
     expect(existsSync(dirname(shadow))).toBe(true);
+  });
+});
+
+describe('a file that a crash emptied', () => {
+  it('keeps what it said in force, also after a restart, and makes the daemon degraded for everybody who looks', async () => {
+    device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', 'otherwise: deny');
+    daemon = await device.startDaemon({});
+    expect((await device.pointsman('status')).exitCode).toBe(0);
+    const watching = Daemon.spawn(device.inside([...POINTSMAN, 'watch', '--root', device.rootDir]));
+    const emptied = device.path(`${POLICIES}/org.example.Browser.yaml`);
+    await until('an event of the broken file', async () => {
+      // A watcher is told of what happens, not of what holds: again, until it is there.
+      device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', 'otherwise: deny');
+      await device.untilStatus('the good file', ({ state }) => state === 'enforcing');
+      writeFileSync(emptied, '');
+      await device.untilStatus('the emptied file', ({ state }) => state === 'degraded');
+      return watching.output.includes('[files-broken]');
+    });
+    await watching.stop();
+    for (const when of ['at once', 'after a restart']) {
+      const status = await device.untilStatus(when, ({ state }) => state === 'degraded');
+      expect(codes(status)).toEqual(['empty-file']);
+      expect(status.warnings.map(({ code }) => code)).toContain('files-broken');
+      const shown = await device.pointsman('status');
+      expect([shown.exitCode, shown.stdout.split('\n')[0]]).toEqual([DEGRADED, expect.stringContaining('degraded')]);
+      expect((await device.pointsman('metrics')).stdout).toContain('pointsman_file_mistakes{severity="error"} 1');
+      const lines = daemon.output
+        .split('\n')
+        .filter((line) => line.includes('error: ') && line.includes('[empty-file]'));
+      expect(new Set(lines).size).toBe(1);
+      expect(await curl()).toBe(REFUSED);
+      await daemon.stop();
+      daemon = await device.startDaemon({});
+    }
+    writeFileSync(emptied, 'mask: true\n');
+    await device.untilStatus('the mask', ({ state }) => state === 'enforcing');
+    expect(await curl()).toBe(OK);
+  });
+
+  it('is listed at the first start after an upgrade, where it was a mask before, and blocks its application', async () => {
+    device.write(
+      `${PACKAGE_POLICIES}/org.example.Browser.yaml`,
+      'pointsman: 1\napp: org.example.Browser\nmatch: [{exec: /usr/bin/curl}]\n',
+    );
+    device.write(`${POLICIES}/org.example.Browser.yaml`, '');
+    const copies = device.path('var/lib/pointsman/last-good');
+    rmSync(copies, { recursive: true, force: true });
+    mkdirSync(join(copies, 'package'), { recursive: true });
+    daemon = await device.startDaemon({});
+    const hint = `${POLICIES}/org.example.Browser.yaml has no content: versions before this one took that for a mask`;
+    await until('the list', () => daemon?.output.includes(hint));
+    expect(await curl()).toBe(REFUSED);
+    await daemon.stop();
+    daemon = await device.startDaemon({});
+    expect(daemon.output).not.toContain(hint);
+    device.remove(PACKAGE_POLICIES);
   });
 });

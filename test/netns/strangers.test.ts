@@ -139,7 +139,7 @@ describe('a file that comes under a named path', () => {
   });
 
   it('counts as no application any more when no policy names it', async () => {
-    root.write('etc/pointsman/policies/mail.yaml', '');
+    root.write('etc/pointsman/policies/mail.yaml', 'mask: true\n');
     await daemon.reload();
     const before = await queued();
     expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe(FIRST.v4);

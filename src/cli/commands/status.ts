@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { Status } from '../../api/status.ts';
 import { systemClock } from '../../kernel/system-clock.ts';
 import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
 import { renderStatus } from '../render-status.ts';
@@ -19,6 +20,7 @@ export function statusCommand(context: CliContext): Command {
       );
       if (json) writeJson(terminal, status);
       else terminal.out(renderStatus(status, { colour: terminal.outColour, nowMs: systemClock.wallMs() }));
+      if (status.state === 'degraded' || status.state === 'blocked') context.exit(EXIT.degraded);
     });
   return addExamples(command, [
     ['sudo pointsman status', 'for people'],
