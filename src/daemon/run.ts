@@ -73,7 +73,7 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   const files = new PolicyFiles(paths);
   await using daemon = await Daemon.start({
     kernel,
-    machine: { routing: kernel.routing, cgroups, queue, containers: new Containers() },
+    machine: { routing: kernel.routing, tunnels: kernel.tunnels, cgroups, queue, containers: new Containers() },
     paths,
     root,
     files,

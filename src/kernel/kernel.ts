@@ -2,6 +2,7 @@
  * The only door to Linux, as the layers above see it. `linux-kernel.ts` opens the real one, `fake/` a kernel in memory
  * that refuses what the real one refuses; `contract/` is the suite that both pass. Every failure is a KernelError.
  */
+import type { Address } from '../net/address.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
@@ -24,6 +25,7 @@ export interface Kernel {
   readonly connections: Connections;
   readonly neighbours: Neighbours;
   readonly wireless: Wireless;
+  readonly tunnels: Tunnels;
   /** Absent where this kernel cannot mark sockets, or may not be asked to. */
   readonly sockets?: SocketMarks;
 }
@@ -78,6 +80,8 @@ export interface Routing {
   /** Routes of all tables, of whomever. */
   routes(): readonly Route[];
   rules(): readonly RoutingRule[];
+  /** The device by which a packet with this mark would be sent, by the rules and routes as they are; undefined where none is. */
+  deviceTo(destination: Address, mark: number): number | undefined;
   /** Routes that carry our protocol number and stand in our tables. */
   ownRoutes(): readonly PlannedRoute[];
   /** Rules that carry our protocol number and a preference of ours. */
@@ -90,6 +94,18 @@ export interface Routing {
   addRule(rule: PlannedRule): void;
   /** ENOENT where it is not there. */
   deleteRule(rule: PlannedRule): void;
+}
+
+/** Where packets of a tunnel go: to somebody by the rules and routes, or by the device that their socket is bound to. */
+export type OuterFlow =
+  | { readonly remote: Address; readonly mark: number }
+  | { readonly deviceIndex: number; readonly mark: number };
+
+/** Undefined where nobody can tell: who holds a device cannot be seen, or its socket may send to anybody. */
+export interface Tunnels {
+  /** Of a tun or tap device of this network namespace, by the sockets of the processes that hold it. */
+  ofTun(device: string): readonly OuterFlow[] | undefined;
+  ofWireGuard(deviceIndex: number): readonly OuterFlow[] | undefined;
 }
 
 /** NFQUEUE rules in the mangle OUTPUT and INPUT chains of iptables and ip6tables: one queue is one rule in each of the four. */

@@ -1,12 +1,13 @@
 import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG } from '../netlink/uapi.ts';
 import { openConnections } from './connections.ts';
 import { openConntrack } from './conntrack.ts';
-import type { Connections, Conntrack, Kernel, Neighbours, Nft, Routing, Wireless, Xtables } from './kernel.ts';
+import type { Connections, Conntrack, Kernel, Neighbours, Nft, Routing, Tunnels, Wireless, Xtables } from './kernel.ts';
 import { openNeighbours } from './neighbours.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { openNft } from './nft.ts';
 import { openRouting } from './routing.ts';
 import type { SocketMarks } from './socket-marks.ts';
+import { openTunnels } from './tunnels.ts';
 import { openWireless } from './wireless.ts';
 import { linuxXtables } from './xtables.ts';
 
@@ -26,6 +27,7 @@ export class LinuxKernel implements Kernel {
   readonly connections: Connections;
   readonly neighbours: Neighbours;
   readonly wireless: Wireless;
+  readonly tunnels: Tunnels;
   readonly sockets?: SocketMarks;
   readonly #netlink: readonly NetlinkSocket[];
 
@@ -38,6 +40,7 @@ export class LinuxKernel implements Kernel {
     this.connections = openConnections(sockDiag);
     this.neighbours = openNeighbours(route);
     this.wireless = openWireless(generic);
+    this.tunnels = openTunnels({ sockDiag, generic });
   }
 
   /** `marks`: where sockets can be marked; they stay the caller's. Throws KernelError. */

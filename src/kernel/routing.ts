@@ -1,12 +1,19 @@
 /** Devices, addresses, routes and routing rules by rtnetlink. */
 import { constants } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
-import { type Family, formatPrefix } from '../net/address.ts';
+import { type Address, type Family, formatAddress, formatPrefix } from '../net/address.ts';
 import { decodeLink, encodeLinkDump } from '../netlink/link.ts';
 import { decodeLinkAddress, encodeAddressDump } from '../netlink/link-address.ts';
 import type { NetlinkMessage, NetlinkRequest } from '../netlink/message.ts';
 import { decodeNamespaceId, encodeNamespaceIdGet } from '../netlink/namespace-id.ts';
-import { decodeRoute, encodeRouteAdd, encodeRouteDelete, encodeRouteDump, type Route } from '../netlink/route.ts';
+import {
+  decodeRoute,
+  encodeRouteAdd,
+  encodeRouteDelete,
+  encodeRouteDump,
+  encodeRouteLookup,
+  type Route,
+} from '../netlink/route.ts';
 import {
   decodeRule,
   encodeRuleAdd,
@@ -43,6 +50,7 @@ export function openRouting(socket: NetlinkSocket): Routing {
     namespaceIdOf: (pid) => namespaceIdOf(socket, pid),
     routes,
     rules,
+    deviceTo: (destination, mark) => deviceTo(socket, destination, mark),
     ownRoutes,
     ownRules: () => rules().flatMap((rule) => planOfRule(rule) ?? []),
     addRoute: (route) => {
@@ -73,6 +81,20 @@ function namespaceIdOf(socket: NetlinkSocket, pid: number): number | undefined {
     return answer === undefined ? undefined : decodeReply(subject, () => decodeNamespaceId(answer));
   } catch (error) {
     if (error instanceof KernelError && error.code === 'ESRCH') return undefined;
+    throw error;
+  }
+}
+
+/** Of a route that refuses the kernel answers with its error. */
+const NO_WAY: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL'];
+
+function deviceTo(socket: NetlinkSocket, destination: Address, mark: number): number | undefined {
+  const subject = { operation: 'look up route', object: formatAddress(destination) };
+  try {
+    const [answer] = socket.request(encodeRouteLookup(destination, mark), subject);
+    return answer === undefined ? undefined : decodeReply(subject, () => decodeRoute(answer)).oif;
+  } catch (error) {
+    if (error instanceof KernelError && NO_WAY.includes(error.code)) return undefined;
     throw error;
   }
 }

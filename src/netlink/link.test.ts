@@ -3,7 +3,7 @@ import { capturedMessage } from './captured-messages.ts';
 import { decodeLink, encodeLinkDump, RTM_DELLINK } from './link.ts';
 
 describe('decodeLink()', () => {
-  it('reads a veth device that is up', () => {
+  it('reads a veth device that is up, and which is its other end', () => {
     expect(decodeLink(capturedMessage('linkVeth'))).toEqual({
       index: 2,
       name: 'v1',
@@ -18,6 +18,7 @@ describe('decodeLink()', () => {
       hardwareAddress: expect.stringMatching(/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/),
       mtu: 1500,
       carrierLosses: 1,
+      lowerIndex: 3,
     });
   });
 

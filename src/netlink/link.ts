@@ -4,6 +4,7 @@ import { readI32, readU8, readU16, readU32 } from './bytes.ts';
 import { hardwareAddressText } from './hardware-address.ts';
 import type { NetlinkMessage, NetlinkRequest } from './message.ts';
 import { requireMessageType } from './nfnetlink.ts';
+import { decodeTunnelEnds, type TunnelEnds } from './tunnel-ends.ts';
 import { NLM_F_DUMP, NLM_F_REQUEST } from './uapi.ts';
 
 export const RTM_NEWLINK = 16;
@@ -19,12 +20,14 @@ const IFF_LOWER_UP = 0x10000;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_OPERSTATE = 16;
 const IFLA_LINKINFO = 18;
 const IFLA_LINK_NETNSID = 37;
 const IFLA_CARRIER_DOWN_COUNT = 48;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
 
 /** IF_OPER_* of linux/if.h, in the words of ip(8); the index is the kernel's number. */
 const OPERATIONAL_STATES = ['unknown', 'notpresent', 'down', 'lowerlayerdown', 'testing', 'dormant', 'up'] as const;
@@ -53,6 +56,10 @@ export interface Link {
   readonly carrierLosses?: number;
   /** The bridge, bond or VRF that it is a port of. */
   readonly masterIndex?: number;
+  /** The device that it stands on, of this namespace: of a VLAN, macvlan or a tunnel that is bound to one; of veth the other end. */
+  readonly lowerIndex?: number;
+  /** Of a tunnel that the kernel alone carries: where its packets go. */
+  readonly tunnel?: TunnelEnds;
   /** The network namespace that its other end is in, as this one numbers it; absent where that is here too. */
   readonly linkNamespaceId?: number;
 }
@@ -72,9 +79,15 @@ export function decodeLink(message: NetlinkMessage): Link {
   const state = attributes.get(IFLA_OPERSTATE);
   const linkNamespace = attributes.get(IFLA_LINK_NETNSID);
   const carrierLosses = attributes.get(IFLA_CARRIER_DOWN_COUNT);
-  const kind = decodeNested(attributes, IFLA_LINKINFO).get(IFLA_INFO_KIND);
+  const info = decodeNested(attributes, IFLA_LINKINFO);
+  const kindBytes = info.get(IFLA_INFO_KIND);
+  const kind = kindBytes === undefined ? undefined : decodeString(kindBytes);
+  const tunnel = kind === undefined ? undefined : decodeTunnelEnds(kind, decodeNested(info, IFLA_INFO_DATA));
+  const index = readI32(message.body, 4);
+  const lower = attributes.get(IFLA_LINK);
+  const lowerIndex = lower === undefined || linkNamespace !== undefined ? 0 : readU32(lower);
   return {
-    index: readI32(message.body, 4),
+    index,
     name: decodeString(requireAttribute(attributes, IFLA_IFNAME, 'IFLA_IFNAME')),
     type: readU16(message.body, 2),
     up: (flags & IFF_UP) !== 0,
@@ -83,11 +96,13 @@ export function decodeLink(message: NetlinkMessage): Link {
     loopback: (flags & IFF_LOOPBACK) !== 0,
     bridgePortEvent: readU8(message.body) === AF_BRIDGE,
     operationalState: OPERATIONAL_STATES[state === undefined ? 0 : readU8(state)] ?? 'unknown',
-    ...(kind !== undefined && { kind: decodeString(kind) }),
+    ...(kind !== undefined && { kind }),
     ...(address !== undefined && address.length > 0 && { hardwareAddress: hardwareAddressText(address) }),
     mtu: mtu === undefined ? 0 : readU32(mtu),
     ...(carrierLosses !== undefined && { carrierLosses: readU32(carrierLosses) }),
     ...(master !== undefined && { masterIndex: readU32(master) }),
+    ...(lowerIndex !== 0 && lowerIndex !== index && { lowerIndex }),
+    ...(tunnel !== undefined && { tunnel }),
     ...(linkNamespace !== undefined && { linkNamespaceId: readI32(linkNamespace) }),
   };
 }

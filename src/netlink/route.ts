@@ -62,6 +62,7 @@ const RTA_PRIORITY = 6;
 const RTA_PREFSRC = 7;
 const RTA_MULTIPATH = 9;
 const RTA_TABLE = 15;
+const RTA_MARK = 16;
 
 /**
  * `type` RTN_*, `scope` RT_SCOPE_*, `protocol` RTPROT_*. `metric` 0 is none; for IPv6 the kernel makes 1024 of it.
@@ -89,6 +90,15 @@ export function encodeRouteDump(family: Family): NetlinkRequest {
   const body = new Uint8Array(RTMSG_BYTES);
   body[0] = encodeFamily(family);
   return { type: RTM_GETROUTE, flags: NLM_F_REQUEST | NLM_F_DUMP, body };
+}
+
+/** The way that the kernel would send a packet with this mark; answered by one route, or by an error where there is none. */
+export function encodeRouteLookup(destination: Address, mark: number): NetlinkRequest {
+  const header = new Uint8Array(RTMSG_BYTES);
+  header[0] = encodeFamily(destination.family);
+  header[1] = destination.family === 4 ? 32 : 128;
+  const body = concatBytes([header, encodeAddress(RTA_DST, destination), encodeU32(RTA_MARK, mark)]);
+  return { type: RTM_GETROUTE, flags: NLM_F_REQUEST, body };
 }
 
 /** `replace` takes the place of the route with the same table, destination and metric; `fail` gives EEXIST where there is one. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  type Carrier,
   describeSource,
   joinUplinks,
   propertiesOf,
@@ -85,6 +86,60 @@ describe('joinUplinks', () => {
     expect(joined).toMatchObject([{ name: 'home' }, { name: 'eth1', untaken: true }]);
     expect(takenNames(joined)).toEqual(['home']);
     expect(takenNames(joinUplinks([file('lan', 'eth1')], evidence))).toEqual(['lan']);
+  });
+
+  describe('of what carries others', () => {
+    const told = (entries: Readonly<Record<string, readonly Telling[]>>) => new Map(Object.entries(entries));
+    const carried = (entries: Readonly<Record<string, Carrier>>) => new Map(Object.entries(entries));
+    const over = (...devices: string[]): Carrier => ({ kind: 'devices', devices });
+    const shown = (uplinks: readonly Uplink[], name: string) => {
+      const { properties, sources } = uplinks.find((uplink) => uplink.name === name) ?? expect.fail(name);
+      const of = sources?.metered ?? expect.fail('sources');
+      return [properties.type, properties.metered, properties.roaming, describeSource(of)];
+    };
+    const phone = file('phone', 'wwan0', { type: 'cellular', metered: true, roaming: true });
+
+    it.each([
+      ['free', over('eth0'), ['other', false, false, 'carrier']],
+      ['what a file says to cost', over('wwan0'), ['other', true, true, 'carrier']],
+      ['one that costs and one that is free', over('eth0', 'wwan0'), ['other', true, true, 'carrier']],
+      ['another one that costs', over('tun1'), ['other', true, true, 'carrier']],
+      ['nobody knows what', { kind: 'unknown' }, ['other', true, true, 'unknown carrier']],
+      ['itself', over('tun0'), ['other', true, true, 'unknown carrier']],
+      ['what it carries', over('tun2'), ['other', true, true, 'carrier, guess']],
+    ] satisfies [string, Carrier, unknown[]][])('joinUplinks has it from its carrier: %s', (_, carrier, expected) => {
+      const carriers = carried({ tun0: carrier, tun1: over('wwan0'), tun2: over('tun0') });
+      const joined = joinUplinks([phone], { ...found('tun0', 'eth0'), carriers });
+      expect(shown(joined, 'tun0')).toEqual(expected);
+    });
+
+    it('joinUplinks believes a file, and what somebody set for the device itself, before its carrier', () => {
+      const carriers = carried({ tun0: over('wwan0') });
+      const stated = joinUplinks([phone, file('vpn', 'tun0', { metered: false })], { ...found(), carriers });
+      expect(shown(stated, 'vpn')).toEqual(['other', false, true, 'file']);
+      const byManager = (guesses: readonly 'metered'[]) =>
+        joinUplinks([phone], {
+          ...found('tun0'),
+          carriers,
+          tellings: told({ tun0: [{ by: 'NetworkManager', told: { metered: false }, guesses }] }),
+        });
+      expect(shown(byManager([]), 'tun0')).toEqual(['other', false, true, 'NetworkManager']);
+      expect(shown(byManager(['metered']), 'tun0')).toEqual(['other', true, true, 'carrier']);
+    });
+
+    it('joinUplinks lets a guess that a device costs stand, although its carrier is free', () => {
+      const tellings = told({ vlan0: [{ by: 'NetworkManager', told: { metered: true }, guesses: ['metered'] }] });
+      const joined = joinUplinks([], { ...found('vlan0'), carriers: carried({ vlan0: over('eth0') }), tellings });
+      expect(shown(joined, 'vlan0')).toEqual(['other', true, false, 'NetworkManager, guess']);
+    });
+
+    it('joinUplinks takes another name of a link, or its IPv4, for the same kind of network', () => {
+      const carriers = carried({ clat: { kind: 'devices', devices: ['wwan0'], sameNetwork: true } });
+      const tellings = told({ clat: [{ by: 'kernel', told: { type: 'vpn' }, guesses: ['type'] }] });
+      expect(shown(joinUplinks([phone], { ...found('clat'), carriers, tellings }), 'clat')).toEqual([
+        ...['cellular', true, true, 'carrier'],
+      ]);
+    });
   });
 
   it('joinUplinks gives a name that a file or another device has a number', () => {

@@ -26,8 +26,18 @@ export interface FoundDevice {
   readonly untaken?: true;
 }
 
+/**
+ * By what the packets of a device leave that carries none itself. `sameNetwork`: it is that device under another name, or its IPv4, and
+ * no other network.
+ */
+export type Carrier =
+  | { readonly kind: 'devices'; readonly devices: readonly string[]; readonly sameNetwork?: true }
+  | { readonly kind: 'unknown' };
+
 export interface UplinkEvidence {
   readonly found: readonly FoundDevice[];
+  /** By device; absent for those that carry their packets themselves. */
+  readonly carriers?: ReadonlyMap<string, Carrier>;
   /** By device, whoever is to be believed first. */
   readonly tellings: ReadonlyMap<string, readonly Telling[]>;
 }
@@ -73,16 +83,92 @@ function ofFile({ properties, sources }: Uplink): Telling {
   return { by: 'file', told: Object.fromEntries(stated.map((property) => [property, properties[property]])) };
 }
 
+/** What is said of devices, with what they have from those that carry them. */
+class Tellings {
+  readonly #files: readonly Uplink[];
+  readonly #evidence: UplinkEvidence;
+  readonly #made = new Map<string, readonly Telling[]>();
+
+  constructor(files: readonly Uplink[], evidence: UplinkEvidence) {
+    this.#files = files;
+    this.#evidence = evidence;
+  }
+
+  /** `above`: devices of which this is asked for. */
+  ofDevice(device: string, above: readonly string[] = []): readonly Telling[] {
+    const made = this.#made.get(device);
+    if (made !== undefined) return made;
+    const outside = this.#evidence.tellings.get(device) ?? [];
+    const carrier = this.#evidence.carriers?.get(device);
+    const all = carrier === undefined ? outside : withCarrier(outside, this.#byCarrier(device, carrier, above));
+    // What was cut off, because it goes in a circle, holds for whoever asked first alone.
+    if (above.length === 0) this.#made.set(device, all);
+    return all;
+  }
+
+  #byCarrier(device: string, carrier: Carrier, above: readonly string[]): Telling {
+    if (carrier.kind === 'unknown' || carrier.devices.some((below) => below === device || above.includes(below)))
+      return UNKNOWN_CARRIER;
+    const below = carrier.devices.flatMap((each) => this.#propertiesOf(each, [...above, device]));
+    const all = { properties: below.map(({ properties }) => properties), sources: below.map(({ sources }) => sources) };
+    const has = (flag: 'metered' | 'roaming'): boolean => all.properties.some((properties) => properties[flag]);
+    const isGuess = (flag: 'metered' | 'roaming'): boolean =>
+      all.sources.some((sources) => sources[flag].guess === true);
+    const [first] = all.properties;
+    return {
+      by: 'carrier',
+      told: {
+        metered: has('metered'),
+        roaming: has('roaming'),
+        ...(carrier.sameNetwork && first !== undefined && { type: first.type }),
+      },
+      guesses: (['metered', 'roaming'] as const).filter(isGuess),
+    };
+  }
+
+  /** Of all uplinks that files make of the device, or of the device as it is. */
+  #propertiesOf(device: string, above: readonly string[]): ReturnType<typeof propertiesOf>[] {
+    const tellings = this.ofDevice(device, above);
+    const files = this.#files.filter((uplink) => uplink.device === device);
+    return files.length === 0
+      ? [propertiesOf(tellings)]
+      : files.map((uplink) => propertiesOf([ofFile(uplink), ...tellings]));
+  }
+}
+
+/** What nobody knows to be free may cost. */
+const UNKNOWN_CARRIER: Telling = {
+  by: 'unknown carrier',
+  told: { metered: true, roaming: true },
+  guesses: ['metered', 'roaming'],
+};
+
+/** What somebody set for the device itself holds, the kernel's word of its kind only after its carrier's; what others guess of it only adds to what its carrier costs. */
+function withCarrier(outside: readonly Telling[], carrier: Telling): readonly Telling[] {
+  const certain = outside
+    .filter(({ by }) => by !== 'kernel')
+    .map(({ by, told, guesses = [] }): Telling => {
+      const kept = Object.entries(told).filter(([property]) => !guesses.some((guess) => guess === property));
+      return { by, told: Object.fromEntries(kept) };
+    });
+  const costly = outside.filter(({ told }) => told.metered === true).map(({ by }) => ({ by, told: { metered: true } }));
+  const isFree = carrier.told.metered === false;
+  const guessed = isFree ? costly.map((telling): Telling => ({ ...telling, guesses: ['metered'] })) : [];
+  return [...certain, ...guessed, carrier, ...outside];
+}
+
 /**
  * Uplinks of files first, in their order, then those that were found, by device. An uplink that says the same as in `before`
  * is the same object, and so is the list.
  */
 export function joinUplinks(
   stated: readonly Uplink[],
-  { found, tellings }: UplinkEvidence,
+  evidence: UplinkEvidence,
   before: readonly Uplink[] = stated,
 ): readonly Uplink[] {
+  const { found } = evidence;
   const files = stated.filter(({ discovered }) => !discovered);
+  const tellings = new Tellings(files, evidence);
   const same = new Map(before.map((uplink) => [uplink.name, uplink]));
   const keep = (uplink: Uplink): Uplink => {
     const earlier = same.get(uplink.name);
@@ -91,12 +177,12 @@ export function joinUplinks(
   const joined = [
     ...files.map((uplink): Uplink => {
       const { properties: _, sources: __, ...rest } = uplink;
-      const { properties, sources } = propertiesOf([ofFile(uplink), ...(tellings.get(uplink.device) ?? [])]);
+      const { properties, sources } = propertiesOf([ofFile(uplink), ...tellings.ofDevice(uplink.device)]);
       const { name, device, priority, gateways, ...others } = rest;
       return keep({ name, device, priority, properties, sources, gateways, ...others });
     }),
     ...withoutFile(files, found).map(({ device, priority, name, untaken }): Uplink => {
-      const told = propertiesOf(tellings.get(device) ?? []);
+      const told = propertiesOf(tellings.ofDevice(device));
       const found = { discovered: true, ...(untaken && { untaken }) } as const;
       return keep({ name, device, priority, ...told, ...found, gateways: {}, at: NOWHERE });
     }),
@@ -143,5 +229,5 @@ export const takenNames = (uplinks: readonly Uplink[]): readonly string[] =>
 
 /** `NetworkManager, guess`. */
 export function describeSource({ by, guess }: PropertySource): string {
-  return guess ? `${by}, guess` : by;
+  return guess && by !== 'unknown carrier' ? `${by}, guess` : by;
 }

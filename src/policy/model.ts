@@ -95,7 +95,8 @@ export interface Bound {
 
 /** Who says what a property is. `guess`: from circumstances, and not from what somebody set. */
 export interface PropertySource {
-  readonly by: 'file' | 'ModemManager' | 'NetworkManager' | 'kernel' | 'default';
+  /** `carrier`: what carries a tunnel's packets, or a VLAN's; `unknown carrier`: that nobody knows it. */
+  readonly by: 'file' | 'ModemManager' | 'NetworkManager' | 'carrier' | 'unknown carrier' | 'kernel' | 'default';
   readonly guess?: true;
 }
 

@@ -3,7 +3,7 @@ import { fakeLink } from '../kernel/fake/fake-kernel.ts';
 import { parseAddress, parsePrefix } from '../net/address.ts';
 import type { Link } from '../netlink/link.ts';
 import { type Route, RTPROT_RA, RTPROT_REDIRECT } from '../netlink/route.ts';
-import { type DeviceClass, discoverUplinks, toldByKernel } from './discover-uplinks.ts';
+import { type DeviceClass, discoverUplinks, hasBothHalves, toldByKernel } from './discover-uplinks.ts';
 
 const DEVICE = 3;
 const TUN = { name: 'tun0', type: 65534, kind: 'tun' };
@@ -127,9 +127,13 @@ describe('toldByKernel', () => {
     ['a modem that speaks IP', { type: 519 }, undefined, { type: 'cellular', metered: true }],
     ['a telephone by Bluetooth', {}, 'bluetooth', { type: 'bluetooth', metered: true }],
     ['WireGuard', { type: 65534, kind: 'wireguard' }, undefined, { type: 'vpn', encrypted: true }],
-    ['tun', { type: 65534, kind: 'tun' }, undefined, { type: 'vpn' }],
-    ['tap', { kind: 'tun' }, undefined, { type: 'vpn' }],
-    ['GRE', { type: 778, kind: 'gre' }, undefined, { type: 'vpn' }],
+    ['IPsec', { type: 65534, kind: 'xfrm' }, undefined, { type: 'vpn' }],
+    ['OpenVPN in the kernel', { type: 65534, kind: 'ovpn' }, undefined, { type: 'vpn' }],
+    ['tun', { type: 65534, kind: 'tun' }, undefined, {}],
+    ['tap', { kind: 'tun' }, undefined, {}],
+    ['GRE', { type: 778, kind: 'gre' }, undefined, {}],
+    ['6in4', { type: 776, kind: 'sit' }, undefined, {}],
+    ['DS-Lite', { type: 769, kind: 'ip6tnl' }, undefined, {}],
     ['PPP', { type: 512, kind: 'ppp' }, undefined, {}],
     ['InfiniBand', { type: 32 }, undefined, {}],
   ] satisfies [string, Partial<Link>, DeviceClass | undefined, object][])(
@@ -138,6 +142,18 @@ describe('toldByKernel', () => {
       expect(tell(link, kind).told).toEqual(told);
     },
   );
+
+  it('toldByKernel guesses that a tun device which takes everything by halves is a VPN', () => {
+    const tun = fakeLink({ index: DEVICE, name: 'tun0', type: 65534, kind: 'tun' });
+    const by = (...to: readonly string[]) =>
+      hasBothHalves(tun, { links: [tun], addresses: [], routes: to.map((each) => route(each)) });
+    expect([by('0.0.0.0/1', '128.0.0.0/1'), by('::/1', '8000::/1')]).toEqual([true, true]);
+    expect([by('0.0.0.0/0'), by('0.0.0.0/1'), by('0.0.0.0/1', '8000::/1')]).toEqual([false, false, false]);
+    expect(toldByKernel(tun, undefined, true)).toMatchObject({ told: { type: 'vpn' }, guesses: ['type'] });
+    expect(
+      toldByKernel(fakeLink({ index: DEVICE, name: 'gre0', type: 778, kind: 'gre' }), undefined, true).told,
+    ).toEqual({});
+  });
 
   it('toldByKernel guesses that modems cost money', () => {
     expect(tell({}, 'wwan').guesses).toEqual(['metered']);

@@ -25,6 +25,8 @@ const ARPHRD_NONE = 65534;
 const TUNNELS: ReadonlySet<number> = new Set([
   ...[ARPHRD_PPP, ARPHRD_TUNNEL, ARPHRD_TUNNEL6, ARPHRD_SIT, ARPHRD_IPGRE, ARPHRD_IP6GRE, ARPHRD_NONE],
 ]);
+/** IFLA_INFO_KIND of what is made for a VPN and nothing else. */
+const VPN_KINDS: ReadonlySet<string> = new Set(['wireguard', 'ovpn', 'xfrm', 'vti', 'vti6']);
 /** IFLA_INFO_KIND of what encrypts by itself, whoever set it up. */
 const ENCRYPTING: readonly string[] = ['wireguard'];
 /** Half of everything and more: default routes, also those in disguise (0.0.0.0/1 and 128.0.0.0/1). */
@@ -66,16 +68,15 @@ function waysOutBy(
   network: Network,
 ): { readonly routes: readonly DeviceRoute[]; readonly priority: number } | undefined {
   if (link.loopback || link.masterIndex !== undefined || !isUsableDeviceName(link.name)) return undefined;
-  const isTunnel = TUNNELS.has(link.type);
   const whole = defaultRoutes(link, network);
-  const halves = isTunnel ? routesBy(link, network).filter(({ destination }) => isHalf(destination.length)) : [];
+  const halves = isTunnel(link) ? routesBy(link, network).filter(({ destination }) => isHalf(destination.length)) : [];
   const routes = [...whole, ...halves];
   const priority = Math.min(...routes.map(({ metric }) => metric), LAST_PRIORITY);
   if (routes.length > 0) return { routes, priority };
   const somewhere = routesBy(link, network).filter(
     ({ scope, destination }) => scope !== RT_SCOPE_HOST && !isLocal(destination),
   );
-  const isWay = isTunnel && somewhere.length > 0 && usableAddresses(link, network.addresses).length > 0;
+  const isWay = isTunnel(link) && somewhere.length > 0 && usableAddresses(link, network.addresses).length > 0;
   return isWay ? { routes: somewhere, priority } : undefined;
 }
 
@@ -86,8 +87,22 @@ function isLocal({ address: { family, value } }: Network['routes'][number]['dest
   return family === 6 && (value >> 118n === 0xfe80n >> 6n || value >> 120n === 0xffn);
 }
 
-export function toldByKernel(link: Link, deviceClass: DeviceClass | undefined): KernelTold {
-  const type = typeOf(link, deviceClass);
+export const isTunnel = ({ type }: Link): boolean => TUNNELS.has(type);
+
+/** Both halves of one family: nobody but a VPN client adds them, so that they win over every default route and leave it as it is. */
+export function hasBothHalves(link: Link, network: Network): boolean {
+  const halves = routesBy(link, network).filter(({ destination: { length } }) => length === LONGEST_DEFAULT);
+  return ([4, 6] as const).some(
+    (family) => new Set(halves.filter((route) => route.family === family).map(halfOf)).size === 2,
+  );
+}
+const halfOf = ({ destination }: DeviceRoute): bigint => destination.address.value;
+
+/** `carriesAll`: see `hasBothHalves`. */
+export function toldByKernel(link: Link, deviceClass: DeviceClass | undefined, carriesAll = false): KernelTold {
+  const known = typeOf(link, deviceClass);
+  const isPerhapsVpn = known === undefined && link.kind === 'tun' && carriesAll;
+  const type = isPerhapsVpn ? 'vpn' : known;
   const isPerhapsMetered = type === 'cellular' || type === 'bluetooth';
   return {
     told: {
@@ -95,17 +110,17 @@ export function toldByKernel(link: Link, deviceClass: DeviceClass | undefined): 
       ...(isPerhapsMetered && { metered: true }),
       ...(link.kind !== undefined && ENCRYPTING.includes(link.kind) && { encrypted: true }),
     },
-    guesses: isPerhapsMetered ? ['metered'] : [],
+    guesses: [...(isPerhapsMetered ? ['metered' as const] : []), ...(isPerhapsVpn ? ['type' as const] : [])],
   };
 }
 
-/** Undefined where the kernel does not tell: PPP may be a telephone line, a modem or a VPN. */
+/** Undefined where the kernel does not tell: PPP may be a telephone line, a modem or a VPN, a tun device anything. */
 function typeOf({ type, kind }: Link, deviceClass: DeviceClass | undefined): UplinkType | undefined {
   if (deviceClass === 'wifi' || kind === 'virt_wifi') return 'wifi';
   if (deviceClass === 'bluetooth') return 'bluetooth';
   if (deviceClass === 'wwan' || kind === 'wwan' || kind === 'rmnet' || type === ARPHRD_RAWIP) return 'cellular';
-  if (type === ARPHRD_PPP) return undefined;
-  // A tap device is one of tun's, with addresses of Ethernet.
-  if (TUNNELS.has(type) || kind === 'tun') return 'vpn';
+  if (kind !== undefined && VPN_KINDS.has(kind)) return 'vpn';
+  // A tunnel alone hides nothing: what is in a tun or GRE device may go on in clear. A tap device has addresses of Ethernet.
+  if (TUNNELS.has(type) || kind === 'tun') return undefined;
   return type === ARPHRD_ETHER ? 'ethernet' : undefined;
 }

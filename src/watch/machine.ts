@@ -1,6 +1,6 @@
 /** Everything outside of the files that a plan depends on, read at one moment. */
 import type { CgroupTree } from '../kernel/cgroup.ts';
-import type { Routing } from '../kernel/kernel.ts';
+import type { Routing, Tunnels } from '../kernel/kernel.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import { plainText } from '../net/plain-text.ts';
 import type { Host } from '../plan/host.ts';
@@ -8,6 +8,7 @@ import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { joinUplinks } from '../policy/join-uplinks.ts';
 import type { AppIndex } from '../policy/match-app.ts';
+import type { CarrierSources } from './carriers.ts';
 import { containerDevices } from './container-devices.ts';
 import type { Containers } from './containers.ts';
 import { rulesFrom } from './foreign-rules.ts';
@@ -33,6 +34,8 @@ export interface MachineSources {
   readonly containers: Pick<Containers, 'names'>;
   /** What NetworkManager and ModemManager say; absent: nobody asks them. */
   readonly managed?: Outside;
+  /** Absent: nobody asks them. */
+  readonly tunnels?: Tunnels;
   /** Which networks uplinks are in; absent: nobody looks. */
   readonly networks?: Pick<NetworkWatch, 'attach'>;
 }
@@ -51,12 +54,12 @@ export interface MachineQuestion {
 
 /** The policy set with all uplinks that there are now; the same object as `before` where that says the same. */
 export function withUplinks(
-  { managed }: Pick<MachineSources, 'managed'>,
+  sources: Pick<MachineSources, 'managed' | 'tunnels'> & CarrierSources,
   source: PolicySet,
   network: Network,
   before?: PolicySet,
 ): PolicySet {
-  const evidence = uplinkEvidence(network, source.uplinks, source.systemDefault, managed);
+  const evidence = uplinkEvidence(network, source.uplinks, source.systemDefault, sources.managed, sources);
   const uplinks = joinUplinks(source.uplinks, evidence, before?.uplinks);
   if (uplinks === source.uplinks) return source;
   const isSame =

@@ -84,6 +84,24 @@ describe('networkManagerDevices', () => {
     expect(networkManagerDevices(objects).get('eth0')).toMatchObject({ connection: 'eth0', isSetUp });
   });
 
+  it('networkManagerDevices knows the tunnel of a VPN by its addresses, and other tunnels not', () => {
+    const config = (address: string) =>
+      interfaces({ [`${NM}.IP4Config`]: properties({ AddressData: [properties({ address, prefix: 32 })] }) });
+    const tun = (name: string, path: string) =>
+      interfaces({ [`${NM}.Device`]: properties({ Interface: name, DeviceType: 16, Ip4Config: path }) });
+    const objects = new Map([
+      ['/d/1', tun('tun0', '/4/1')],
+      ['/d/2', tun('tun1', '/4/2')],
+      ['/a/1', interfaces({ [`${NM}.Connection.Active`]: properties({ Id: 'work', Vpn: true, Ip4Config: '/4/9' }) })],
+      ['/a/2', interfaces({ [`${NM}.Connection.Active`]: properties({ Id: 'tun1', Vpn: false, Ip4Config: '/4/2' }) })],
+      ['/4/1', config('10.8.0.2')],
+      ['/4/2', config('10.9.0.2')],
+      ['/4/9', config('10.8.0.2')],
+    ]);
+    const found = networkManagerDevices(objects);
+    expect(['tun0', 'tun1'].map((name) => found.get(name)?.telling.told.type)).toEqual(['vpn', undefined]);
+  });
+
   it('networkManagerDevices names a modem by the device that carries its packets', () => {
     const found = device({ Interface: 'cdc-wdm0', IpInterface: 'wwan0', DeviceType: 8 });
     expect([...found.keys()]).toEqual(['wwan0']);

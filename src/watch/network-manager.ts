@@ -46,11 +46,13 @@ export interface NetworkManagerDevice extends Pick<AttachedNetwork, 'ssid' | 'do
 /** By the name of the network device; devices that it only knows of and does not use are left out. */
 export function networkManagerDevices(objects: ManagedObjects): ReadonlyMap<string, NetworkManagerDevice> {
   const devices = new Map<string, NetworkManagerDevice>();
+  const vpnAddresses = addressesOfVpns(objects);
   for (const interfaces of objects.values()) {
     const device = interfaces.get(DEVICE);
     // A modem's `Interface` is the port that it is controlled by.
     const name = textIn(device, 'IpInterface') ?? textIn(device, 'Interface');
-    if (device !== undefined && name !== undefined) devices.set(name, deviceOf(interfaces, device, objects));
+    if (device !== undefined && name !== undefined)
+      devices.set(name, deviceOf(interfaces, device, { objects, vpnAddresses }));
   }
   return devices;
 }
@@ -58,7 +60,7 @@ export function networkManagerDevices(objects: ManagedObjects): ReadonlyMap<stri
 function deviceOf(
   interfaces: ReadonlyMap<string, Properties>,
   device: Properties,
-  objects: ManagedObjects,
+  { objects, vpnAddresses }: { readonly objects: ManagedObjects; readonly vpnAddresses: ReadonlySet<string> },
 ): NetworkManagerDevice {
   const at = (property: string, of: string): Properties | undefined =>
     objects.get(textIn(device, property) ?? '')?.get(of);
@@ -68,7 +70,8 @@ function deviceOf(
   const [ip4, ip6] = [at('Ip4Config', IP4), at('Ip6Config', IP6)];
   const ssid = ssidOf(objects.get(textIn(interfaces.get(WIRELESS), 'ActiveAccessPoint') ?? '')?.get(ACCESS_POINT));
   const domains = domainsOf([ip4, ip6].flatMap(domainTexts));
-  const type = TYPES[numberIn(device, 'DeviceType') ?? 0];
+  const isVpn = [ip4, ip6].flatMap(addressTexts).some((address) => vpnAddresses.has(address));
+  const type = isVpn ? 'vpn' : TYPES[numberIn(device, 'DeviceType') ?? 0];
   const metered = METERED[numberIn(device, 'Metered') ?? 0];
   const told = { ...(type !== undefined && { type }), ...(metered !== undefined && { metered: metered.metered }) };
   return {
@@ -80,6 +83,26 @@ function deviceOf(
     ...(domains.length > 0 && { domains }),
   };
 }
+
+/**
+ * A VPN's connection is not that of its tunnel's device, which NetworkManager shows as made by somebody else: they have the same
+ * addresses.
+ */
+function addressesOfVpns(objects: ManagedObjects): ReadonlySet<string> {
+  const vpns = [...objects.values()].flatMap((interfaces) => {
+    const active = interfaces.get(ACTIVE);
+    return active?.get('Vpn') === true ? [active] : [];
+  });
+  const configs = vpns.flatMap((vpn) => [
+    objects.get(textIn(vpn, 'Ip4Config') ?? '')?.get(IP4),
+    objects.get(textIn(vpn, 'Ip6Config') ?? '')?.get(IP6),
+  ]);
+  return new Set(configs.flatMap(addressTexts));
+}
+
+/** `AddressData`: aa{sv} with the key `address`. */
+const addressTexts = (config: Properties | undefined): string[] =>
+  listIn(config, 'AddressData').flatMap((entry) => (entry instanceof Map ? (textIn(entry, 'address') ?? []) : []));
 
 /** `Ssid`: ay. */
 function ssidOf(accessPoint: Properties | undefined): string | undefined {

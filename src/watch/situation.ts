@@ -56,7 +56,7 @@ export interface Situation {
 export interface SituationOptions {
   readonly paths: Paths;
   /** Absent where netlink cannot be opened: then every uplink counts as missing. */
-  readonly kernel?: Pick<Kernel, 'routing'> & Partial<Pick<Kernel, 'nft' | 'neighbours' | 'wireless'>>;
+  readonly kernel?: Pick<Kernel, 'routing'> & Partial<Pick<Kernel, 'nft' | 'neighbours' | 'wireless' | 'tunnels'>>;
   /** What NetworkManager and ModemManager say. */
   readonly managed?: Pick<ManagedDevices, 'tellings' | 'device'>;
   readonly lookUp?: LookUp;
@@ -73,6 +73,7 @@ const NO_ROUTING = {
   namespaceIdOf: () => undefined,
   routes: () => [],
   rules: () => [],
+  deviceTo: () => undefined,
 };
 
 export async function readSituation({
@@ -87,7 +88,10 @@ export async function readSituation({
   const files = new PolicyFiles(paths, { writesLastGood: false }).load();
   const network = readNetwork(kernel?.routing ?? NO_ROUTING);
   const packages = new Packages().programs(packageNames(files.policySet));
-  const withFound = withUplinks({ ...(managed !== undefined && { managed }) }, files.policySet, network);
+  const routing = { ...refuseChanges, ...(kernel?.routing ?? NO_ROUTING) };
+  const carriers = { routing, ...(kernel?.tunnels !== undefined && { tunnels: kernel.tunnels }) };
+  const told = { ...carriers, ...(managed !== undefined && { managed }) };
+  const withFound = withUplinks(told, files.policySet, network);
   const { policySet } = expandPackages(withFound, packages);
   const loaded = { ...files, policySet };
   const index = indexApps(policySet);
@@ -100,7 +104,7 @@ export async function readSituation({
   const states = await resolveAll(names ?? hostNames(policySet), lookUp, nowMs);
   const notes = kernel === undefined ? ['the network cannot be read: every uplink counts as missing'] : [];
   const sources = {
-    routing: { ...refuseChanges, ...(kernel?.routing ?? NO_ROUTING) },
+    routing,
     cgroups: openCgroupTree(),
     queue: await queueOf(kernel),
     containers: new Containers(),

@@ -1,9 +1,10 @@
 /** What the machine says of its ways out, as the join with the files needs it. */
 import type { Link } from '../netlink/link.ts';
-import type { Telling, UplinkEvidence } from '../policy/join-uplinks.ts';
+import type { Carrier, Telling, UplinkEvidence } from '../policy/join-uplinks.ts';
 import type { SystemDefault, Uplink } from '../policy/model.ts';
+import { type CarrierSources, carrierOf } from './carriers.ts';
 import { deviceClass } from './device-class.ts';
-import { discoverUplinks, toldByKernel } from './discover-uplinks.ts';
+import { discoverUplinks, hasBothHalves, toldByKernel } from './discover-uplinks.ts';
 import type { Network } from './network.ts';
 import { networkdManages } from './networkd-links.ts';
 
@@ -21,6 +22,7 @@ export function uplinkEvidence(
   stated: readonly Uplink[],
   systemDefault: SystemDefault,
   outside: Outside | undefined,
+  sources: CarrierSources,
 ): UplinkEvidence {
   const { uplinks, trustFound } = systemDefault;
   const isAdmitted = ({ name, index }: Link): boolean =>
@@ -29,11 +31,22 @@ export function uplinkEvidence(
   const outsideTellings = outside?.tellings();
   const devices = new Set([...found, ...stated].map(({ device }) => device));
   const tellings = new Map<string, readonly Telling[]>();
-  for (const link of network.links) {
-    if (!devices.has(link.name)) continue;
+  const carriers = new Map<string, Carrier>();
+  const byName = new Map(network.links.map((link) => [link.name, link]));
+  // Those that carry others are added while this runs.
+  for (const device of devices) {
+    const link = byName.get(device);
+    if (link === undefined) continue;
+    const carrier = carrierOf(link, network, sources);
+    if (carrier !== undefined) carriers.set(device, carrier);
+    if (carrier?.kind === 'devices') for (const below of carrier.devices) devices.add(below);
     // Devices that a driver makes by software say by their kind what they are.
-    const told = toldByKernel(link, link.kind === undefined ? deviceClass(link) : undefined);
+    const told = toldByKernel(
+      link,
+      link.kind === undefined ? deviceClass(link) : undefined,
+      hasBothHalves(link, network),
+    );
     tellings.set(link.name, [...(outsideTellings?.get(link.name) ?? []), { by: 'kernel', ...told }]);
   }
-  return { found, tellings };
+  return { found, tellings, carriers };
 }

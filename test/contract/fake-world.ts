@@ -33,6 +33,8 @@ const CONNECTED: Route = {
   onlink: false,
 };
 
+const CONNECTED6: Route = { ...CONNECTED, family: 6, destination: prefix('2001:db8::/64'), metric: 256 };
+
 const MAIN: RoutingRule = {
   family: 4,
   priority: 32766,
@@ -56,7 +58,7 @@ export async function openFakeWorld(): Promise<FakeWorld> {
       { ...state, ...flags, address: V4, prefixLength: 24 },
       { ...state, ...flags, address: V6, prefixLength: 64 },
     ],
-    routes: [CONNECTED],
+    routes: [CONNECTED, CONNECTED6],
     rules: [MAIN],
   });
   let entries = 0;

@@ -104,6 +104,13 @@ export function routingContract(openWorld: OpenWorld): void {
     expect(routing.namespaceIdOf(1)).toBeUndefined();
   });
 
+  it('Routing.deviceTo() finds the device of a connected network, and none where no route leads', () => {
+    for (const near of ['192.0.2.77', '2001:db8::77']) {
+      expect(routing.deviceTo(address(near), 0)).toBe(world.deviceIndex);
+    }
+    for (const far of ['203.0.113.77', '2001:db8:ffff::77']) expect(routing.deviceTo(address(far), 0)).toBeUndefined();
+  });
+
   it('Routing.ownRoutes() returns planned routes as they were added, and no others', () => {
     const foreign = routing.routes().length;
     expect(foreign).toBeGreaterThan(0);

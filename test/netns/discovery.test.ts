@@ -177,7 +177,7 @@ describe('discovery', () => {
       await device.must('device', ['ip', '-batch', '-'], lines.join('\n'));
       const { uplinks } = await untilNames('cell0', 'tun9', 'wifi0');
       const seen = uplinks.find(({ name }) => name === 'tun9');
-      expect(seen).toMatchObject({ up: true, v4: true, v6: false, properties: 'vpn' });
+      expect(seen).toMatchObject({ up: true, v4: true, v6: false, properties: 'other, metered, roaming' });
       await ip('route', 'del', '10.99.0.0/24', 'dev', 'tun9');
       await untilNames('cell0', 'wifi0');
       await ip('route', 'add', '10.99.0.0/24', 'dev', 'tun9');

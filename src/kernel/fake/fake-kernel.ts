@@ -15,6 +15,7 @@ import { FailurePlan } from './failure-plan.ts';
 import { FakeNeighbours } from './fake-neighbours.ts';
 import { FakeNft } from './fake-nft.ts';
 import { type FakeNetwork, FakeRouting } from './fake-routing.ts';
+import { FakeTunnels } from './fake-tunnels.ts';
 import { FakeWireless } from './fake-wireless.ts';
 
 export interface FakeKernelOptions extends Partial<FakeNetwork> {
@@ -33,6 +34,7 @@ export class FakeKernel implements Kernel {
   readonly connections: FakeConnections;
   readonly neighbours: FakeNeighbours;
   readonly wireless: FakeWireless = new FakeWireless();
+  readonly tunnels: FakeTunnels = new FakeTunnels();
 
   constructor(options: FakeKernelOptions = {}) {
     const {

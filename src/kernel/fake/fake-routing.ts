@@ -1,9 +1,9 @@
 import { constants } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
-import { formatPrefix } from '../../net/address.ts';
+import { type Address, formatPrefix, prefixContains } from '../../net/address.ts';
 import type { Link } from '../../netlink/link.ts';
 import type { LinkAddress } from '../../netlink/link-address.ts';
-import type { Route } from '../../netlink/route.ts';
+import { type Route, RT_TABLE_MAIN, RTN_UNICAST } from '../../netlink/route.ts';
 import type { RoutingRule } from '../../netlink/routing-rule.ts';
 import type { PlannedRoute, PlannedRule } from '../../plan/plan.ts';
 import { kernelErrorFromErrno } from '../errno.ts';
@@ -69,6 +69,14 @@ export class FakeRouting implements Routing {
 
   rules(): readonly RoutingRule[] {
     return this.#network.rules;
+  }
+
+  /** By the main table, as a machine without rules of others does. */
+  deviceTo(destination: Address): number | undefined {
+    const fitting = this.#network.routes
+      .filter(({ table, destination: to }) => table === RT_TABLE_MAIN && prefixContains(to, destination))
+      .toSorted((a, b) => b.destination.length - a.destination.length || a.metric - b.metric);
+    return fitting[0]?.type === RTN_UNICAST ? (fitting[0].oif ?? fitting[0].nexthops?.[0]?.oif) : undefined;
   }
 
   ownRoutes(): readonly PlannedRoute[] {
