@@ -2,7 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeEverything } from '../apply/cleanup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { Address } from '../net/address.ts';
 import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
+import { insideKind } from '../policy/inside-address.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
@@ -129,6 +131,7 @@ export class Daemon implements AsyncDisposable {
     this.#names = new Names({
       lookUp: lookUpName,
       nowMs: clock.monotonicMs,
+      isInside: (address) => this.#isInside(address),
       onChange: () => this.#enforcement?.request({ kind: 'names' }),
       onFailures: () => this.#reportInForce(),
     });
@@ -426,6 +429,11 @@ export class Daemon implements AsyncDisposable {
     this.#events.publish(event);
     if (event.error === undefined)
       log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
+  }
+
+  #isInside(address: Address): boolean {
+    const facts = this.#enforcement?.inForce?.machine.facts;
+    return facts !== undefined && insideKind(facts, address) !== undefined;
   }
 
   #reportInForce(): void {

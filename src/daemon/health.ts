@@ -12,6 +12,7 @@ export const HEALTH_CODES = [
   'files-broken',
   'names-not-resolved',
   'names-ambiguous',
+  'names-point-inside',
   'dns-not-relayed',
   'dns-not-followed',
   'uplink-without-resolver',

@@ -23,7 +23,7 @@ import {
   observeMachine,
   withUplinks,
 } from '../watch/machine.ts';
-import { type NamedHosts, namedHosts, packageNames, refusedHosts } from '../watch/named-things.ts';
+import { allowedHosts, type NamedHosts, namedHosts, packageNames, refusedHosts } from '../watch/named-things.ts';
 import type { Names } from '../watch/names.ts';
 import { readNetwork } from '../watch/network.ts';
 import type { Packages } from '../watch/packages.ts';
@@ -83,6 +83,7 @@ export class Wants {
   #programNames: { readonly index: AppIndex; readonly names: readonly string[] } | undefined;
   #namedHosts: NamedHosts | undefined;
   #refusedHosts: NamedHosts | undefined;
+  #allowedHosts: NamedHosts | undefined;
   #usesUplinks = false;
   #stickyVias: { readonly source: PolicySet; readonly vias: readonly Via[] } | undefined;
   #sticky: StickyChoices = NOTHING_KEPT;
@@ -203,12 +204,15 @@ export class Wants {
   }
 
   #watchNames(policySet: PolicySet): void {
-    const [before, refusedBefore] = [this.#namedHosts, this.#refusedHosts];
+    const [before, refusedBefore, allowedBefore] = [this.#namedHosts, this.#refusedHosts, this.#allowedHosts];
     if (before?.policySet === policySet) return;
     this.#namedHosts = namedHosts(policySet, before);
     this.#refusedHosts = refusedHosts(policySet, refusedBefore);
-    const [byApp, refused] = [this.#namedHosts.byApp, this.#refusedHosts.byApp];
-    if (before?.byApp === byApp && refusedBefore?.byApp === refused) return;
-    this.#parts.names.watch([...byApp.values()].flat(), { never: new Set([...refused.values()].flat()) });
+    this.#allowedHosts = allowedHosts(policySet, allowedBefore);
+    const { byApp } = this.#namedHosts;
+    const [refused, allowed] = [this.#refusedHosts.byApp, this.#allowedHosts.byApp];
+    if (before?.byApp === byApp && refusedBefore?.byApp === refused && allowedBefore?.byApp === allowed) return;
+    const all = (hosts: NamedHosts['byApp']): ReadonlySet<string> => new Set([...hosts.values()].flat());
+    this.#parts.names.watch(all(byApp), { never: all(refused), allowed: all(allowed) });
   }
 }

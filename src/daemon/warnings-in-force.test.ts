@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Address } from '../net/address.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
 import type { Verb } from '../policy/model.ts';
 import type { InForce } from './in-force.ts';
@@ -17,14 +18,17 @@ interface Parts {
   readonly apps?: readonly EffectivePolicy[];
   readonly without?: readonly string[];
   readonly missing?: readonly string[];
+  readonly resolvers?: readonly Address[];
 }
+const ADDRESS: Address = { family: 4, value: 0xcb007101n };
 
-function inForce({ apps = [], without = [], missing = [] }: Parts): InForce {
-  const address = { family: 4, value: 0xcb007101n };
-  const state = { known: true, addresses: [{ address, expiresAtMs: NOW_MS + 1 }] };
+function inForce({ apps = [], without = [], missing = [], resolvers = [] }: Parts): InForce {
+  const state = { known: true, addresses: [{ address: ADDRESS, expiresAtMs: NOW_MS + 1 }] };
   return {
     policySet: { apps, uplinks: [] },
-    snapshot: { facts: { names: new Map(['a.example', 'b.example'].map((name) => [name, state])) } },
+    snapshot: {
+      facts: { resolvers, onLink: [], names: new Map(['a.example', 'b.example'].map((name) => [name, state])) },
+    },
     ids: { without: { apps: without, uplinks: [] } },
     machine: { facts: { uplinks: missing.map((name) => ({ name, device: `${name}0` })) } },
   } as unknown as InForce;
@@ -40,7 +44,14 @@ const saidOf = (parts: Parts, nowMs = NOW_MS, failures: Parameters<typeof warnin
 
 describe('warningsInForce', () => {
   it('warningsInForce answers for each of its codes, so that what is over is over', () => {
-    const codes = ['names-not-resolved', 'names-ambiguous', 'numbers-exhausted', 'uplink-missing', 'packages-not-told'];
+    const codes = [
+      'names-not-resolved',
+      'names-ambiguous',
+      'names-point-inside',
+      'numbers-exhausted',
+      'uplink-missing',
+      'packages-not-told',
+    ];
     expect(warningsInForce(inForce({}), [], NOW_MS)).toEqual(codes.map((code) => [code, undefined]));
     expect(warningsInForce(undefined, [], NOW_MS)).toEqual(codes.map((code) => [code, undefined]));
   });
@@ -62,5 +73,15 @@ describe('warningsInForce', () => {
     const apps: EffectivePolicy[] = [{ app: 'mail', match: [], rules, files: [] }];
     expect(Object.keys(saidOf({ apps }))).toEqual(['names-ambiguous']);
     expect(saidOf({ apps }, NOW_MS + 1)).toEqual({});
+  });
+
+  it('warningsInForce tells of refused names that point at the network itself, and who refuses them', () => {
+    const apps: EffectivePolicy[] = [
+      { app: 'mail', match: [], rules: [rule('a.example', 'allow'), rule('b.example', 'deny')], files: [] },
+    ];
+    const said = saidOf({ apps, resolvers: [ADDRESS] });
+    expect(Object.keys(said)).toEqual(['names-point-inside']);
+    expect(said['names-point-inside']).toMatch(/: b\.example is 203\.0\.113\.1, a configured resolver \(a\.yaml:1\)$/);
+    expect(saidOf({ apps, resolvers: [ADDRESS] }, NOW_MS + 1)).toEqual({});
   });
 });

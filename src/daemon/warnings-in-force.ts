@@ -3,6 +3,8 @@ import { formatAddress } from '../net/address.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import { ambiguousNames } from '../policy/ambiguous-names.ts';
 import { namesHosts } from '../policy/dns-query.ts';
+import type { InsideKind } from '../policy/inside-address.ts';
+import { namesInside } from '../policy/names-inside.ts';
 import { packageNames } from '../watch/named-things.ts';
 import { packageManager } from '../watch/package-manager.ts';
 import type { HealthCode, Warning } from './health.ts';
@@ -20,7 +22,14 @@ export function warningsInForce(
   failures: Failures,
   nowMs: MonotonicMs,
 ): readonly Finding[] {
-  return [names(failures), ambiguous(inForce, nowMs), numbers(inForce), devices(inForce), packages(inForce)];
+  return [
+    names(failures),
+    ambiguous(inForce, nowMs),
+    inside(inForce, nowMs),
+    numbers(inForce),
+    devices(inForce),
+    packages(inForce),
+  ];
 }
 
 function names(failures: Failures): Finding {
@@ -34,9 +43,7 @@ function ambiguous(inForce: InForce | undefined, nowMs: MonotonicMs): Finding {
   if (inForce === undefined) return ['names-ambiguous', undefined];
   const { policySet, snapshot } = inForce;
   const found = policySet.apps.flatMap((policy) =>
-    namesHosts(policy)
-      ? ambiguousNames(policy, snapshot.facts.names, nowMs).map((one) => ({ ...one, app: policy.app }))
-      : [],
+    namesHosts(policy) ? ambiguousNames(policy, snapshot.facts, nowMs).map((one) => ({ ...one, app: policy.app })) : [],
   );
   if (found.length === 0) return ['names-ambiguous', undefined];
   const shown = found
@@ -45,6 +52,31 @@ function ambiguous(inForce: InForce | undefined, nowMs: MonotonicMs): Finding {
   const more = found.length > SHOWN_NAMES ? ` and ${found.length - SHOWN_NAMES} more` : '';
   const message = `names that rules treat differently share an address: ${shown.join(', ')}${more}`;
   return ['names-ambiguous', { message, hint: 'connections do not say which is meant: the first rule decides' }];
+}
+
+const INSIDE: Record<InsideKind, string> = {
+  unspecified: 'no address of anybody',
+  loopback: 'this machine itself',
+  own: 'an address of this machine',
+  multicast: 'a multicast address',
+  broadcast: 'a broadcast address',
+  resolver: 'a configured resolver',
+  gateway: 'a gateway',
+};
+
+function inside(inForce: InForce | undefined, nowMs: MonotonicMs): Finding {
+  if (inForce === undefined) return ['names-point-inside', undefined];
+  const { policySet, snapshot } = inForce;
+  const found = policySet.apps.flatMap((policy) =>
+    namesHosts(policy) ? namesInside(policy, snapshot.facts, nowMs) : [],
+  );
+  if (found.length === 0) return ['names-point-inside', undefined];
+  const shown = found
+    .slice(0, SHOWN_NAMES)
+    .map(({ name, address, is, at }) => `${name} is ${formatAddress(address)}, ${INSIDE[is]} (${at.file}:${at.line})`);
+  const more = found.length > SHOWN_NAMES ? ` and ${found.length - SHOWN_NAMES} more` : '';
+  const message = `names that rules refuse point at the network itself, which stays reachable: ${shown.join(', ')}${more}`;
+  return ['names-point-inside', { message, hint: 'a rule with the address itself in `to` refuses it' }];
 }
 
 function numbers(inForce: InForce | undefined): Finding {

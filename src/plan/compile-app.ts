@@ -1,10 +1,11 @@
 /** One application's policy as a chain. Equal policies of different applications give the same chain, shared by name. */
 
 import type { MonotonicMs } from '../net/clock.ts';
-import { hasLoopbackResolver, namesHosts, queryVia } from '../policy/dns-query.ts';
+import { hasLoopbackResolver, namesHosts, queryVia, speaksOfQueries } from '../policy/dns-query.ts';
 import type { EffectivePolicy, EffectiveRule } from '../policy/effective-policy.ts';
 import type { Facts, NameState } from '../policy/facts.ts';
-import { rulesInForce } from '../policy/implied-rule.ts';
+import { resolverEntry, rulesInForce } from '../policy/implied-rule.ts';
+import { type InsideFacts, insideFacts } from '../policy/inside-address.ts';
 import { namesLoopback } from '../policy/match-destination.ts';
 import type { Destination, SystemDefault, Verb, Via } from '../policy/model.ts';
 import { appSlot } from '../policy/share-slot.ts';
@@ -47,6 +48,8 @@ export interface AppPart {
   readonly namesHosts: boolean;
   /** For connections that come in; present where something is said about them. */
   readonly accept?: Chain;
+  /** For queries to resolvers that are not on loopback; present where rules by names do not speak of them. */
+  readonly queries?: Chain;
   readonly sets: readonly NftSet[];
   readonly named: readonly NamedSet[];
   readonly choices: ReadonlyMap<string, Choice>;
@@ -56,6 +59,8 @@ export interface AppPart {
   readonly names: ReadonlyMap<string, NameState | undefined>;
   /** The resolvers it was made with, where it names hosts. */
   readonly resolvers?: Facts['resolvers'];
+  /** The same, where it refuses some. */
+  readonly inside?: InsideFacts;
   /** Whether it was made with a resolver on loopback. */
   readonly hasLoopbackResolver: boolean;
 }
@@ -106,8 +111,8 @@ class PartBuilder {
     return name;
   }
 
-  rules(to: readonly Destination[], target: string, facts: Facts, nowMs: MonotonicMs): Rule[] {
-    const compiled: CompiledDestinations = compileDestinations(to, facts, nowMs, this.#names);
+  rules(to: readonly Destination[], verb: Verb, target: string, facts: Facts, nowMs: MonotonicMs): Rule[] {
+    const compiled: CompiledDestinations = compileDestinations(to, verb, facts, nowMs, this.#names);
     for (const set of compiled.sets) this.sets.set(set.name, set);
     this.named.push(...compiled.named);
     return [
@@ -118,7 +123,7 @@ class PartBuilder {
 
   /** Rules about who is at the other end: the addresses that `rules` looks for in the destination are the sender's. */
   peers(from: readonly Destination[], facts: Facts, nowMs: MonotonicMs): Rule[] {
-    return this.rules(from, CHAIN.acceptInbound, facts, nowMs).map(({ expressions }) =>
+    return this.rules(from, 'allow', CHAIN.acceptInbound, facts, nowMs).map(({ expressions }) =>
       rule(...expressions.map(ofPeer)),
     );
   }
@@ -128,12 +133,14 @@ class PartBuilder {
   }
 }
 
-function namesUsed(rules: readonly EffectiveRule[], facts: Facts): Pick<AppPart, 'names' | 'resolvers'> {
+function namesUsed(rules: readonly EffectiveRule[], facts: Facts): Pick<AppPart, 'names' | 'resolvers' | 'inside'> {
   const names = new Map<string, NameState | undefined>();
   for (const { to } of rules) {
     for (const { target } of to) if (target.kind === 'name') names.set(target.name, facts.names.get(target.name));
   }
-  return names.size === 0 ? { names } : { names, resolvers: facts.resolvers };
+  if (names.size === 0) return { names };
+  const refuses = rules.some(({ do: verb, to }) => verb !== 'allow' && to.some(({ target }) => target.kind === 'name'));
+  return { names, resolvers: facts.resolvers, ...(refuses && { inside: insideFacts(facts) }) };
 }
 
 /** Everything a part depends on but the names' addresses: policies with equal keys share one part. */
@@ -163,16 +170,25 @@ export function compileApp(
   const builder = new PartBuilder(names, policy.app);
   const via = policy.via?.value;
   const rules: Rule[] = [];
+  let queries: Chain | undefined;
   if (policy.blocked !== undefined) rules.push(rule(goto(CHAIN.deny)));
   else {
-    for (const { rule: one } of rulesInForce(policy, facts.resolvers)) {
-      const { to, do: verb, via: own } = one;
-      rules.push(...builder.rules(to, builder.target(verb, own ?? via), facts, nowMs));
-    }
+    const inForce = rulesInForce(policy, facts.resolvers);
+    const compiled = (speaks: (entry: Destination) => boolean): Rule[] =>
+      inForce.flatMap(({ rule: { to, do: verb, via: own } }) =>
+        builder.rules(to.filter(speaks), verb, builder.target(verb, own ?? via), facts, nowMs),
+      );
     const { do: verb } = policy.otherwise?.value ?? systemDefault.otherwise;
-    rules.push(
-      rule(goto(builder.target(verb, via ?? (policy.otherwise === undefined ? systemDefault.via : undefined)))),
+    const otherwise = rule(
+      goto(builder.target(verb, via ?? (policy.otherwise === undefined ? systemDefault.via : undefined))),
     );
+    const silent = inForce.flatMap(({ rule: { to } }) => to).find((entry) => !speaksOfQueries(entry));
+    if (silent !== undefined && facts.resolvers.length > 0) {
+      const asked = facts.resolvers.map((address) => ({ ...resolverEntry(address), at: silent.at }));
+      queries = builder.chain('queries', [...compiled(speaksOfQueries), otherwise]);
+      rules.push(...builder.rules(asked, 'allow', queries.name, facts, nowMs));
+    }
+    rules.push(...compiled(() => true), otherwise);
   }
   const aboutLoopback = policy.rules.filter(({ to }) => to.some(namesLoopback));
   const wayOfQueries = queryVia(policy.app === '' ? undefined : policy, systemDefault);
@@ -180,6 +196,7 @@ export function compileApp(
   const loopbackRules = aboutLoopback.flatMap(({ to, do: verb }) =>
     builder.rules(
       to.filter(namesLoopback),
+      verb,
       verb === 'allow' ? passLoopback : builder.target(verb, undefined),
       facts,
       nowMs,
@@ -193,6 +210,7 @@ export function compileApp(
     ...(loopbackRules.length === 0
       ? {}
       : { loopback: builder.chain('loopback', [...loopbackRules, rule(goto(passLoopback))]) }),
+    ...(queries === undefined ? {} : { queries }),
     passLoopback,
     namesHosts: namesHosts(policy),
     sets: [...builder.sets.values()],

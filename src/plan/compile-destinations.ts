@@ -2,13 +2,15 @@
  * The entries of one rule's `to` as nft sets and the matches that look them up: at most a handful of lookups, however many
  * entries there are.
  */
-import { type Family, prefixRange } from '../net/address.ts';
+
+import { type Address, type Family, prefixRange } from '../net/address.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../net/protocol.ts';
 import { type Facts, type NameState, NEVER } from '../policy/facts.ts';
 import { groupPrefixes } from '../policy/groups.ts';
+import { insideKind } from '../policy/inside-address.ts';
 import { destinationProtocols } from '../policy/match-destination.ts';
-import type { Destination } from '../policy/model.ts';
+import type { Destination, Verb } from '../policy/model.ts';
 import type { ContentNames } from './content-name.ts';
 import {
   type AddressInterval,
@@ -27,6 +29,8 @@ export interface NamedSet {
   readonly set: NftSet;
   readonly family: Family;
   readonly entries: readonly Destination[];
+  /** Of the names' addresses, those that the rule can mean. */
+  readonly isMeant: (address: Address) => boolean;
 }
 
 export interface CompiledDestinations {
@@ -50,7 +54,7 @@ interface Target {
 }
 
 /** An entry's addresses; for a name those that are known and alive. */
-function targetsOf(entry: Destination, facts: Facts, nowMs: MonotonicMs): Target[] {
+function targetsOf(entry: Destination, facts: Facts, nowMs: MonotonicMs, isMeant: NamedSet['isMeant']): Target[] {
   const prefixes =
     entry.target.kind === 'prefix'
       ? [entry.target.prefix]
@@ -59,13 +63,18 @@ function targetsOf(entry: Destination, facts: Facts, nowMs: MonotonicMs): Target
         : [];
   const fixed = prefixes.map((prefix) => ({ family: prefix.address.family, address: prefixRange(prefix), entry }));
   if (entry.target.kind !== 'name') return fixed;
-  return nameTargets(entry, facts.names.get(entry.target.name), nowMs);
+  return nameTargets(entry, facts.names.get(entry.target.name), nowMs, isMeant);
 }
 
-function nameTargets(entry: Destination, state: NameState | undefined, nowMs: MonotonicMs): Target[] {
+function nameTargets(
+  entry: Destination,
+  state: NameState | undefined,
+  nowMs: MonotonicMs,
+  isMeant: NamedSet['isMeant'],
+): Target[] {
   if (state === undefined || !state.known) return [];
   return state.addresses
-    .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
+    .filter(({ address, expiresAtMs }) => expiresAtMs > nowMs && isMeant(address))
     .map(({ address, expiresAtMs }) => ({
       family: address.family,
       address: { first: address.value, last: address.value, ...(expiresAtMs < NEVER && { expiresAtMs }) },
@@ -135,12 +144,17 @@ function unknownMatches(
   return { sets: [set], matches: [[inSet(set.name, ...SERVICE_FIELDS)]] };
 }
 
+/** `verb`: of the rule, which says what a name can mean. */
 export function compileDestinations(
   entries: readonly Destination[],
+  verb: Verb,
   facts: Facts,
   nowMs: MonotonicMs,
   names: ContentNames,
 ): CompiledDestinations {
+  // What a set holds goes by the verb, too, and so its name.
+  const refused = verb === 'allow' ? '' : 'refused_';
+  const isMeant = (address: Address): boolean => verb === 'allow' || insideKind(facts, address) === undefined;
   const unknown = unknownMatches(
     entries.filter(({ target }) => target.kind === 'name' && facts.names.get(target.name)?.known !== true),
     names,
@@ -163,7 +177,7 @@ export function compileDestinations(
     );
 
   const byName = entries.filter(({ target }) => target.kind === 'name');
-  const targets = entries.flatMap((entry) => targetsOf(entry, facts, nowMs));
+  const targets = entries.flatMap((entry) => targetsOf(entry, facts, nowMs, isMeant));
   for (const family of [4, 6] as const) {
     const address = FIELDS[family];
     const addressKey = [ADDRESS_TYPES[family]] as const;
@@ -180,13 +194,13 @@ export function compileDestinations(
         const wholeNames = byName.filter((entry) => destinationProtocols(entry) === undefined);
         const serviceNames = byName.filter((entry) => destinationProtocols(entry) !== undefined);
         if (wholeNames.length > 0) {
-          const set = namedSet(names, `names${family}`, addressKey, wholeNames, whole);
-          named.push({ set, family, entries: wholeNames });
+          const set = namedSet(names, `${refused}names${family}`, addressKey, wholeNames, whole);
+          named.push({ set, family, entries: wholeNames, isMeant });
           look(set, address);
         }
         if (serviceNames.length > 0) {
-          const set = namedSet(names, `name_services${family}`, serviceKey, serviceNames, services);
-          named.push({ set, family, entries: serviceNames });
+          const set = namedSet(names, `${refused}name_services${family}`, serviceKey, serviceNames, services);
+          named.push({ set, family, entries: serviceNames, isMeant });
           look(set, address, ...SERVICE_FIELDS);
         }
         continue;
@@ -201,12 +215,14 @@ export function compileDestinations(
 
 /** What a set of names gets by these states of names, and by no others. */
 export function namedElements(
-  { set, family, entries }: NamedSet,
+  { set, family, entries, isMeant }: NamedSet,
   states: ReadonlyMap<string, NameState>,
   nowMs: MonotonicMs,
 ): readonly SetElement[] {
   const targets = entries
-    .flatMap((entry) => (entry.target.kind === 'name' ? nameTargets(entry, states.get(entry.target.name), nowMs) : []))
+    .flatMap((entry) =>
+      entry.target.kind === 'name' ? nameTargets(entry, states.get(entry.target.name), nowMs, isMeant) : [],
+    )
     .filter((target) => target.family === family);
   const elements =
     set.key.length > 1

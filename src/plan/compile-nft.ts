@@ -56,9 +56,9 @@ function reachableParts(input: InboundInput): AppPart[] {
   return [...(input.told === 'asked' ? used : used.add(input.defaultPart))];
 }
 
-/** Parts of which only the chains for what comes in, or for loopback, are reached. */
-const extraChains = ({ loopback, accept: inbound }: AppPart): Chain[] =>
-  [loopback, inbound].filter((chain) => chain !== undefined);
+/** A part's further chains: for what comes in, for loopback, for queries. */
+const extraChains = ({ loopback, accept: inbound, queries }: AppPart): Chain[] =>
+  [loopback, inbound, queries].filter((chain) => chain !== undefined);
 
 /** Two who ask from the same port are two for conntrack: answers are told apart by other ports, where such a hook is. */
 const anySource: Chain = { name: 'source', hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE), rules: [] };

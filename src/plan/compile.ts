@@ -4,6 +4,7 @@ import type { MonotonicMs } from '../net/clock.ts';
 import { hasLoopbackResolver } from '../policy/dns-query.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
+import { sameInside } from '../policy/inside-address.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
 import { type AppPart, compileApp, partKey } from './compile-app.ts';
 import { compileNft } from './compile-nft.ts';
@@ -36,6 +37,7 @@ export interface Compilation {
 
 function stillHolds(part: AppPart, facts: Facts): boolean {
   if (part.resolvers !== undefined && part.resolvers !== facts.resolvers) return false;
+  if (part.inside !== undefined && !sameInside(part.inside, facts)) return false;
   if (part.hasLoopbackResolver !== hasLoopbackResolver(facts)) return false;
   for (const [name, state] of part.names) if (facts.names.get(name) !== state) return false;
   return true;

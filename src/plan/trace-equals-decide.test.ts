@@ -90,6 +90,11 @@ const PREFIXES = [
 ].map(prefix);
 /** Among the addresses that packets go to; one is on-link. */
 const RESOLVERS = ['8.8.8.8', '2a00::1', '192.168.7.9'].map(address);
+/** Among these addresses, too: what a refused name may not take with it. */
+const INSIDE: NonNullable<Facts['inside']> = [
+  { address: address('10.0.0.1'), is: 'gateway' },
+  { address: address('203.0.113.200'), is: 'own' },
+];
 const LOOPBACK_RESOLVERS = ['127.0.0.53', '::1'].map(address);
 const PORTS = [22, 53, 80, 443, 993, 5060, 40_000];
 const NAMES = ['a.example.org', 'b.example.org', 'c.example.org'];
@@ -341,6 +346,7 @@ const world: fc.Arbitrary<World> = fc
         uplinks: states,
         onLink: [prefix('192.168.7.0/24'), prefix('fd00::/64'), prefix('198.51.100.0/24')],
         resolvers: RESOLVERS,
+        inside: INSIDE,
         names: new Map(NAMES.map((name, i) => [name, names[i] ?? { known: false }])),
         users: new Map([['alice', 1001]]),
         groups: new Map([['staff', 0]]),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatAddress, parseAddress } from '../net/address.ts';
+import { type Address, formatAddress, parseAddress } from '../net/address.ts';
 import { ambiguousNames } from './ambiguous-names.ts';
 import type { NameState } from './facts.ts';
 import { mergePolicies } from './merge.ts';
@@ -20,12 +20,15 @@ const NAMES = new Map([
   ['bad.example', state('203.0.113.2', '203.0.113.3')],
 ]);
 
-function ambiguous(rules: string, nowMs = NOW_MS) {
+function ambiguous(rules: string, nowMs = NOW_MS, resolvers: readonly Address[] = []) {
   const text = `pointsman: 1\napp: org.example.App\nmatch: [{ exec: /usr/bin/app }]\nrules:\n${rules}`;
   const { policy } = parsePolicyFile('app.yaml', Buffer.from(text));
   const { apps } = mergePolicies([{ layer: 'package', policies: policy === undefined ? [] : [policy] }]);
   return apps.flatMap((app) =>
-    ambiguousNames(app, NAMES, nowMs).map(({ address, names }) => [formatAddress(address), ...names]),
+    ambiguousNames(app, { names: NAMES, resolvers, onLink: [] }, nowMs).map(({ address, names }) => [
+      formatAddress(address),
+      ...names,
+    ]),
   );
 }
 
@@ -38,6 +41,12 @@ describe('ambiguousNames()', () => {
         '  - { to: bad.example, do: allow }\n  - { to: good.example, do: allow, via: { require: { type: wifi } } }\n',
       ),
     ).toEqual(shared);
+  });
+
+  it('gives no address that the refusing rule does not speak of', () => {
+    const rules = '  - { to: bad.example, do: deny }\n  - { to: good.example, do: allow }\n';
+    expect(ambiguous(rules)).toHaveLength(1);
+    expect(ambiguous(rules, NOW_MS, [{ family: 4, value: 0xcb007102n }])).toEqual([]);
   });
 
   it('gives none where the rules say the same, speak of other ports or protocols, or the address has run out', () => {

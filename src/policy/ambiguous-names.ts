@@ -6,6 +6,7 @@ import { type Address, formatAddress } from '../net/address.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { NameState } from './facts.ts';
+import { type InsideFacts, mayBeMeant } from './inside-address.ts';
 import { destinationProtocols } from './match-destination.ts';
 import type { Destination } from './model.ts';
 
@@ -34,7 +35,7 @@ function overlap(a: Destination, b: Destination): boolean {
 
 export function ambiguousNames(
   { rules }: EffectivePolicy,
-  names: ReadonlyMap<string, NameState>,
+  facts: InsideFacts & { readonly names: ReadonlyMap<string, NameState> },
   nowMs: MonotonicMs,
 ): readonly AmbiguousAddress[] {
   const byAddress = new Map<string, { readonly address: Address; readonly named: Named[] }>();
@@ -42,9 +43,9 @@ export function ambiguousNames(
     for (const entry of rule.to) {
       if (entry.target.kind !== 'name') continue;
       const { name } = entry.target;
-      const state = names.get(name);
+      const state = facts.names.get(name);
       for (const { address, expiresAtMs } of state?.known === true ? state.addresses : []) {
-        if (expiresAtMs <= nowMs) continue;
+        if (expiresAtMs <= nowMs || !mayBeMeant(facts, rule.do, entry, address)) continue;
         const key = formatAddress(address);
         const found = byAddress.get(key) ?? { address, named: [] };
         found.named.push({ name, entry, says: saying(rule) });

@@ -24,6 +24,7 @@ import { type RuleInForce, rulesInForce } from './implied-rule.ts';
 import { isLocalDestination } from './local-networks.ts';
 import { type AppIndex, claimsExecutable, matchApp, type Traits } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
+import { matchEntry } from './match-entry.ts';
 import type { Destination, SystemDefault, Verb, Via } from './model.ts';
 import { shareSlot } from './share-slot.ts';
 import { strictest } from './strictest.ts';
@@ -83,7 +84,7 @@ function firstMatch(
     let unknown: Decision | undefined;
     for (const entry of rule.to) {
       if (flow.loopback && !namesLoopback(entry)) continue;
-      const matches = matchDestination(entry, flow, context.facts.names, context.nowMs);
+      const matches = matchEntry(context.facts, rule.do, entry, flow, context.nowMs);
       if (matches === 'yes') {
         return perform(context, rule.do, rule.via ?? policy.via?.value, flow, ruleReason(inForce, entry), policy.app);
       }

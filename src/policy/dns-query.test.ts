@@ -3,7 +3,7 @@ import { type Address, parseAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from './decide.ts';
 import { isQuery, queryVia } from './dns-query.ts';
-import type { Facts, UplinkState } from './facts.ts';
+import { type Facts, NEVER, type UplinkState } from './facts.ts';
 import { indexApps } from './match-app.ts';
 import { mergePolicies } from './merge.ts';
 import { parsePolicyFile, parseUplinkFile } from './parse-file.ts';
@@ -107,6 +107,59 @@ describe('decide() about queries', () => {
   it('refuses them where no uplink is permitted', () => {
     expect(wayOf('otherwise: allow\nvia: { require: { name: vpn } }\n', flow('127.0.0.53'))).toBe('reject');
     expect(wayOf('otherwise: allow\nvia: { require: { name: vpn } }\n', flow('192.168.7.1'))).toBe('reject');
+  });
+});
+
+describe('decide() about names that point at the network itself', () => {
+  const INSIDE: Facts['inside'] = [
+    { address: address('192.168.7.254'), is: 'gateway' },
+    { address: address('192.168.7.2'), is: 'own' },
+  ];
+  const pointingAt = (body: string, name: string, text: string, to: Flow): string => {
+    const addresses = [{ address: address(text), expiresAtMs: NEVER }];
+    const names = new Map([[name, { known: true, addresses }]]);
+    const context = contextOf(body);
+    const withNames = { ...context, facts: { ...facts, names, inside: INSIDE } };
+    const owner = { kind: 'process', pid: 1, uid: 0, executable: '/usr/bin/app' } as const;
+    const decision = decide(withNames, owner, to);
+    return decision.verdict === 'accept' ? `accept by ${decision.way.kind}` : decision.verdict;
+  };
+  const denied = 'rules:\n  - { to: bad.example, do: deny }\notherwise: allow\n';
+  const dropped = 'rules:\n  - { to: [bad.example, other.example], do: drop }\notherwise: allow\n';
+
+  it.each([
+    ['the resolver', '192.168.7.1'],
+    ['a gateway', '192.168.7.254'],
+    ['this machine', '192.168.7.2'],
+    ['a multicast group', '224.0.0.251'],
+    ['a broadcast address', '192.168.7.255'],
+    ['a network’s own address', '192.168.7.0'],
+    ['everybody', '255.255.255.255'],
+    ['nobody', '0.0.0.0'],
+    ['nobody, in IPv6', '::'],
+    ['a multicast group of IPv6', 'ff02::fb'],
+  ])('does not refuse %s because a refused name has come to point there', (_, text) => {
+    expect(pointingAt(denied, 'bad.example', text, flow(text, 80))).toBe('accept by system');
+    expect(pointingAt(denied, 'bad.example', '203.0.113.9', flow('203.0.113.9', 80))).toBe('reject');
+    const stated = `rules:\n  - { to: "${text.includes(':') ? `[${text}]` : text}", do: deny }\notherwise: allow\n`;
+    expect(pointingAt(stated, 'bad.example', text, flow(text, 80))).toBe('reject');
+  });
+
+  it('lets no query wait for a name, nor be decided by one', () => {
+    expect(pointingAt(dropped, 'bad.example', '203.0.113.9', flow('192.168.7.1'))).toBe('accept by system');
+    expect(pointingAt(dropped, 'bad.example', '203.0.113.9', flow('192.168.7.1', 80))).toBe('queue');
+    const elsewhere = `rules:\n  - { to: bad.example, do: allow, ${VIA_CELL} }\n  - { to: "*", do: allow }\n`;
+    expect(pointingAt(elsewhere, 'bad.example', '192.168.7.9', flow('192.168.7.9', 80))).toBe('accept by local');
+    expect(pointingAt('rules:\n  - { to: "*:53", do: deny }\n', 'x', '192.168.7.1', flow('192.168.7.1'))).toBe(
+      'reject',
+    );
+  });
+
+  it('lets a rule about port 53 of a name speak of queries', () => {
+    const stated = 'rules:\n  - { to: "dns.example:53", do: allow }\notherwise: deny\n';
+    expect(pointingAt(stated, 'dns.example', '192.168.7.1', flow('192.168.7.1'))).toBe('accept by system');
+    const stronger = 'rules:\n  - { to: "*:53", do: deny }\n  - { to: dns.example, do: allow }\notherwise: deny\n';
+    expect(pointingAt(stronger, 'dns.example', '192.168.7.1', flow('192.168.7.1'))).toBe('reject');
   });
 });
 

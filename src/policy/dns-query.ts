@@ -4,7 +4,7 @@ import type { Flow } from '../net/flow.ts';
 import { IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import type { EffectivePolicy } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
-import { rulesInForce } from './implied-rule.ts';
+import { rulesInForce, speaksOfDns } from './implied-rule.ts';
 import type { Destination, SystemDefault, Via } from './model.ts';
 
 export const DNS_PORT = 53;
@@ -23,6 +23,18 @@ export function isQuery(facts: Facts, { protocol, destination, destinationPort, 
   const resolvers = loopback ? loopbackResolvers(facts) : facts.resolvers;
   return resolvers.some((resolver) => equalAddress(resolver, destination));
 }
+
+/** A query to a resolver that is not on loopback, whoever sends it: by rules, it is decided as any flow but for names. */
+export const asksResolver = ({ resolvers }: Facts, { protocol, destination, destinationPort }: Flow): boolean =>
+  destinationPort === DNS_PORT &&
+  DNS_PROTOCOLS.includes(protocol) &&
+  resolvers.some((resolver) => equalAddress(resolver, destination));
+
+/**
+ * An answer never decides who may be asked: a name that comes to point at the resolver takes no query with it, and no query
+ * waits for a name. Where port 53 of a name is stated, it is meant.
+ */
+export const speaksOfQueries = (entry: Destination): boolean => entry.target.kind !== 'name' || speaksOfDns(entry);
 
 const saysWhereQueriesGo = ({ target, ports, protocol }: Destination): boolean =>
   (target.kind === 'any' || (target.kind === 'group' && target.group === 'internet')) &&

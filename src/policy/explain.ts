@@ -9,7 +9,8 @@ import { describeMatch, describeReason, describeVia, describeWay, reasonLocation
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { SingleOwner } from './identity.ts';
 import { matchApp } from './match-app.ts';
-import { matchDestination, namesLoopback } from './match-destination.ts';
+import { namesLoopback } from './match-destination.ts';
+import { matchEntry } from './match-entry.ts';
 import { allRules } from './select-profiles.ts';
 
 export interface ExplainedRule {
@@ -138,7 +139,7 @@ export function identityOf(context: DecideContext, subject: Subject): string {
 
 function entryOutcome(context: DecideContext, rule: EffectiveRule, flow: Flow): ExplainedRule['outcome'] {
   const entries = flow.loopback ? rule.to.filter(namesLoopback) : rule.to;
-  const outcomes = entries.map((entry) => matchDestination(entry, flow, context.facts.names, context.nowMs));
+  const outcomes = entries.map((entry) => matchEntry(context.facts, rule.do, entry, flow, context.nowMs));
   return outcomes.includes('unknown') ? 'name not known' : 'did not match';
 }
 
@@ -194,7 +195,7 @@ export function explainFlow(context: DecideContext, subject: Subject, flow: Flow
     subject.kind === 'app' ? decideAsApp(context, subject.policy, flow) : decide(context, subject.owner, flow);
   const at = reasonLocation(decision.reason);
   const accept = flow.inbound ? explainAccept(context, policy, decision) : undefined;
-  const shared = (policy === undefined ? [] : ambiguousNames(policy, context.facts.names, context.nowMs)).find(
+  const shared = (policy === undefined ? [] : ambiguousNames(policy, context.facts, context.nowMs)).find(
     ({ address }) => equalAddress(address, flow.destination),
   );
   return {

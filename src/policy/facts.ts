@@ -1,6 +1,7 @@
 /** What the world outside the files looks like at one moment, as far as a decision depends on it. */
 import type { Address, Prefix } from '../net/address.ts';
 import type { MonotonicMs } from '../net/clock.ts';
+import type { InsideAddress } from './inside-address.ts';
 
 /**
  * What probing and live connections say of one family of an uplink. `failed`: nothing is chosen that way while anything else
@@ -94,6 +95,8 @@ export interface Facts {
   readonly resolvers: readonly Address[];
   /** Those on loopback: stubs, such as systemd-resolved's. Absent: none. */
   readonly loopbackResolvers?: readonly Address[];
+  /** Sorted by address; absent: none. The same object as long as it says the same. */
+  readonly inside?: readonly InsideAddress[];
   /** A name that is absent is not known. */
   readonly names: ReadonlyMap<string, NameState>;
   /** User names of policies -> uid. */

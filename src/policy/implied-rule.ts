@@ -16,14 +16,15 @@ export interface RuleInForce {
   readonly index: number | 'implied';
 }
 
-const entryFor = (address: Address, at: Destination['at']): Destination => ({
+/** Queries to it. */
+export const resolverEntry = (address: Address): Omit<Destination, 'at'> => ({
   text: `resolver ${formatAddress(address)}`,
   target: { kind: 'prefix', prefix: { address, length: prefixWidth(address.family) } },
   ports: [DNS_PORT],
-  at,
 });
 
-const speaksOfDns = ({ ports }: Destination): boolean =>
+/** Port 53, and no other. */
+export const speaksOfDns = ({ ports }: Destination): boolean =>
   ports?.some(({ first, last }) => first === DNS_PORT.first && last === DNS_PORT.last) ?? false;
 
 const isEverything = ({ target, ports, protocol }: Destination): boolean =>
@@ -45,7 +46,7 @@ export function rulesInForce(policy: EffectivePolicy, resolvers: readonly Addres
   const isStated = policy.rules.some(({ to }) => to.some(speaksOfDns));
   if (needing === undefined || isStated || resolvers.length === 0) return rules;
   const { at, layer, via } = needing;
-  const to = resolvers.map((address) => entryFor(address, at));
+  const to = resolvers.map((address) => ({ ...resolverEntry(address), at }));
   const rule: EffectiveRule = { to, do: 'allow', at, layer, ...(via !== undefined && { via }) };
   const head = policy.rules.findIndex((other) => other.layer === layer);
   return rules.toSpliced(head, 0, { rule, index: 'implied' });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fakeLink } from '../kernel/fake/fake-kernel.ts';
-import { formatPrefix, parseAddress, parsePrefix } from '../net/address.ts';
+import { formatAddress, formatPrefix, parseAddress, parsePrefix } from '../net/address.ts';
 import type { Link } from '../netlink/link.ts';
 import type { LinkAddress } from '../netlink/link-address.ts';
 import type { Route } from '../netlink/route.ts';
@@ -65,7 +65,8 @@ function observe({ link = {}, addresses = [], routes = [], uplink = {} }: Machin
   const facts = observeHost({ links, addresses, routes }, [{ ...UPLINK, ...uplink }], new Map([['wifi', 7]]));
   const [state] = facts.uplinks;
   if (state === undefined) throw new Error('no uplink');
-  return { state, onLink: facts.onLink.map(formatPrefix) };
+  const inside = facts.inside.map((one) => `${one.is} ${formatAddress(one.address)}`);
+  return { state, onLink: facts.onLink.map(formatPrefix), inside };
 }
 
 const GATEWAY = address('192.0.2.1');
@@ -161,8 +162,32 @@ describe('observeHost', () => {
     expect(state.onLink.map(formatPrefix)).toEqual(onLink);
   });
 
+  it('observeHost() lists this machine’s addresses, gateways and the resolvers of uplinks, whatever an uplink uses', () => {
+    const { inside } = observe({
+      addresses: [
+        ...V4,
+        linkAddress('198.51.100.7', { linkIndex: 9, scope: 253 }),
+        linkAddress('127.0.0.1', { linkIndex: 1 }),
+      ],
+      routes: [
+        DEFAULT_V4,
+        route('::/0', { gateway: address('fe80::1') }),
+        route('10.0.0.0/8', { gateway: address('10.0.0.9') }),
+      ],
+      uplink: { gateways: { v4: '192.0.2.254' }, resolvers: [address('192.0.2.53'), GATEWAY] },
+    });
+    expect(inside).toEqual([
+      'resolver 192.0.2.1',
+      'own 192.0.2.2',
+      'resolver 192.0.2.53',
+      'gateway 192.0.2.254',
+      'own 198.51.100.7',
+      'gateway fe80::1',
+    ]);
+  });
+
   it('observeHost() leaves an uplink without an id out', () => {
     const network = { links: [], addresses: [], routes: [] };
-    expect(observeHost(network, [UPLINK], new Map())).toEqual({ uplinks: [], onLink: [] });
+    expect(observeHost(network, [UPLINK], new Map())).toEqual({ uplinks: [], onLink: [], inside: [] });
   });
 });

@@ -1,9 +1,20 @@
 /** What the kernel says of uplinks and directly connected networks, as decisions and plans need it. */
 
-import { type Address, comparePrefix, type Family, formatPrefix, type Prefix, parseAddress } from '../net/address.ts';
+import {
+  type Address,
+  compareAddress,
+  comparePrefix,
+  type Family,
+  formatAddress,
+  formatPrefix,
+  isLoopbackAddress,
+  type Prefix,
+  parseAddress,
+} from '../net/address.ts';
 import type { Link } from '../netlink/link.ts';
 import { type Route, RT_SCOPE_HOST, RT_TABLE_MAIN, RTN_UNICAST } from '../netlink/route.ts';
 import type { UplinkState } from '../policy/facts.ts';
+import type { InsideAddress } from '../policy/inside-address.ts';
 import type { Uplink } from '../policy/model.ts';
 import { ARPHRD_ETHER, defaultRoutes, deprecatedAddresses, type Network, usableAddresses } from './network.ts';
 
@@ -15,6 +26,8 @@ const V6_LINK_LOCAL_HIGH_BITS = 0xfe80n >> 6n;
 export interface HostFacts {
   readonly uplinks: readonly UplinkState[];
   readonly onLink: readonly Prefix[];
+  /** Sorted by address. */
+  readonly inside: readonly InsideAddress[];
 }
 
 /** Uplinks without an id are left out. */
@@ -29,7 +42,26 @@ export function observeHost(
       return id === undefined ? [] : [uplinkState(uplink, id, network)];
     }),
     onLink: connectedNetworks(network, ({ loopback }) => !loopback),
+    inside: insideAddresses(network, uplinks),
   };
+}
+
+/** By which this machine is reached, asks, and reaches others, whether an uplink is used or not. */
+function insideAddresses(network: Network, uplinks: readonly Uplink[]): InsideAddress[] {
+  const found = new Map<string, InsideAddress>();
+  const add = (address: Address | undefined, is: InsideAddress['is']): void => {
+    if (address !== undefined && !found.has(formatAddress(address))) found.set(formatAddress(address), { address, is });
+  };
+  for (const { address } of network.addresses) if (!isLoopbackAddress(address)) add(address, 'own');
+  for (const { resolvers = [], gateways } of uplinks) {
+    for (const resolver of resolvers) add(resolver, 'resolver');
+    for (const gateway of [gateways.v4, gateways.v6]) add(statedGateway(gateway), 'gateway');
+  }
+  for (const link of network.links) {
+    if (link.loopback) continue;
+    for (const { gateway } of defaultRoutes(link, network)) add(gateway, 'gateway');
+  }
+  return [...found.values()].toSorted((a, b) => compareAddress(a.address, b.address));
 }
 
 function uplinkState({ name, device, gateways: stated }: Uplink, id: number, network: Network): UplinkState {

@@ -1,7 +1,7 @@
 /** Everything outside of the files that a plan depends on, read at one moment. */
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import type { Routing, Tunnels } from '../kernel/kernel.ts';
-import { type Address, formatAddress } from '../net/address.ts';
+import { formatAddress, formatPrefix } from '../net/address.ts';
 import { plainText } from '../net/plain-text.ts';
 import type { Host } from '../plan/host.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
@@ -76,16 +76,18 @@ const NO_CONTAINERS: Facts['containers'] = new Map();
 export function observeMachine(sources: MachineSources, question: MachineQuestion, before?: Machine): Machine {
   const { network, policySet, index, uplinkIds, names, packages } = question;
   const containers = index.byContainer.size === 0 ? NO_CONTAINERS : sources.containers.names();
-  const { uplinks, onLink } = observeHost(network, policySet.uplinks, uplinkIds);
+  const { uplinks, onLink, inside } = observeHost(network, policySet.uplinks, uplinkIds);
+  const last = before?.facts;
   const cgroups = namedCgroups(index, sources.cgroups, containers);
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
   const { resolvers, loopback } = configuredResolvers();
   const withHealth = joinHealth(uplinks, question.healths);
   const facts: Facts = {
     uplinks: sources.networks?.attach(withHealth, network, policySet.profiles) ?? withHealth,
-    onLink,
-    resolvers: sameOr(before?.facts.resolvers, resolvers),
-    ...(loopback.length > 0 && { loopbackResolvers: loopback }),
+    onLink: sameOr(last?.onLink, onLink, formatPrefix),
+    resolvers: sameOr(last?.resolvers, resolvers, formatAddress),
+    ...(loopback.length > 0 && { loopbackResolvers: sameOr(last?.loopbackResolvers, loopback, formatAddress) }),
+    ...(inside.length > 0 && { inside: sameOr(last?.inside, inside, plainText) }),
     names,
     users: namedUsers(index),
     groups: namedGroups(index),
@@ -103,13 +105,13 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   return { facts: sameFacts ? before.facts : facts, host: sameHost ? before.host : host };
 }
 
-/** What was made with the resolvers holds as long as they are the same object. */
-const sameOr = (before: readonly Address[] | undefined, now: readonly Address[]): readonly Address[] =>
-  before !== undefined && sameTexts(before.map(formatAddress), now.map(formatAddress)) ? before : now;
+/** What was made with one of these lists holds as long as it is the same object. */
+const sameOr = <T>(before: readonly T[] | undefined, now: readonly T[], textOf: (one: T) => string): readonly T[] =>
+  before !== undefined && sameTexts(before.map(textOf), now.map(textOf)) ? before : now;
 
 /** Names, packages and containers are compared by identity, not here. */
 function text(value: Facts | Host): string {
   if ('queue' in value) return plainText(value);
-  const { uplinks, onLink, resolvers, loopbackResolvers = [], users, groups, forwarded } = value;
-  return plainText([uplinks, onLink, resolvers, loopbackResolvers, [...users], [...groups], forwarded]);
+  const { uplinks, onLink, resolvers, loopbackResolvers = [], inside = [], users, groups, forwarded } = value;
+  return plainText([uplinks, onLink, resolvers, loopbackResolvers, inside, [...users], [...groups], forwarded]);
 }

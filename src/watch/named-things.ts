@@ -58,6 +58,11 @@ export function refusedHosts(policySet: PolicySet, before?: NamedHosts): NamedHo
   return namedBy(policySet, isRefusal, before);
 }
 
+/** The same for the names in rules that allow. */
+export function allowedHosts(policySet: PolicySet, before?: NamedHosts): NamedHosts {
+  return namedBy(policySet, (rule) => !isRefusal(rule), before);
+}
+
 function namedBy(policySet: PolicySet, isMeant: Choice, before?: NamedHosts): NamedHosts {
   const byApp = new Map(before?.byApp);
   let hasChanged = before === undefined;

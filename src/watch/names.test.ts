@@ -34,6 +34,7 @@ function zone(records: Record<string, NameAnswer>) {
       return records[name] ?? { kind: 'none' };
     },
     nowMs: () => performance.now(),
+    isInside: ({ value }) => value === parseAddress('192.168.7.1')?.value,
     onChange: () => {
       changes += 1;
     },
@@ -182,6 +183,39 @@ describe('Names', () => {
     }
     names.watch(['a.example', 'b.example']);
     expect(expiries('a.example')).toEqual([0, 0].map(() => performance.now() + MIN_LIFETIME_MS));
+    names[Symbol.dispose]();
+  });
+
+  it('Names keeps of a refused name for good neither what is inside the network nor what an allowed name has', async () => {
+    const { names, records } = zone({
+      'bad.example': answer(60, '203.0.113.1', '192.168.7.1'),
+      'good.example': answer(60, '203.0.113.9'),
+    });
+    const watched = { never: new Set(['bad.example']), allowed: new Set(['good.example', 'bad.example']) };
+    names.watch(['good.example', 'bad.example'], watched);
+    await settle();
+    records['bad.example'] = answer(60, '203.0.113.9');
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect(values(names.states().get('bad.example'))).toEqual([1, 1, 9]);
+    records['bad.example'] = { kind: 'none' };
+    await vi.advanceTimersByTimeAsync(MIN_LIFETIME_MS + 61_000);
+    expect(names.states().get('bad.example')).toEqual({
+      known: true,
+      addresses: [{ address: parseAddress('203.0.113.1'), expiresAtMs: NEVER }],
+    });
+    names[Symbol.dispose]();
+  });
+
+  it('Names tells what is inside the network apart also where a name comes to be refused later', async () => {
+    const { names } = zone({ 'bad.example': answer(60, '203.0.113.1', '192.168.7.1') });
+    names.watch(['bad.example'], { allowed: new Set(['bad.example']) });
+    await settle();
+    names.watch(['bad.example'], { never: new Set(['bad.example']) });
+    const state = names.states().get('bad.example');
+    expect(state?.known === true && state.addresses.map(({ expiresAtMs }) => expiresAtMs)).toEqual([
+      NEVER,
+      performance.now() + MIN_LIFETIME_MS,
+    ]);
     names[Symbol.dispose]();
   });
 

@@ -42,12 +42,24 @@ interface Entry {
 export interface NamesOptions {
   readonly lookUp: LookUp;
   readonly nowMs: () => MonotonicMs;
+  /**
+   * Whether an address is one that rules which refuse a name do not speak of: there it holds no longer than in other rules,
+   * and nobody is told of it for ever. Absent: there are none.
+   */
+  readonly isInside?: (address: Address) => boolean;
   /** Some state object is another one now. */
   readonly onChange: () => void;
   /** `failures()` says something else now. */
   readonly onFailures?: () => void;
 }
 
+/** Which names are refused by some rule, and which are allowed by one. */
+export interface Watched {
+  readonly never?: ReadonlySet<string>;
+  readonly allowed?: ReadonlySet<string>;
+}
+
+const NO_NAMES: ReadonlySet<string> = new Set();
 const UNKNOWN: NameState = { known: false };
 
 /** From its construction until it is disposed of. State objects stay the same as long as they say the same. */
@@ -57,6 +69,7 @@ export class Names implements Disposable {
   /** Asked for by a flow that waits; before all others. */
   readonly #urgent = new Set<string>();
   #states: ReadonlyMap<string, NameState> = new Map();
+  #allowed: ReadonlySet<string> = NO_NAMES;
   #excess: readonly string[] = [];
   #asking = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -67,8 +80,13 @@ export class Names implements Disposable {
     this.#options = options;
   }
 
-  /** The names to keep resolved, from now on. Of those in `never`, an address that was ever part of an answer holds for good. */
-  watch(names: Iterable<string>, { never = new Set() }: { readonly never?: ReadonlySet<string> } = {}): void {
+  /**
+   * The names to keep resolved, from now on. Of those in `never`, an address that was ever part of an answer holds for good,
+   * but for one that a name in `allowed` has at that moment: it holds as long as answers say, so that whoever is refused can
+   * take nobody with him for ever.
+   */
+  watch(names: Iterable<string>, { never = NO_NAMES, allowed = NO_NAMES }: Watched = {}): void {
+    this.#allowed = allowed;
     const wanted = [...new Set(names)];
     this.#excess = wanted.slice(MAX_NAMES);
     const kept = new Set(wanted.slice(0, MAX_NAMES));
@@ -236,8 +254,29 @@ export class Names implements Disposable {
     entry.failures = 0;
     const ttlMs = Math.min(...addresses.map(({ ttlSeconds }) => ttlSeconds * 1000));
     entry.dueMs = nowMs + Math.min(Math.max(ttlMs, MIN_REFRESH_MS), MAX_REFRESH_MS);
-    entry.state = withAnswer(entry.state, addresses, nowMs, entry.expires);
+    entry.state = withAnswer(entry.state, addresses, nowMs, this.#keptForGood(entry, nowMs));
     remember(entry, addresses, nowMs);
+  }
+
+  /** Of the addresses of a name: those that are kept whatever is answered later. */
+  #keptForGood(entry: Entry, nowMs: MonotonicMs): (address: Address) => boolean {
+    if (entry.expires) return () => false;
+    let shared: ReadonlySet<string> | undefined;
+    return (address) => {
+      shared ??= this.#allowedAddresses(entry, nowMs);
+      return this.#options.isInside?.(address) !== true && !shared.has(addressKey(address));
+    };
+  }
+
+  #allowedAddresses(but: Entry, nowMs: MonotonicMs): ReadonlySet<string> {
+    const keys = new Set<string>();
+    for (const name of this.#allowed) {
+      const entry = this.#entries.get(name);
+      if (entry === undefined || entry === but || !entry.state.known) continue;
+      for (const { address, expiresAtMs } of entry.state.addresses)
+        if (expiresAtMs > nowMs) keys.add(addressKey(address));
+    }
+    return keys;
   }
 
   /** Addresses whose time is over go; a name without any is unknown again, so that the next flow asks. */
@@ -261,8 +300,13 @@ export class Names implements Disposable {
     if (entry.expires === expires) return false;
     entry.expires = expires;
     if (!entry.state.known || entry.state.addresses.length === 0) return false;
-    const expiresAtMs = expires ? this.#options.nowMs() + MIN_LIFETIME_MS : NEVER;
-    entry.state = { known: true, addresses: entry.state.addresses.map((one) => ({ ...one, expiresAtMs })) };
+    const nowMs = this.#options.nowMs();
+    const isForGood = this.#keptForGood(entry, nowMs);
+    const addresses = entry.state.addresses.map(({ address }) => ({
+      address,
+      expiresAtMs: isForGood(address) ? NEVER : nowMs + MIN_LIFETIME_MS,
+    }));
+    entry.state = { known: true, addresses };
     return true;
   }
 
@@ -271,6 +315,8 @@ export class Names implements Disposable {
     this.#options.onChange();
   }
 }
+
+const addressKey = ({ family, value }: Address): string => `${family} ${value}`;
 
 function firstExpiryMs(state: NameState): number {
   return state.known ? Math.min(...state.addresses.map(({ expiresAtMs }) => expiresAtMs)) : Number.POSITIVE_INFINITY;
@@ -286,7 +332,7 @@ function withAnswer(
   before: NameState,
   answered: readonly AnsweredAddress[],
   nowMs: MonotonicMs,
-  expires: boolean,
+  isForGood: (address: Address) => boolean,
 ): NameState {
   const old: Addresses = before.known ? before.addresses.filter(({ expiresAtMs }) => expiresAtMs > nowMs) : [];
   const kept = [...old];
@@ -296,7 +342,7 @@ function withAnswer(
     const place = kept.findIndex((entry) => equalAddress(entry.address, address));
     const known = kept[place];
     if (known !== undefined && known.expiresAtMs - nowMs > lifetimeMs / 2) continue;
-    const renewed = { address, expiresAtMs: expires ? nowMs + lifetimeMs : NEVER };
+    const renewed = { address, expiresAtMs: isForGood(address) ? NEVER : nowMs + lifetimeMs };
     if (known === undefined) kept.push(renewed);
     else kept[place] = renewed;
     hasChanged = true;
@@ -307,7 +353,7 @@ function withAnswer(
 
 function remember(entry: Entry, answered: readonly { readonly address: Address }[], nowMs: MonotonicMs): void {
   for (const { address } of answered) {
-    const key = `${address.family} ${address.value}`;
+    const key = addressKey(address);
     entry.seen.delete(key);
     entry.seen.set(key, { address, atMs: nowMs });
   }

@@ -275,6 +275,32 @@ describe('answers', () => {
     }
   });
 
+  it.each([
+    ['deny', ''],
+    ['drop', ''],
+    ['deny', VIA_CELLULAR],
+  ])('that point a refused name at the resolver itself (%s) end no query: %s', async (verb, via) => {
+    const [server, address] = via === '' ? [onWifi, WIFI.v4.far] : [onCellular, CELLULAR.v4.far];
+    resolvConf(address);
+    await start(`rules:\n  - { to: [blocked.example.org, moving.example.org], do: ${verb} }\notherwise: allow\n${via}`);
+    expect(await asker.lookUp('blocked.example.org', 4)).toMatchObject({ ok: true, addresses: [address] });
+    const { addresses } = (await asker.lookUp('moving.example.org', 4)) as { addresses?: string[] } & object;
+    const moved = addresses?.find((one) => one !== address) ?? '';
+    for (const name of ['first.example.org', 'second.example.org'])
+      expect(await asker.lookUp(name, 4)).toMatchObject({ ok: true, addresses: ['203.0.113.30'] });
+    expect(await asker.askByTcp('third.example.org')).toMatchObject({ ok: true, answers: 1 });
+    expect([server.asked('first.').length, server.asked('third.').length]).toEqual([1, 1]);
+    // What else the name has is refused as ever.
+    expect(await asker.connect(moved, PORT)).toMatchObject({ outcome: verb === 'deny' ? 'ECONNREFUSED' : 'timeout' });
+    expect(await asker.connect('203.0.113.30', PORT)).toMatchObject({ outcome: 'connected' });
+    const { warnings } = await device.untilStatus('a warning', (status) =>
+      status.warnings.some(({ code, message }) => code === 'names-point-inside' && message.includes('moving.')),
+    );
+    expect(warnings.find(({ code }) => code === 'names-point-inside')?.message).toContain(
+      `blocked.example.org is ${address}, a configured resolver (`,
+    );
+  });
+
   it('teach nothing about names that the rules of the application do not name', async () => {
     await start(rules('named.example.org'));
     const { addresses } = (await asker.lookUp('rotating.example.org', 4)) as { addresses?: string[] } & object;

@@ -5,6 +5,8 @@ alias.*      a CNAME to rotating.target.example, with its address
 forged.*     before the true answer: one under another id, one to another question, one from another port
 big.*        too large for a datagram: truncated there, whole by TCP
 mute.*       no answer
+blocked.*    the server's own address, as of servers that block
+moving.*     blocked.*, and beside it what rotating.* has
 broken.N.*   some bytes of the whole answer changed, some cut off or added: which, is N's
 others       the same address always, TTL 60
 """
@@ -45,11 +47,14 @@ def rotated(kind):
     return address(AAAA, f"2001:db8:2::{number:x}")
 
 
-def records(name, kind):
+def records(name, kind, own):
     if kind not in (A, AAAA):
         return []
     if name.startswith("rotating."):
         return [record(name, kind, 0, rotated(kind))]
+    if name.startswith(("blocked.", "moving.")):
+        here = [] if (":" in own) != (kind == AAAA) else [record(name, kind, 0, address(kind, own))]
+        return here + ([record(name, kind, 0, rotated(kind))] if name.startswith("moving.") else [])
     if name.startswith("alias."):
         target = "rotating.target.example"
         return [record(name, CNAME, 0, encode(target)), record(target, kind, 0, rotated(kind))]
@@ -60,7 +65,7 @@ def message(identity, question, answers, flags=0x8180):
     return struct.pack("!HHHHHH", identity, flags, 1, len(answers), 0, 0) + question + b"".join(answers)
 
 
-def answer(query, protocol, client):
+def answer(query, protocol, client, own):
     identity = struct.unpack("!H", query[:2])[0]
     try:
         name, end = name_at(query, 12)
@@ -76,7 +81,7 @@ def answer(query, protocol, client):
         if protocol == "udp":
             return message(identity, question, [], 0x8380), []
         return message(identity, question, [record(name, A, 60, address(A, FIXED4))] * 20), []
-    whole = message(identity, question, records(name, kind))
+    whole = message(identity, question, records(name, kind, own))
     if name.startswith("broken."):
         return broken(whole, name.split(".")[1]), []
     if not name.startswith("forged.") or kind != A:
@@ -109,7 +114,7 @@ def serve_udp(own):
     def run():
         while True:
             query, client = s.recvfrom(4096)
-            whole, lies = answer(query, "udp", client[0])
+            whole, lies = answer(query, "udp", client[0], own)
             for lie in lies:
                 s.sendto(lie, client)
             if lies:
@@ -130,7 +135,7 @@ class Tcp(socketserver.StreamRequestHandler):
             length = self.rfile.read(2)
             if len(length) < 2:
                 return
-            whole, _ = answer(self.rfile.read(struct.unpack("!H", length)[0]), "tcp", self.client_address[0])
+            whole, _ = answer(self.rfile.read(struct.unpack("!H", length)[0]), "tcp", self.client_address[0], self.server.server_address[0])
             if whole is None:
                 return
             self.wfile.write(struct.pack("!H", len(whole)) + whole)
