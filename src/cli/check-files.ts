@@ -1,17 +1,25 @@
 /** `check`: every mistake of every file, those between files included. Needs no privileges and no daemon. */
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import { type LayerPolicies, mergePolicies } from '../policy/merge.ts';
 import type { Layer, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
-import { parsePolicyFile, parseProfileFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
+import {
+  parsePackagesFile,
+  parsePolicyFile,
+  parseProfileFile,
+  parseSystemDefaultFile,
+  parseUplinkFile,
+} from '../policy/parse-file.ts';
 import { compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
 import { unknownProfiles } from '../policy/unknown-profiles.ts';
 import { unknownUplinks } from '../policy/unknown-uplinks.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
+import { PackageClaims } from '../store/package-claims.ts';
 import { TrustedPaths } from '../store/path-trust.ts';
 import type { Paths } from '../store/paths.ts';
 import { trustOf } from '../store/policy-files.ts';
 import { readSourceFile } from '../store/source-file.ts';
+import { packageShippers } from '../watch/package-shippers.ts';
 import { findPolicyFiles, kindOfFile } from './find-policy-files.ts';
 
 export interface CheckReport {
@@ -28,6 +36,7 @@ interface Together {
   readonly profiles: Profile[];
   hasUplinkFiles: boolean;
   systemDefault: SystemDefault;
+  trustedPackages: ReadonlySet<string>;
 }
 
 export interface CheckPlace {
@@ -49,13 +58,19 @@ export function checkInstalled(paths: Paths): CheckReport {
     [paths.administratorPolicies, 'administrator'],
     [paths.packagePolicies, 'package'],
   ];
-  const places = [...layers.map(([directory]) => directory), paths.uplinks, paths.profiles, paths.systemDefault];
+  const places = [
+    ...layers.map(([directory]) => directory),
+    paths.uplinks,
+    paths.profiles,
+    paths.systemDefault,
+    paths.trustedPackages,
+  ];
   const present = places.filter((path) => findPolicyFiles([path]).problems.length === 0);
   const placeOf = (file: string): CheckPlace => ({
     group: '',
     layer: layers.find(([directory]) => file.startsWith(`${directory}/`))?.[1] ?? 'administrator',
   });
-  return check(present, placeOf, new TrustedPaths(trustOf(paths)));
+  return check(present, placeOf, new TrustedPaths(trustOf(paths)), new PackageClaims(packageShippers(paths)));
 }
 
 function groupOf(file: string): string {
@@ -63,7 +78,12 @@ function groupOf(file: string): string {
   return /(?:^|\/)(?:policies|uplinks|profiles)$/.test(directory) ? dirname(directory) : directory;
 }
 
-function check(paths: readonly string[], placeOf: (file: string) => CheckPlace, trusted?: TrustedPaths): CheckReport {
+function check(
+  paths: readonly string[],
+  placeOf: (file: string) => CheckPlace,
+  trusted?: TrustedPaths,
+  claims = new PackageClaims(undefined),
+): CheckReport {
   const { files, problems } = findPolicyFiles(paths);
   const groups = new Map<string, Together>();
   const diagnostics = [...problems];
@@ -73,14 +93,21 @@ function check(paths: readonly string[], placeOf: (file: string) => CheckPlace, 
     groups.set(group, together);
     diagnostics.push(...checkFile(file, layer, together, trusted));
   }
-  for (const together of groups.values()) diagnostics.push(...checkTogether(together));
+  for (const together of groups.values()) diagnostics.push(...checkTogether(together, claims));
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
   const sorted = diagnostics.sort(compareDiagnostics);
   return { files: files.length, errors, warnings: sorted.length - errors, diagnostics: sorted };
 }
 
 function emptyGroup(): Together {
-  return { layers: new Map(), uplinks: [], profiles: [], hasUplinkFiles: false, systemDefault: builtinSystemDefault };
+  return {
+    layers: new Map(),
+    uplinks: [],
+    profiles: [],
+    hasUplinkFiles: false,
+    systemDefault: builtinSystemDefault,
+    trustedPackages: new Set(),
+  };
 }
 
 function checkFile(
@@ -124,16 +151,35 @@ function checkFile(
       if (systemDefault !== undefined) together.systemDefault = systemDefault;
       return diagnostics;
     }
+    case 'packages': {
+      const { trusted, diagnostics } = parsePackagesFile(file, source.bytes);
+      if (trusted !== undefined) together.trustedPackages = trusted;
+      return diagnostics;
+    }
   }
 }
 
-function checkTogether({ layers, uplinks, profiles, hasUplinkFiles, systemDefault }: Together): readonly Diagnostic[] {
-  const merged = mergePolicies([...layers].map(([layer, policies]): LayerPolicies => ({ layer, policies })));
+function checkTogether(
+  { layers, uplinks, profiles, hasUplinkFiles, systemDefault, trustedPackages }: Together,
+  claims: PackageClaims,
+): readonly Diagnostic[] {
+  const shipped = (layers.get('package') ?? []).map(({ file }) => file);
+  const directoryOfPackages = dirname(shipped[0] ?? '');
+  const ofPackages = shipped.map((file) => basename(file));
+  claims.refresh(ofPackages, trustedPackages);
+  const merged = mergePolicies(
+    [...layers].map(
+      ([layer, policies]): LayerPolicies => ({
+        layer,
+        policies: layer === 'package' ? policies.map((policy) => claims.judge(policy)) : policies,
+      }),
+    ),
+  );
   const policySet = { apps: merged.apps, uplinks, profiles, systemDefault };
   // Without any file of the kind, nobody said that these are all there are.
   const unknown = [
     ...(hasUplinkFiles ? unknownUplinks(policySet) : []),
     ...(profiles.length > 0 ? unknownProfiles(policySet) : []),
   ];
-  return [...merged.diagnostics, ...unknown];
+  return [...merged.diagnostics, ...claims.diagnostics(directoryOfPackages, ofPackages), ...unknown];
 }

@@ -12,7 +12,7 @@ import { EXIT } from './exit-code.ts';
 export const MAX_CHECKED_FILES = 100_000;
 const MAX_DEPTH = 16;
 
-export type CheckedKind = 'policy' | 'uplink' | 'profile' | 'default';
+export type CheckedKind = 'policy' | 'uplink' | 'profile' | 'default' | 'packages';
 
 export interface FoundFiles {
   /** Sorted within a directory; each file once. */
@@ -78,6 +78,7 @@ export function kindOfFile(path: string, bytes: Uint8Array): CheckedKind {
   const told = KINDS_BY_KEY.filter(([key]) => key.test(text));
   if (told.length === 1 && told[0] !== undefined) return told[0][1];
   if (/^default\.ya?ml$/.test(basename(path))) return 'default';
+  if (/^packages\.ya?ml$/.test(basename(path)) && !isInPolicyDirectory(path)) return 'packages';
   if (basename(dirname(path)) === 'uplinks') return 'uplink';
   if (basename(dirname(path)) === 'profiles') return 'profile';
   return !isApp && DEFAULT_KEY.test(text) && !isInPolicyDirectory(path) ? 'default' : 'policy';

@@ -93,7 +93,7 @@ export class Daemon implements AsyncDisposable {
   readonly #mistakes: FileMistakes;
   readonly #kernelDecisions: KernelDecisions;
   readonly #strangers: StrangerOwner | undefined;
-  readonly #packagesWatch: PackagesWatch;
+  readonly #packagesWatches: readonly PackagesWatch[];
   readonly #profileClock: ProfileClock;
   readonly #programs: ProgramKeeper;
   /** What watchers have been told of. */
@@ -190,7 +190,9 @@ export class Daemon implements AsyncDisposable {
       nowMs: clock.wallMs,
       onChange: () => this.#enforcement.request({ kind: 'time' }),
     });
-    this.#packagesWatch = new PackagesWatch(() => this.#enforcement.request({ kind: 'packages' }));
+    const onPackages = (): void => this.#enforcement.request({ kind: 'packages' });
+    // Programs are those of the machine, policy files may be those of packages below another root.
+    this.#packagesWatches = [...new Set(['/', parts.root])].map((root) => new PackagesWatch(onPackages, root));
     this.#dns = new DnsKeeper({
       kernel,
       enforcement: this.#enforcement,
@@ -245,7 +247,7 @@ export class Daemon implements AsyncDisposable {
     clearInterval(this.#slowLook);
     this.#foreign[Symbol.dispose]();
     this.#confirmWindow[Symbol.dispose]();
-    this.#packagesWatch[Symbol.dispose]();
+    for (const watching of this.#packagesWatches) watching[Symbol.dispose]();
     this.#profileClock[Symbol.dispose]();
     this.#programs[Symbol.dispose]();
     this.#managed[Symbol.dispose]();

@@ -14,6 +14,9 @@ describe('join', () => {
     expect(joined(a, b).files).toEqual(new Set(['/a', '/b']));
     expect(joined(a, everything, b).files).toBe('everything');
     expect(joined({ kind: 'network' }).files).toBeUndefined();
+    // What packages may say is judged again, and no file has to be read for that.
+    expect(joined({ kind: 'packages' }).files).toEqual(new Set());
+    expect(joined(a, { kind: 'packages' }).files).toEqual(new Set(['/a']));
   });
 
   it('join keeps every kind and who it was', () => {

@@ -38,12 +38,14 @@ export function join(pending: Pending, trigger: Trigger): Pending {
       const files = everything ? 'everything' : new Set([...(pending.files ?? []), ...trigger.changed]);
       return { ...pending, kinds, files };
     }
+    case 'packages':
+      // Of what packages say of programs, only what is theirs counts: it is looked at again.
+      return { ...pending, kinds, files: pending.files ?? new Set() };
     case 'foreign':
       return { ...pending, kinds, ...(trigger.by !== undefined && { foreignBy: trigger.by }) };
     case 'network':
     case 'names':
     case 'cgroups':
-    case 'packages':
     case 'time':
     case 'sticky':
     case 'flows':

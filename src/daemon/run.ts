@@ -10,6 +10,7 @@ import { type Paths, pathsFor } from '../store/paths.ts';
 import { PolicyFiles } from '../store/policy-files.ts';
 import { tookEmptyFilesForMasks } from '../store/state-format.ts';
 import { Containers } from '../watch/containers.ts';
+import { packageShippers } from '../watch/package-shippers.ts';
 import { Packages } from '../watch/packages.ts';
 import { Daemon } from './daemon.ts';
 import { openIdentityTiers } from './identity-tiers.ts';
@@ -70,7 +71,7 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   makeStateDir(paths);
   const { kernel, queue } = opened;
   const tookEmptyForMasks = tookEmptyFilesForMasks(paths);
-  const files = new PolicyFiles(paths);
+  const files = new PolicyFiles(paths, { shippers: packageShippers(paths) });
   await using daemon = await Daemon.start({
     kernel,
     machine: { routing: kernel.routing, tunnels: kernel.tunnels, cgroups, queue, containers: new Containers() },

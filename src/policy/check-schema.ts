@@ -7,7 +7,7 @@ import { didYouMean } from './suggestion.ts';
 import { notYetEnforced, UNENFORCED_KEYS, UNENFORCED_VALUES } from './unenforced.ts';
 
 type Issue = z.core.$ZodIssue;
-export type FileKind = Extract<Context, 'policy' | 'uplink' | 'profile' | 'default'>;
+export type FileKind = Extract<Context, 'policy' | 'uplink' | 'profile' | 'default' | 'packages'>;
 
 /** The document's value without what the schema does not accept, so that the rest can be checked further. */
 export function checkSchema<T>(

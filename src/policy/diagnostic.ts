@@ -52,6 +52,8 @@ export const DIAGNOSTIC_CODES = [
   'without-effect',
   'match-conflict',
   'cut-off-rule',
+  'not-its-own',
+  'claims-not-checked',
   'no-match',
 ] as const;
 

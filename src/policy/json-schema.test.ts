@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { policyJsonSchema, profileJsonSchema, systemDefaultJsonSchema, uplinkJsonSchema } from './json-schema.ts';
+import {
+  packagesJsonSchema,
+  policyJsonSchema,
+  profileJsonSchema,
+  systemDefaultJsonSchema,
+  uplinkJsonSchema,
+} from './json-schema.ts';
 import { parsePolicyFile } from './parse-file.ts';
 import { UNENFORCED_KEYS, UNENFORCED_VALUES } from './unenforced.ts';
 
@@ -9,6 +15,7 @@ const FILES = [
   ['uplink', uplinkJsonSchema()],
   ['profile', profileJsonSchema()],
   ['default', systemDefaultJsonSchema()],
+  ['packages', packagesJsonSchema()],
 ] as const;
 const REFERENCE = readFileSync(new URL('../../docs/policy-reference.md', import.meta.url), 'utf8');
 
@@ -31,7 +38,7 @@ describe('policyJsonSchema()', () => {
 
   it.each(FILES)('docs/policy-reference.md names every key and word of the %s file', (_, schema) => {
     const words = new Set(wordsOf(schema));
-    expect(words.size).toBeGreaterThanOrEqual(5);
+    expect(words.size).toBeGreaterThanOrEqual(2);
     expect([...words].filter((word) => !REFERENCE.includes(`\`${word}\``))).toEqual([]);
   });
 

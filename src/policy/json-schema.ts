@@ -1,6 +1,13 @@
 /** JSON Schema (draft 7, which editors know best) of the files, for completion and checks while typing. */
 import { z } from 'zod';
-import { maskSchema, policySchema, profileSchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
+import {
+  maskSchema,
+  packagesSchema,
+  policySchema,
+  profileSchema,
+  systemDefaultSchema,
+  uplinkSchema,
+} from './schema.ts';
 
 /** Of `/etc/pointsman/policies/*.yaml`. */
 export function policyJsonSchema(): object {
@@ -20,6 +27,15 @@ export function profileJsonSchema(): object {
 /** Of `/etc/pointsman/default.yaml`. */
 export function systemDefaultJsonSchema(): object {
   return jsonSchema(systemDefaultSchema, 'Pointsman system default', 'What holds for programs without a policy.');
+}
+
+/** Of `/etc/pointsman/packages.yaml`. */
+export function packagesJsonSchema(): object {
+  return jsonSchema(
+    packagesSchema,
+    'Pointsman packages',
+    'Whose policy files may speak of programs of other packages.',
+  );
 }
 
 function jsonSchema(schema: z.ZodType, title: string, description: string): object {

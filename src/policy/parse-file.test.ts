@@ -208,6 +208,8 @@ type CodeOfOthers =
   | 'file-not-trusted'
   | 'match-conflict'
   | 'cut-off-rule'
+  | 'not-its-own'
+  | 'claims-not-checked'
   | 'no-match'
   | 'unknown-uplink'
   | 'unknown-profile'

@@ -7,7 +7,7 @@ import { type MaskReading, readMask } from './mask.ts';
 import type { Children, Match, Policy, Profile, SystemDefault, Uplink } from './model.ts';
 import { recoverIdentity } from './recover-identity.ts';
 import { createReport, type Report } from './report.ts';
-import { policySchema, profileSchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
+import { packagesSchema, policySchema, profileSchema, systemDefaultSchema, uplinkSchema } from './schema.ts';
 import { readSource } from './source-text.ts';
 import { validatePolicy } from './validate-policy.ts';
 import { validateProfile } from './validate-profile.ts';
@@ -80,6 +80,16 @@ export function parseSystemDefaultFile(
   if (mask === 'masked') return { systemDefault: builtinSystemDefault, diagnostics: report.diagnostics() };
   const systemDefault = validateSystemDefault(fields ?? {}, { document, report });
   return { ...(systemDefault === undefined ? {} : { systemDefault }), diagnostics: report.diagnostics() };
+}
+
+/** Packages that may speak for others. An empty file names none. */
+export function parsePackagesFile(
+  file: string,
+  bytes: Uint8Array,
+): { readonly trusted?: ReadonlySet<string>; readonly diagnostics: readonly Diagnostic[] } {
+  const { report, fields } = readFields('packages', packagesSchema, file, bytes);
+  const names = (fields?.packages ?? []).filter((name) => name !== undefined);
+  return { ...(!report.hasErrors() && { trusted: new Set(names) }), diagnostics: report.diagnostics() };
 }
 
 interface ReadFields<T> {

@@ -39,6 +39,8 @@ const USER_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?$/;
 const GROUP_NAME = USER_NAME;
 /** deb-control(5) with the capitals, `_` and `@` of rpm and pacman; after a colon the architecture. */
 const PACKAGE_NAME = /^[A-Za-z0-9][A-Za-z0-9@._+-]*(?::[a-z0-9-]+)?$/;
+/** The same without an architecture. */
+const PACKAGE_NAME_ALONE = /^[A-Za-z0-9][A-Za-z0-9@._+-]*$/;
 /** What Docker and Podman accept as a name; an id is 64 hexadecimal digits, of which the first may do. */
 const CONTAINER = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 /** flatpak's rules for application ids: three parts or more, and a dash only in the last. */
@@ -149,6 +151,10 @@ export interface SystemDefaultFields {
   readonly uplinks?: 'files' | 'discovered' | undefined;
   readonly 'trust-found'?: boolean | undefined;
   readonly trust?: { readonly groups?: readonly (string | number | undefined)[] | undefined } | undefined;
+}
+
+export interface PackagesFields {
+  readonly packages?: readonly (string | undefined)[] | undefined;
 }
 
 const version = z.literal(LANGUAGE_VERSION).describe('Version of the policy language.');
@@ -453,16 +459,27 @@ const maskShape = {
 
 /** A file that hides others, or says that there is no such uplink or profile. */
 export const maskSchema: z.ZodType = z.strictObject(maskShape);
+
+const packagesShape = {
+  pointsman: version,
+  packages: z
+    .array(nameOf(PACKAGE_NAME_ALONE, 'no package name such as "example-policies"'))
+    .max(MAX_LIST_ENTRIES)
+    .describe('Packages whose policy files may speak of programs that are not of their own source package.'),
+};
+
 export const policySchema: z.ZodType<PolicyFields> = z.strictObject(policyShape);
 export const uplinkSchema: z.ZodType<UplinkFields> = z.strictObject(uplinkShape);
 export const profileSchema: z.ZodType<ProfileFields> = z.strictObject(profileShape);
 export const systemDefaultSchema: z.ZodType<SystemDefaultFields> = z.strictObject(systemDefaultShape);
+export const packagesSchema: z.ZodType<PackagesFields> = z.strictObject(packagesShape);
 
 /** Which map of a file a key stands in. */
 export type Context =
   | 'policy'
   | 'uplink'
   | 'default'
+  | 'packages'
   | 'match'
   | 'rules'
   | 'via'
@@ -479,6 +496,7 @@ export const CONTEXT_KEYS: Readonly<Record<Context, readonly string[]>> = {
   policy: ['mask', ...Object.keys(policyShape)],
   uplink: ['mask', ...Object.keys(uplinkShape)],
   default: ['mask', ...Object.keys(systemDefaultShape)],
+  packages: ['mask', ...Object.keys(packagesShape)],
   match: Object.keys(matchShape),
   rules: Object.keys(ruleShape),
   via: Object.keys(viaShape),

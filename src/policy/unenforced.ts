@@ -5,6 +5,7 @@ export const UNENFORCED_KEYS: Readonly<Record<Context, readonly string[]>> = {
   policy: ['protect', 'limit'],
   uplink: [],
   default: ['protect', 'limit'],
+  packages: [],
   match: [],
   rules: ['needs', 'protect', 'limit', 'existing'],
   via: [],

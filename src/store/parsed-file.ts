@@ -1,7 +1,13 @@
 /** What the files of each kind say, in one shape. */
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import type { Children, Match, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
-import { parsePolicyFile, parseProfileFile, parseSystemDefaultFile, parseUplinkFile } from '../policy/parse-file.ts';
+import {
+  parsePackagesFile,
+  parsePolicyFile,
+  parseProfileFile,
+  parseSystemDefaultFile,
+  parseUplinkFile,
+} from '../policy/parse-file.ts';
 
 export interface ParsedFile<T> {
   /** There where the file can be used. */
@@ -32,4 +38,9 @@ export function parseProfile(file: string, bytes: Uint8Array): ParsedFile<Profil
 export function parseDefault(file: string, bytes: Uint8Array): ParsedFile<SystemDefault> {
   const { systemDefault, ...rest } = parseSystemDefaultFile(file, bytes);
   return systemDefault === undefined ? rest : { ...rest, value: systemDefault };
+}
+
+export function parsePackages(file: string, bytes: Uint8Array): ParsedFile<ReadonlySet<string>> {
+  const { trusted, ...rest } = parsePackagesFile(file, bytes);
+  return trusted === undefined ? rest : { ...rest, value: trusted };
 }

@@ -30,6 +30,6 @@ describe('watchedPaths', () => {
       '/r/usr/share/pointsman/policies',
       '/r/var/lib/pointsman/policies',
     ]);
-    expect(files).toEqual(['/r/etc/pointsman/default.yaml']);
+    expect(files).toEqual(['/r/etc/pointsman/default.yaml', '/r/etc/pointsman/packages.yaml']);
   });
 });

@@ -11,6 +11,8 @@ export interface Paths {
   readonly uplinks: string;
   readonly profiles: string;
   readonly systemDefault: string;
+  /** Which packages may speak for others. */
+  readonly trustedPackages: string;
   readonly stateDir: string;
   /** Copies of the policy, uplink, profile and default files as they were when they last could be read. */
   readonly lastGoodDir: string;
@@ -32,6 +34,7 @@ export function pathsFor(root = '/'): Paths {
     uplinks: below('/etc/pointsman/uplinks'),
     profiles: below('/etc/pointsman/profiles'),
     systemDefault: below('/etc/pointsman/default.yaml'),
+    trustedPackages: below('/etc/pointsman/packages.yaml'),
     stateDir: below('/var/lib/pointsman'),
     lastGoodDir: below('/var/lib/pointsman/last-good'),
     ids: below('/var/lib/pointsman/ids.json'),
@@ -48,6 +51,6 @@ export function watchedPaths(paths: Paths): {
   const { packagePolicies, administratorPolicies, locks, answers, uplinks, profiles } = paths;
   return {
     directories: [packagePolicies, administratorPolicies, locks, answers, uplinks, profiles],
-    files: [paths.systemDefault],
+    files: [paths.systemDefault, paths.trustedPackages],
   };
 }

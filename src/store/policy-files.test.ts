@@ -615,7 +615,7 @@ describe('PolicyFiles and broken files', () => {
     chmodSync(dirname(paths.systemDefault), 0o777);
     const loaded = new PolicyFiles(paths).load();
     expect(said(loaded)).toEqual(
-      ['default.yaml', 'locks', 'policies', 'profiles', 'uplinks'].map(
+      ['default.yaml', 'locks', 'packages.yaml', 'policies', 'profiles', 'uplinks'].map(
         (name) => `error file-not-trusted /etc/pointsman/${name}`,
       ),
     );

@@ -10,7 +10,7 @@ import {
   type SourceChange,
 } from '../policy/merge.ts';
 import type { Layer, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
-import { type BrokenPolicy, compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
+import { type AppSource, type BrokenPolicy, compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
 import { APP_PATTERN } from '../policy/schema.ts';
 import { changedApps, findApp } from '../policy/sorted-apps.ts';
 import { namesProfiles, unknownProfiles } from '../policy/unknown-profiles.ts';
@@ -19,7 +19,8 @@ import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { type EntryChange, type FileEntry, FileSet } from './file-set.ts';
 import { ownTrust, sameTrust, withGroups } from './file-trust.ts';
 import { LastGood } from './last-good.ts';
-import { parseDefault, parsePolicy, parseProfile, parseUplink } from './parsed-file.ts';
+import { PackageClaims, type PolicyShippers } from './package-claims.ts';
+import { parseDefault, parsePackages, parsePolicy, parseProfile, parseUplink } from './parsed-file.ts';
 import { type Permissions, type Trust, TrustedPaths } from './path-trust.ts';
 import type { Paths } from './paths.ts';
 import {
@@ -53,6 +54,8 @@ export interface LoadHint {
 export interface PolicyFilesOptions {
   /** Whether copies are made of files that can be used, for the time when they no longer can. True unless stated. */
   readonly writesLastGood?: boolean;
+  /** Absent: packages may say what they like. */
+  readonly shippers?: PolicyShippers;
 }
 
 interface LayerChange extends EntryChange<Policy> {
@@ -88,6 +91,8 @@ export class PolicyFiles {
   readonly #uplinks: FileSet<Uplink>;
   readonly #profiles: FileSet<Profile>;
   readonly #systemDefault: FileSet<SystemDefault>;
+  readonly #trustedPackages: FileSet<ReadonlySet<string>>;
+  readonly #claims: PackageClaims;
   /** By the policy in force, or by the file where there is none. */
   #contributions = new Map<object, Contribution>();
   #merged: MergedPolicies | undefined;
@@ -98,7 +103,8 @@ export class PolicyFiles {
   /** The same for profiles. */
   #appsThatNameProfiles: ReadonlyMap<string, EffectivePolicy> = new Map();
 
-  constructor(paths: Paths, { writesLastGood = true }: PolicyFilesOptions = {}) {
+  constructor(paths: Paths, { writesLastGood = true, shippers }: PolicyFilesOptions = {}) {
+    this.#claims = new PackageClaims(shippers);
     this.#paths = paths;
     this.#trust = ownTrust(paths);
     this.#trusted = new TrustedPaths(this.#trust);
@@ -122,6 +128,11 @@ export class PolicyFiles {
       parse: parseDefault,
       ...common('default'),
     });
+    this.#trustedPackages = new FileSet({
+      ...splitPath(paths.trustedPackages),
+      parse: parsePackages,
+      ...common('packages'),
+    });
   }
 
   /**
@@ -142,8 +153,9 @@ export class PolicyFiles {
         notable: files.notable(),
       })),
     );
+    const isJudgedAnew = this.#claims.refresh(this.#packageFiles(), this.#trustedPackages.entries()[0]?.value ?? NONE);
     const merged =
-      (changes && this.#mergeChanges(changes, masked)) ??
+      (changes === undefined || isJudgedAnew ? undefined : this.#mergeChanges(changes, masked)) ??
       mergePolicies(this.#contribute(counting, changes === undefined), this.#merged);
     this.#merged = merged;
     this.#loaded = this.#succeed(merged, counting);
@@ -231,7 +243,8 @@ export class PolicyFiles {
     }
     diagnostics.push(
       ...merged.diagnostics,
-      ...[this.#uplinks, this.#profiles, this.#systemDefault].flatMap((set: FileSet<unknown>) =>
+      ...this.#claims.diagnostics(this.#paths.packagePolicies, this.#packageFiles()),
+      ...[this.#uplinks, this.#profiles, this.#systemDefault, this.#trustedPackages].flatMap((set: FileSet<unknown>) =>
         set.entries().flatMap(({ parsed }) => parsed.diagnostics),
       ),
       ...unknownUplinks({ ...policySet, apps: [...naming.values()] }),
@@ -240,12 +253,27 @@ export class PolicyFiles {
     return diagnostics.sort(compareDiagnostics);
   }
 
+  #packageFiles(): readonly string[] {
+    const ofPackages = this.#layersStrongestFirst.find(({ layer }) => layer === 'package');
+    return ofPackages?.files.entries().map(({ name }) => name) ?? [];
+  }
+
+  /** As merging takes it: of what a package says, only what it may say. */
+  #sourceOf(layer: Layer, contribution: Contribution | undefined): AppSource | undefined {
+    const source = sourceOf(layer, contribution);
+    if (source === undefined || layer !== 'package') return source;
+    return source.kind === 'policy'
+      ? { ...source, policy: this.#claims.judge(source.policy) }
+      : { ...source, policy: this.#claims.judge(source.policy) };
+  }
+
   #sets(): readonly FileSet<unknown>[] {
     return [
       ...this.#layersStrongestFirst.map(({ files }) => files),
       this.#uplinks,
       this.#profiles,
       this.#systemDefault,
+      this.#trustedPackages,
     ];
   }
 
@@ -276,7 +304,7 @@ export class PolicyFiles {
   }
 
   #reread(named: ReadonlyMap<FileSet<unknown>, ReadonlySet<string>>): readonly LayerChange[] {
-    for (const set of [this.#uplinks, this.#profiles]) set.reread(named.get(set) ?? []);
+    for (const set of [this.#uplinks, this.#profiles, this.#trustedPackages]) set.reread(named.get(set) ?? []);
     return this.#layersStrongestFirst.flatMap(({ layer, files }) =>
       files.reread(named.get(files) ?? []).map((change) => ({ layer, ...change })),
     );
@@ -298,7 +326,7 @@ export class PolicyFiles {
     const now = after && (this.#contributions.get(contributionKey(after)) ?? contributionOf(after));
     if (before !== undefined) this.#contributions.delete(contributionKey(before));
     if (after !== undefined && now !== undefined) this.#contributions.set(contributionKey(after), now);
-    const [was, is] = [sourceOf(layer, old), sourceOf(layer, now)];
+    const [was, is] = [this.#sourceOf(layer, old), this.#sourceOf(layer, now)];
     return { ...(was !== undefined && { before: was }), ...(is !== undefined && { after: is }) };
   }
 
@@ -313,8 +341,9 @@ export class PolicyFiles {
         const known = before.get(key);
         const contribution = known === undefined ? contributionOf(entry) : everything ? resolveAgain(known) : known;
         this.#contributions.set(key, contribution);
-        if (contribution.kind === 'policy') policies.push(contribution.policy);
-        else if (contribution.kind === 'broken') broken.push(contribution.policy);
+        const source = this.#sourceOf(layer, contribution);
+        if (source?.kind === 'policy') policies.push(source.policy);
+        else if (source?.kind === 'broken') broken.push(source.policy);
       }
       return { layer, policies, broken };
     });
@@ -326,6 +355,8 @@ function fileDiagnostics(layer: Layer, { path, parsed }: FileEntry<Policy>): rea
   const message = 'an empty answer hides nothing: answers only narrow';
   return [diagnosticAt({ file: path, line: 1, column: 1 }, 'warning', 'not-yet-enforced', message)];
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 const valuesOf = <T>(set: FileSet<T>): readonly T[] =>
   set.entries().flatMap(({ value }) => (value === undefined ? [] : [value]));

@@ -66,8 +66,8 @@ afterEach(() => {
 describe('parseStanzas', () => {
   it('parseStanzas reads fields at the beginning of lines only', () => {
     expect(parseStanzas(STATUS).slice(0, 2)).toEqual([
-      { name: 'curl', architecture: 'amd64', state: 'installed', version: '7.88.1-10+deb12u12' },
-      { name: 'libc6', architecture: 'amd64', state: 'installed', version: '' },
+      { name: 'curl', architecture: 'amd64', state: 'installed', version: '7.88.1-10+deb12u12', source: 'curl' },
+      { name: 'libc6', architecture: 'amd64', state: 'installed', version: '', source: 'libc6' },
     ]);
   });
 

@@ -21,6 +21,8 @@ const WITHOUT_FILES: ReadonlySet<string> = new Set(['not-installed', 'config-fil
 export interface DpkgState {
   /** Of each package whose files are there: its architectures, and a text for its version and how far it has been installed. */
   readonly architectures: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** Of each package whose files are there: the source package that it was built from. */
+  readonly sources: ReadonlyMap<string, string>;
   /** Where a listed file of a package lies. */
   placeOf(file: string, packageName: string): string;
   /** Two states with the same text put files at the same places. */
@@ -33,6 +35,7 @@ interface Stanza {
   /** How far it is installed: `unpacked`, `installed`. */
   readonly state: string;
   readonly version: string;
+  readonly source: string;
 }
 
 interface Diversion {
@@ -54,6 +57,11 @@ export class DpkgDatabase {
     return [status, diversions, journal].map((path) => fileVersion(lookAt(path))).join(' ');
   }
 
+  /** Whether this machine has one. */
+  get isThere(): boolean {
+    return lookAt(this.#paths().status) !== undefined;
+  }
+
   /** Never throws: what cannot be read says nothing. */
   read(): DpkgState {
     const { status, diversions, journal } = this.#paths();
@@ -62,8 +70,11 @@ export class DpkgDatabase {
       this.#status = { version, stanzas: parseStanzas(readText(status, MAX_FILE_BYTES)) };
     const diversionsVersion = fileVersion(lookAt(diversions));
     const diverted = parseDiversions(readText(diversions, MAX_FILE_BYTES));
+    const stanzas = [...this.#status.stanzas, ...journalNames(journal).flatMap(stanzasOf(journal))];
+    const architectures = installed(stanzas);
     return {
-      architectures: installed([...this.#status.stanzas, ...journalNames(journal).flatMap(stanzasOf(journal))]),
+      architectures,
+      sources: new Map(stanzas.flatMap(({ name, source }) => (architectures.has(name) ? [[name, source]] : []))),
       placeOf(file, packageName) {
         const diversion = diverted.get(file);
         return diversion === undefined || diversion.by === packageName ? file : diversion.to;
@@ -109,7 +120,9 @@ export function parseStanzas(text: string): Stanza[] {
     const state = field(stanza, 'Status')?.split(' ')[2];
     if (name === undefined || state === undefined) continue;
     const [architecture = '', version = ''] = [field(stanza, 'Architecture'), field(stanza, 'Version')];
-    stanzas.push({ name, architecture, state, version });
+    // Where the versions differ: `Source: NAME (VERSION)`. Absent: as the package is called (deb-control(5)).
+    const [source = name] = field(stanza, 'Source')?.split(' ') ?? [];
+    stanzas.push({ name, architecture, state, version, source });
   }
   return stanzas;
 }

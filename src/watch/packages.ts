@@ -5,12 +5,12 @@
  * dpkg's word is taken: a file that somebody else put, changed or made executable counts from the next time that dpkg has
  * worked on its package.
  */
-import { lstatSync, realpathSync, type Stats } from 'node:fs';
-import { dirname } from 'node:path';
+import { lstatSync, type Stats } from 'node:fs';
 import type { PackagePrograms } from '../policy/facts.ts';
 import { DPKG_DIRECTORY, DpkgDatabase, type DpkgState } from './dpkg-database.ts';
 import { type ProgramKind, ProgramKinds } from './program-kinds.ts';
 import { readText } from './read-text.ts';
+import { RootDirectory } from './root-directory.ts';
 import { sameTexts } from './same-texts.ts';
 
 /** Longer lists are not read. The largest known has 4 MB. */
@@ -44,16 +44,15 @@ interface Answer {
 }
 
 export class Packages {
-  /** Without a slash at its end. */
-  readonly #root: string;
+  readonly #root: RootDirectory;
   readonly #database: DpkgDatabase;
   readonly #kinds = new ProgramKinds();
   #remembered: ReadonlyMap<string, Remembered> = new Map();
   #answer: Answer | undefined;
 
   constructor(root = '/') {
-    this.#root = root.replace(/\/+$/, '');
-    this.#database = new DpkgDatabase(`${this.#root}${DPKG_DIRECTORY}`);
+    this.#root = new RootDirectory(root);
+    this.#database = new DpkgDatabase(this.#root.at(DPKG_DIRECTORY));
   }
 
   /**
@@ -72,7 +71,7 @@ export class Packages {
 
   /** What the file at an absolute path is, links followed. The answer for a file that was looked at before costs no open(). */
   classify(path: string): ProgramKind | undefined {
-    return this.#kinds.kindOf(`${this.#root}${path}`);
+    return this.#kinds.kindOf(this.#root.at(path));
   }
 
   #remember(
@@ -88,8 +87,8 @@ export class Packages {
 
   #look(names: readonly string[]): Map<string, PackagePrograms> {
     const state = this.#database.read();
-    const places = `${state.diversionsVersion} ${MERGED_DIRECTORIES.map((path) => this.#realDirectory(path)).join(' ')}`;
-    const realPath = this.#realPaths();
+    const places = `${state.diversionsVersion} ${MERGED_DIRECTORIES.map((path) => this.#root.realPath(path)).join(' ')}`;
+    const realPath = this.#root.places();
     const remembered = new Map<string, Remembered>();
     const found = new Map<string, PackagePrograms>();
     for (const name of [...new Set(names)].sort()) {
@@ -141,30 +140,9 @@ export class Packages {
 
   /** A listed link is no program: what it points to is, of the package that it belongs to. */
   #kindOfListed(path: string): ProgramKind | undefined {
-    const stats = lookAtLink(`${this.#root}${path}`);
-    return stats === undefined ? undefined : this.#kinds.kindOfFile(`${this.#root}${path}`, stats);
-  }
-
-  /** From paths below the root to paths below the root without links on the way (`/bin/x` -> `/usr/bin/x`). */
-  #realPaths(): (path: string) => string | undefined {
-    const directories = new Map<string, string | undefined>();
-    return (path) => {
-      const directory = dirname(path);
-      if (!directories.has(directory)) directories.set(directory, this.#realDirectory(directory));
-      const real = directories.get(directory);
-      return real === undefined ? undefined : `${real}${path.slice(path.lastIndexOf('/'))}`;
-    };
-  }
-
-  /** The root is the empty text. */
-  #realDirectory(directory: string): string | undefined {
-    try {
-      const real = realpathSync.native(`${this.#root}${directory}`);
-      const inside = this.#root === '' ? real : real.slice(realpathSync.native(this.#root).length);
-      return inside === '/' ? '' : inside;
-    } catch {
-      return undefined;
-    }
+    const place = this.#root.at(path);
+    const stats = lookAtLink(place);
+    return stats === undefined ? undefined : this.#kinds.kindOfFile(place, stats);
   }
 }
 

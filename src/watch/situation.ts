@@ -40,6 +40,7 @@ import { hostNames, packageNames } from './named-things.ts';
 import { MAX_LOOKUPS_AT_ONCE, MIN_LIFETIME_MS } from './names.ts';
 import { readNetwork } from './network.ts';
 import { networkSources } from './network-sources.ts';
+import { packageShippers } from './package-shippers.ts';
 import { Packages } from './packages.ts';
 
 export interface Situation {
@@ -85,7 +86,7 @@ export async function readSituation({
   clock,
 }: SituationOptions): Promise<Situation> {
   const nowMs = clock.monotonicMs();
-  const files = new PolicyFiles(paths, { writesLastGood: false }).load();
+  const files = new PolicyFiles(paths, { writesLastGood: false, shippers: packageShippers(paths) }).load();
   const network = readNetwork(kernel?.routing ?? NO_ROUTING);
   const packages = new Packages().programs(packageNames(files.policySet));
   const routing = { ...refuseChanges, ...(kernel?.routing ?? NO_ROUTING) };

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildProgram } from './support/build-program.ts';
 import type { Daemon } from './support/daemon.ts';
-import { Device, PACKAGE_POLICIES } from './support/device.ts';
+import { Device, PACKAGE_POLICIES, POLICIES } from './support/device.ts';
 import { until } from './support/until.ts';
 
 const REFUSED = 7;
@@ -38,7 +38,11 @@ rules:
 otherwise: allow
 `;
 
-/** Builds greeter_1.0_all.deb around these files. */
+const SHIPPED = `${PACKAGE_POLICIES}/org.example.Browser.yaml`;
+/** A policy holds for programs of its own package. */
+const PROGRAM = { 'usr/bin/curl': 'stands for the one that the machine runs' };
+
+/** Builds browser_1.0_all.deb around these files. */
 function buildPackage(files: Readonly<Record<string, string>>): string {
   const tree = join(scratch, 'tree');
   const control =
@@ -75,7 +79,7 @@ describe('a package that ships a policy', () => {
   it('pointsman enforces it as soon as dpkg has installed it, and forgets it with the package', async () => {
     expect(await curl('203.0.113.40')).toBe(OK);
 
-    dpkg('--install', buildPackage({ [`${PACKAGE_POLICIES}/org.example.Browser.yaml`]: POLICY }));
+    dpkg('--install', buildPackage({ [SHIPPED]: POLICY, ...PROGRAM }));
     await until('curl to be refused', async () => (await curl('203.0.113.40')) === REFUSED);
     expect(await curl('203.0.113.10')).toBe(OK);
     const explained = await device.explain({ exe: '/usr/bin/curl', host: '203.0.113.40', port: 80, protocol: 'tcp' });
@@ -84,6 +88,30 @@ describe('a package that ships a policy', () => {
 
     dpkg('--remove', 'browser');
     await until('curl to get through again', async () => (await curl('203.0.113.40')) === OK);
+    await until('the application to be forgotten', async () => !(await isKnown()));
+  });
+
+  it('pointsman lets it open nothing that the administrator has closed, and speak for no program of others', async () => {
+    const address = 'http://203.0.113.10/';
+    const wget = async (): Promise<number> => (await device.run(['wget', '-qO-', '-T3', '-t1', address])).exitCode;
+    device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', 'otherwise: deny');
+    await until('curl to be refused', async () => (await curl('203.0.113.10')) === REFUSED);
+    const opening = POLICY.replace('rules:', '  - exec: /usr/bin/wget\nrules:').replace(
+      'otherwise:',
+      '  - to: "*"\n    do: allow\notherwise:',
+    );
+    dpkg('--install', buildPackage({ [SHIPPED]: opening, ...PROGRAM }));
+    await until('the package to be read', async () => (await device.status()).diagnostics.length > 0);
+    const { diagnostics } = await device.status();
+    expect(diagnostics.map(({ code, line }) => `${code} ${line}`).sort()).toEqual(['cut-off-rule 9', 'not-its-own 5']);
+    expect(await curl('203.0.113.10')).toBe(REFUSED);
+    expect(await wget()).toBe(OK);
+
+    device.write('etc/pointsman/packages.yaml', 'pointsman: 1\npackages: [browser]\n');
+    await until('wget to be refused', async () => (await wget()) !== OK);
+    dpkg('--remove', 'browser');
+    device.remove('etc/pointsman/packages.yaml');
+    device.remove(`${POLICIES}/org.example.Browser.yaml`);
     await until('the application to be forgotten', async () => !(await isKnown()));
   });
 });

@@ -9,6 +9,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Paths, pathsFor, watchedPaths } from '../../src/store/paths.ts';
 import { type LoadedPolicies, PolicyFiles } from '../../src/store/policy-files.ts';
+import { packageShippers } from '../../src/watch/package-shippers.ts';
+import { PackagesWatch } from '../../src/watch/packages-watch.ts';
 import { PolicyWatch } from '../../src/watch/policy-watch.ts';
 
 let scratch: string;
@@ -62,7 +64,8 @@ function run(command: string, args: readonly string[]): void {
 
 /** Loads as the daemon does, whenever the watch tells of a change. */
 class LivePolicies implements AsyncDisposable {
-  readonly #files = new PolicyFiles(paths);
+  readonly #files = new PolicyFiles(paths, { shippers: packageShippers(paths) });
+  readonly #packages: PackagesWatch;
   readonly #watch: PolicyWatch;
   loaded: LoadedPolicies;
   #wake: () => void = () => {};
@@ -78,6 +81,10 @@ class LivePolicies implements AsyncDisposable {
       },
     });
     this.loaded = this.#files.load();
+    this.#packages = new PackagesWatch(() => {
+      this.loaded = this.#files.load({ changed: [] });
+      this.#wake();
+    }, root);
   }
 
   get apps(): string[] {
@@ -89,6 +96,7 @@ class LivePolicies implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#packages[Symbol.dispose]();
     await this.#watch[Symbol.asyncDispose]();
   }
 }
@@ -96,8 +104,9 @@ class LivePolicies implements AsyncDisposable {
 describe('a package that ships a policy file', () => {
   it('PolicyFiles sees the application appear, change and disappear as dpkg installs, upgrades and removes its package', async () => {
     const shipped = 'usr/share/pointsman/policies/greeter.yaml';
-    const first = build('1.0', { [shipped]: POLICY('deny') });
-    const second = build('2.0', { [shipped]: POLICY('drop') });
+    const program = { 'usr/bin/greeter': 'a program' };
+    const first = build('1.0', { [shipped]: POLICY('deny'), ...program });
+    const second = build('2.0', { [shipped]: POLICY('drop'), ...program });
     const third = build('3.0', { 'usr/share/doc/greeter/README': 'no policy any more\n' });
     await using live = new LivePolicies();
     expect(live.apps).toEqual([]);
@@ -130,5 +139,40 @@ describe('a package that ships a policy file', () => {
     await live.until(() => live.loaded.policySet.apps[0]?.files.length === 2);
     expect(live.apps).toEqual(['greeter drop']);
     expect(live.loaded.policySet.apps[0]?.otherwise?.value.at.file).toBe(own);
+  });
+
+  it('PolicyFiles takes from a package what it says of its own programs, and of others only where it is trusted', async () => {
+    const shipped = 'usr/share/pointsman/policies/greeter.yaml';
+    const text = POLICY('allow').replace('rules:', '  - exec: /usr/bin/stranger\n  - user: root\nrules:');
+    const matches = (): string[] =>
+      live.loaded.policySet.apps.flatMap(({ match }) => match.map(({ kind, value }) => `${kind} ${value}`));
+    const codes = (): string[] => live.loaded.diagnostics.map(({ code, line }) => `${code} ${line}`);
+    await using live = new LivePolicies();
+    dpkg('--install', build('1.0', { [shipped]: text, 'usr/bin/greeter': 'a program', 'usr/bin/other': 'another' }));
+    await live.until(() => matches().length > 0);
+    expect(matches()).toEqual(['exec /usr/bin/greeter']);
+    expect(codes()).toEqual(['not-its-own 6', 'not-its-own 7']);
+
+    // The next version has the program.
+    dpkg(
+      '--install',
+      build('2.0', { [shipped]: text, 'usr/bin/greeter': 'a program', 'usr/bin/stranger': 'now mine' }),
+    );
+    await live.until(() => matches().length > 1);
+    expect(matches()).toEqual(['exec /usr/bin/greeter', 'exec /usr/bin/stranger']);
+    expect(codes()).toEqual(['not-its-own 7']);
+
+    mkdirSync(dirname(paths.trustedPackages), { recursive: true });
+    writeFileSync(paths.trustedPackages, 'pointsman: 1\npackages: [greeter]\n');
+    await live.until(() => matches().length > 2);
+    expect(codes()).toEqual([]);
+    rmSync(paths.trustedPackages);
+    await live.until(() => matches().length < 3);
+
+    // What no package has speaks for nobody.
+    writeFileSync(join(paths.packagePolicies, 'mine.yaml'), text.replace('app: greeter', 'app: mine'));
+    await live.until(() => codes().includes('no-match 2'));
+    expect(matches()).toEqual(['exec /usr/bin/greeter', 'exec /usr/bin/stranger']);
+    expect(codes().filter((code) => code.startsWith('not-its-own'))).toHaveLength(4);
   });
 });

@@ -1,0 +1,41 @@
+/** Paths below a directory that stands for the root, with symbolic links on the way followed there. */
+import { realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+export class RootDirectory {
+  /** Without a slash at its end; empty: the root itself. */
+  readonly path: string;
+
+  constructor(path = '/') {
+    this.path = path.replace(/\/+$/, '');
+  }
+
+  at(path: string): string {
+    return `${this.path}${path}`;
+  }
+
+  /** Without links, as seen from below; `undefined` where nothing is. The root is the empty text. */
+  realPath(path: string): string | undefined {
+    try {
+      const real = realpathSync.native(this.at(path));
+      const inside = this.path === '' ? real : real.slice(realpathSync.native(this.path).length);
+      return inside === '/' ? '' : inside;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * From paths to paths without links in their directories (`/bin/x` -> `/usr/bin/x`), the last part as it is, there or not;
+   * `undefined` where the directory is not there. Each directory is looked at once.
+   */
+  places(): (path: string) => string | undefined {
+    const directories = new Map<string, string | undefined>();
+    return (path) => {
+      const directory = dirname(path);
+      if (!directories.has(directory)) directories.set(directory, this.realPath(directory));
+      const real = directories.get(directory);
+      return real === undefined ? undefined : `${real}${path.slice(path.lastIndexOf('/'))}`;
+    };
+  }
+}
