@@ -1,9 +1,11 @@
 /** What the daemon would answer, computed here from the files and from what may be read of the machine. */
+
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import type { PlanReport } from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
 import { changesBetween, observePlan } from '../apply/observe-plan.ts';
+import { Background } from '../kernel/background.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { systemClock } from '../kernel/system-clock.ts';
@@ -106,7 +108,11 @@ function liveOf(kernel: LinuxKernel | undefined, numbers: FlowNumbers): RouteSou
 
 /** What NetworkManager and ModemManager say at this moment. */
 async function withManaged<T>(use: (managed: ManagedDevices) => Promise<T>): Promise<T> {
-  using managed = new ManagedDevices({ onChange: () => undefined });
+  // To whoever runs the command: nothing goes on here.
+  const background = new Background((fault) => {
+    throw fault;
+  });
+  using managed = new ManagedDevices({ background, onChange: () => undefined });
   await managed.start();
   return await use(managed);
 }

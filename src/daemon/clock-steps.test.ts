@@ -1,5 +1,7 @@
 /** Somebody sets the time of day, a day forward or back: nothing ends sooner or later for that, nor is it told otherwise. */
+
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { FakeClock } from '../kernel/fake/fake-clock.ts';
 import { type Address, parseAddress } from '../net/address.ts';
 import { wallAt } from '../net/clock.ts';
@@ -64,6 +66,7 @@ describe.each(STEPS)('a clock that is set a day %s', (_, stepMs) => {
     let answer: NameAnswer = { kind: 'addresses', addresses: [{ address: ADDRESS, ttlSeconds: 600 }] };
     let asked = 0;
     const names = new Names({
+      background: testBackground,
       lookUp: async () => {
         asked += 1;
         return answer;
@@ -104,7 +107,7 @@ describe.each(STEPS)('a clock that is set a day %s', (_, stepMs) => {
   });
 
   it('ConfirmWindow takes back when its time is over, and says when that will be', async () => {
-    using window = new ConfirmWindow();
+    using window = new ConfirmWindow(testBackground);
     const takeBack = vi.fn();
     window.open(clock.monotonicMs(), 60_000, takeBack);
     step();
@@ -153,6 +156,7 @@ describe.each(STEPS)('a clock that is set a day %s', (_, stepMs) => {
 
   it('TrafficKeeper says for how long it has counted', () => {
     using keeper = new TrafficKeeper({
+      background: testBackground,
       clock,
       health: { report: () => undefined },
       open: () => ({

@@ -10,6 +10,7 @@ import type { UplinksReport } from '../api/uplinks.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
 import { changesBetween, observePlan } from '../apply/observe-plan.ts';
 import { ExecutableFiles } from '../identify/executable-files.ts';
+import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc } from '../kernel/proc.ts';
@@ -42,6 +43,7 @@ import { diagnosticsFor } from './shown-to.ts';
 import { whoIsFlow, whoIsProcess } from './who-report.ts';
 
 export interface ControlParts {
+  readonly background: Background;
   readonly kernel: Kernel;
   readonly enforcement: Enforcement;
   readonly events: EventStream;
@@ -93,6 +95,7 @@ export function createControl(parts: ControlParts): Control {
       return waited;
     },
     stop: parts.stop,
+    onFault: parts.background.hear,
     events: parts.events,
     nowMs: parts.clock.wallMs,
   };
@@ -104,7 +107,7 @@ function requireInForce({ inForce }: Enforcement): InForce {
 }
 
 async function reload(parts: ControlParts, { confirmMs }: ReloadRequest, before: PolicySet): Promise<ReloadReport> {
-  const { enforcement, confirmWindow, health, clock } = parts;
+  const { background, enforcement, confirmWindow, health, clock } = parts;
   const startMs = clock.monotonicMs();
   const round = await enforcement.run({ kind: 'files', changed: 'everything' });
   const { outcome, loaded, changedApps } = round;
@@ -119,7 +122,7 @@ async function reload(parts: ControlParts, { confirmMs }: ReloadRequest, before:
         message: 'the last change was not confirmed in time and was taken back; the files still hold it',
         hint: 'pointsman reload puts the files into force again',
       });
-      enforcement.rollBack(before).catch(() => undefined);
+      background.run(() => enforcement.rollBack(before));
     });
   }
   return {

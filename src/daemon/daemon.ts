@@ -1,6 +1,8 @@
 /** The running daemon: its parts, who tells whom, and the order in which they start and end. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeEverything } from '../apply/cleanup.ts';
+import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Address } from '../net/address.ts';
 import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
@@ -27,6 +29,7 @@ import { DnsKeeper } from './dns-keeper.ts';
 import { Enforcement, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
+import type { Faults } from './faults.ts';
 import { FileMistakes, filesBroken } from './file-mistakes.ts';
 import { ForeignLooks, foreignTrigger } from './foreign-looks.ts';
 import { reportForeignRouting } from './foreign-routing-warnings.ts';
@@ -53,6 +56,8 @@ import type { EventBatch } from './verdict-reporter.ts';
 import { warningsInForce } from './warnings-in-force.ts';
 
 export interface DaemonParts {
+  readonly background: Background;
+  readonly faults: Faults;
   readonly kernel: Kernel;
   readonly machine: MachineSources;
   readonly paths: Paths;
@@ -88,7 +93,7 @@ export class Daemon implements AsyncDisposable {
   readonly #networks: NetworkWatch;
   readonly #pace = new RepairPace();
   readonly #foreign: ForeignLooks;
-  readonly #confirmWindow = new ConfirmWindow();
+  readonly #confirmWindow: ConfirmWindow;
   readonly #history = new PolicyHistory();
   readonly #mistakes: FileMistakes;
   readonly #kernelDecisions: KernelDecisions;
@@ -113,8 +118,9 @@ export class Daemon implements AsyncDisposable {
   readonly stopped: Promise<void>;
 
   private constructor(parts: DaemonParts) {
-    const { clock, kernel, files, ids, machine, packages } = parts;
+    const { background, clock, kernel, files, ids, machine, packages } = parts;
     this.#parts = parts;
+    this.#confirmWindow = new ConfirmWindow(background);
     this.#sinceMs = clock.monotonicMs();
     this.#mistakes = new FileMistakes((path) => files.permissionsOf(path), parts.log);
     this.stopped = new Promise((resolve) => {
@@ -128,7 +134,9 @@ export class Daemon implements AsyncDisposable {
         this.#events.publish({ kind: 'warning', timeMs: clock.wallMs(), code, message, over });
       },
     });
+    parts.faults.reportTo(this.#health);
     this.#names = new Names({
+      background,
       lookUp: lookUpName,
       nowMs: clock.monotonicMs,
       isInside: (address) => this.#isInside(address),
@@ -138,7 +146,7 @@ export class Daemon implements AsyncDisposable {
     this.#probing = new UplinkProbing(() => {
       this.#enforcement?.request({ kind: 'network' });
       this.#reportProbing();
-    });
+    }, background);
     // Before the first look at the files, so that no change falls between.
     const { directories, files: singleFiles } = watchedPaths(parts.paths);
     this.#policyWatch = new PolicyWatch(
@@ -151,14 +159,16 @@ export class Daemon implements AsyncDisposable {
             hint: 'after a change: pointsman reload',
           }),
       },
+      background,
     );
     const onNetwork = (): void => {
       // What is said before the first round is part of that, and there is to be none before somebody answers the queue.
       if (this.#isEnforcing) this.#enforcement.request({ kind: 'network' });
     };
-    this.#managed = new ManagedDevices({ onChange: onNetwork });
-    this.#networks = new NetworkWatch({ kernel, managed: this.#managed, onChange: onNetwork });
+    this.#managed = new ManagedDevices({ background, onChange: onNetwork });
+    this.#networks = new NetworkWatch({ background, kernel, managed: this.#managed, onChange: onNetwork });
     this.#enforcement = new Enforcement({
+      background,
       kernel,
       machine: { ...machine, managed: this.#managed, networks: this.#networks },
       files,
@@ -181,32 +191,39 @@ export class Daemon implements AsyncDisposable {
     const inForce = () => this.#enforcement.inForce;
     this.#strangers = kernel.sockets && new StrangerOwner(kernel.sockets);
     this.#kernelDecisions = new KernelDecisions({
+      background,
       inForce,
       clock,
       publish: (event) => this.#events.publish(event),
       ...(this.#strangers !== undefined && { strangers: this.#strangers }),
     });
     this.#profileClock = new ProfileClock({
+      background,
       nowMs: clock.wallMs,
       onChange: () => this.#enforcement.request({ kind: 'time' }),
     });
     const onPackages = (): void => this.#enforcement.request({ kind: 'packages' });
     // Programs are those of the machine, policy files may be those of packages below another root.
-    this.#packagesWatches = [...new Set(['/', parts.root])].map((root) => new PackagesWatch(onPackages, root));
+    this.#packagesWatches = [...new Set(['/', parts.root])].map(
+      (root) => new PackagesWatch(onPackages, background, root),
+    );
     this.#dns = new DnsKeeper({
+      background,
       kernel,
       enforcement: this.#enforcement,
       health: this.#health,
       managedResolvers: (device) => this.#managed.device(device)?.dns ?? [],
     });
-    this.#traffic = isLeftOut('totals') ? undefined : new TrafficKeeper({ clock, health: this.#health });
+    this.#traffic = isLeftOut('totals') ? undefined : new TrafficKeeper({ background, clock, health: this.#health });
     this.#foreign = new ForeignLooks({
+      background,
       pace: this.#pace,
       nowMs: clock.monotonicMs,
       request: (trigger) => this.#enforcement.request(trigger),
-      onForeign: () => void this.#lookSlowly(),
+      onForeign: () => background.run(() => this.#lookSlowly()),
     });
     this.#programs = new ProgramKeeper({
+      background,
       kernel,
       cgroups: machine.cgroups,
       identity: parts.identity,
@@ -215,7 +232,7 @@ export class Daemon implements AsyncDisposable {
       beats: () => this.#verdicts?.beats ?? 0,
       onCgroups: () => this.#enforcement.request({ kind: 'cgroups' }),
     });
-    this.#slowLook = setInterval(() => void this.#lookSlowly(), SLOW_LOOK_MS);
+    this.#slowLook = background.interval(() => this.#lookSlowly(), SLOW_LOOK_MS);
   }
 
   /** Resolves when the policies are in force and the control socket answers. Rejects with StartError; nothing is left then. */
@@ -269,11 +286,12 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { kernel, confirmMs, log, clock } = this.#parts;
+    const { background, kernel, confirmMs, log, clock } = this.#parts;
     const { scripts } = this.#parts.identity;
     // What costs money is to be known from the first connection on, but not at the price of a bus that does not answer.
     await Promise.race([this.#managed.start(), delay(MANAGED_WITHIN_MS, undefined, { ref: false })]);
     this.#verdicts = await startVerdicts({
+      background,
       snapshot: this.#enforcement.firstSnapshot(),
       ...(kernel.sockets !== undefined && { marks: kernel.sockets.handle }),
       ...(typeof scripts !== 'string' && { scriptsFd: scripts.fd }),
@@ -287,9 +305,10 @@ export class Daemon implements AsyncDisposable {
     });
     this.#traffic?.start();
     this.#kernelEvents = await EventKeeper.start({
+      background,
       generation: () => kernel.nft.generation(),
-      onEvent: (event) => this.#hear(event),
-      onTurn: () => this.#traffic?.take(),
+      onEvent: background.handler((event: KernelEvent) => this.#hear(event)),
+      onTurn: background.handler(() => this.#traffic?.take()),
       onTrouble: (error) =>
         this.#health.report(
           'events-not-watched',
@@ -314,6 +333,7 @@ export class Daemon implements AsyncDisposable {
 
   #listen(): Promise<ControlServer> {
     const control = createControl({
+      background: this.#parts.background,
       kernel: this.#parts.kernel,
       enforcement: this.#enforcement,
       events: this.#events,
@@ -328,7 +348,11 @@ export class Daemon implements AsyncDisposable {
       permissionsOf: (path) => this.#parts.files.permissionsOf(path),
       status: async () => this.#status(await this.#verdicts?.stats()),
     });
-    return ControlServer.listen(control, { socketPath: this.#parts.paths.socketPath, groupId: accessGroupId() });
+    return ControlServer.listen(control, {
+      background: this.#parts.background,
+      socketPath: this.#parts.paths.socketPath,
+      groupId: accessGroupId(),
+    });
   }
 
   #status(verdicts: VerdictStats | undefined): ReturnType<typeof daemonStatus> {
@@ -448,6 +472,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #lookSlowly(): Promise<void> {
+    this.#parts.faults.look();
     const { kernel, clock } = this.#parts;
     if (this.#pace.isQuiet(clock.monotonicMs())) this.#health.clear('foreign-change');
     this.#programs.look();

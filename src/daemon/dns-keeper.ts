@@ -1,5 +1,6 @@
 /** Keeps the relay of queries listening, and says what programs' queries do not go through it. */
 
+import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Address } from '../net/address.ts';
 import { RELAY_ALIVE } from '../plan/compile-dns.ts';
@@ -15,6 +16,7 @@ const ALIVE_MS = 15_000;
 const REFRESH_MS = 5_000;
 
 export interface DnsKeeperParts {
+  readonly background: Background;
   readonly kernel: Pick<Kernel, 'conntrack'>;
   readonly enforcement: Pick<Enforcement, 'inForce' | 'sets'>;
   readonly health: Pick<Health, 'report'>;
@@ -35,7 +37,7 @@ export class DnsKeeper implements AsyncDisposable {
 
   constructor(parts: DnsKeeperParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => this.refresh(), REFRESH_MS);
+    this.#timer = parts.background.interval(() => this.refresh(), REFRESH_MS);
     this.#timer.unref();
   }
 
@@ -64,7 +66,7 @@ export class DnsKeeper implements AsyncDisposable {
   /** Says that it is there, to a ruleset that asks. */
   refresh(): void {
     if (this.#relay === undefined) return;
-    this.#parts.enforcement.sets.refresh(RELAY_ALIVE, ALIVE_MS).catch((error: unknown) => this.#noteFault(error));
+    this.#parts.background.run(() => this.#parts.enforcement.sets.refresh(RELAY_ALIVE, ALIVE_MS));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -80,14 +82,14 @@ export class DnsKeeper implements AsyncDisposable {
 
   async #open(): Promise<void> {
     if (this.#relay !== undefined || this.#isClosed) return;
-    const { kernel, enforcement, health } = this.#parts;
+    const { background, kernel, enforcement, health } = this.#parts;
     try {
       this.#relay = await DnsRelay.open({
+        background,
         conntrack: kernel.conntrack,
         facts: () => this.#facts(),
         learn: (appId, answers) => enforcement.sets.learn(appId, answers),
         onUplink: (uplink, hasResolver) => this.#noteUplink(uplink, hasResolver),
-        onFault: (error) => this.#noteFault(error),
       });
       health.report('dns-not-relayed', undefined);
     } catch (error) {
@@ -105,11 +107,6 @@ export class DnsKeeper implements AsyncDisposable {
     const configured = { resolvers: facts.resolvers, loopback: loopbackResolvers(facts) };
     const { managedResolvers: managed } = this.#parts;
     return { uplinks: policySet.uplinks, facts, resolvers: upstreamResolvers(configured), managed };
-  }
-
-  #noteFault(error: unknown): void {
-    const message = `a query could not be relayed: ${error instanceof Error ? error.message : String(error)}`;
-    this.#parts.health.report('internal-error', { message });
   }
 
   #noteUplink(uplink: string, hasResolver: boolean): void {

@@ -2,11 +2,14 @@
  * Takes the queries that the kernel redirects here, asks the resolvers on the way of whoever asked, and hands the answer back as
  * it came, once what it says is in force. What belongs to nobody, or cannot be read, gets no answer from anybody.
  */
+
 import { createSocket, type Socket as DatagramSocket, type RemoteInfo } from 'node:dgram';
 import { setMaxListeners } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Background } from '../kernel/background.ts';
 import type { Conntrack } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import { isShortage } from '../kernel/shortage.ts';
 import { type Address, formatAddress, parseAddress } from '../net/address.ts';
 import { addressesOf, type NamedAddresses } from '../net/dns-answer.ts';
 import { dnsFailure, queryForm } from '../net/dns-failure.ts';
@@ -44,14 +47,14 @@ export interface DnsCounts {
 }
 
 export interface DnsRelayParts {
+  /** Of mistakes of ours: whoever asked is told that it did not work, and the next query is taken as ever. */
+  readonly background: Background;
   readonly conntrack: Pick<Conntrack, 'entryOfReply'>;
   readonly facts: () => DnsFacts | undefined;
   /** Resolves when what the answer says is in force, with the number of names that it brought something for. */
   readonly learn: (appId: number, answers: readonly NamedAddresses[]) => Promise<number>;
   /** Whether a resolver is known that this uplink leads to: at each query. */
   readonly onUplink: (uplink: string, hasResolver: boolean) => void;
-  /** A mistake of ours: whoever asked is told that it did not work, and the next query is taken as ever. */
-  readonly onFault: (error: unknown) => void;
 }
 
 /** One side of a conversation. */
@@ -100,9 +103,13 @@ export class DnsRelay implements AsyncDisposable {
   }
 
   async #listen(own: Address): Promise<void> {
+    const { background } = this.#parts;
     const address = formatAddress(own);
     const datagrams = createSocket({ type: own.family === 4 ? 'udp4' : 'udp6', ipv6Only: own.family === 6 });
-    const server = createServer({ noDelay: true, allowHalfOpen: true }, (connection) => this.#serve(connection, own));
+    const server = createServer(
+      { noDelay: true, allowHalfOpen: true },
+      background.handler((connection: Socket) => this.#serve(connection, own)),
+    );
     server.maxConnections = MAX_CONNECTIONS;
     const bound = [
       listening(datagrams, () => datagrams.bind({ port: DNS_RELAY_PORT, address, exclusive: true })),
@@ -117,12 +124,13 @@ export class DnsRelay implements AsyncDisposable {
       throw failed.reason;
     }
     this.#sockets.push(datagrams, server);
-    datagrams.on('message', (query, from) => {
-      this.#takeDatagram(datagrams, own, query, from).catch(this.#parts.onFault);
-    });
+    datagrams.on(
+      'message',
+      background.handler((query: Uint8Array, from: RemoteInfo) => this.#takeDatagram(datagrams, own, query, from)),
+    );
     // Such as a refused answer of before, or no descriptor left: the next query comes all the same.
-    datagrams.on('error', () => undefined);
-    server.on('error', () => undefined);
+    datagrams.on('error', background.handler(hearShortage));
+    server.on('error', background.handler(hearShortage));
   }
 
   async #takeDatagram(socket: DatagramSocket, own: Address, query: Uint8Array, from: RemoteInfo): Promise<void> {
@@ -140,10 +148,20 @@ export class DnsRelay implements AsyncDisposable {
       connection.destroy();
       return;
     }
+    const { background } = this.#parts;
     this.#connections.add(connection);
-    connection.on('close', () => this.#connections.delete(connection));
-    connection.on('error', () => connection.destroy());
-    connection.setTimeout(IDLE_MS, () => connection.destroy());
+    connection.on(
+      'close',
+      background.handler(() => this.#connections.delete(connection)),
+    );
+    connection.on(
+      'error',
+      background.handler(() => connection.destroy()),
+    );
+    connection.setTimeout(
+      IDLE_MS,
+      background.handler(() => connection.destroy()),
+    );
     const client: Client = { protocol: IPPROTO_TCP, own, peer, port };
     let pending = 0;
     let isEnded = false;
@@ -160,14 +178,20 @@ export class DnsRelay implements AsyncDisposable {
     const stream = new DnsStream((query) => {
       answer(query).catch((error: unknown) => {
         connection.destroy();
-        this.#parts.onFault(error);
+        background.hear(error);
       });
     });
-    connection.on('end', () => {
-      isEnded = true;
-      if (pending === 0) connection.end();
-    });
-    connection.on('data', (chunk) => stream.take(chunk));
+    connection.on(
+      'end',
+      background.handler(() => {
+        isEnded = true;
+        if (pending === 0) connection.end();
+      }),
+    );
+    connection.on(
+      'data',
+      background.handler((chunk: Uint8Array) => stream.take(chunk)),
+    );
   }
 
   /** Undefined: nothing is said. */
@@ -200,7 +224,7 @@ export class DnsRelay implements AsyncDisposable {
       this.#counts.answered += 1;
       return answer.bytes;
     } catch (error) {
-      this.#parts.onFault(error);
+      this.#parts.background.hear(error);
       return failure(RCODE_SERVFAIL);
     } finally {
       this.#end(appId);
@@ -236,12 +260,14 @@ export class DnsRelay implements AsyncDisposable {
   }
 }
 
+/** Throws what is to be heard of: an error that concerns a client alone is none. */
+function hearShortage(error: Error): void {
+  if (isShortage(error)) throw error;
+}
+
 function listening(socket: DatagramSocket | Server, start: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    socket.once('listening', () => {
-      socket.off('error', reject);
-      resolve();
-    });
+    socket.once('listening', resolve);
     socket.once('error', reject);
     start();
   });

@@ -2,8 +2,10 @@
  * Path A: files -> policy set -> facts -> plan -> changes -> kernel. Whatever happened, a round looks at all of it anew;
  * rounds never overlap, and what happens during one leads to the next.
  */
+
 import { setImmediate } from 'node:timers/promises';
 import { type ApplyReport, applyPlan, type FailedReport } from '../apply/transaction.ts';
+import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Compilation } from '../plan/compile.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
@@ -19,6 +21,7 @@ import type { VerdictSnapshot } from './verdict-snapshot.ts';
 import { type Wanted, type WantedParts, Wants } from './wanted.ts';
 
 export interface EnforceParts extends WantedParts {
+  readonly background: Background;
   readonly kernel: Kernel;
   readonly files: PolicyFiles;
   /** Packets that are sent from now on are decided by it. */
@@ -130,7 +133,7 @@ export class Enforcement {
   /** Another round after a while; each one that fails doubles it. */
   retryLater(): void {
     if (this.#retry !== undefined) return;
-    this.#retry = setTimeout(() => {
+    this.#retry = this.#parts.background.timeout(() => {
       this.#retry = undefined;
       this.request({ kind: 'retry' });
     }, this.#retryMs);
@@ -149,34 +152,41 @@ export class Enforcement {
   async #runAll(): Promise<void> {
     // The caller's own turn first: what it still asks for belongs to this round.
     await Promise.resolve();
-    while (!this.#isStopped) {
-      if (this.#pending.kinds.size === 0) {
-        // Nothing but a restart needs the copies: what changes meanwhile comes first.
-        const isBehind = this.#parts.files.keepCopies(COPIES_AT_ONCE);
-        this.#loaded = this.#parts.files.loaded ?? this.#loaded;
-        if (!isBehind) break;
-        await setImmediate();
-        continue;
+    try {
+      while (!this.#isStopped) {
+        if (this.#pending.kinds.size === 0) {
+          // Nothing but a restart needs the copies: what changes meanwhile comes first.
+          const isBehind = this.#parts.files.keepCopies(COPIES_AT_ONCE);
+          this.#loaded = this.#parts.files.loaded ?? this.#loaded;
+          if (!isBehind) break;
+          await setImmediate();
+          continue;
+        }
+        const pending = this.#pending;
+        const waiting = this.#waiting;
+        this.#pending = NOTHING_PENDING;
+        this.#waiting = [];
+        this.sets.beginRound();
+        const round = await this.#round(pending);
+        this.sets.endRound();
+        this.#roundWhenDue();
+        this.#parts.background.run(() => this.#parts.onRound(round));
+        for (const resolve of waiting) resolve(round);
       }
-      const pending = this.#pending;
-      const waiting = this.#waiting;
-      this.#pending = NOTHING_PENDING;
-      this.#waiting = [];
-      this.sets.beginRound();
-      const round = await this.#round(pending);
-      this.sets.endRound();
-      this.#roundWhenDue();
-      this.#parts.onRound(round);
-      for (const resolve of waiting) resolve(round);
+    } catch (fault) {
+      // What it was about is looked at again.
+      this.#parts.background.hear(fault);
+      if (!this.#isStopped) this.retryLater();
+    } finally {
+      this.#running = undefined;
     }
-    this.#running = undefined;
   }
 
   #roundWhenDue(): void {
     clearTimeout(this.#due);
     const { dueInMs } = this.#wants;
     if (dueInMs !== undefined && !this.#isStopped)
-      this.#due = setTimeout(() => this.request({ kind: 'sticky' }), Math.ceil(dueInMs));
+      this.#due = this.#parts.background.timeout(() => this.request({ kind: 'sticky' }), Math.ceil(dueInMs));
   }
 
   async #round(pending: Pending): Promise<Round> {

@@ -1,4 +1,5 @@
 /** Keeps listening to the kernel's events: a thread that ends is started anew, and all it may have missed is looked at. */
+import type { Background } from '../kernel/background.ts';
 import { type NeighbourKey, neighbourText } from '../netlink/neighbour.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
 import { KernelEvents } from '../watch/kernel-events.ts';
@@ -6,6 +7,7 @@ import { KernelEvents } from '../watch/kernel-events.ts';
 const RESTART_MS = 1000;
 
 export interface EventKeeperOptions {
+  readonly background: Background;
   readonly generation: () => number;
   readonly onEvent: (event: KernelEvent) => void;
   /** `KernelEventsOptions.onTurn` */
@@ -73,7 +75,7 @@ export class EventKeeper implements AsyncDisposable {
     this.#events = undefined;
     if (this.#isClosed) return;
     this.#options.onTrouble(error);
-    this.#timer = setTimeout(() => void this.#restart(), RESTART_MS);
+    this.#timer = this.#options.background.timeout(() => this.#restart(), RESTART_MS);
   }
 
   async #restart(): Promise<void> {

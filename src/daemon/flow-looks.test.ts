@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { type ChangedPolicies, FACTS_CHANGED, NOTHING_CHANGED } from './changed-policies.ts';
 import { FlowLooks, LOOK_EVERY_MS, SETTLED_AFTER_MS } from './flow-looks.ts';
 
@@ -15,6 +16,7 @@ describe('FlowLooks', () => {
       () => {
         requests += 1;
       },
+      testBackground,
       () => Date.now(),
     );
   });

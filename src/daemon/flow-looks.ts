@@ -1,4 +1,5 @@
 /** When live flows are looked at, and because of what: with each change, and once more when it has settled. */
+import type { Background } from '../kernel/background.ts';
 import { type ChangedPolicies, FACTS_CHANGED, isNothing, joinChanges, NOTHING_CHANGED } from './changed-policies.ts';
 
 /** Flows that were decided while something changed are in conntrack by then. */
@@ -8,6 +9,7 @@ export const LOOK_EVERY_MS = 200;
 
 export class FlowLooks {
   readonly #request: () => void;
+  readonly #background: Background;
   readonly #monotonicMs: () => number;
   /** To be looked at once more. */
   #settling: ChangedPolicies = NOTHING_CHANGED;
@@ -17,7 +19,8 @@ export class FlowLooks {
   #lookedMs = Number.NEGATIVE_INFINITY;
 
   /** `request`: leads to `take`, sooner or later. */
-  constructor(request: () => void, monotonicMs: () => number = () => performance.now()) {
+  constructor(request: () => void, background: Background, monotonicMs: () => number = () => performance.now()) {
+    this.#background = background;
     this.#request = request;
     this.#monotonicMs = monotonicMs;
   }
@@ -27,7 +30,7 @@ export class FlowLooks {
     if (!isNothing(changed)) {
       this.#settling = joinChanges(this.#settling, changed);
       clearTimeout(this.#settled);
-      this.#settled = setTimeout(() => {
+      this.#settled = this.#background.timeout(() => {
         this.#due = joinChanges(this.#due, this.#settling);
         this.#settling = NOTHING_CHANGED;
         this.#request();
@@ -48,7 +51,7 @@ export class FlowLooks {
 
   /** There is more to do than could be done at once. */
   soon(): void {
-    this.#soon ??= setTimeout(() => {
+    this.#soon ??= this.#background.timeout(() => {
       this.#soon = undefined;
       this.#due = joinChanges(this.#due, FACTS_CHANGED);
       this.#request();

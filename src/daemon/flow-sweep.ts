@@ -1,4 +1,5 @@
 /** What becomes of live flows when what is in force has changed: which of them end, are asked about again, or begin anew elsewhere. */
+import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Clock } from '../net/clock.ts';
@@ -17,6 +18,7 @@ import type { VerdictEvent } from './verdict-loop.ts';
 import type { Wanted } from './wanted.ts';
 
 export interface FlowSweepParts {
+  readonly background: Background;
   readonly kernel: Pick<Kernel, 'conntrack' | 'connections'>;
   readonly names: Pick<Names, 'remembered'>;
   readonly clock: Clock;
@@ -45,7 +47,7 @@ export class FlowSweep {
     this.#parts = parts;
     this.#asked = new AskedFlows(parts.kernel.conntrack, parts.clock.monotonicMs);
     this.#moved = new MovedFlows(parts.kernel);
-    this.#looks = new FlowLooks(parts.onDue);
+    this.#looks = new FlowLooks(parts.onDue, parts.background);
   }
 
   /** That connections cannot be ended as their policies want. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { ForeignLooks, foreignTrigger, REMOVALS_TOGETHER_MS } from './foreign-looks.ts';
 import type { Trigger } from './pending.ts';
 import { RepairPace } from './repair-pace.ts';
@@ -12,6 +13,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   [asked, foreign, pace] = [[], 0, new RepairPace()];
   looks = new ForeignLooks({
+    background: testBackground,
     pace,
     nowMs: Date.now,
     request: (trigger) => asked.push(trigger),

@@ -2,6 +2,8 @@
  * When the daemon looks at what others did to what is ours: at once where things are quiet, and by the pace of repairs where
  * somebody does it again and again. One look for all that comes until then.
  */
+
+import type { Background } from '../kernel/background.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Generation } from '../netlink/nftables.ts';
 import type { Trigger } from './pending.ts';
@@ -11,6 +13,7 @@ import type { RepairPace } from './repair-pace.ts';
 export const REMOVALS_TOGETHER_MS = 20;
 
 export interface ForeignLooksParts {
+  readonly background: Background;
   readonly pace: RepairPace;
   readonly nowMs: () => MonotonicMs;
   readonly request: (trigger: Trigger) => void;
@@ -29,7 +32,7 @@ export class ForeignLooks implements Disposable {
   }
 
   look(trigger: Trigger): void {
-    const { pace, nowMs } = this.#parts;
+    const { background, pace, nowMs } = this.#parts;
     this.#triggers.set(trigger.kind, trigger);
     if (trigger.kind === 'retry') {
       // By the pace as it is now.
@@ -37,7 +40,7 @@ export class ForeignLooks implements Disposable {
       this.#timer = undefined;
     }
     const togetherMs = trigger.kind === 'foreign' ? 0 : REMOVALS_TOGETHER_MS;
-    this.#timer ??= setTimeout(() => this.#lookNow(), Math.max(togetherMs, pace.delayMs(nowMs())));
+    this.#timer ??= background.timeout(() => this.#lookNow(), Math.max(togetherMs, pace.delayMs(nowMs())));
   }
 
   [Symbol.dispose](): void {
@@ -47,13 +50,15 @@ export class ForeignLooks implements Disposable {
   #lookNow(): void {
     const { pace, nowMs, request, onForeign } = this.#parts;
     this.#timer = undefined;
+    // Before anything of it can fail: none is to be lost.
+    const triggers = [...this.#triggers.values()];
+    this.#triggers.clear();
+    for (const trigger of triggers) request(trigger);
     // Our own removals are heard as well, and need no pace: those of others are repaired.
-    if (this.#triggers.has('foreign')) {
+    if (triggers.some(({ kind }) => kind === 'foreign')) {
       pace.looked(nowMs());
       onForeign();
     }
-    for (const trigger of this.#triggers.values()) request(trigger);
-    this.#triggers.clear();
   }
 }
 

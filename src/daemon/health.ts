@@ -32,6 +32,7 @@ export const HEALTH_CODES = [
   'programs-not-told',
   'families-not-kept',
   'packages-not-told',
+  'no-descriptors',
   'internal-error',
 ] as const;
 

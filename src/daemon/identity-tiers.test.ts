@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { cgroupTreeAt } from '../kernel/cgroup.ts';
 import { FakeSocketMarks } from '../kernel/fake/fake-socket-marks.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
@@ -15,13 +16,13 @@ const tiers = (parts: Pick<IdentityTiers, 'marks' | 'scripts'>): IdentityTiers =
 
 describe('openIdentityTiers', () => {
   it('openIdentityTiers() says what is missing where there is no cgroup2, and that scripts need it', () => {
-    using opened = openIdentityTiers(undefined, () => undefined, {});
+    using opened = openIdentityTiers(undefined, () => undefined, testBackground, {});
     expect(opened.marks).toBe('this machine has no cgroup2 hierarchy');
     expect(opened.scripts).toBe('sockets are not marked: this machine has no cgroup2 hierarchy');
   });
 
   it('openIdentityTiers() never throws: what the kernel refuses is said', () => {
-    using opened = openIdentityTiers(cgroupTreeAt('/nowhere/at/all'), () => undefined, {});
+    using opened = openIdentityTiers(cgroupTreeAt('/nowhere/at/all'), () => undefined, testBackground, {});
     expect(opened.marks).toEqual(expect.stringMatching(/.: ./));
     expect(opened.scripts).toBe(`sockets are not marked: ${opened.marks}`);
   });
@@ -33,7 +34,7 @@ describe('openIdentityTiers', () => {
     ['else', false, false],
     ['', false, false],
   ])('openIdentityTiers() leaves out what POINTSMAN_WITHOUT=%s says', (without, noMarks, noScripts) => {
-    using opened = openIdentityTiers(undefined, () => undefined, { POINTSMAN_WITHOUT: without });
+    using opened = openIdentityTiers(undefined, () => undefined, testBackground, { POINTSMAN_WITHOUT: without });
     expect(opened.marks === 'POINTSMAN_WITHOUT says so').toBe(noMarks);
     expect(opened.scripts === 'POINTSMAN_WITHOUT says so').toBe(noScripts);
   });

@@ -2,7 +2,9 @@
  * The ways in which the kernel tells programs by itself. Each may be missing on a machine; then the slow path tells, and
  * `status` says why.
  */
+
 import type { IdentityStatus, TierStatus } from '../api/status.ts';
+import type { Background } from '../kernel/background.ts';
 import { openSocketMarks } from '../kernel/bpf/linux-socket-marks.ts';
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
@@ -21,10 +23,11 @@ export interface IdentityTiers extends Disposable {
 export function openIdentityTiers(
   cgroups: CgroupTree | undefined,
   log: (line: string) => void,
+  background: Background,
   environment: NodeJS.ProcessEnv = process.env,
 ): IdentityTiers {
   const marks = isLeftOut('bpf', environment) ? notWanted : openMarks(cgroups);
-  const scripts = isLeftOut('fanotify', environment) ? notWanted : openScripts(marks, log);
+  const scripts = isLeftOut('fanotify', environment) ? notWanted : openScripts(marks, log, background);
   return {
     marks,
     scripts,
@@ -43,11 +46,15 @@ function openMarks(cgroups: CgroupTree | undefined): SocketMarks | string {
 }
 
 /** A process is bound to its script for as long as it runs it, which the kernel has to follow, and marks its sockets by it. */
-function openScripts(marks: SocketMarks | string, log: (line: string) => void): ScriptWatch | string {
+function openScripts(
+  marks: SocketMarks | string,
+  log: (line: string) => void,
+  background: Background,
+): ScriptWatch | string {
   if (typeof marks === 'string') return `sockets are not marked: ${marks}`;
   if (marks.inheritanceRefusal !== undefined) return marks.inheritanceRefusal.message;
   const onError = ({ message }: KernelError): void => log(`pointsman: scripts are not watched for now: ${message}`);
-  return refusalOr(() => ScriptWatch.open({ binder: marks, onError }));
+  return refusalOr(() => ScriptWatch.open({ background, binder: marks, onError }));
 }
 
 function refusalOr<T>(open: () => T): T | string {

@@ -1,5 +1,7 @@
 /** One daemon a network namespace. */
+
 import { connect, createServer, type Server } from 'node:net';
+import type { Background } from '../kernel/background.ts';
 import { type PeerCredentials, peerCredentials } from '../kernel/peer-credentials.ts';
 import { descriptorOf } from './access.ts';
 
@@ -17,15 +19,17 @@ export type InstanceLock = AsyncDisposable &
     | { readonly kind: 'squatted'; readonly pid: number; readonly uid: number }
   );
 
-export async function takeInstanceLock(name: string = LOCK_NAME): Promise<InstanceLock> {
+export async function takeInstanceLock(background: Background, name: string = LOCK_NAME): Promise<InstanceLock> {
   const server = createServer((socket) => socket.destroy());
   if (await listens(server, name)) {
+    // Only that it is there counts: whoever could not be taken has nothing to say.
+    server.on('error', background.hear);
     server.unref();
     return { kind: 'held', [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
   }
-  const holder = await credentialsOfHolder(name);
+  const holder = await credentialsOfHolder(background, name);
   // It has just gone: once more, and then it is somebody's who keeps coming and going.
-  if (holder === undefined) return await takeInstanceLock(name);
+  if (holder === undefined) return await takeInstanceLock(background, name);
   const { pid, uid } = holder;
   return {
     ...(uid === 0 ? { kind: 'taken', pid } : { kind: 'squatted', pid, uid }),
@@ -42,14 +46,21 @@ function listens(server: Server, name: string): Promise<boolean> {
   });
 }
 
-function credentialsOfHolder(name: string): Promise<PeerCredentials | undefined> {
+function credentialsOfHolder(background: Background, name: string): Promise<PeerCredentials | undefined> {
   return new Promise((resolve) => {
     const socket = connect(name);
     socket.once('error', () => resolve(undefined));
-    socket.once('connect', () => {
-      const fd = descriptorOf(socket);
-      resolve(fd === undefined ? undefined : peerCredentials(fd));
-      socket.destroy();
-    });
+    socket.once(
+      'connect',
+      background.handler(() => {
+        try {
+          const fd = descriptorOf(socket);
+          resolve(fd === undefined ? undefined : peerCredentials(fd));
+        } finally {
+          resolve(undefined);
+          socket.destroy();
+        }
+      }),
+    );
   });
 }

@@ -1,5 +1,7 @@
 /** Flows that the kernel decided alone, for those who watch: what was decided stands in the mark, the reason is found anew. */
+
 import type { DecisionEvent } from '../api/event.ts';
+import type { Background } from '../kernel/background.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Clock, WallMs } from '../net/clock.ts';
 import { type Flow, flowKey } from '../net/flow.ts';
@@ -23,6 +25,7 @@ const NOT_ACCEPTED = 'not accepted';
 const MAX_REMEMBERED = 8192;
 
 export interface KernelDecisionsOptions {
+  readonly background: Background;
   readonly inForce: () => InForce | undefined;
   readonly publish: (event: DecisionEvent) => void;
   readonly clock: Clock;
@@ -58,7 +61,7 @@ export class KernelDecisions implements Disposable {
       // At once: its socket may be closed in a moment.
       return { flow, appId, owner: this.#strangerOf(flow, appId) };
     });
-    const timer = setTimeout(() => {
+    const timer = this.#options.background.timeout(() => {
       this.#timers.delete(timer);
       for (const { flow, appId, owner } of flows)
         if (!this.#answered.has(flowKey(flow))) this.#tell(flow, appId, timeMs, owner && { owner });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { ConfirmWindow } from './confirm-window.ts';
 import { takeInstanceLock } from './instance-lock.ts';
 import { describePending, join, NOTHING_PENDING, type Trigger } from './pending.ts';
@@ -56,14 +57,14 @@ describe('RepairPace', () => {
 
 describe('ConfirmWindow', () => {
   it('ConfirmWindow takes back what nobody confirms, once', async () => {
-    const confirmWindow = new ConfirmWindow();
+    const confirmWindow = new ConfirmWindow(testBackground);
     await new Promise<void>((resolve) => confirmWindow.open(0, 5, resolve));
     expect(confirmWindow.endsMs).toBeUndefined();
     expect(confirmWindow.confirm()).toBe(false);
   });
 
   it('ConfirmWindow is closed by a confirmation', () => {
-    using confirmWindow = new ConfirmWindow();
+    using confirmWindow = new ConfirmWindow(testBackground);
     confirmWindow.open(100, 60_000, () => undefined);
     expect(confirmWindow.endsMs).toBe(60_100);
     expect([confirmWindow.confirm(), confirmWindow.confirm()]).toEqual([true, false]);
@@ -73,12 +74,12 @@ describe('ConfirmWindow', () => {
 describe('takeInstanceLock', () => {
   it('takeInstanceLock is held by one at a time, names the holder, and is free again afterwards', async () => {
     const name = `\0pointsman-test-${process.pid}`;
-    const first = await takeInstanceLock(name);
+    const first = await takeInstanceLock(testBackground, name);
     expect(first.kind).toBe('held');
-    const second = await takeInstanceLock(name);
+    const second = await takeInstanceLock(testBackground, name);
     expect(second).toMatchObject({ kind: process.getuid?.() === 0 ? 'taken' : 'squatted', pid: process.pid });
     await first[Symbol.asyncDispose]();
-    const third = await takeInstanceLock(name);
+    const third = await takeInstanceLock(testBackground, name);
     expect(third.kind).toBe('held');
     await third[Symbol.asyncDispose]();
   });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import type { Profile, TimeWindow } from '../policy/model.ts';
 import { MAX_WAIT_MS, nextBoundaryMs, ProfileClock } from './profile-clock.ts';
 
@@ -32,7 +33,7 @@ describe('ProfileClock', () => {
   beforeEach(() => {
     changes = 0;
     vi.useFakeTimers({ now: local(21, 58) });
-    clock = new ProfileClock({ nowMs: () => Date.now(), onChange: () => changes++ });
+    clock = new ProfileClock({ background: testBackground, nowMs: () => Date.now(), onChange: () => changes++ });
   });
 
   afterEach(() => {

@@ -1,4 +1,6 @@
 /** Tells when a profile's time begins or ends. */
+
+import type { Background } from '../kernel/background.ts';
 import type { WallMs } from '../net/clock.ts';
 import type { Profile, TimeWindow } from '../policy/model.ts';
 import { isInWindow } from '../policy/time-window.ts';
@@ -28,6 +30,7 @@ export function nextBoundaryMs(windows: readonly TimeWindow[], nowMs: WallMs): W
 }
 
 export interface ProfileClockParts {
+  readonly background: Background;
   readonly nowMs: () => WallMs;
   /** Another set of windows holds than before. */
   readonly onChange: () => void;
@@ -67,7 +70,7 @@ export class ProfileClock implements Disposable {
     const nowMs = this.#parts.nowMs();
     const boundaryMs = nextBoundaryMs(this.#windows, nowMs);
     if (boundaryMs === undefined) return;
-    this.#timer = setTimeout(() => this.#look(), Math.min(boundaryMs - nowMs, MAX_WAIT_MS));
+    this.#timer = this.#parts.background.timeout(() => this.#look(), Math.min(boundaryMs - nowMs, MAX_WAIT_MS));
   }
 
   #look(): void {

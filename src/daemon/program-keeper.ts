@@ -2,7 +2,9 @@
  * Keeps what the kernel knows of programs in step with what is in force: their numbers, the scripts whose starts it tells of, and
  * the cgroups where they may come into being. Where the kernel refuses any of it, the slow path tells.
  */
+
 import type { IdentityStatus } from '../api/status.ts';
+import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc } from '../kernel/proc.ts';
@@ -21,6 +23,7 @@ import { ScriptGuard } from './script-guard.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 export interface ProgramKeeperParts {
+  readonly background: Background;
   readonly kernel: Pick<Kernel, 'sockets'>;
   readonly cgroups: MachineSources['cgroups'];
   readonly identity: IdentityTiers;
@@ -45,7 +48,7 @@ export class ProgramKeeper implements Disposable {
     this.#parts = parts;
     this.#scripts = this.#guardScripts();
     this.#programs = this.#knownPrograms();
-    this.#cgroupWatch = new CgroupWatch(parts.onCgroups);
+    this.#cgroupWatch = new CgroupWatch(parts.onCgroups, parts.background);
     this.#cgroupLearner = new CgroupLearner(parts.inForce, parts.onCgroups);
   }
 
@@ -116,6 +119,7 @@ export class ProgramKeeper implements Disposable {
     const { scripts } = this.#parts.identity;
     if (typeof scripts === 'string') return undefined;
     return new ScriptGuard({
+      background: this.#parts.background,
       watch: scripts,
       beats: this.#parts.beats,
       onChange: (released) => {

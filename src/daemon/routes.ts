@@ -29,6 +29,8 @@ export interface Control {
   /** False where nothing waits to be confirmed. */
   readonly confirm: () => boolean;
   readonly stop: () => void;
+  /** A mistake of ours; whoever asked has an answer all the same. */
+  readonly onFault: (fault: unknown) => void;
   readonly events: EventStream;
   /** Of events. */
   readonly nowMs: () => WallMs;
@@ -92,6 +94,7 @@ export async function answerTo(control: Control, request: ControlRequest): Promi
     return { kind: 'json', status: 200, body: await route(control, request.body, request.reader ?? NOBODY) };
   } catch (error) {
     if (error instanceof RequestRefused) return refusal(error.status, error.answer);
+    control.onFault(error);
     return refusal(500, { code: 'internal', message: error instanceof Error ? error.message : String(error) });
   }
 }

@@ -1,6 +1,7 @@
 /** The daemon's composition root: the only place that constructs. */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { Background } from '../kernel/background.ts';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import { ignoreSignals } from '../kernel/ignored-signals.ts';
 import { systemClock } from '../kernel/system-clock.ts';
@@ -13,6 +14,7 @@ import { Containers } from '../watch/containers.ts';
 import { packageShippers } from '../watch/package-shippers.ts';
 import { Packages } from '../watch/packages.ts';
 import { Daemon } from './daemon.ts';
+import { Faults } from './faults.ts';
 import { openIdentityTiers } from './identity-tiers.ts';
 import { takeInstanceLock } from './instance-lock.ts';
 import { journalLine } from './journal-line.ts';
@@ -51,10 +53,13 @@ export async function runDaemon(options: RunOptions): Promise<number> {
 async function enforceUntilStopped(options: RunOptions, log: (line: string) => void): Promise<void> {
   requirePrivilege();
   ignoreSignals();
+  const faults = new Faults({ log, isDebug: (process.env.POINTSMAN_DEBUG ?? '') !== '' });
+  const background = new Background((fault) => faults.hear(fault));
+  using _lastResort = hearWhatNobodyOwns(background);
   const cgroups = openCgroupTree();
-  using identity = openIdentityTiers(cgroups, log);
+  using identity = openIdentityTiers(cgroups, log, background);
   using opened = await openKernel(typeof identity.marks === 'string' ? undefined : identity.marks);
-  await using lock = await takeInstanceLock();
+  await using lock = await takeInstanceLock(background);
   if (lock.kind === 'taken') {
     throw new StartError(
       'alreadyRunning',
@@ -73,6 +78,8 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   const tookEmptyForMasks = tookEmptyFilesForMasks(paths);
   const files = new PolicyFiles(paths, { shippers: packageShippers(paths) });
   await using daemon = await Daemon.start({
+    background,
+    faults,
     kernel,
     machine: { routing: kernel.routing, tunnels: kernel.tunnels, cgroups, queue, containers: new Containers() },
     paths,
@@ -104,6 +111,19 @@ function listOldMasks({ loaded }: PolicyFiles, log: (line: string) => void): voi
         `pointsman: ${file} has no content: versions before this one took that for a mask, this one takes it for a broken file; to keep it a mask, write mask: true into it`,
       ),
     );
+}
+
+/**
+ * What gets past every owner. Node would end the process: then all that has to be asked hangs or, by `whenAway`, is let go, which is
+ * worse than anything that a handler has left undone.
+ */
+function hearWhatNobodyOwns({ hear }: Background): Disposable {
+  process.on('uncaughtException', hear).on('unhandledRejection', hear);
+  return {
+    [Symbol.dispose]: () => {
+      process.off('uncaughtException', hear).off('unhandledRejection', hear);
+    },
+  };
 }
 
 function makeStateDir({ stateDir }: Paths): void {

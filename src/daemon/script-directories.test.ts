@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { ScriptDirectories } from './script-directories.ts';
 
 const SETTLED_MS = 50;
@@ -16,10 +17,13 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'pointsman-scripts-'));
   told = [];
   candidates = [];
-  directories = new ScriptDirectories({
-    onChange: (paths) => told.push(...paths),
-    onCandidate: (path) => candidates.push(path),
-  });
+  directories = new ScriptDirectories(
+    {
+      onChange: (paths) => told.push(...paths),
+      onCandidate: (path) => candidates.push(path),
+    },
+    testBackground,
+  );
 });
 
 afterEach(() => {

@@ -3,8 +3,10 @@
  * the file to which links lead, and for what is missing the nearest one that is there. What happens further up (a link in the
  * middle of the path, a mount) is not told.
  */
+
 import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import type { Background } from '../kernel/background.ts';
 
 /** More directories are not watched. */
 export const MAX_SCRIPT_DIRECTORIES = 1024;
@@ -32,13 +34,15 @@ export interface ScriptDirectoriesListener {
 
 export class ScriptDirectories implements Disposable {
   readonly #listener: ScriptDirectoriesListener;
+  readonly #background: Background;
   readonly #watched = new Map<string, Watched>();
   /** By listed path, where its changes show. */
   readonly #places = new Map<string, readonly Place[]>();
   /** By directory and name in it the listed paths: other names may be busy. */
   #paths: ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>> = new Map();
 
-  constructor(listener: ScriptDirectoriesListener) {
+  constructor(listener: ScriptDirectoriesListener, background: Background) {
+    this.#background = background;
     this.#listener = listener;
   }
 
@@ -72,8 +76,15 @@ export class ScriptDirectories implements Disposable {
     const inode = inodeOf(directory);
     if (inode === undefined || this.#watched.size >= MAX_SCRIPT_DIRECTORIES) return;
     try {
-      const watcher = watch(directory, { persistent: false }, (_, name) => this.#hear(directory, name));
-      watcher.on('error', () => this.#unwatch(directory));
+      const watcher = watch(
+        directory,
+        { persistent: false },
+        this.#background.handler((_event: string, name: string | null) => this.#hear(directory, name)),
+      );
+      watcher.on(
+        'error',
+        this.#background.handler(() => this.#unwatch(directory)),
+      );
       this.#watched.set(directory, { watcher, inode });
     } catch {
       // Gone, or no watches left: what nobody tells is found by looking.

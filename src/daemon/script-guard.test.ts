@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { MAX_HELD_MS, type ScriptProgram } from './script-gate.ts';
 import { ScriptGuard } from './script-guard.ts';
@@ -34,6 +35,7 @@ beforeEach(() => {
   clock = { ms: 0, beats: 0 };
   told = [];
   guard = new ScriptGuard({
+    background: testBackground,
     watch,
     beats: () => clock.beats,
     onChange: (released) => told.push(released),
@@ -73,6 +75,7 @@ describe('ScriptGuard', () => {
   it('ScriptGuard lets everybody go on where it never heard of the thread', () => {
     guard[Symbol.dispose]();
     guard = new ScriptGuard({
+      background: testBackground,
       watch,
       beats: () => 0,
       onChange: (released) => told.push(released),

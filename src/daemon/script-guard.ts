@@ -2,6 +2,7 @@
  * Keeps the bound on how long a script's start can be held: when the thread that answers has given no sign of life for
  * MAX_HELD_MS, all who wait go on, and nobody is held until it is heard of again.
  */
+import type { Background } from '../kernel/background.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { MAX_HELD_MS, type ScriptProgram } from './script-gate.ts';
 import type { ScriptWatch } from './script-watch.ts';
@@ -11,6 +12,7 @@ const LOOK_MS = MAX_HELD_MS / 4;
 const RELEASE_AFTER_MS = MAX_HELD_MS - LOOK_MS;
 
 export interface ScriptGuardParts {
+  readonly background: Background;
   readonly watch: Pick<ScriptWatch, 'watch' | 'release'>;
   /** Counts the signs of life of the answering thread. */
   readonly beats: () => number;
@@ -32,7 +34,7 @@ export class ScriptGuard implements Disposable {
     this.#parts = parts;
     this.#monotonicMs = parts.monotonicMs ?? (() => performance.now());
     this.#heardMs = this.#monotonicMs();
-    this.#timer = setInterval(() => this.look(), LOOK_MS).unref();
+    this.#timer = parts.background.interval(() => this.look(), LOOK_MS).unref();
   }
 
   /** Why starts of scripts are not seen now. */

@@ -8,13 +8,16 @@
  * For a thread with an event loop, and not the one that answers. Whoever is to call `release()` must not open listed files
  * either: it would wait for the very thread that it is there to help.
  */
+
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { MAX_LISTED_SCRIPTS } from '../identify/script-files.ts';
 import { scriptOfProcess } from '../identify/script-of-process.ts';
+import type { Background } from '../kernel/background.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import { type FileIdentity, fileIdentity } from '../kernel/file-identity.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
+import { throwShortage } from '../kernel/shortage.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import { ScriptDirectories } from './script-directories.ts';
 import { bindScript, type ScriptProgram, type TaskBinder } from './script-gate.ts';
@@ -34,6 +37,7 @@ const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 
 export interface ScriptWatchOptions {
+  readonly background: Background;
   readonly binder: TaskBinder & Pick<SharedSocketMarks, 'unbindTask'>;
   /** What failed while nobody had called; it is tried again after RECHECK_MS. */
   readonly onError: (error: KernelError) => void;
@@ -45,10 +49,8 @@ export class ScriptWatch implements Disposable {
   readonly #onError: (error: KernelError) => void;
   readonly #proc: Proc;
   readonly #group: FanotifyGroup;
-  readonly #directories = new ScriptDirectories({
-    onChange: (paths) => this.#lookSoon(paths),
-    onCandidate: (path) => this.#markCandidate(path),
-  });
+  readonly #background: Background;
+  readonly #directories: ScriptDirectories;
   #listed: ReadonlyMap<string, ScriptProgram> = new Map();
   #paths: ReadonlySet<string> = new Set();
   /** Device and inode of the marked files by their paths. */
@@ -63,12 +65,18 @@ export class ScriptWatch implements Disposable {
   #processesSoon: NodeJS.Timeout | undefined;
   readonly #recheck: NodeJS.Timeout;
 
-  private constructor(group: FanotifyGroup, { binder, onError, proc = openProc() }: ScriptWatchOptions) {
+  private constructor(group: FanotifyGroup, { background, binder, onError, proc = openProc() }: ScriptWatchOptions) {
+    this.#background = background;
+    const listener = {
+      onChange: (paths: ReadonlySet<string>) => this.#lookSoon(paths),
+      onCandidate: (path: string) => this.#markCandidate(path),
+    };
+    this.#directories = new ScriptDirectories(listener, background);
     this.#group = group;
     this.#binder = binder;
     this.#onError = onError;
     this.#proc = proc;
-    this.#recheck = setInterval(() => this.#lookForUntold(), RECHECK_MS).unref();
+    this.#recheck = background.interval(() => this.#lookForUntold(), RECHECK_MS).unref();
   }
 
   /** Throws KernelError: without CAP_SYS_ADMIN, or where the kernel has no fanotify permission events. */
@@ -128,7 +136,7 @@ export class ScriptWatch implements Disposable {
     for (const path of paths) this.#changed.add(path);
     const waitMs = this.#nextLookMs - performance.now();
     if (waitMs <= 0) this.#look();
-    else this.#soon ??= setTimeout(() => this.#look(), waitMs).unref();
+    else this.#soon ??= this.#background.timeout(() => this.#look(), waitMs).unref();
   }
 
   #lookForUntold(): void {
@@ -159,7 +167,7 @@ export class ScriptWatch implements Disposable {
 
   #lookAtProcessesSoon(): void {
     const waitMs = this.#nextProcessesMs - performance.now();
-    this.#processesSoon ??= setTimeout(() => this.#lookAtProcesses(), Math.max(0, waitMs)).unref();
+    this.#processesSoon ??= this.#background.timeout(() => this.#lookAtProcesses(), Math.max(0, waitMs)).unref();
   }
 
   #lookAtProcesses(): void {
@@ -192,9 +200,10 @@ export class ScriptWatch implements Disposable {
 
   /** The key of the file that is marked now; `undefined` where there is none to mark. */
   #markFile(path: string): string | KernelError | undefined {
-    const fd = openWithoutAsking(path);
-    if (fd === undefined) return undefined;
+    let fd: number | undefined;
     try {
+      fd = openWithoutAsking(path);
+      if (fd === undefined) return undefined;
       // Of a FIFO or a device nobody runs anything.
       if (!fstatSync(fd).isFile()) return undefined;
       this.#group.mark(fd);
@@ -203,7 +212,7 @@ export class ScriptWatch implements Disposable {
       if (error instanceof KernelError) return error;
       throw error;
     } finally {
-      closeSync(fd);
+      if (fd !== undefined) closeSync(fd);
     }
   }
 
@@ -245,7 +254,8 @@ export class ScriptWatch implements Disposable {
 function openWithoutAsking(path: string): number | undefined {
   try {
     return openSync(path, O_PATH | O_CLOEXEC);
-  } catch {
+  } catch (error) {
+    throwShortage(error, 'open', path);
     return undefined;
   }
 }

@@ -4,6 +4,7 @@ import { Agent, type IncomingHttpHeaders, type IncomingMessage, type RequestOpti
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import type { WatchEvent } from '../api/event.ts';
 import { accessGroupId, mayConnect } from './access.ts';
 import { EventStream, MAX_WAITING_LINES, MAX_WATCHERS, streamLines } from './event-stream.ts';
@@ -13,10 +14,12 @@ import { ControlServer } from './server.ts';
 
 let directory: string;
 const asked: unknown[] = [];
+const faults: unknown[] = [];
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'pm-server-'));
   asked.length = 0;
+  faults.length = 0;
 });
 
 afterEach(() => {
@@ -54,6 +57,7 @@ function control(events = new EventStream(() => undefined)): Control {
     },
     confirm: () => false,
     stop: () => asked.push('stop'),
+    onFault: (fault) => faults.push(fault),
     events,
     nowMs: () => 0,
   };
@@ -99,6 +103,7 @@ describe('answerTo', () => {
       status: 500,
       body: { code: 'internal', message: 'our mistake' },
     });
+    expect(faults).toEqual([new Error('our mistake')]);
     expect(await ask('GET', '/v1/nothing')).toMatchObject({ status: 404, body: { code: 'not-found' } });
     expect(await ask('POST', '/v1/confirm')).toMatchObject({ status: 409 });
   });
@@ -184,7 +189,11 @@ describe('answerTo', () => {
 
 async function listening(events?: EventStream): Promise<AsyncDisposable & { readonly socketPath: string }> {
   const socketPath = join(directory, 'run/pointsman.sock');
-  const server = await ControlServer.listen(control(events), { socketPath, groupId: undefined });
+  const server = await ControlServer.listen(control(events), {
+    background: testBackground,
+    socketPath,
+    groupId: undefined,
+  });
   return { socketPath, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
@@ -211,7 +220,11 @@ function send(socketPath: string, options: RequestOptions, body?: string): Promi
 describe('ControlServer', () => {
   it('ControlServer lets root in by the socket, which only its group may use, and removes it at the end', async () => {
     const socketPath = join(directory, 'run/pointsman.sock');
-    const server = await ControlServer.listen(control(), { socketPath, groupId: undefined });
+    const server = await ControlServer.listen(control(), {
+      background: testBackground,
+      socketPath,
+      groupId: undefined,
+    });
     expect(statSync(socketPath).mode & 0o777).toBe(0o660);
     const status = await new Promise((resolve, reject) => {
       request({ socketPath, path: '/v1/health' }, (answer) => resolve(answer.statusCode))
@@ -269,9 +282,9 @@ describe('ControlServer', () => {
 
   it('ControlServer names a path that is too long for a socket', async () => {
     const socketPath = join(directory, 'x'.repeat(120));
-    await expect(ControlServer.listen(control(), { socketPath, groupId: undefined })).rejects.toThrow(
-      'longer than 107 bytes',
-    );
+    await expect(
+      ControlServer.listen(control(), { background: testBackground, socketPath, groupId: undefined }),
+    ).rejects.toThrow('longer than 107 bytes');
   });
 });
 

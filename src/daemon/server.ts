@@ -2,11 +2,13 @@
  * HTTP on the unix socket. Node's own server and nothing of the web's Request and Response: they alone bring several megabytes
  * of code into the daemon.
  */
+
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { API_VERSION } from '../api/request.ts';
+import type { Background } from '../kernel/background.ts';
 import type { Reader } from '../store/may-read.ts';
 import { permittedPeer } from './access.ts';
 import { streamLines } from './event-stream.ts';
@@ -21,6 +23,7 @@ const SOCKET_MODE = 0o660;
 const RUN_DIR_MODE = 0o755;
 
 export interface ServerOptions {
+  readonly background: Background;
   readonly socketPath: string;
   /** Members may connect. */
   readonly groupId: number | undefined;
@@ -37,23 +40,36 @@ export class ControlServer implements AsyncDisposable {
   }
 
   /** The caller holds the instance lock: a socket that is there is a dead one's. Rejects where it cannot listen. */
-  static async listen(control: Control, { socketPath, groupId }: ServerOptions): Promise<ControlServer> {
+  static async listen(control: Control, { background, socketPath, groupId }: ServerOptions): Promise<ControlServer> {
     if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
       throw new Error(`the path of the control socket is longer than ${MAX_SOCKET_PATH_BYTES} bytes: ${socketPath}`);
     }
     const permitted = new WeakMap<Socket, Reader>();
     const server = createServer(
       { requestTimeout: REQUEST_TIMEOUT_MS },
-      (incoming, outgoing) => void serve(control, permitted.get(incoming.socket), incoming, outgoing),
+      background.handler((incoming: IncomingMessage, outgoing: ServerResponse) => {
+        // A client that goes away has no answer, and harms nobody.
+        for (const stream of [incoming, outgoing])
+          stream.on(
+            'error',
+            background.handler(() => undefined),
+          );
+        return serve(control, background, permitted.get(incoming.socket), incoming, outgoing);
+      }),
     );
     server.maxConnections = MAX_CONNECTIONS;
-    server.on('connection', (socket: Socket) => {
-      const peer = permittedPeer(socket, groupId);
-      if (peer !== undefined) permitted.set(socket, peer);
-    });
+    server.on(
+      'connection',
+      background.handler((socket: Socket) => {
+        const peer = permittedPeer(socket, groupId);
+        if (peer !== undefined) permitted.set(socket, peer);
+      }),
+    );
     mkdirSync(dirname(socketPath), { recursive: true, mode: RUN_DIR_MODE });
     rmSync(socketPath, { force: true });
     await listening(server, socketPath);
+    // A connection that could not be taken; the next one may be.
+    server.on('error', background.hear);
     chmodSync(socketPath, SOCKET_MODE);
     if (groupId !== undefined) chownSync(socketPath, 0, groupId);
     return new ControlServer(server, socketPath);
@@ -68,9 +84,10 @@ export class ControlServer implements AsyncDisposable {
   }
 }
 
-/** Answers one request. Never rejects: a client that goes away has no answer, and harms nobody. */
+/** Answers one request. */
 async function serve(
   control: Control,
+  background: Background,
   reader: Reader | undefined,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
@@ -94,7 +111,7 @@ async function serve(
       send(incoming, outgoing, { status: 200, type: answer.type, text: answer.text });
       break;
     case 'events':
-      sendEvents(control, incoming, outgoing);
+      sendEvents(control, background, incoming, outgoing);
       break;
   }
 }
@@ -117,13 +134,18 @@ function send(incoming: IncomingMessage, outgoing: ServerResponse, { status, typ
   outgoing.end(text);
 }
 
-function sendEvents({ events, nowMs }: Control, incoming: IncomingMessage, outgoing: ServerResponse): void {
+function sendEvents(
+  { events, nowMs }: Control,
+  background: Background,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): void {
   const stop = streamLines(events, nowMs, (line, onTaken) => outgoing.write(line, onTaken));
   if (stop === undefined) {
     sendJson(incoming, outgoing, 503, TOO_MANY_WATCHERS);
     return;
   }
-  outgoing.once('close', stop);
+  outgoing.once('close', background.handler(stop));
   outgoing.writeHead(200, { 'content-type': 'application/x-ndjson' });
   // A watcher is told that it watches, even where nothing happens for hours.
   outgoing.flushHeaders();

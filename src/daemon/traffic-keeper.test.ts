@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { FakeClock } from '../kernel/fake/fake-clock.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { newConntrackCounts } from '../netlink/conntrack-counts.ts';
@@ -25,6 +26,7 @@ class Script {
   /** The accounts that the keeper has. */
   accounts: TrafficAccounts | undefined;
   readonly keeper = new TrafficKeeper({
+    background: testBackground,
     clock: this.clock,
     health: { report: (_, warning) => this.warnings.push(warning) },
     open: (accounts) => {

@@ -1,5 +1,7 @@
 /** Keeps accounts of what connections carry, for as long as the daemon runs: a socket that fails is opened again. */
+
 import type { TrafficTotals } from '../api/traffic-totals.ts';
+import type { Background } from '../kernel/background.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
 import { ConntrackAccountSource } from '../watch/conntrack-account-source.ts';
@@ -13,6 +15,7 @@ const REOPEN_MS = 10_000;
 export type AccountSource = Pick<ConntrackAccountSource, 'noteStanding' | 'takeEnded' | 'look'> & Disposable;
 
 export interface TrafficKeeperOptions {
+  readonly background: Background;
   readonly clock: Clock;
   readonly health: Pick<Health, 'report'>;
   /** Throws KernelError. */
@@ -60,7 +63,7 @@ export class TrafficKeeper implements Disposable {
     if (this.#source === undefined) this.#reopen();
     this.#guardedly(() => {
       if (this.#source?.takeEnded() !== false) return;
-      this.#rest ??= setImmediate(() => {
+      this.#rest ??= this.#options.background.immediate(() => {
         this.#rest = undefined;
         this.take();
       });

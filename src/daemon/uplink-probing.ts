@@ -1,4 +1,5 @@
 /** Whether uplinks work: joins what looks at connections and what probes with what is in force, and says what people should know. */
+import type { Background } from '../kernel/background.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openTcpConnections, type TcpConnections } from '../kernel/tcp-connections.ts';
 import type { Address, Family } from '../net/address.ts';
@@ -27,7 +28,7 @@ const MAX_NAMES = 256;
 const NOTHING: ReadonlyMap<string, PassiveReading> = new Map();
 
 export class UplinkProbing implements AsyncDisposable {
-  readonly #readiness = new SocketReadiness();
+  readonly #readiness: SocketReadiness;
   readonly #connections: TcpConnections | undefined = tcpConnections();
   readonly #passive: PassiveHealth | undefined = this.#connections && new PassiveHealth(this.#connections);
   readonly #names = new Map<string, { readonly addresses: readonly Address[]; readonly atMs: number }>();
@@ -35,8 +36,10 @@ export class UplinkProbing implements AsyncDisposable {
   readonly #health: UplinkHealth;
 
   /** `onChange`: `healths()` or `warnings()` says something else. */
-  constructor(onChange: () => void) {
+  constructor(onChange: () => void, background: Background) {
+    this.#readiness = new SocketReadiness(background);
     this.#health = new UplinkHealth({
+      background,
       probe: (target, { uplinkId, ...way }) => {
         const readiness = this.#readiness;
         const context = { way: { ...way, mark: probeMark(uplinkId) }, readiness, timeoutMs: PROBE_TIMEOUT_MS };

@@ -1,8 +1,11 @@
 /** The main thread's end of the verdict thread. */
+
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { Background } from '../kernel/background.ts';
 import { kernelErrorFromErrno } from '../kernel/errno.ts';
 import { EventFd } from '../kernel/event-fd.ts';
 import type { SocketMarksHandle } from '../kernel/socket-marks.ts';
+import { faultOf } from './fault-notes.ts';
 import type { FromVerdictThread, ToVerdictThread, VerdictStats, VerdictThreadStart } from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
 import { diffSnapshot, type VerdictSnapshot } from './verdict-snapshot.ts';
@@ -11,6 +14,7 @@ import { diffSnapshot, type VerdictSnapshot } from './verdict-snapshot.ts';
 const STOP_TIMEOUT_MS = 2000;
 
 export interface VerdictChannelOptions {
+  readonly background: Background;
   readonly queueNumber: number;
   readonly snapshot: VerdictSnapshot;
   readonly marks?: SocketMarksHandle;
@@ -55,7 +59,7 @@ export class VerdictChannel {
     this.#published = options.snapshot;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const { queueNumber, snapshot, marks, scriptsFd } = options;
+    const { background, queueNumber, snapshot, marks, scriptsFd } = options;
     const workerData: VerdictThreadStart = {
       port: port2,
       wakeFd: this.#wake.fd,
@@ -68,11 +72,26 @@ export class VerdictChannel {
       beats: this.#beats.buffer as SharedArrayBuffer,
     };
     this.#worker = new Worker(new URL('./verdict-thread.js', import.meta.url), { workerData, transferList: [port2] });
-    this.#port.on('message', (message: FromVerdictThread) => this.#hear(message));
-    this.#worker.on('error', (error) => {
-      this.#failure ??= error instanceof Error ? error : new Error(String(error));
+    this.#port.on(
+      'message',
+      background.handler((message: FromVerdictThread) => this.#hear(message)),
+    );
+    this.#worker.on(
+      'error',
+      background.handler((error: unknown) => {
+        this.#failure ??= error instanceof Error ? error : new Error(String(error));
+      }),
+    );
+    this.#exited = new Promise((done) => {
+      this.#worker.once(
+        'exit',
+        background.handler((code: number) => {
+          // Whatever its last words lead to, it has ended.
+          done();
+          this.#end(code);
+        }),
+      );
     });
-    this.#exited = new Promise((done) => this.#worker.once('exit', (code) => done(this.#end(code))));
   }
 
   /** Resolves when packets are being answered. Rejects with KernelError: EBUSY, EPERM. */
@@ -120,7 +139,7 @@ export class VerdictChannel {
     if (this.#state === 'ended') return;
     this.#state = 'closing';
     this.#say({ kind: 'stop' });
-    const timer = setTimeout(() => void this.#worker.terminate(), STOP_TIMEOUT_MS);
+    const timer = this.#options.background.timeout(() => this.#worker.terminate(), STOP_TIMEOUT_MS);
     await this.#exited;
     clearTimeout(timer);
   }
@@ -148,6 +167,9 @@ export class VerdictChannel {
       case 'events':
         Atomics.add(this.#read, 0, message.events.length);
         this.#options.onEvents(message);
+        break;
+      case 'fault':
+        this.#options.background.hear(faultOf(message));
         break;
       case 'resolve':
         this.#options.onResolveName(message.name);

@@ -13,6 +13,8 @@ import { appIdOf } from './verdict-mark.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
 export interface VerdictJudgeParts {
+  /** Our own mistakes, and what the machine refused to tell: each has an answer all the same. */
+  readonly onFault?: (fault: unknown) => void;
   readonly identify: (flow: Flow, hint: IdentityHint) => Owner;
   /** With fractions: for how long flows wait, and until when names are known. The clock by which these expire. */
   readonly monotonicMs: () => MonotonicMs;
@@ -66,6 +68,7 @@ export class VerdictJudge {
       return this.#parts.identify(flow, { ...hint, names: this.#names });
     } catch (error) {
       this.#failures++;
+      this.#parts.onFault?.(error);
       const known = typeof hint.uid === 'number' ? { uid: hint.uid } : {};
       return { kind: 'unknown', because: `looking for it failed: ${textOf(error)}`, ...known };
     }
@@ -98,6 +101,7 @@ export class VerdictJudge {
         : decide({ ...context, unknownNames: 'no-match' }, owner, flow);
     } catch (error) {
       this.#failures++;
+      this.#parts.onFault?.(error);
       return { verdict: 'drop', reason: { kind: 'blocked-app', because: `deciding failed: ${textOf(error)}` } };
     }
   }

@@ -77,8 +77,9 @@ export class VerdictKeeper implements AsyncDisposable {
     this.#channel = undefined;
     if (this.#isClosed) return;
     this.#options.onTrouble(error);
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#options.background.timeout(() => {
       this.#restarting = this.#restart();
+      return this.#restarting;
     }, this.#delayMs);
     this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS);
   }

@@ -147,8 +147,9 @@ export class VerdictLoop {
     this.#parts.refresh?.();
     try {
       this.#answer(next);
-    } catch {
+    } catch (error) {
       // Our own mistake: it may not leave the packet, and its program, without an answer.
+      this.#parts.onFault?.(error);
       this.#counts.failed++;
       this.#send(next.received, { verdict: NF_DROP });
     }
@@ -182,7 +183,10 @@ export class VerdictLoop {
     } catch (error) {
       // Bytes that are no packet, or our own mistake: neither may leave the packet, and its program, without an answer.
       if (error instanceof PacketError || error instanceof DecodeError) this.#counts.undecodable++;
-      else this.#counts.failed++;
+      else {
+        this.#parts.onFault?.(error);
+        this.#counts.failed++;
+      }
       this.#send({ packetId: firstPacketId(bytes, start, end), mark: 0, receivedUs }, { verdict: NF_DROP });
     }
   }

@@ -1,6 +1,7 @@
 /** What the main thread and the verdict thread say to each other; all of it survives structured cloning. */
 import type { MessagePort } from 'node:worker_threads';
 import type { SocketMarksHandle } from '../kernel/socket-marks.ts';
+import type { FaultNote } from './fault-notes.ts';
 import type { EventBatch } from './verdict-reporter.ts';
 import type { SnapshotUpdate, VerdictSnapshot } from './verdict-snapshot.ts';
 import type { VerdictCounts } from './verdict-stats.ts';
@@ -39,6 +40,7 @@ export type FromVerdictThread =
   /** A refusal of the kernel: an error object would lose its fields on the way. */
   | { readonly kind: 'refused'; readonly operation: string; readonly errno: number; readonly object: string }
   | ({ readonly kind: 'events' } & EventBatch)
+  | ({ readonly kind: 'fault' } & FaultNote)
   | { readonly kind: 'resolve'; readonly name: string }
   /** From here on every answer is by this snapshot or a later one. */
   | { readonly kind: 'published'; readonly revision: number }

@@ -4,12 +4,14 @@
  */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { identifyFlow, openIdentitySources } from '../identify/identify-flow.ts';
+import { Background } from '../kernel/background.ts';
 import { borrowSocketMarks } from '../kernel/bpf/socket-mark-maps.ts';
 import { EventFd } from '../kernel/event-fd.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { PollSet } from '../kernel/poll.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import { systemClock } from '../kernel/system-clock.ts';
+import { FaultNotes } from './fault-notes.ts';
 import { listedScripts } from './listed-scripts.ts';
 import { ScriptGate } from './script-gate.ts';
 import { VerdictLoop } from './verdict-loop.ts';
@@ -50,6 +52,11 @@ function run(start: VerdictThreadStart): void {
   const wake = EventFd.borrow(start.wakeFd);
   const { monotonicMs } = systemClock;
   const reporter = new VerdictReporter((batch) => say(start, { kind: 'events', ...batch }), new Int32Array(start.read));
+  const faults = new FaultNotes();
+  const background = new Background((fault) => {
+    const note = faults.note(fault);
+    if (note !== undefined) say(start, { kind: 'fault', ...note });
+  });
   const told = new Int32Array(start.told);
   let obeyed = 0;
   let isStopping = false;
@@ -59,6 +66,7 @@ function run(start: VerdictThreadStart): void {
       queue,
       identify: (flow, hint) => identifyFlow(sources, flow, hint),
       confirm: (owner) => sources.creators?.confirm(owner) ?? owner,
+      onFault: background.hear,
       report: (event) => reporter.report(event, monotonicMs()),
       requestName: (name) => say(start, { kind: 'resolve', name }),
       monotonicMs,
@@ -115,7 +123,7 @@ function run(start: VerdictThreadStart): void {
     if (descriptors.isReady(WAKE)) obeyAll();
     if (isStopping) break;
     // Whoever starts a script stands still until then; packets have their queue.
-    if (gate !== undefined && descriptors.isReady(GATE)) gate.turn();
+    if (gate !== undefined && descriptors.isReady(GATE)) background.run(() => gate.turn());
     loop.turn();
     reporter.flushIfDue(monotonicMs());
   }

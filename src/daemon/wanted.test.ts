@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFakeWorld } from '../../test/contract/fake-world.ts';
+import { testBackground } from '../../test/support/test-background.ts';
 import { FakeClock } from '../kernel/fake/fake-clock.ts';
 import type { FakeKernel } from '../kernel/fake/fake-kernel.ts';
 import { FakeSocketMarks } from '../kernel/fake/fake-socket-marks.ts';
@@ -84,6 +85,7 @@ beforeEach(() => {
   packages = NO_PACKAGES;
   packageQuestions = [];
   names = new Names({
+    background: testBackground,
     lookUp: (name) => {
       asked.push(name);
       return new Promise(() => undefined);

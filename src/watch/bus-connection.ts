@@ -1,4 +1,5 @@
 /** A client's connection to a D-Bus daemon by a unix socket: method calls, and the signals it has asked for. */
+
 import { createConnection, type Socket } from 'node:net';
 import type { Value } from '../dbus/decode-value.ts';
 import type { Encodable } from '../dbus/encode-value.ts';
@@ -14,6 +15,7 @@ import {
   NO_AUTO_START,
   SIGNAL,
 } from '../dbus/message.ts';
+import type { Background } from '../kernel/background.ts';
 import { DecodeError } from '../netlink/errors.ts';
 
 /** The bus is not there, refuses, does not answer, or answers with an error. */
@@ -56,6 +58,7 @@ interface Waiting {
 export class BusConnection implements Disposable {
   readonly #socket: Socket;
   readonly #listener: BusListener;
+  readonly #background: Background;
   readonly #waiting = new Map<number, Waiting>();
   #serial = 0;
   #received: Buffer[] = [];
@@ -64,17 +67,27 @@ export class BusConnection implements Disposable {
   /** Set until the bus has said who we are. */
   #authenticated: { readonly resolve: () => void; readonly reject: (error: BusError) => void } | undefined;
 
-  private constructor(socket: Socket, listener: BusListener) {
+  private constructor(socket: Socket, listener: BusListener, background: Background) {
+    this.#background = background;
     this.#socket = socket;
     this.#listener = listener;
-    socket.on('data', (chunk: Buffer) => this.#hear(chunk));
-    socket.on('error', (error) => this.#end(new BusError(error.message, { cause: error })));
-    socket.on('close', () => this.#end(new BusError('the bus has closed the connection')));
+    socket.on(
+      'data',
+      background.handler((chunk: Buffer) => this.#hear(chunk)),
+    );
+    socket.on(
+      'error',
+      background.handler((error: Error) => this.#end(new BusError(error.message, { cause: error }))),
+    );
+    socket.on(
+      'close',
+      background.handler(() => this.#end(new BusError('the bus has closed the connection'))),
+    );
   }
 
   /** Rejects with BusError. */
-  static async open(socketPath: string, listener: BusListener): Promise<BusConnection> {
-    const connection = new BusConnection(createConnection({ path: socketPath }), listener);
+  static async open(socketPath: string, listener: BusListener, background: Background): Promise<BusConnection> {
+    const connection = new BusConnection(createConnection({ path: socketPath }), listener, background);
     try {
       await connection.#authenticate();
       await connection.callBus('Hello');
@@ -92,10 +105,12 @@ export class BusConnection implements Disposable {
       if (this.#state === 'ended') return reject(new BusError('the connection has ended'));
       this.#serial += 1;
       const serial = this.#serial;
-      const late = setTimeout(() => {
-        this.#waiting.delete(serial);
-        reject(new BusError(`${header.destination} does not answer ${header.member}`));
-      }, ANSWER_WITHIN_MS).unref();
+      const late = this.#background
+        .timeout(() => {
+          this.#waiting.delete(serial);
+          reject(new BusError(`${header.destination} does not answer ${header.member}`));
+        }, ANSWER_WITHIN_MS)
+        .unref();
       this.#waiting.set(serial, { resolve, reject, late });
       const call = { type: METHOD_CALL, flags: NO_AUTO_START, serial, ...header };
       this.#socket.write(encodeMessage(call, signature, body));

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { CGROUPS_WAIT_MS, CgroupWatch, MAX_WATCHED_DIRECTORIES } from './cgroup-watch.ts';
 
 let dir: string;
@@ -24,7 +25,7 @@ async function expectSilence(): Promise<void> {
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'cgroup-watch-'));
   reports = 0;
-  watching = new CgroupWatch(() => (reports += 1));
+  watching = new CgroupWatch(() => (reports += 1), testBackground);
 });
 
 afterEach(() => {

@@ -2,8 +2,10 @@
  * Tells when cgroups right below given directories come or go (inotify works on cgroup2). A cgroup that is made anew under
  * its old path is another one to the kernel.
  */
+
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { Background } from '../kernel/background.ts';
 import { lookAt } from './read-text.ts';
 
 /** More directories are not watched: the slow path learns of their cgroups anyway. */
@@ -21,11 +23,13 @@ const ALL = (): boolean => true;
 
 export class CgroupWatch implements Disposable {
   readonly #onChange: () => void;
+  readonly #background: Background;
   readonly #watched = new Map<string, Watched>();
   #concerns: (path: string) => boolean = ALL;
   #report: NodeJS.Timeout | undefined;
 
-  constructor(onChange: () => void) {
+  constructor(onChange: () => void, background: Background) {
+    this.#background = background;
     this.#onChange = onChange;
   }
 
@@ -53,8 +57,15 @@ export class CgroupWatch implements Disposable {
     this.#unwatch(directory);
     if (inode === undefined) return false;
     try {
-      const watcher = watch(directory, { persistent: false }, (event, name) => this.#onEvent(directory, event, name));
-      watcher.on('error', () => this.#unwatch(directory));
+      const watcher = watch(
+        directory,
+        { persistent: false },
+        this.#background.handler((event: string, name: string | null) => this.#onEvent(directory, event, name)),
+      );
+      watcher.on(
+        'error',
+        this.#background.handler(() => this.#unwatch(directory)),
+      );
       this.#watched.set(directory, { watcher, inode });
       return true;
     } catch {
@@ -77,9 +88,11 @@ export class CgroupWatch implements Disposable {
   }
 
   #tell(): void {
-    this.#report ??= setTimeout(() => {
-      this.#report = undefined;
-      this.#onChange();
-    }, CGROUPS_WAIT_MS).unref();
+    this.#report ??= this.#background
+      .timeout(() => {
+        this.#report = undefined;
+        this.#onChange();
+      }, CGROUPS_WAIT_MS)
+      .unref();
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { FakeKernel } from '../kernel/fake/fake-kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { parseAddress } from '../net/address.ts';
@@ -23,6 +24,7 @@ beforeEach(() => {
   changes = 0;
   kernel = new FakeKernel();
   macs = new GatewayMacs({
+    background: testBackground,
     neighbours: kernel.neighbours,
     nowMs: () => performance.now(),
     onChange: () => {

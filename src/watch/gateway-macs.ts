@@ -4,6 +4,7 @@
  * carrier: a gateway that is silent for a moment is the same gateway. After a loss nothing counts that was known before, also where
  * the loss was too short for the kernel to forget it: who is there now has to say so himself.
  */
+import type { Background } from '../kernel/background.ts';
 import type { Neighbours } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { type Neighbour, type NeighbourKey, neighbourText } from '../netlink/neighbour.ts';
@@ -24,6 +25,7 @@ export interface Gateway extends NeighbourKey {
 }
 
 export interface GatewayMacsOptions {
+  readonly background: Background;
   readonly neighbours: Neighbours;
   /** By a clock that nobody sets. */
   readonly nowMs: () => number;
@@ -162,7 +164,7 @@ export class GatewayMacs implements Disposable {
     if (this.#entries.size === 0 || this.#isDisposed) return;
     const dueMs = Math.min(...Array.from(this.#entries.values(), (entry) => entry.dueMs));
     const waitMs = Math.max(dueMs - this.#options.nowMs(), FIRST_RETRY_MS);
-    this.#timer = setTimeout(() => this.#lookAtDue(), waitMs).unref();
+    this.#timer = this.#options.background.timeout(() => this.#lookAtDue(), waitMs).unref();
   }
 
   #lookAtDue(): void {
@@ -182,7 +184,7 @@ export class GatewayMacs implements Disposable {
     };
     const waitMs = this.#toldMs + TELL_EVERY_MS - this.#options.nowMs();
     if (waitMs <= 0) tell();
-    else this.#telling = setTimeout(tell, waitMs).unref();
+    else this.#telling = this.#options.background.timeout(tell, waitMs).unref();
   }
 }
 

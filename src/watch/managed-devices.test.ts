@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import type { Encodable } from '../dbus/encode-value.ts';
 import {
   decodeMessage,
@@ -142,6 +143,7 @@ async function started(isOurs: (pid: number) => boolean = () => true) {
   let changes = 0;
   let next: (() => void) | undefined;
   const devices = new ManagedDevices({
+    background: testBackground,
     socketPath,
     isOurs,
     onChange: () => {

@@ -3,7 +3,9 @@
  * their signals. Where there is no bus, or none of them, nothing is said; they are never started, and one that manages another
  * network namespace is not believed.
  */
+
 import type { Message } from '../dbus/message.ts';
+import type { Background } from '../kernel/background.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import type { AttachedNetwork } from '../policy/facts.ts';
 import type { Telling } from '../policy/join-uplinks.ts';
@@ -33,6 +35,7 @@ export interface ManagedDevice extends Pick<AttachedNetwork, 'ssid' | 'domains'>
 }
 
 export interface ManagedDevicesOptions {
+  readonly background: Background;
   /** After something that is said here has changed. */
   readonly onChange: () => void;
   readonly socketPath?: string;
@@ -67,17 +70,16 @@ export class ManagedDevices implements Disposable {
   #timer: NodeJS.Timeout | undefined;
   #isDisposed = false;
 
-  constructor({ onChange, socketPath = systemBusPath(), isOurs = isInOurNetwork }: ManagedDevicesOptions) {
-    this.#options = { onChange, socketPath, isOurs };
+  constructor({ background, onChange, socketPath = systemBusPath(), isOurs = isInOurNetwork }: ManagedDevicesOptions) {
+    this.#options = { background, onChange, socketPath, isOurs };
   }
 
   /** The first look; resolves when it is over, whatever came of it, and keeps looking until it is disposed of. */
   async start(): Promise<void> {
     try {
-      const bus = await BusConnection.open(this.#options.socketPath, {
-        onSignal: (signal) => this.#hear(signal),
-        onClose: () => this.#lose(),
-      });
+      const { socketPath, background } = this.#options;
+      const listener = { onSignal: (signal: Message) => this.#hear(signal), onClose: () => this.#lose() };
+      const bus = await BusConnection.open(socketPath, listener, background);
       if (this.#isDisposed) return bus[Symbol.dispose]();
       this.#bus = bus;
       await this.#subscribe(bus);
@@ -119,10 +121,12 @@ export class ManagedDevices implements Disposable {
 
   #later(delayMs: number): void {
     if (this.#isDisposed || this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      void this.#again();
-    }, delayMs).unref();
+    this.#timer = this.#options.background
+      .timeout(() => {
+        this.#timer = undefined;
+        return this.#again();
+      }, delayMs)
+      .unref();
   }
 
   async #again(): Promise<void> {

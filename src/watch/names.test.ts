@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { parseAddress } from '../net/address.ts';
 import { type NameState, NEVER } from '../policy/facts.ts';
 import type { NameAnswer } from './name-lookup.ts';
@@ -29,6 +30,7 @@ function zone(records: Record<string, NameAnswer>) {
   let changes = 0;
   const failures: number[] = [];
   const names = new Names({
+    background: testBackground,
     lookUp: async (name) => {
       asked.push(name);
       return records[name] ?? { kind: 'none' };
@@ -139,6 +141,7 @@ describe('Names', () => {
     let most = 0;
     const release: (() => void)[] = [];
     const names = new Names({
+      background: testBackground,
       lookUp: () => {
         running += 1;
         most = Math.max(most, running);

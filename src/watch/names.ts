@@ -2,6 +2,7 @@
  * The addresses of the names that policies use: resolved ahead, refreshed as their records run out, kept for a while after
  * that, because programs go on using an address they once got.
  */
+import type { Background } from '../kernel/background.ts';
 import { type Address, equalAddress } from '../net/address.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { NamedAddresses } from '../net/dns-answer.ts';
@@ -40,6 +41,7 @@ interface Entry {
 }
 
 export interface NamesOptions {
+  readonly background: Background;
   readonly lookUp: LookUp;
   readonly nowMs: () => MonotonicMs;
   /**
@@ -147,7 +149,7 @@ export class Names implements Disposable {
     }
     if (fresh.size === 0) return fresh;
     this.#states = new Map([...this.#entries].map(([name, { state }]) => [name, state]));
-    this.#announcement ??= setTimeout(() => {
+    this.#announcement ??= this.#options.background.timeout(() => {
       this.#announcement = undefined;
       this.#options.onChange();
     }, LEARNED_AFTER_MS);
@@ -192,7 +194,7 @@ export class Names implements Disposable {
     this.#expire(nowMs);
     for (const name of this.#dueNames(nowMs)) {
       if (this.#asking >= MAX_LOOKUPS_AT_ONCE) break;
-      this.#ask(name).catch(() => undefined);
+      this.#options.background.run(() => this.#ask(name));
     }
     this.#schedule(nowMs);
   }
@@ -212,7 +214,7 @@ export class Names implements Disposable {
     }
     if (nextMs === Number.POSITIVE_INFINITY) return;
     const delayMs = Math.min(Math.max(nextMs - nowMs, 1), MAX_REFRESH_MS);
-    this.#timer = setTimeout(() => this.#advance(), delayMs);
+    this.#timer = this.#options.background.timeout(() => this.#advance(), delayMs);
     this.#timer.unref();
   }
 

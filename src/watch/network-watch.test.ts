@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { FakeKernel, fakeLink } from '../kernel/fake/fake-kernel.ts';
 import { parseAddress, parsePrefix } from '../net/address.ts';
 import { RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, RTN_UNICAST, RTPROT_BOOT } from '../netlink/route.ts';
@@ -34,7 +35,7 @@ let watch: NetworkWatch;
 beforeEach(() => {
   kernel = new FakeKernel();
   onChange = vi.fn<() => void>();
-  watch = new NetworkWatch({ kernel, managed: { device: () => undefined }, onChange });
+  watch = new NetworkWatch({ background: testBackground, kernel, managed: { device: () => undefined }, onChange });
 });
 afterEach(() => watch[Symbol.dispose]());
 

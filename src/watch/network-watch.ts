@@ -2,6 +2,7 @@
  * The networks that uplinks are in, for a daemon: looked at in each round as far as profiles speak of them, and in between it is told
  * when one of them is another.
  */
+import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Neighbour, NeighbourKey } from '../netlink/neighbour.ts';
 import type { UplinkState } from '../policy/facts.ts';
@@ -17,6 +18,7 @@ import { NetworkdWatch } from './networkd-watch.ts';
 import { isInOurNetwork } from './own-network.ts';
 
 export interface NetworkWatchOptions {
+  readonly background: Background;
   readonly kernel: Pick<Kernel, 'neighbours' | 'wireless'>;
   readonly managed: Pick<ManagedDevices, 'device'>;
   readonly onChange: () => void;
@@ -27,10 +29,10 @@ export class NetworkWatch implements Disposable {
   readonly #networkd: NetworkdWatch;
   readonly #sources: NetworkSources;
 
-  constructor({ kernel, managed, onChange }: NetworkWatchOptions) {
+  constructor({ background, kernel, managed, onChange }: NetworkWatchOptions) {
     const nowMs = (): number => performance.now();
-    this.#macs = new GatewayMacs({ neighbours: kernel.neighbours, nowMs, onChange });
-    this.#networkd = new NetworkdWatch(onChange);
+    this.#macs = new GatewayMacs({ background, neighbours: kernel.neighbours, nowMs, onChange });
+    this.#networkd = new NetworkdWatch(onChange, background);
     this.#sources = networkSources({ kernel, managed });
   }
 

@@ -1,6 +1,8 @@
 /** Tells when systemd-networkd has written what it knows of a link: it does so after the kernel knows of it. */
+
 import { type FSWatcher, watch } from 'node:fs';
 import { join } from 'node:path';
+import type { Background } from '../kernel/background.ts';
 import { NETWORKD_DIRECTORY } from './network-domains.ts';
 
 /** From the first change to the report: a lease and what follows from it come together. */
@@ -8,12 +10,14 @@ export const NETWORKD_WAIT_MS = 50;
 
 export class NetworkdWatch implements Disposable {
   readonly #onChange: () => void;
+  readonly #background: Background;
   readonly #directory: string;
   #watchers: readonly FSWatcher[] = [];
   #report: NodeJS.Timeout | undefined;
   #isDisposed = false;
 
-  constructor(onChange: () => void, directory: string = NETWORKD_DIRECTORY) {
+  constructor(onChange: () => void, background: Background, directory: string = NETWORKD_DIRECTORY) {
+    this.#background = background;
     this.#onChange = onChange;
     this.#directory = directory;
   }
@@ -32,8 +36,15 @@ export class NetworkdWatch implements Disposable {
 
   #open(directory: string): FSWatcher | undefined {
     try {
-      const watcher = watch(directory, { persistent: false }, () => this.#tell());
-      watcher.on('error', () => this.#close());
+      const watcher = watch(
+        directory,
+        { persistent: false },
+        this.#background.handler(() => this.#tell()),
+      );
+      watcher.on(
+        'error',
+        this.#background.handler(() => this.#close()),
+      );
       return watcher;
     } catch {
       // No such directory, or no watches left: the next change of the network has the files read again.
@@ -49,9 +60,11 @@ export class NetworkdWatch implements Disposable {
   }
 
   #tell(): void {
-    this.#report ??= setTimeout(() => {
-      this.#report = undefined;
-      this.#onChange();
-    }, NETWORKD_WAIT_MS).unref();
+    this.#report ??= this.#background
+      .timeout(() => {
+        this.#report = undefined;
+        this.#onChange();
+      }, NETWORKD_WAIT_MS)
+      .unref();
   }
 }

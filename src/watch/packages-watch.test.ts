@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { PACKAGES_WAIT_MS, PackagesWatch } from './packages-watch.ts';
 
 let root: string;
@@ -24,7 +25,7 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'packages-watch-'));
   mkdirSync(at('updates'), { recursive: true });
   reports = 0;
-  watching = new PackagesWatch(() => (reports += 1), root);
+  watching = new PackagesWatch(() => (reports += 1), testBackground, root);
 });
 
 afterEach(() => {
@@ -56,7 +57,7 @@ describe('PackagesWatch', () => {
     replace('status');
     await delay(PACKAGES_WAIT_MS / 2);
     watching[Symbol.dispose]();
-    using none = new PackagesWatch(() => (reports += 1), join(root, 'none'));
+    using none = new PackagesWatch(() => (reports += 1), testBackground, join(root, 'none'));
     expect(none).toBeDefined();
     await delay(2 * PACKAGES_WAIT_MS);
     expect(reports).toBe(0);

@@ -2,8 +2,10 @@
  * Tells when dpkg has done something: its status file is replaced at the end, and each step before is a file of its journal.
  * A package's own script starts its service between these, so it is not the end that is waited for.
  */
+
 import { type FSWatcher, watch } from 'node:fs';
 import { join } from 'node:path';
+import type { Background } from '../kernel/background.ts';
 import { DPKG_DIRECTORY } from './dpkg-database.ts';
 
 /** From the first change to the report: the steps of one package come together. */
@@ -18,10 +20,12 @@ const WATCHED: readonly (readonly [directory: string, files: readonly string[]])
 /** Watches from its construction until it is disposed of. On a machine without dpkg it never tells anything. */
 export class PackagesWatch implements Disposable {
   readonly #onChange: () => void;
+  readonly #background: Background;
   readonly #watchers: FSWatcher[] = [];
   #report: NodeJS.Timeout | undefined;
 
-  constructor(onChange: () => void, root = '/') {
+  constructor(onChange: () => void, background: Background, root = '/') {
+    this.#background = background;
     this.#onChange = onChange;
     for (const [directory, files] of WATCHED) this.#watch(join(root, directory), files);
   }
@@ -33,10 +37,17 @@ export class PackagesWatch implements Disposable {
 
   #watch(directory: string, files: readonly string[]): void {
     try {
-      const watcher = watch(directory, { persistent: false }, (_event, name) => {
-        if (name === null || files.length === 0 || files.includes(name)) this.#tell();
-      });
-      watcher.on('error', () => watcher.close());
+      const watcher = watch(
+        directory,
+        { persistent: false },
+        this.#background.handler((_event: string, name: string | null) => {
+          if (name === null || files.length === 0 || files.includes(name)) this.#tell();
+        }),
+      );
+      watcher.on(
+        'error',
+        this.#background.handler(() => watcher.close()),
+      );
       this.#watchers.push(watcher);
     } catch {
       // No such directory, or no watches left: the next change of anything else has the packages looked at.
@@ -44,9 +55,11 @@ export class PackagesWatch implements Disposable {
   }
 
   #tell(): void {
-    this.#report ??= setTimeout(() => {
-      this.#report = undefined;
-      this.#onChange();
-    }, PACKAGES_WAIT_MS).unref();
+    this.#report ??= this.#background
+      .timeout(() => {
+        this.#report = undefined;
+        this.#onChange();
+      }, PACKAGES_WAIT_MS)
+      .unref();
   }
 }

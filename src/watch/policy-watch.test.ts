@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { MAX_CHANGED_PATHS, PolicyWatch } from './policy-watch.ts';
 
 /** What a watch has told, and a way to wait for more of it. */
@@ -48,6 +49,7 @@ function start(): void {
   watching = new PolicyWatch(
     { directories: [at('etc/p/policies'), at('usr/share/p/policies')], files: [at('etc/p/default.yaml')] },
     told,
+    testBackground,
   );
 }
 
@@ -202,7 +204,7 @@ describe('PolicyWatch', () => {
     writeFileSync(at('etc/p/policies/a.yaml'), 'a');
     await watching?.[Symbol.asyncDispose]();
     const other = new Told();
-    await using _second = new PolicyWatch({ directories: [at('etc/p/policies')], files: [] }, other);
+    await using _second = new PolicyWatch({ directories: [at('etc/p/policies')], files: [] }, other, testBackground);
     writeFileSync(at('etc/p/policies/b.yaml'), 'b');
     await other.until(() => other.hears(at('etc/p/policies/b.yaml')));
     expect(told.reports).toEqual([]);

@@ -2,8 +2,10 @@
  * Tells of changes in directories of policy files, by inotify. The directories may be missing, come, go and be replaced.
  * It tells too much rather than too little: whoever listens compares what is there with what was.
  */
+
 import { type FSWatcher, type Stats, statSync, watch } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import type { Background } from '../kernel/background.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
 
 /** Absolute paths. */
@@ -42,6 +44,7 @@ export class PolicyWatch implements AsyncDisposable {
   readonly #directories: ReadonlySet<string>;
   readonly #files: ReadonlySet<string>;
   readonly #listener: WatchListener;
+  readonly #background: Background;
   readonly #watched = new Map<string, Watched>();
   #changed = new Set<string>();
   #isEverything = false;
@@ -53,7 +56,8 @@ export class PolicyWatch implements AsyncDisposable {
   #retry: NodeJS.Timeout | undefined;
   #isDisposed = false;
 
-  constructor(targets: WatchTargets, listener: WatchListener) {
+  constructor(targets: WatchTargets, listener: WatchListener, background: Background) {
+    this.#background = background;
     this.#directories = new Set(targets.directories);
     this.#files = new Set(targets.files);
     this.#listener = listener;
@@ -118,8 +122,14 @@ export class PolicyWatch implements AsyncDisposable {
 
   #watch(directory: string, identity: string): boolean {
     try {
-      const watcher = watch(directory, (_event, name) => this.#onEvent(directory, name));
-      watcher.on('error', (error) => this.#fail(error, directory));
+      const watcher = watch(
+        directory,
+        this.#background.handler((_event: string, name: string | null) => this.#onEvent(directory, name)),
+      );
+      watcher.on(
+        'error',
+        this.#background.handler((error: Error) => this.#fail(error, directory)),
+      );
       this.#watched.set(directory, { watcher, identity });
       return true;
     } catch (error) {
@@ -142,7 +152,7 @@ export class PolicyWatch implements AsyncDisposable {
 
   #armLater(): void {
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => {
+    this.#retry = this.#background.timeout(() => {
       if (this.#arm()) this.#tellEverything();
     }, RETRY_MS);
   }
@@ -187,7 +197,7 @@ export class PolicyWatch implements AsyncDisposable {
 
   #reportIn(delayMs: number): void {
     clearTimeout(this.#report);
-    this.#report = setTimeout(() => this.#tellListener(), Math.max(0, delayMs));
+    this.#report = this.#background.timeout(() => this.#tellListener(), Math.max(0, delayMs));
   }
 
   #tellListener(): void {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { EventFd } from '../kernel/event-fd.ts';
 import { SocketReadiness } from './socket-readiness.ts';
 
@@ -6,7 +7,7 @@ const LONG_MS = 60_000;
 
 describe('SocketReadiness', () => {
   it('SocketReadiness tells each that is ready, and lets the others wait', async () => {
-    await using readiness = new SocketReadiness();
+    await using readiness = new SocketReadiness(testBackground);
     using first = EventFd.open();
     using second = EventFd.open();
     const both = [readiness.until(first.fd, 'readable', LONG_MS), readiness.until(second.fd, 'readable', LONG_MS)];
@@ -17,14 +18,14 @@ describe('SocketReadiness', () => {
   });
 
   it('SocketReadiness tells what can be written apart from what can be read', async () => {
-    await using readiness = new SocketReadiness();
+    await using readiness = new SocketReadiness(testBackground);
     using event = EventFd.open();
     expect(await readiness.until(event.fd, 'writable', LONG_MS)).toBe(true);
     expect(await readiness.until(event.fd, 'readable', 1)).toBe(false);
   });
 
   it('SocketReadiness waits for one again after its time was over', async () => {
-    await using readiness = new SocketReadiness();
+    await using readiness = new SocketReadiness(testBackground);
     using event = EventFd.open();
     expect(await readiness.until(event.fd, 'readable', 1)).toBe(false);
     const again = readiness.until(event.fd, 'readable', LONG_MS);
@@ -33,7 +34,7 @@ describe('SocketReadiness', () => {
   });
 
   it('SocketReadiness ends all waits when it is disposed of, and takes no more', async () => {
-    const readiness = new SocketReadiness();
+    const readiness = new SocketReadiness(testBackground);
     using event = EventFd.open();
     const waits = [readiness.until(event.fd, 'readable', LONG_MS)];
     await readiness[Symbol.asyncDispose]();

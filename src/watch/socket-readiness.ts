@@ -1,4 +1,5 @@
 /** Waits for any number of sockets with one thread of libuv's pool. */
+import type { Background } from '../kernel/background.ts';
 import { EventFd } from '../kernel/event-fd.ts';
 import { pollInPool } from '../kernel/poll.ts';
 
@@ -9,10 +10,15 @@ interface Wait {
 
 /** From its construction until it is disposed of; without sockets to wait for it occupies nothing. */
 export class SocketReadiness implements AsyncDisposable {
+  readonly #background: Background;
   readonly #wake = EventFd.open();
   readonly #waits = new Map<number, Wait>();
   #running: Promise<void> | undefined;
   #isDisposed = false;
+
+  constructor(background: Background) {
+    this.#background = background;
+  }
 
   /**
    * Resolves with true when the socket may be ready: whoever asked tries, and asks again where it was not. With false when the time
@@ -26,13 +32,13 @@ export class SocketReadiness implements AsyncDisposable {
         this.#waits.delete(fd);
         resolve(isReady);
       };
-      const timer = setTimeout(() => {
+      const timer = this.#background.timeout(() => {
         end(false);
         this.#wake.signal();
       }, timeoutMs);
       this.#waits.set(fd, { toWrite: what === 'writable', end });
       this.#wake.signal();
-      this.#running ??= this.#run();
+      if (this.#running === undefined) this.#start();
     });
   }
 
@@ -45,6 +51,15 @@ export class SocketReadiness implements AsyncDisposable {
     this.#wake[Symbol.dispose]();
   }
 
+  /** Where it fails nobody waits in vain: each wait ends with its own time. */
+  #start(): void {
+    const running = this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    this.#running = running.catch(() => undefined);
+    this.#background.run(() => running);
+  }
+
   async #run(): Promise<void> {
     while (this.#waits.size > 0) {
       const toWrite = new Set([...this.#waits].filter(([, wait]) => wait.toWrite).map(([fd]) => fd));
@@ -52,6 +67,5 @@ export class SocketReadiness implements AsyncDisposable {
       this.#wake.drain();
       for (const fd of ready) this.#waits.get(fd)?.end(true);
     }
-    this.#running = undefined;
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { testBackground } from '../../test/support/test-background.ts';
 import { parseAddress } from '../net/address.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import type { Uplink } from '../policy/model.ts';
@@ -63,6 +64,7 @@ function network(answers: Record<string, ProbeOutcome> = {}) {
   const readings = new Map<string, PassiveReading>();
   let [changes, underWay, mostUnderWay] = [0, 0, 0];
   const health = new UplinkHealth({
+    background: testBackground,
     probe: async (target, { uplinkId }) => {
       sent.push({ target: describeTarget(target), atMs: Date.now(), uplinkId });
       underWay += 1;

@@ -2,6 +2,7 @@
  * How uplinks fare, each family by itself: live connections tell for nothing; where they do not, or tell of trouble, somebody is
  * asked, within a budget.
  */
+import type { Background } from '../kernel/background.ts';
 import type { Family } from '../net/address.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import type { Uplink } from '../policy/model.ts';
@@ -34,6 +35,7 @@ const STALLED_PEERS = 2;
 export type UplinkHealths = ReadonlyMap<string, NonNullable<UplinkState['health']>>;
 
 export interface UplinkHealthOptions {
+  readonly background: Background;
   /** Never rejects. */
   readonly probe: (
     target: ProbeTarget,
@@ -185,7 +187,10 @@ export class UplinkHealth implements AsyncDisposable {
     if (this.#asking.size < MAX_PROBES_AT_ONCE) {
       for (const entry of this.#entries.values()) if (mayAsk(entry)) nextMs = Math.min(nextMs, entry.dueMs);
     }
-    this.#timer = setTimeout(() => this.#advance(), Math.min(Math.max(nextMs - nowMs, 1), PASSIVE_EVERY_MS));
+    this.#timer = this.#options.background.timeout(
+      () => this.#advance(),
+      Math.min(Math.max(nextMs - nowMs, 1), PASSIVE_EVERY_MS),
+    );
     this.#timer.unref();
   }
 
@@ -227,6 +232,7 @@ export class UplinkHealth implements AsyncDisposable {
       this.#advance();
     });
     this.#asking.add(asking);
+    this.#options.background.run(() => asking);
   }
 
   /** One round: a target, and another one where that does not answer. */

@@ -43,6 +43,11 @@ describe('biome', () => {
       'async function f(): Promise<void> {}\nexport function g(): void {\n  f();\n}\n',
     ],
     [
+      'a promise that is only said to be waited for by nobody',
+      'lint/complexity/noVoid',
+      'async function f(): Promise<void> {}\nexport function g(): void {\n  void f();\n}\n',
+    ],
+    [
       'a switch that forgets a kind',
       'lint/nursery/useExhaustiveSwitchCases',
       `export function f(kind: 'a' | 'b'): number {\n  switch (kind) {\n    case 'a':\n      return 1;\n  }\n  return 2;\n}\n`,

@@ -1,4 +1,5 @@
 /** Cgroups that come, go and come again on the real hierarchy. Slices and units here are only named like ones. */
+
 import { mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,6 +11,7 @@ import { builtinSystemDefault } from '../../src/policy/validate-system-default.t
 import { cgroupInterest } from '../../src/watch/cgroup-interest.ts';
 import { CGROUPS_WAIT_MS, CgroupWatch } from '../../src/watch/cgroup-watch.ts';
 import { namedCgroups } from '../../src/watch/named-things.ts';
+import { testBackground } from '../support/test-background.ts';
 import { until } from './support/until.ts';
 
 const TOP = `pointsmantest${process.pid}.slice`;
@@ -36,7 +38,7 @@ function indexOf(...entries: (readonly [MatchKind, string])[]): AppIndex {
 /** Looks and watches again after each report, as the daemon does. */
 class Follower implements Disposable {
   readonly #index: AppIndex;
-  readonly #watch = new CgroupWatch(() => this.#look());
+  readonly #watch = new CgroupWatch(() => this.#look(), testBackground);
   reports = 0;
   found = new Map<string, bigint>();
 

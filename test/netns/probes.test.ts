@@ -1,4 +1,5 @@
 /** Each kind of probe against real hosts: what counts as an answer, as lost, and as not sent at all. */
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { enterNetworkNamespace } from '../../src/kernel/network-namespace.ts';
 import { ProbeSocket } from '../../src/kernel/probe-socket.ts';
@@ -10,6 +11,7 @@ import { probeHttp } from '../../src/watch/probe-http.ts';
 import { probeIcmp } from '../../src/watch/probe-icmp.ts';
 import { probeTcp } from '../../src/watch/probe-tcp.ts';
 import { SocketReadiness } from '../../src/watch/socket-readiness.ts';
+import { testBackground } from '../support/test-background.ts';
 import { Device } from './support/device.ts';
 
 const HOST = { 4: '203.0.113.10', 6: '2001:db8:113::10' };
@@ -28,7 +30,7 @@ let readiness: SocketReadiness;
 
 beforeAll(async () => {
   device = await Device.build('probes');
-  readiness = new SocketReadiness();
+  readiness = new SocketReadiness(testBackground);
 });
 
 afterAll(async () => {
@@ -177,7 +179,7 @@ function notesArrivals(): Disposable {
 
 describe('SocketReadiness', () => {
   it('SocketReadiness ends every wait when it is disposed of', async () => {
-    const own = new SocketReadiness();
+    const own = new SocketReadiness(testBackground);
     await silently('tcp dport 443', async () => {
       const entered = enterNetworkNamespace(`/run/netns/${namespaceName(device.id, 'device')}`);
       const way = { source: address(wifiSource(4)), deviceIndex: 0, mark: 0 };

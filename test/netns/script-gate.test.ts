@@ -1,4 +1,5 @@
 /** Real interpreters, really held by fanotify permission events; needs root. Touches no network. */
+
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -26,6 +27,7 @@ import { EventFd } from '../../src/kernel/event-fd.ts';
 import { KernelError } from '../../src/kernel/kernel-error.ts';
 import { poll, pollInPool } from '../../src/kernel/poll.ts';
 import type { BoundTask } from '../../src/kernel/socket-marks.ts';
+import { testBackground } from '../support/test-background.ts';
 import { until } from './support/until.ts';
 
 const PYTHON = '/usr/bin/python3';
@@ -64,7 +66,11 @@ class World {
       },
       unbindTask: (pid: number): void => rmSync(join(dir, 'bound', `${pid}`), { force: true }),
     };
-    this.watch = ScriptWatch.open({ binder, onError: (error) => this.errors.push(error) });
+    this.watch = ScriptWatch.open({
+      background: testBackground,
+      binder,
+      onError: (error) => this.errors.push(error),
+    });
     this.gate = new ScriptGate({ fd: this.watch.fd, binder });
     this.answer();
   }
@@ -387,7 +393,11 @@ describe('files that change', () => {
       },
       unbindTask: () => undefined,
     };
-    using watch = ScriptWatch.open({ binder, onError: (error) => errors.push(error) });
+    using watch = ScriptWatch.open({
+      background: testBackground,
+      binder,
+      onError: (error) => errors.push(error),
+    });
     watch.watch(new Map([[join(dir, 'x.sh'), { number: 7 }]]));
     writeFileSync(join(dir, 'y.sh'), '#!/bin/sh\necho $$\nread line\n');
     chmodSync(join(dir, 'y.sh'), 0o755);
@@ -513,7 +523,8 @@ describe('what the kernel refuses', () => {
   it('ScriptWatch.open() names the capability that is missing', () => {
     process.seteuid?.(65_534);
     try {
-      const options = { binder: { bindTask: () => undefined, unbindTask: () => undefined }, onError: () => undefined };
+      const binder = { bindTask: () => undefined, unbindTask: () => undefined };
+      const options = { background: testBackground, binder, onError: () => undefined };
       expect(() => ScriptWatch.open(options)).toThrow(/fanotify_init: .*CAP_SYS_ADMIN.*EPERM/);
     } finally {
       process.seteuid?.(0);

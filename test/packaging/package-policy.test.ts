@@ -2,6 +2,7 @@
  * An application's package just ships a policy file: dpkg puts it in place and takes it away, and that is all that is needed.
  * Everything happens in a scratch root with a package database of its own; the host's is never opened.
  */
+
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { type LoadedPolicies, PolicyFiles } from '../../src/store/policy-files.t
 import { packageShippers } from '../../src/watch/package-shippers.ts';
 import { PackagesWatch } from '../../src/watch/packages-watch.ts';
 import { PolicyWatch } from '../../src/watch/policy-watch.ts';
+import { testBackground } from '../support/test-background.ts';
 
 let scratch: string;
 let root: string;
@@ -71,20 +73,28 @@ class LivePolicies implements AsyncDisposable {
   #wake: () => void = () => {};
 
   constructor() {
-    this.#watch = new PolicyWatch(watchedPaths(paths), {
-      onChange: (changed) => {
-        this.loaded = changed === 'everything' ? this.#files.load() : this.#files.load({ changed });
+    this.#watch = new PolicyWatch(
+      watchedPaths(paths),
+      {
+        onChange: (changed) => {
+          this.loaded = changed === 'everything' ? this.#files.load() : this.#files.load({ changed });
+          this.#wake();
+        },
+        onError: (error) => {
+          throw error;
+        },
+      },
+      testBackground,
+    );
+    this.loaded = this.#files.load();
+    this.#packages = new PackagesWatch(
+      () => {
+        this.loaded = this.#files.load({ changed: [] });
         this.#wake();
       },
-      onError: (error) => {
-        throw error;
-      },
-    });
-    this.loaded = this.#files.load();
-    this.#packages = new PackagesWatch(() => {
-      this.loaded = this.#files.load({ changed: [] });
-      this.#wake();
-    }, root);
+      testBackground,
+      root,
+    );
   }
 
   get apps(): string[] {
