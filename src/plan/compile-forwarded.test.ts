@@ -143,7 +143,7 @@ describe('compileForwarded()', () => {
     const answer = packet({ ctState: 'established', ctDirection: 'reply', ctMark: wayMark(UPLINK_FIRST) });
     expect(trace(ruleset, answer, FROM_CONTAINER)).toMatchObject({
       verdict: 'accept',
-      metaMark: (MARK_OURS | FOREIGN) >>> 0,
+      metaMark: FOREIGN,
       ctMark: wayMark(UPLINK_FIRST),
     });
   });
@@ -224,10 +224,10 @@ describe('a container’s connection to this machine', () => {
     expect(trace(rulesetOf(), arrived, ['input']).metaMark).toBe(FOREIGN & MARK_FOREIGN);
   });
 
-  it('is answered by the system’s route, whatever way it was given, unless it has ended', () => {
+  it('is answered by its address, whatever way it was given, unless it has ended', () => {
     const answer = packet({ outDevice: 'br0', ctState: 'established', ctDirection: 'reply' });
     const mark = wayMark(UPLINK_FIRST);
-    expect(trace(rulesetOf(), { ...answer, ctMark: mark }).chains).toEqual(['output', 'via_system', 'verdict']);
+    expect(trace(rulesetOf(), { ...answer, ctMark: mark }).chains).toEqual(['output', 'via_source', 'verdict']);
     expect(trace(rulesetOf(), { ...answer, ctMark: wayMark(127) }).verdict).toBe('reject');
   });
 

@@ -9,10 +9,11 @@ import { forwardedPolicies } from '../policy/forwarded-policy.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import type { CompiledIdentity, IdentityInput } from './compile-identity.ts';
 import { followsConnection, housekeeping } from './compile-output.ts';
+import type { Passes } from './compile-sources.ts';
 import { contentHash } from './content-name.ts';
 import { accept, goto, is, isNot, rule, setBits, vmap } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, metaBits } from './nft/marks.ts';
-import type { Chain, MapElement, NftMap, Verdict } from './nft/ruleset.ts';
+import type { Chain, MapElement, NftMap } from './nft/ruleset.ts';
 import {
   APP_UNKNOWN,
   forwardedMark,
@@ -84,8 +85,8 @@ const rulesOf = ({ number }: Forwarder): MapElement => ({
   data: { kind: 'verdict', verdict: { kind: 'goto', chain: numberChain(number) } },
 });
 
-/** `pass`: how a packet goes by the system's route, without our number in its mark. */
-export function compileForwarded(input: IdentityInput, pass: Verdict): CompiledIdentity {
+/** What passes does so without our number in its mark. */
+export function compileForwarded(input: IdentityInput, { answer }: Passes): CompiledIdentity {
   const all = forwarders(input);
   if (all.length === 0) return { maps: [], chains: [] };
   const rules: NftMap = {
@@ -101,10 +102,10 @@ export function compileForwarded(input: IdentityInput, pass: Verdict): CompiledI
     rules: [
       rule(isNot(metaBits(MARK_FORWARDED), MARK_FORWARDED), accept),
       // Somebody connects to the container: whatever was decided about that says nothing about the way back.
-      ...followsConnection(pass),
+      ...followsConnection(answer),
       rule(vmap(ctBits(MARK_WAY), 'way_of_flow')),
       rule(isDecided, goto('ended')),
-      ...housekeeping(pass),
+      ...housekeeping(answer),
       rule(vmap(metaBits((MARK_WAY | MARK_APP) >>> 0), rules.name)),
       // An application that has just gone.
       rule(goto(CHAIN.ask)),

@@ -14,13 +14,14 @@ import { type CompiledDns, compileDns } from './compile-dns.ts';
 import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
 import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
-import { loopbackChains, outputChains, passBySystem } from './compile-output.ts';
+import { loopbackChains, outputChains } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
+import { type CompiledSources, compileSources } from './compile-sources.ts';
 import { type CompiledUplinks, compileUplinks } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, goto, is, rule, setBits, vmap } from './nft/expressions.ts';
 import { hook, metaBits } from './nft/marks.ts';
-import type { Chain, MapElement, NftSet, Ruleset } from './nft/ruleset.ts';
+import type { Chain, MapElement, NftMap, NftSet, Ruleset } from './nft/ruleset.ts';
 import {
   APP_NONE,
   MARK_APP,
@@ -63,16 +64,18 @@ const extraChains = ({ loopback, accept: inbound, queries }: AppPart): Chain[] =
 /** Two who ask from the same port are two for conntrack: answers are told apart by other ports, where such a hook is. */
 const anySource: Chain = { name: 'source', hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE), rules: [] };
 
-function uplinkHooks(uplinks: CompiledUplinks, facts: Facts, relays: boolean): Chain[] {
+function uplinkHooks(uplinks: CompiledUplinks, facts: Facts): Chain[] {
   const answers = compileAnswers(facts.uplinks);
-  const toRelay = relays ? [rule(is({ kind: 'meta oifname' }, 'lo'), accept)] : [];
   return [
     ...answers.chains,
     {
       name: 'source',
       comment: 'a source address that fits the uplink, for flows that were re-routed after it was chosen',
       hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE),
-      rules: [...toRelay, rule(vmap(metaBits(MARK_WAY), uplinks.masquerade.name))],
+      rules: [
+        rule(is({ kind: 'meta oifname' }, 'lo'), accept),
+        rule(vmap(metaBits(MARK_WAY), uplinks.masquerade.name)),
+      ],
     },
     {
       name: 'guard',
@@ -81,6 +84,15 @@ function uplinkHooks(uplinks: CompiledUplinks, facts: Facts, relays: boolean): C
       rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name)), ...answers.guard],
     },
   ];
+}
+
+function masqueradeMap({ masquerade }: CompiledUplinks, sources: CompiledSources): NftMap {
+  if (sources.masquerade === undefined) return masquerade;
+  const system: MapElement = {
+    key: BigInt(wayMark(UPLINK_SYSTEM)),
+    data: { kind: 'verdict', verdict: { kind: 'goto', chain: sources.masquerade } },
+  };
+  return { ...masquerade, elements: [system, ...masquerade.elements] };
 }
 
 function identifyOutgoing(input: InboundInput) {
@@ -121,8 +133,8 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
   const forwards = governsForwarded(input);
   const dns = compileDns(input, parts, forwards);
   const { relays, owns } = dns;
-  const marksBefore = forwards || (host.programs !== undefined && facts.uplinks.length > 0);
-  const output = { marksBefore, forwards, owns };
+  const sources = compileSources(facts.uplinks, { ...host, forwards });
+  const { passes } = sources;
   const inbound = compileInbound(input);
   const uplinks = compileUplinks(facts.uplinks);
   const verdict = verdictChains({
@@ -133,11 +145,11 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
   });
   const outgoing = identifyOutgoing(input);
   const loopback = identifyLoopback(input, dns);
-  const forwarded = compileForwarded(input, passBySystem(output));
+  const forwarded = compileForwarded(input, passes);
   const choices = new Map<string, Choice>(parts.flatMap((part) => [...part.choices]));
   const ways: MapElement[] = [
-    { key: BigInt(wayMark(UPLINK_SYSTEM)), data: { kind: 'verdict', verdict: passBySystem(output) } },
-    { key: BigInt(wayMark(UPLINK_INBOUND)), data: { kind: 'verdict', verdict: passBySystem(output) } },
+    { key: BigInt(wayMark(UPLINK_SYSTEM)), data: { kind: 'verdict', verdict: passes.system } },
+    { key: BigInt(wayMark(UPLINK_INBOUND)), data: { kind: 'verdict', verdict: passes.answer } },
     ...uplinks.decided,
     { key: BigInt(wayMark(UPLINK_LOCAL)), data: { kind: 'verdict', verdict: { kind: 'goto', chain: 'via_local' } } },
     { key: BigInt(wayMark(UPLINK_NONE)), data: { kind: 'verdict', verdict: { kind: 'goto', chain: 'ended' } } },
@@ -154,20 +166,27 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...inbound.chains,
     ...forwarded.chains,
     ...verdict.chains,
-    ...outputChains(output),
+    ...outputChains({ passes, forwards, owns }),
+    ...sources.chains,
     ...dns.chains,
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
-    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks, facts, relays)),
+    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks, facts)),
     ...(facts.uplinks.length === 0 && relays ? [anySource] : []),
   ];
   return {
     table: TABLE,
-    sets: byName([...localSets(facts), ...uplinks.sets, ...dns.sets, ...parts.flatMap(({ sets }) => sets)]),
+    sets: byName([
+      ...localSets(facts),
+      ...uplinks.sets,
+      ...sources.sets,
+      ...dns.sets,
+      ...parts.flatMap(({ sets }) => sets),
+    ]),
     maps: byName([
       { name: 'way_of_flow', key: 'mark', data: 'verdict', size: MAX_WAYS, elements: ways },
       verdict.map,
       uplinks.guard,
-      uplinks.masquerade,
+      masqueradeMap(uplinks, sources),
       ...outgoing.maps,
       ...loopback.maps,
       ...inbound.maps,

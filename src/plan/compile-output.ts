@@ -3,14 +3,13 @@ import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } 
 import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
 import { CHAIN } from './compile-app.ts';
 import { CHAIN_OWN, isOwn } from './compile-dns.ts';
+import type { Passes } from './compile-sources.ts';
 import { accept, goto, is, isNot, jump, rule, setBits, verdict, vmap } from './nft/expressions.ts';
-import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
+import { ctBits, hook, isDecided, isReply } from './nft/marks.ts';
 import type { Chain, Expression, Rule, Verdict } from './nft/ruleset.ts';
 import {
   FOREIGN_MARKS,
   MARK_FOREIGN,
-  MARK_OURS,
-  MARK_SOCKET,
   MARK_UPLINK,
   MARK_WAY,
   PRIORITY_OUTPUT,
@@ -19,8 +18,6 @@ import {
   UPLINK_SYSTEM,
   wayMark,
 } from './reserved.ts';
-
-const CHAIN_SYSTEM = 'via_system';
 
 const isAnswer = (pass: Verdict): Rule => rule(isReply, verdict(pass));
 /** ICMP errors follow the connection they are about. */
@@ -68,39 +65,21 @@ const isUndecided: Rule = rule(
   goto(CHAIN_UNDECIDED),
 );
 
-/** What is not to leave by the uplink that its socket was marked for goes by the system's route. */
-const viaSystem: Chain = {
-  name: CHAIN_SYSTEM,
-  comment: 'a socket is marked for the uplink of its application before it is known where it connects',
-  rules: [
-    rule(
-      is(metaBits((MARK_OURS | MARK_SOCKET) >>> 0), (MARK_OURS | MARK_SOCKET) >>> 0),
-      isNot(metaBits(MARK_UPLINK), 0),
-      setBits('meta mark', MARK_UPLINK, 0),
-    ),
-    rule(accept),
-  ],
-};
-
 export interface OutputOptions {
-  /** Packets carry a way before they are told: that of their socket's application, or what says that a container sends them. */
-  readonly marksBefore: boolean;
+  /** How what has no way of an uplink's goes on. */
+  readonly passes: Passes;
   /** Containers are governed. */
   readonly forwards: boolean;
   /** The daemon's own sockets have ways: it relays queries, and asks whether uplinks work. */
   readonly owns: boolean;
 }
 
-/** How a packet goes by the system's route. */
-export const passBySystem = ({ marksBefore }: Pick<OutputOptions, 'marksBefore'>): Verdict =>
-  marksBefore ? { kind: 'goto', chain: CHAIN_SYSTEM } : { kind: 'accept' };
-
 /** A container's connection to this machine has the way that its application was given; the way back is another. */
 const answersContainer = (pass: Verdict): Rule =>
   rule(isReply, isNot(ctBits(MARK_WAY), wayMark(UPLINK_NONE)), verdict(pass));
 
 export function outputChains(options: OutputOptions): readonly Chain[] {
-  const pass = passBySystem(options);
+  const { system, answer } = options.passes;
   const notTold = [
     rule(is({ kind: 'meta mark' }, ...FOREIGN_MARKS.map(({ mark }) => mark)), accept),
     ...(options.owns ? [rule(isOwn, goto(CHAIN_OWN))] : []),
@@ -112,11 +91,11 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
       hook: hook('route', 'output', PRIORITY_OUTPUT),
       rules: [
         rule(is({ kind: 'meta oifname' }, 'lo'), goto('loopback')),
-        ...(options.forwards ? [answersContainer(pass)] : []),
+        ...(options.forwards ? [answersContainer(answer)] : []),
         isOpening,
         rule(vmap(ctBits(MARK_WAY), 'way_of_flow')),
         rule(isDecided, goto('ended')),
-        isAnswer(pass),
+        isAnswer(answer),
         isHousekeeping,
         ...notTold,
         askForeign,
@@ -127,7 +106,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
     {
       name: CHAIN_HOUSEKEEPING,
       comment: 'what nobody decides: errors of connections that are decided, and what keeps the link and its addresses',
-      rules: [isError(pass), ...housekeeping(pass)],
+      rules: [isError(answer), ...housekeeping(answer)],
     },
     {
       name: CHAIN_OPENING,
@@ -135,10 +114,9 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
       rules: [beginsAnew, isUndecided],
     },
     { name: CHAIN_UNDECIDED, rules: [...notTold, rule(goto('identify'))] },
-    ...(options.marksBefore ? [viaSystem] : []),
     {
       name: CHAIN.acceptSystem,
-      rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_SYSTEM))), rule(verdict(pass))],
+      rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_SYSTEM))), rule(verdict(system))],
     },
     {
       name: CHAIN.acceptLocal,

@@ -6,8 +6,11 @@
 import { type Family, formatPrefix, type Prefix } from '../net/address.ts';
 import { type Facts, heldAddresses, type UplinkState } from '../policy/facts.ts';
 import { localNetworks } from '../policy/local-networks.ts';
+import type { Host } from './host.ts';
 import type { PlannedRoute, PlannedRule } from './plan.ts';
 import {
+  MARK_OURS,
+  MARK_SOCKET,
   MARK_WAY,
   ROUTE_TABLE_BASE,
   RULE_PREF_LOCAL,
@@ -52,19 +55,34 @@ const localRules = (family: Family, from: number): PlannedRule[] => [
   },
 ];
 
-function uplinkRules(uplink: UplinkState, from: number): PlannedRule[] {
+/** Of all but us: what was decided has a mark that says more than its source. */
+const NOT_OURS = { mark: 0, mask: MARK_OURS } as const;
+/** Not decided yet, and sent by a socket that is marked. */
+const UNDECIDED = { mark: MARK_SOCKET, mask: MARK_SOCKET } as const;
+
+/**
+ * What is bound to an uplink's address and has no way of its own, replies to what came in by it, and strict reverse-path checks take
+ * its way. What the system's route was decided for does not: it would leave by another uplink than the system says. Where no other
+ * route leads everywhere, what a marked socket answers needs this one before a hook sees it.
+ */
+const sourceMarks = (family: Family, noDefault: readonly Family[]): readonly NonNullable<PlannedRule['fwmark']>[] =>
+  noDefault.includes(family) ? [NOT_OURS, UNDECIDED] : [NOT_OURS];
+
+function uplinkRules(uplink: UplinkState, from: number, noDefault: readonly Family[]): PlannedRule[] {
   const { id, up } = uplink;
   const table = ROUTE_TABLE_BASE + id;
   const action = { kind: 'table', table } as const;
   const place = (preference: number): number => from + preference - RULE_PREF_LOCAL;
   const marked = FAMILIES.map((family) => ({ ...wayRule(family, id), priority: place(RULE_PREF_UPLINK + id), action }));
-  // What is bound to an uplink's address, replies to what came in by it, and strict reverse-path checks take its way.
-  const bound = (up ? heldAddresses(uplink) : []).map((address) => ({
-    family: address.family,
-    from: { address, length: address.family === 4 ? 32 : 128 },
-    priority: place(RULE_PREF_SOURCE),
-    action,
-  }));
+  const bound = (up ? heldAddresses(uplink) : []).flatMap((address) =>
+    sourceMarks(address.family, noDefault).map((fwmark) => ({
+      family: address.family,
+      fwmark,
+      from: { address, length: address.family === 4 ? 32 : 128 },
+      priority: place(RULE_PREF_SOURCE),
+      action,
+    })),
+  );
   return [...marked, ...bound];
 }
 
@@ -127,7 +145,7 @@ function uplinkRoutes(uplink: UplinkState, facts: Facts): PlannedRoute[] {
 /** `rulesFrom`: first preference of the window (`rule-window.ts`). */
 export function compileRouting(
   facts: Facts,
-  rulesFrom: number = RULE_PREF_LOCAL,
+  { rulesFrom = RULE_PREF_LOCAL, noDefault = [] }: Pick<Host, 'rulesFrom' | 'noDefault'>,
 ): {
   readonly rules: readonly PlannedRule[];
   readonly routes: readonly PlannedRoute[];
@@ -135,7 +153,7 @@ export function compileRouting(
   return {
     rules: [
       ...FAMILIES.flatMap((family) => localRules(family, rulesFrom)),
-      ...facts.uplinks.flatMap((uplink) => uplinkRules(uplink, rulesFrom)),
+      ...facts.uplinks.flatMap((uplink) => uplinkRules(uplink, rulesFrom, noDefault)),
     ],
     routes: facts.uplinks.flatMap((uplink) => uplinkRoutes(uplink, facts)),
   };

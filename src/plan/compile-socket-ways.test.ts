@@ -69,6 +69,7 @@ interface WorldParts {
   readonly systemVia?: Via;
   readonly states?: readonly UplinkState[];
   readonly programs?: Host['programs'] | 'absent';
+  readonly noDefault?: Host['noDefault'];
 }
 
 const BOTH = { v4: true, v6: true };
@@ -104,7 +105,12 @@ function waysOf(policy: EffectivePolicy, world: WorldParts = {}): Record<number,
     containers: new Map(),
   };
   const { programs = { numbers: NUMBERS, none: NONE } } = world;
-  const host: Host = { cgroups: [], queue: 'nft', ...(programs !== 'absent' && { programs }) };
+  const host: Host = {
+    cgroups: [],
+    queue: 'nft',
+    ...(programs !== 'absent' && { programs }),
+    ...(world.noDefault && { noDefault: world.noDefault }),
+  };
   return Object.fromEntries(compileSocketWays(policySet, indexApps(policySet), facts, host));
 }
 
@@ -127,23 +133,38 @@ describe('compileSocketWays', () => {
     expect(waysOf(app({}))).toEqual({});
   });
 
-  it('compileSocketWays() takes the way that most destinations have: that of the rest before that of rules', () => {
+  it('compileSocketWays() takes the way that most destinations have, where each has one: that of the rest before that of rules', () => {
     const byRule = { rules: [['allow', over('wifi')] as const] };
-    expect(waysOf(app(byRule), { systemVia: over('vpn') })[5]).toEqual({ v4: VPN, v6: 0 });
-    expect(waysOf(app(byRule))[5]).toEqual({ v4: WIFI, v6: WIFI });
-    expect(waysOf(app({ ...byRule, otherwise: 'allow' }), { systemVia: over('vpn') })[5]).toEqual({
-      v4: WIFI,
-      v6: WIFI,
-    });
+    expect(waysOf(app(byRule), { systemVia: over('vpn', 'any') })[5]).toEqual({ v4: VPN, v6: WIFI });
     // The rest is refused: what is left are the rules.
     for (const refused of [
       waysOf(app({ ...byRule, otherwise: 'deny' }), { systemVia: over('vpn') }),
       waysOf(app(byRule), { system: 'deny', systemVia: over('vpn') }),
     ])
       expect(refused[5]).toEqual({ v4: WIFI, v6: WIFI });
-    expect(waysOf(app({ ...byRule, via: over('vpn') }))[5]).toEqual({ v4: VPN, v6: 0 });
+    expect(waysOf(app({ ...byRule, via: over('vpn') }))[5]).toEqual({ v4: VPN, v6: WIFI });
     const denying = app({ rules: [['deny'], ['allow', over('vpn')]], otherwise: 'deny' });
     expect(waysOf(denying)[5]).toEqual({ v4: VPN, v6: 0 });
+  });
+
+  it('compileSocketWays() has none where anything that is allowed goes by the system’s route', () => {
+    const byRule = { rules: [['allow', over('wifi')] as const] };
+    expect(waysOf(app(byRule))).toEqual({});
+    expect(waysOf(app({ ...byRule, otherwise: 'allow' }), { systemVia: over('vpn') })[5]).toBeUndefined();
+    const otherRule = { rules: [['allow'], ['allow', over('wifi')]] as const, otherwise: 'deny' as const };
+    expect(waysOf(app(otherRule))).toEqual({});
+    // A wish falls back to the system's route.
+    const wish = { ...over('none', 'any'), require: {}, prefer: { name: ['vpn'] } };
+    const onlyVpn = { states: [state('wifi', 1, { v4: true, v6: false })] };
+    expect(waysOf(app({ rules: [['allow', over('wifi')]], otherwise: 'allow', via: wish }), onlyVpn)[5]).toEqual({
+      v4: WIFI,
+      v6: 0,
+    });
+  });
+
+  it('compileSocketWays() has the way of rules beside the system’s, where the system has no route that a hook could change', () => {
+    const byRule = { rules: [['allow', over('wifi')] as const], otherwise: 'allow' as const };
+    expect(waysOf(app(byRule), { noDefault: [6] })[5]).toEqual({ v4: 0, v6: WIFI });
   });
 
   it('compileSocketWays() has the way of programs that nobody names, unless they may go nowhere', () => {

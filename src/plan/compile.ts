@@ -82,9 +82,7 @@ export function compile(input: CompileInput, previous?: Compilation): Compilatio
   const plan: Plan = {
     nft: compileNft({ ...input, index, parts, defaultPart }),
     socketWays: compileSocketWays(policySet, index, facts, host),
-    ...(usesWays(facts, [...parts.values(), defaultPart])
-      ? compileRouting(facts, host.rulesFrom)
-      : { rules: [], routes: [] }),
+    ...(usesWays(facts, [...parts.values(), defaultPart]) ? compileRouting(facts, host) : { rules: [], routes: [] }),
     ...(host.queue === 'xtables'
       ? {
           xtablesQueue: {

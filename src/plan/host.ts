@@ -1,4 +1,5 @@
 /** What the machine is, as far as a plan depends on it: read elsewhere, plain data here. */
+import type { Family } from '../net/address.ts';
 
 /** A cgroup that some policy names, as it exists now. `level` counts from the cgroup2 root (`/a/b` is level 2). */
 export interface ResolvedCgroup {
@@ -22,6 +23,8 @@ export interface Host {
   readonly queue: 'nft' | 'xtables';
   /** First preference of our routing rules, where somebody's rule has them elsewhere than from RULE_PREF_LOCAL on. */
   readonly rulesFrom?: number;
+  /** Families for which no route of others leads everywhere. Absent: none. */
+  readonly noDefault?: readonly Family[];
   /** Absent: sockets are not marked, and nothing in the kernel tells an executable. */
   readonly programs?: Programs;
 }

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { ruleOfPlan } from '../kernel/planned-routing.ts';
 import { parsePrefix } from '../net/address.ts';
-import { type Route, RT_SCOPE_UNIVERSE, RTN_THROW, RTN_UNICAST, RTPROT_STATIC } from '../netlink/route.ts';
+import {
+  type Route,
+  RT_SCOPE_UNIVERSE,
+  RTN_THROW,
+  RTN_UNICAST,
+  RTN_UNREACHABLE,
+  RTPROT_STATIC,
+} from '../netlink/route.ts';
 import {
   FR_ACT_BLACKHOLE,
   FR_ACT_GOTO,
@@ -11,7 +18,7 @@ import {
   type RoutingRule,
 } from '../netlink/routing-rule.ts';
 import { ROUTE_PROTOCOL, wayMark } from '../plan/reserved.ts';
-import { ownerOfRule, routingConflicts, rulesFrom } from './foreign-rules.ts';
+import { familiesWithoutDefault, ownerOfRule, routingConflicts, rulesFrom } from './foreign-rules.ts';
 
 const RULE: RoutingRule = {
   family: 4,
@@ -116,6 +123,32 @@ describe('rulesFrom', () => {
   it('rulesFrom() is not moved by our own rules', () => {
     const own = ruleOfPlan({ family: 4, priority: 17_100, action: { kind: 'unreachable' } });
     expect(rulesFrom(routing([own]))).toBeUndefined();
+  });
+});
+
+describe('familiesWithoutDefault', () => {
+  const without = (rules: readonly RoutingRule[], routes: readonly Route[]) =>
+    familiesWithoutDefault(routing([...KERNEL.map((rule) => ({ ...rule, family: 6 as const })), ...rules]), routes);
+
+  it('familiesWithoutDefault() is empty where main leads everywhere, by halves or in a table for all, too', () => {
+    expect(without([], [MAIN, route(254, '::/0')])).toEqual([]);
+    expect(without([], [route(254, '0.0.0.0/1'), route(254, '128.0.0.0/1'), route(254, '::/0')])).toEqual([]);
+    expect(without([WG_QUICK, WG_QUICK_MAIN], [route(51_820, '0.0.0.0/0'), route(254, '::/0')])).toEqual([]);
+  });
+
+  it.each([
+    ['a network', [route(254, '10.0.0.0/8')], []],
+    ['a refusal', [route(254, '0.0.0.0/0', { type: RTN_UNREACHABLE })], []],
+    ['a table that no rule leads to', [route(100, '0.0.0.0/0')], []],
+    [
+      'a table of ours',
+      [route(17_701, '0.0.0.0/0')],
+      [ruleOfPlan({ family: 4, priority: 17_711, action: { kind: 'table', table: 17_701 } })],
+    ],
+    ['a table for one address', [route(100, '0.0.0.0/0')], [{ ...RULE, source: MAIN.destination }]],
+    ['a default that is suppressed', [route(100, '0.0.0.0/0')], [{ ...RULE, suppressPrefixLength: 0 }]],
+  ])('familiesWithoutDefault() takes %s for no default', (_what, routes, rules: readonly RoutingRule[]) => {
+    expect(without(rules, [...routes, route(254, '::/0')])).toEqual([4]);
   });
 });
 

@@ -4,9 +4,9 @@
  */
 import type { Routing } from '../kernel/kernel.ts';
 import { isOwnRoute, isOwnRule, isOwnTable } from '../kernel/planned-routing.ts';
-import { formatPrefix } from '../net/address.ts';
+import { type Family, formatPrefix } from '../net/address.ts';
 import { formatMark } from '../net/mark.ts';
-import { type Route, RTN_THROW } from '../netlink/route.ts';
+import { type Route, RTN_THROW, RTN_UNICAST } from '../netlink/route.ts';
 import { FR_ACT_GOTO, FR_ACT_NOP, FR_ACT_TO_TBL, type RoutingRule } from '../netlink/routing-rule.ts';
 import {
   MARK_APP,
@@ -18,6 +18,8 @@ import {
   wayMark,
 } from '../plan/reserved.ts';
 import { RULE_WINDOW_SIZE, ruleWindowBefore } from '../plan/rule-window.ts';
+
+const FAMILIES: readonly Family[] = [4, 6];
 
 type RoutingReader = Pick<Routing, 'rules' | 'routes'>;
 
@@ -50,7 +52,8 @@ export function ownerOfRule(rule: RoutingRule): string | undefined {
   return OWNERS.find(({ has }) => has(rule))?.owner;
 }
 
-const foreignRules = (routing: RoutingReader): RoutingRule[] => routing.rules().filter((rule) => !isOwnRule(rule));
+const foreignRules = (routing: Pick<Routing, 'rules'>): RoutingRule[] =>
+  routing.rules().filter((rule) => !isOwnRule(rule));
 
 /** It looks at where a packet goes or comes from, and takes only some of an application's. */
 const isNarrow = ({ source, destination, iif, oif, selectsMore, l3mdev }: RoutingRule): boolean =>
@@ -109,6 +112,27 @@ export function rulesFrom(routing: RoutingReader): number | undefined {
   const first = firstThatTakesAll(routing);
   return first === undefined ? undefined : ruleWindowBefore(first.priority);
 }
+
+/**
+ * Families in which no route of others leads everywhere: nothing is sent there that has no way of an uplink's. What only some
+ * packets see is no such route. `routes`: of all tables. Throws KernelError.
+ */
+export function familiesWithoutDefault(routing: Pick<Routing, 'rules'>, routes: readonly Route[]): readonly Family[] {
+  const tables = foreignRules(routing).filter(
+    (rule) => rule.action === FR_ACT_TO_TBL && !isNarrow(rule) && matchesOurMarks(rule),
+  );
+  const leadsEverywhere = (family: Family): boolean =>
+    routes.some(
+      ({ destination, table, type, ...route }) =>
+        route.family === family &&
+        type === RTN_UNICAST &&
+        destination.length <= DEFAULTS_LENGTH &&
+        tables.some((rule) => rule.family === family && rule.table === table && destination.length > suppressed(rule)),
+    );
+  return FAMILIES.filter((family) => !leadsEverywhere(family));
+}
+
+const suppressed = ({ suppressPrefixLength = -1 }: RoutingRule): number => suppressPrefixLength;
 
 export interface RoutingConflict {
   readonly kind: 'comes first' | 'mark bits' | 'among ours' | 'in our tables';

@@ -11,7 +11,7 @@ import type { AppIndex } from '../policy/match-app.ts';
 import type { CarrierSources } from './carriers.ts';
 import { containerDevices } from './container-devices.ts';
 import type { Containers } from './containers.ts';
-import { rulesFrom } from './foreign-rules.ts';
+import { familiesWithoutDefault, rulesFrom } from './foreign-rules.ts';
 import { observeHost } from './host-facts.ts';
 import { joinHealth } from './join-health.ts';
 import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
@@ -96,7 +96,13 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     ...(forwarded.length > 0 && { forwarded }),
   };
   const from = rulesFrom(sources.routing);
-  const host: Host = { cgroups, queue: sources.queue, ...(from !== undefined && { rulesFrom: from }) };
+  const noDefault = familiesWithoutDefault(sources.routing, network.routes);
+  const host: Host = {
+    cgroups,
+    queue: sources.queue,
+    ...(from !== undefined && { rulesFrom: from }),
+    ...(noDefault.length > 0 && { noDefault }),
+  };
   const sameMaps =
     before?.facts.names === names && before.facts.packages === packages && before.facts.containers === containers;
   const sameFacts = before !== undefined && sameMaps && text(before.facts) === text(facts);

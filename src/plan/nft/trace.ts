@@ -1,6 +1,7 @@
 /**
  * Evaluates a ruleset for one packet, as the kernel would: what a chain's text means, next to what it looks like. Only the
- * hooks of family inet that this project uses, in priority order; routing is not modelled.
+ * hooks of family inet that this project uses, in priority order. Where a chain changes the route, the caller says where the
+ * packet goes next (`machine/` has the routing of a whole machine); without one it keeps its device.
  */
 
 import type { Flow } from '../../net/flow.ts';
@@ -31,8 +32,15 @@ export interface TracePacket {
   };
 }
 
+/** Looks the route up again: the device, or `undefined` where there is none. `redirected`: to this machine itself. */
+export type Reroute = (packet: { readonly mark: number; readonly redirected: boolean }) => string | undefined;
+
 export interface TraceResult {
   readonly verdict: 'accept' | 'drop' | 'queue' | 'reject';
+  /** The device that it leaves by. */
+  readonly outDevice: string;
+  /** Dropped, because it was routed again and there was no route. */
+  readonly unroutable?: true;
   /** With `reject`: what nft sends back. */
   readonly rejectWith?: 'tcp reset' | 'icmpx admin-prohibited' | 'icmpx no-route';
   readonly metaMark: number;
@@ -49,6 +57,7 @@ interface State {
   readonly packet: TracePacket;
   metaMark: number;
   ctMark: number | undefined;
+  outDevice: string;
   masqueraded: boolean;
   redirectedTo?: number;
   rejectWith?: NonNullable<TraceResult['rejectWith']>;
@@ -77,7 +86,7 @@ const masked = (mark: number | undefined, mask: number | undefined): bigint | un
 
 /** `undefined`: the field does not exist for this packet, and the rule does not match. */
 function read(state: State, field: Field): FieldValue {
-  const { flow, socket, ctState, ctDirection, outDevice, inDevice } = state.packet;
+  const { flow, socket, ctState, ctDirection, inDevice } = state.packet;
   const { family } = flow.destination;
   switch (field.kind) {
     case 'meta mark':
@@ -89,7 +98,7 @@ function read(state: State, field: Field): FieldValue {
     case 'ct direction':
       return state.ctMark === undefined ? undefined : ctDirection;
     case 'meta oifname':
-      return outDevice;
+      return state.outDevice;
     case 'meta nfproto':
       return `ipv${family}`;
     case 'meta l4proto':
@@ -266,6 +275,7 @@ const baseChains = (ruleset: Ruleset, hook: string, inDevice: string | undefined
 const result = (state: State, verdict: TraceResult['verdict']): TraceResult => ({
   verdict,
   ...(state.rejectWith === undefined ? {} : { rejectWith: state.rejectWith }),
+  outDevice: state.outDevice,
   metaMark: state.metaMark,
   ...(state.ctMark === undefined ? {} : { ctMark: state.ctMark }),
   masqueraded: state.masqueraded,
@@ -273,27 +283,45 @@ const result = (state: State, verdict: TraceResult['verdict']): TraceResult => (
   chains: state.chains,
 });
 
-/** Runs the packet through the base chains of one hook after the other. `isAway`: nobody listens to the queue. */
+/** Hooks of type route look the route up again where the mark has changed, hooks of type nat where the destination has. */
+function isRerouted({ hook }: Chain, before: Pick<State, 'metaMark' | 'redirectedTo'>, after: State): boolean {
+  if (hook?.type === 'route') return before.metaMark !== after.metaMark;
+  return hook?.type === 'nat' && before.redirectedTo !== after.redirectedTo;
+}
+
+export interface TraceOptions {
+  /** Nobody listens to the queue. */
+  readonly isAway?: boolean;
+  readonly reroute?: Reroute;
+}
+
+/** Runs the packet through the base chains of one hook after the other. */
 export function trace(
   ruleset: Ruleset,
   packet: TracePacket,
   hooks: readonly ('output' | 'postrouting' | 'input' | 'ingress' | 'prerouting')[] = ['output'],
-  { isAway = false }: { readonly isAway?: boolean } = {},
+  { isAway = false, reroute }: TraceOptions = {},
 ): TraceResult {
   const state: State = {
     ruleset,
     packet,
     metaMark: packet.metaMark,
     ctMark: packet.ctMark,
+    outDevice: packet.outDevice,
     masqueraded: false,
     chains: [],
   };
   for (const hook of hooks) {
     for (const chain of baseChains(ruleset, hook, packet.inDevice)) {
+      const before = { ...state };
       const outcome = runChain(state, chain.name) ?? { kind: chain.hook?.policy ?? 'accept' };
       if (outcome.kind === 'queue' && isAway) continue;
       if (outcome.kind === 'drop' || outcome.kind === 'queue' || outcome.kind === 'reject')
         return result(state, outcome.kind);
+      if (reroute === undefined || !isRerouted(chain, before, state)) continue;
+      const device = reroute({ mark: state.metaMark, redirected: state.redirectedTo !== undefined });
+      if (device === undefined) return { ...result(state, 'drop'), unroutable: true };
+      state.outDevice = device;
     }
   }
   return result(state, 'accept');

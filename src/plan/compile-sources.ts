@@ -1,0 +1,165 @@
+/**
+ * What has no way of an uplink's goes where the system's routes say, and what answers goes back where it came from; both may have
+ * been routed, and got their source, by something else before anybody knew: by the uplink that their socket was marked for, by
+ * the rule of an address that they are bound to. Their marks are put right here, which routes them again; only where that is
+ * wanted, since a second look at the routes does not know the device that a program chose (IP_UNICAST_IF, IP_PKTINFO).
+ */
+import { type Address, type Family, type Prefix, parsePrefix, prefixRange } from '../net/address.ts';
+import { heldAddresses, type UplinkState } from '../policy/facts.ts';
+import { addressElements } from './nft/elements.ts';
+import { accept, goto, inSet, is, isNot, rule, setBits } from './nft/expressions.ts';
+import { metaBits } from './nft/marks.ts';
+import type { Chain, Expression, Field, NftSet, Rule, Verdict } from './nft/ruleset.ts';
+import { MARK_APP, MARK_OURS, MARK_SOCKET, MARK_UPLINK, MARK_WAY, UPLINK_SYSTEM, wayMark } from './reserved.ts';
+
+const SYSTEM = 'via_system';
+const SOURCE = 'via_source';
+const MASQUERADE_SYSTEM = 'masquerade_system';
+const MULTICAST4 = 'multicast4';
+const FAMILIES: readonly Family[] = [4, 6];
+
+const bySource = (id: number): string => `${SOURCE}_${id}`;
+const masqueradeSystem = (id: number): string => `${MASQUERADE_SYSTEM}_${id}`;
+const addressSet = (family: Family): string => `uplink_addresses${family}`;
+const sourceOf = (family: Family): Field => ({ kind: family === 4 ? 'ip saddr' : 'ip6 saddr' });
+
+const held = (uplink: UplinkState, family: Family): readonly Address[] =>
+  heldAddresses(uplink).filter((address) => address.family === family);
+
+/** Its source is an uplink's. */
+const isOfUplink = (family: Family): Expression => inSet(addressSet(family), sourceOf(family));
+
+/** By the device of this uplink, with the source of another one. */
+function isOfAnother(uplink: UplinkState, family: Family): readonly Expression[] {
+  const own = held(uplink, family).map(({ value }) => value);
+  return [...(own.length > 0 ? [isNot(sourceOf(family), ...own)] : []), isOfUplink(family)];
+}
+
+/** IP_MULTICAST_IF and IP_BROADCAST_IF say by which device; IPv6 keeps it (ip6_route_me_harder()). */
+const DEVICE_CHOSEN: readonly Prefix[] = ['224.0.0.0/4', '255.255.255.255']
+  .map(parsePrefix)
+  .filter((prefix) => prefix !== undefined);
+
+const OURS_AND_SOCKET = (MARK_OURS | MARK_SOCKET) >>> 0;
+const isMarked = is(metaBits(OURS_AND_SOCKET), OURS_AND_SOCKET);
+/** Whoever marks its own packets in these bits has rules of its own for them, which are left to it. */
+const isUnmarked = is(metaBits((MARK_WAY | MARK_APP) >>> 0), 0);
+const isMarkedForUplink = isNot(metaBits(MARK_UPLINK), 0);
+/** Decided: no rule about its source holds for it. */
+const markDecided = setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, wayMark(UPLINK_SYSTEM));
+/** Not ours: by the rule about its source. */
+const markBySource = setBits('meta mark', (MARK_WAY | MARK_APP) >>> 0, 0);
+
+function systemChain(uplinks: readonly UplinkState[], noDefault: readonly Family[]): Chain {
+  const routedBySource = FAMILIES.flatMap((family) => [
+    rule(isUnmarked, isOfUplink(family), markDecided, accept),
+    // A marked socket's first look at the routes does not heed its source, unless there are no others (`compile-routing.ts`).
+    ...(noDefault.includes(family) ? [rule(isMarked, isOfUplink(family), markDecided, accept)] : []),
+  ]);
+  const chosen = rule(inSet(MULTICAST4, { kind: 'ip daddr' }), accept);
+  return {
+    name: SYSTEM,
+    comment: 'by the routes of the system, whatever its socket was marked for and whatever address it is bound to',
+    rules: [
+      rule(isMarked, isMarkedForUplink, markDecided, accept),
+      ...(uplinks.length > 0 ? [chosen, ...routedBySource] : []),
+      rule(accept),
+    ],
+  };
+}
+
+function sourceChains(uplinks: readonly UplinkState[]): Chain[] {
+  const back = (...expressions: readonly Expression[]): Rule => rule(...expressions, markBySource, accept);
+  return [
+    {
+      name: SOURCE,
+      comment: 'goes back by the uplink of its address',
+      rules: [
+        rule(isNot(metaBits(OURS_AND_SOCKET), OURS_AND_SOCKET), accept),
+        back(isMarkedForUplink),
+        ...uplinks.map(({ id, device }) => rule(is({ kind: 'meta oifname' }, device), goto(bySource(id)))),
+        ...(uplinks.length > 0 ? FAMILIES.map((family) => back(isOfUplink(family))) : []),
+        rule(accept),
+      ],
+    },
+    ...uplinks.map(
+      (uplink): Chain => ({
+        name: bySource(uplink.id),
+        rules: [...FAMILIES.map((family) => back(...isOfAnother(uplink, family))), rule(accept)],
+      }),
+    ),
+  ];
+}
+
+/** The other end would send its answers elsewhere. Addresses that are no uplink's are left alone, whatever they are for. */
+function masqueradeChains(uplinks: readonly UplinkState[]): Chain[] {
+  const masquerade = (...expressions: readonly Expression[]): Rule => rule(...expressions, { kind: 'masquerade' });
+  return [
+    ...uplinks.map(
+      (uplink): Chain => ({
+        name: masqueradeSystem(uplink.id),
+        rules: FAMILIES.map((family) => masquerade(...isOfAnother(uplink, family))),
+      }),
+    ),
+    {
+      name: MASQUERADE_SYSTEM,
+      comment: 'by the routes of the system, with the source of another uplink',
+      rules: [
+        ...uplinks.map(({ id, device }) => rule(is({ kind: 'meta oifname' }, device), goto(masqueradeSystem(id)))),
+        ...FAMILIES.map((family) => masquerade(isOfUplink(family))),
+      ],
+    },
+  ];
+}
+
+function addressSets(uplinks: readonly UplinkState[]): NftSet[] {
+  const setOf = (family: Family): NftSet => ({
+    name: addressSet(family),
+    key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'],
+    flags: ['interval'],
+    elements: addressElements(
+      uplinks.flatMap((uplink) => held(uplink, family)).map(({ value }) => ({ first: value, last: value })),
+    ),
+  });
+  const multicast: NftSet = {
+    name: MULTICAST4,
+    key: ['ipv4_addr'],
+    flags: ['interval'],
+    elements: addressElements(DEVICE_CHOSEN.map(prefixRange)),
+  };
+  return [...FAMILIES.map(setOf), multicast];
+}
+
+/** How a packet goes on that has no way of an uplink's. */
+export interface Passes {
+  /** By the routes of the system. */
+  readonly system: Verdict;
+  /** It answers, or keeps the link and its addresses: by the uplink whose address it has. */
+  readonly answer: Verdict;
+}
+
+export interface CompiledSources {
+  readonly passes: Passes;
+  readonly sets: readonly NftSet[];
+  readonly chains: readonly Chain[];
+  /** The chain that gives what goes by the system's routes a source that fits; present where there are uplinks. */
+  readonly masquerade?: string;
+}
+
+/** `forwards`: containers are governed, whose packets are marked before they are told. */
+export function compileSources(
+  uplinks: readonly UplinkState[],
+  { forwards, noDefault = [] }: { readonly forwards: boolean; readonly noDefault?: readonly Family[] },
+): CompiledSources {
+  const pass: Verdict = { kind: 'accept' };
+  if (uplinks.length === 0 && !forwards) return { passes: { system: pass, answer: pass }, sets: [], chains: [] };
+  const chains = [systemChain(uplinks, noDefault), ...sourceChains(uplinks)];
+  const passes: Passes = { system: { kind: 'goto', chain: SYSTEM }, answer: { kind: 'goto', chain: SOURCE } };
+  if (uplinks.length === 0) return { passes, sets: [], chains };
+  return {
+    passes,
+    sets: addressSets(uplinks),
+    chains: [...chains, ...masqueradeChains(uplinks)],
+    masquerade: MASQUERADE_SYSTEM,
+  };
+}
