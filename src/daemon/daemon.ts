@@ -212,6 +212,7 @@ export class Daemon implements AsyncDisposable {
       kernel,
       enforcement: this.#enforcement,
       health: this.#health,
+      nowMs: clock.monotonicMs,
       managedResolvers: (device) => this.#managed.device(device)?.dns ?? [],
     });
     this.#traffic = isLeftOut('totals') ? undefined : new TrafficKeeper({ background, clock, health: this.#health });

@@ -1,12 +1,18 @@
 /** Keeps the relay of queries listening, and says what programs' queries do not go through it. */
 
+import { SocketDiag } from '../identify/socket-diag.ts';
 import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Address } from '../net/address.ts';
+import type { MonotonicMs } from '../net/clock.ts';
+import type { ConntrackTuple } from '../netlink/conntrack-tuple.ts';
 import { RELAY_ALIVE } from '../plan/compile-dns.ts';
+import { DNS_RELAY_PORT } from '../plan/reserved.ts';
 import { loopbackResolvers } from '../policy/dns-query.ts';
 import { asksBySocket, upstreamResolvers } from '../watch/resolvers.ts';
-import { type DnsCounts, DnsRelay } from './dns-relay.ts';
+import { firstUnprivilegedPort } from '../watch/unprivileged-ports.ts';
+import { type DnsCounts, DnsRelay, type DnsShare } from './dns-relay.ts';
+import { DnsShareWarning } from './dns-share-warning.ts';
 import type { DnsFacts } from './dns-ways.ts';
 import type { Enforcement } from './enforce.ts';
 import type { Health } from './health.ts';
@@ -20,6 +26,7 @@ export interface DnsKeeperParts {
   readonly kernel: Pick<Kernel, 'conntrack'>;
   readonly enforcement: Pick<Enforcement, 'inForce' | 'sets'>;
   readonly health: Pick<Health, 'report'>;
+  readonly nowMs: () => MonotonicMs;
   /** DNS servers that a manager of networks was told by the network of a device. */
   readonly managedResolvers: (device: string) => readonly Address[];
 }
@@ -31,13 +38,18 @@ export class DnsKeeper implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   /** Uplinks that lead to no resolver that is known. */
   readonly #without = new Set<string>();
+  readonly #shares = new DnsShareWarning();
+  #sockets: SocketDiag | undefined;
   #relay: DnsRelay | undefined;
   #opening: Promise<void> | undefined;
   #isClosed = false;
 
   constructor(parts: DnsKeeperParts) {
     this.#parts = parts;
-    this.#timer = parts.background.interval(() => this.refresh(), REFRESH_MS);
+    this.#timer = parts.background.interval(() => {
+      this.refresh();
+      this.#reportShares();
+    }, REFRESH_MS);
     this.#timer.unref();
   }
 
@@ -61,6 +73,31 @@ export class DnsKeeper implements AsyncDisposable {
     const hint = 'without resolve in that line their queries follow them, also through its stub at 127.0.0.53';
     const detail = `${message}: these queries go by the system's route, and teach nothing`;
     this.#parts.health.report('dns-not-followed', isAskedBySocket ? { message: detail, hint } : undefined);
+    this.#reportPort();
+  }
+
+  #reportPort(): void {
+    const first = firstUnprivilegedPort();
+    const isOpen = this.#isRelaying && first <= DNS_RELAY_PORT;
+    const setting = `net.ipv4.ip_unprivileged_port_start is ${first}`;
+    const message = `${setting}: while no daemon listens on port ${DNS_RELAY_PORT}, anybody may, and get the redirected queries`;
+    const hint = `sysctl net.ipv4.ip_unprivileged_port_start=${DNS_RELAY_PORT + 1} or more`;
+    this.#parts.health.report('dns-port-unprivileged', isOpen ? { message, hint } : undefined);
+  }
+
+  #reportShares(): void {
+    this.#parts.health.report('dns-share-full', this.#shares.warning(this.#parts.nowMs()));
+  }
+
+  #noteShare(uid: number, share: DnsShare): void {
+    if (this.#shares.note(uid, share, this.#parts.nowMs())) this.#reportShares();
+  }
+
+  /** One question to the kernel, which it answers at once. */
+  #userOf({ protocol, source, sourcePort = 0, destination, destinationPort = 0 }: ConntrackTuple): number | undefined {
+    this.#sockets ??= new SocketDiag();
+    const ends = { local: source, localPort: sourcePort, remote: destination, remotePort: destinationPort };
+    return this.#sockets.lookup({ protocol, ...ends })?.uid;
   }
 
   /** Says that it is there, to a ruleset that asks. */
@@ -74,6 +111,7 @@ export class DnsKeeper implements AsyncDisposable {
     clearInterval(this.#timer);
     await this.#opening;
     await this.#relay?.[Symbol.asyncDispose]();
+    this.#sockets?.[Symbol.dispose]();
   }
 
   get #isRelaying(): boolean {
@@ -87,6 +125,8 @@ export class DnsKeeper implements AsyncDisposable {
       this.#relay = await DnsRelay.open({
         background,
         conntrack: kernel.conntrack,
+        userOf: (flow) => this.#userOf(flow),
+        onShareFull: (uid, share) => this.#noteShare(uid, share),
         facts: () => this.#facts(),
         learn: (appId, answers) => enforcement.sets.learn(appId, answers),
         onUplink: (uplink, hasResolver) => this.#noteUplink(uplink, hasResolver),

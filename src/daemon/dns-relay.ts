@@ -4,30 +4,37 @@
  */
 
 import { createSocket, type Socket as DatagramSocket, type RemoteInfo } from 'node:dgram';
-import { setMaxListeners } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Background } from '../kernel/background.ts';
 import type { Conntrack } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
+import { openReceivingSocket } from '../kernel/receiving-socket.ts';
 import { isShortage } from '../kernel/shortage.ts';
 import { type Address, formatAddress, parseAddress } from '../net/address.ts';
 import { addressesOf, type NamedAddresses } from '../net/dns-answer.ts';
 import { dnsFailure, queryForm } from '../net/dns-failure.ts';
 import { RCODE_SERVFAIL } from '../net/dns-message.ts';
 import { IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
+import type { ConntrackEntry } from '../netlink/conntrack.ts';
+import type { ConntrackTuple } from '../netlink/conntrack-tuple.ts';
 import { DNS_RELAY_PORT } from '../plan/reserved.ts';
 import { askResolvers } from './dns-ask.ts';
 import { DnsStream, dnsFrame } from './dns-stream.ts';
 import { type DnsFacts, dnsRoute } from './dns-ways.ts';
+import { UserShares } from './user-shares.ts';
 
 /** Each is a socket of its own. Beyond it programs are told at once that it did not work. */
 export const MAX_QUERIES = 1024;
-/** So that one program leaves room for others. */
+export const MAX_QUERIES_PER_USER = 512;
+/** So that one program leaves room for others of its user. */
 export const MAX_QUERIES_PER_APP = 256;
-const MAX_CONNECTIONS = 256;
+export const MAX_CONNECTIONS = 256;
+export const MAX_CONNECTIONS_PER_USER = 64;
+/** Of queries that wait to be read: those of one user who sends many at once are not to push out those of another. */
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Of answers, that a client has asked for and not read. */
 const MAX_UNREAD_BYTES = 262_144;
-/** RFC 7766 section 6.2.3: idle connections of clients are closed after some seconds. */
+/** RFC 7766 section 6.2.3: idle connections of clients are closed after some seconds. Half a query is none. */
 const IDLE_MS = 10_000;
 
 const LISTEN_ON: readonly Address[] = [
@@ -46,9 +53,19 @@ export interface DnsCounts {
   readonly learned: number;
 }
 
+/** Stands for the user of a socket that is closed already, and so waits for no answer. */
+const NOBODY_KNOWS = -1;
+
+/** What users share here. */
+export type DnsShare = 'queries' | 'connections';
+
 export interface DnsRelayParts {
   /** Of mistakes of ours: whoever asked is told that it did not work, and the next query is taken as ever. */
   readonly background: Background;
+  /** The user of the socket that sends this flow; undefined where there is none any more. */
+  readonly userOf: (flow: ConntrackTuple) => number | undefined;
+  /** Somebody is refused what is beyond his share. */
+  readonly onShareFull: (uid: number, share: DnsShare) => void;
   readonly conntrack: Pick<Conntrack, 'entryOfReply'>;
   readonly facts: () => DnsFacts | undefined;
   /** Resolves when what the answer says is in force, with the number of names that it brought something for. */
@@ -65,19 +82,27 @@ interface Client {
   readonly port: number;
 }
 
+type Redirected = Pick<ConntrackEntry, 'mark' | 'original'>;
+
+interface Query {
+  readonly appId: number;
+  readonly abort: AbortController;
+}
+
 export class DnsRelay implements AsyncDisposable {
   readonly #parts: DnsRelayParts;
-  readonly #abort = new AbortController();
   readonly #sockets: (DatagramSocket | Server)[] = [];
-  readonly #connections = new Set<Socket>();
-  readonly #pending = new Map<number, number>();
-  #pendingTotal = 0;
+  readonly #connections = new UserShares<Socket>({
+    places: MAX_CONNECTIONS,
+    placesOfUser: MAX_CONNECTIONS_PER_USER,
+  });
+  readonly #queries = new UserShares<Query>({ places: MAX_QUERIES, placesOfUser: MAX_QUERIES_PER_USER });
+  readonly #queriesOfApp = new Map<number, number>();
+  #isClosed = false;
   readonly #counts = { asked: 0, answered: 0, failed: 0, mismatched: 0, learned: 0 };
 
   private constructor(parts: DnsRelayParts) {
     this.#parts = parts;
-    // One for each query under way, which has a bound of its own.
-    setMaxListeners(MAX_QUERIES, this.#abort.signal);
   }
 
   /** Rejects where the port is taken. A machine without IPv6 has no queries by it. */
@@ -97,8 +122,9 @@ export class DnsRelay implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#abort.abort();
-    for (const connection of this.#connections) connection.destroy();
+    this.#isClosed = true;
+    for (const { abort } of this.#queries.all()) abort.abort();
+    for (const connection of this.#connections.all()) connection.destroy();
     await Promise.all(this.#sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
   }
 
@@ -108,11 +134,24 @@ export class DnsRelay implements AsyncDisposable {
     const datagrams = createSocket({ type: own.family === 4 ? 'udp4' : 'udp6', ipv6Only: own.family === 6 });
     const server = createServer(
       { noDelay: true, allowHalfOpen: true },
-      background.handler((connection: Socket) => this.#serve(connection, own)),
+      background.handler((connection: Socket) => {
+        try {
+          this.#serve(connection, own);
+        } catch (error) {
+          connection.destroy();
+          throw error;
+        }
+      }),
     );
-    server.maxConnections = MAX_CONNECTIONS;
     const bound = [
-      listening(datagrams, () => datagrams.bind({ port: DNS_RELAY_PORT, address, exclusive: true })),
+      listening(datagrams, () => {
+        const fd = openReceivingSocket({
+          address: own,
+          port: DNS_RELAY_PORT,
+          receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+        });
+        datagrams.bind({ fd });
+      }),
       listening(server, () => server.listen({ port: DNS_RELAY_PORT, host: address, exclusive: true })),
     ];
     const outcomes = await Promise.allSettled(bound);
@@ -137,32 +176,42 @@ export class DnsRelay implements AsyncDisposable {
     const peer = parseAddress(from.address);
     if (peer === undefined) return;
     const answer = await this.#answer(query, { protocol: IPPROTO_UDP, own, peer, port: from.port });
-    if (answer === undefined || this.#abort.signal.aborted) return;
+    if (answer === undefined || this.#isClosed) return;
     socket.send(answer, from.port, from.address, () => undefined);
   }
 
   #serve(connection: Socket, own: Address): void {
     const peer = parseAddress(connection.remoteAddress ?? '');
     const { remotePort: port } = connection;
-    if (peer === undefined || port === undefined) {
-      connection.destroy();
-      return;
-    }
     const { background } = this.#parts;
-    this.#connections.add(connection);
-    connection.on(
-      'close',
-      background.handler(() => this.#connections.delete(connection)),
-    );
     connection.on(
       'error',
       background.handler(() => connection.destroy()),
     );
-    connection.setTimeout(
-      IDLE_MS,
-      background.handler(() => connection.destroy()),
+    const client: Client | undefined =
+      peer === undefined || port === undefined ? undefined : { protocol: IPPROTO_TCP, own, peer, port };
+    const entry = client && this.#redirected(client);
+    if (client === undefined || entry === undefined) {
+      connection.destroy();
+      return;
+    }
+    const uid = this.#parts.userOf(entry.original) ?? NOBODY_KNOWS;
+    if (!this.#place(uid, connection)) {
+      connection.destroy();
+      return;
+    }
+    const idle = background.timeout(() => connection.destroy(), IDLE_MS);
+    connection.on(
+      'close',
+      background.handler(() => {
+        clearTimeout(idle);
+        this.#connections.free(uid, connection);
+      }),
     );
-    const client: Client = { protocol: IPPROTO_TCP, own, peer, port };
+    const isUsed = (): void => {
+      idle.refresh();
+      this.#connections.touch(uid, connection);
+    };
     let pending = 0;
     let isEnded = false;
     const answer = async (query: Uint8Array): Promise<void> => {
@@ -170,12 +219,14 @@ export class DnsRelay implements AsyncDisposable {
       const answered = await this.#answer(query, client);
       pending -= 1;
       if (connection.destroyed) return;
+      isUsed();
       // Whoever asks and does not read would be kept in memory.
       if (answered === undefined || connection.writableLength > MAX_UNREAD_BYTES) connection.destroy();
       else connection.write(dnsFrame(answered));
       if (isEnded && pending === 0) connection.end();
     };
     const stream = new DnsStream((query) => {
+      isUsed();
       answer(query).catch((error: unknown) => {
         connection.destroy();
         background.hear(error);
@@ -200,15 +251,20 @@ export class DnsRelay implements AsyncDisposable {
       this.#counts.failed += 1;
       return dnsFailure(query, rcode);
     };
-    const route = this.#route(client);
-    if (route === undefined) return undefined;
+    const entry = this.#redirected(client);
+    const facts = this.#parts.facts();
+    const route = entry && facts && dnsRoute(entry, facts);
+    if (entry === undefined || route === undefined) return undefined;
     this.#counts.asked += 1;
     const form = queryForm(query);
     if (form.kind === 'ignored') return undefined;
     if (form.kind === 'refused') return failure(form.rcode);
     const { appId } = route;
     if (route.kind !== 'nobody' && route.uplink !== undefined) this.#parts.onUplink(route.uplink, route.kind === 'ask');
-    if (route.kind !== 'ask' || !this.#begin(appId)) return failure(RCODE_SERVFAIL);
+    if (route.kind !== 'ask') return failure(RCODE_SERVFAIL);
+    const uid = this.#parts.userOf(entry.original) ?? NOBODY_KNOWS;
+    const begun = this.#begin(uid, appId);
+    if (begun === undefined) return failure(RCODE_SERVFAIL);
     try {
       const answer = await askResolvers(query, {
         transport: client.protocol === IPPROTO_TCP ? 'tcp' : 'udp',
@@ -216,7 +272,7 @@ export class DnsRelay implements AsyncDisposable {
         onMismatch: () => {
           this.#counts.mismatched += 1;
         },
-        signal: this.#abort.signal,
+        signal: begun.abort.signal,
       });
       if (answer === undefined) return failure(RCODE_SERVFAIL);
       const named = addressesOf(answer.message);
@@ -227,36 +283,54 @@ export class DnsRelay implements AsyncDisposable {
       this.#parts.background.hear(error);
       return failure(RCODE_SERVFAIL);
     } finally {
-      this.#end(appId);
+      this.#end(uid, begun);
     }
   }
 
-  #route({ protocol, own, peer, port }: Client): ReturnType<typeof dnsRoute> {
-    const facts = this.#parts.facts();
-    if (facts === undefined) return undefined;
+  /** Undefined for who asks the relay itself, which nobody is told to. */
+  #redirected({ protocol, own, peer, port }: Client): Redirected | undefined {
     try {
       const reply = { protocol, source: own, sourcePort: DNS_RELAY_PORT, destination: peer, destinationPort: port };
       const entry = this.#parts.conntrack.entryOfReply(reply);
-      return entry && dnsRoute(entry, facts);
+      return entry?.original.destinationPort === DNS_RELAY_PORT ? undefined : entry;
     } catch (error) {
       if (error instanceof KernelError) return undefined;
       throw error;
     }
   }
 
-  #begin(appId: number): boolean {
-    const pending = this.#pending.get(appId) ?? 0;
-    if (pending >= MAX_QUERIES_PER_APP || this.#pendingTotal >= MAX_QUERIES) return false;
-    this.#pending.set(appId, pending + 1);
-    this.#pendingTotal += 1;
-    return true;
+  #place(uid: number, connection: Socket): boolean {
+    const taken = this.#connections.take(uid, connection);
+    if (taken.kind === 'full') this.#parts.onShareFull(uid, 'connections');
+    if (taken.kind === 'taken over') {
+      taken.given.destroy();
+      this.#parts.onShareFull(taken.from, 'connections');
+    }
+    return taken.kind !== 'full';
   }
 
-  #end(appId: number): void {
-    const left = (this.#pending.get(appId) ?? 1) - 1;
-    if (left === 0) this.#pending.delete(appId);
-    else this.#pending.set(appId, left);
-    this.#pendingTotal -= 1;
+  #begin(uid: number, appId: number): Query | undefined {
+    const ofApp = this.#queriesOfApp.get(appId) ?? 0;
+    const query = { appId, abort: new AbortController() };
+    const taken = ofApp >= MAX_QUERIES_PER_APP ? ({ kind: 'full' } as const) : this.#queries.take(uid, query);
+    if (taken.kind === 'full') {
+      this.#parts.onShareFull(uid, 'queries');
+      return undefined;
+    }
+    if (taken.kind === 'taken over') {
+      // Whoever asked is told that it did not work.
+      taken.given.abort.abort();
+      this.#parts.onShareFull(taken.from, 'queries');
+    }
+    this.#queriesOfApp.set(appId, ofApp + 1);
+    return query;
+  }
+
+  #end(uid: number, query: Query): void {
+    this.#queries.free(uid, query);
+    const left = (this.#queriesOfApp.get(query.appId) ?? 1) - 1;
+    if (left === 0) this.#queriesOfApp.delete(query.appId);
+    else this.#queriesOfApp.set(query.appId, left);
   }
 }
 

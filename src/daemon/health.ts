@@ -15,6 +15,8 @@ export const HEALTH_CODES = [
   'names-point-inside',
   'dns-not-relayed',
   'dns-not-followed',
+  'dns-share-full',
+  'dns-port-unprivileged',
   'uplink-without-resolver',
   'numbers-exhausted',
   'uplink-missing',

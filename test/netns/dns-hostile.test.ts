@@ -6,6 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Status } from '../../src/api/status.ts';
 import { dnsFrame } from '../../src/daemon/dns-stream.ts';
 import { labFiles } from '../../src/lab/lab-state.ts';
 import { inNamespace } from '../../src/lab/namespace-command.ts';
@@ -23,6 +24,7 @@ import type { Daemon } from './support/daemon.ts';
 import { Device } from './support/device.ts';
 import { NameServer } from './support/name-server.ts';
 import { QuerySender } from './support/query-sender.ts';
+import { until } from './support/until.ts';
 
 const uplink = (name: string): LabUplink => {
   const found = LAB_UPLINKS.find((candidate) => candidate.name === name);
@@ -153,5 +155,78 @@ describe('the relay of queries', () => {
       await expectToBeAnswered(`after-broken-${i}.example.org`);
     }
     expect(server.asked('broken.').length).toBeGreaterThanOrEqual(20 * BATCHES);
+  });
+});
+
+describe('what users share at the relay', () => {
+  const OTHER = 4242;
+  const as = (uid: number, program: string): readonly string[] => [
+    'setpriv',
+    `--reuid=${uid}`,
+    `--regid=${uid}`,
+    '--clear-groups',
+    program,
+  ];
+  const startAs = (uid: number, program: string, host = RESOLVER, port = 53): QuerySender =>
+    QuerySender.start(device, as(uid, program), { host, port });
+  const policyFor = (app: string, match: string): void =>
+    device.writePolicy(app, match, 'rules:\n  - { to: [named.example.org], do: allow }\notherwise: allow');
+  const askByTcp = async (name: string): Promise<void> => {
+    const { answers } = await sender.sendStreams([dnsFrame(query(name, 99))]);
+    const [answer = ''] = answers as string[];
+    expect(decodeDnsMessage(Buffer.from(answer, 'hex').subarray(2))).toMatchObject({ id: 99, rcode: RCODE_NOERROR });
+  };
+
+  it('is not taken by who connects to its port itself: such connections end at once', async () => {
+    await using nobody = startAs(65_534, device.copyOfPython('nobody'), '127.0.0.1', 977);
+    await nobody.holdConnections(300);
+    await askByTcp('after-direct.example.org');
+    await until('the connections to end', async () => (await nobody.openConnections()).alive === 0);
+    const { warnings } = await device.status();
+    expect(warnings.map(({ code }) => code)).not.toContain('dns-share-full');
+  });
+
+  it('leaves connections to others, whoever holds his share of them, and ends idle ones', async () => {
+    policyFor('org.example.User', `user: ${OTHER}`);
+    expect((await device.pointsman('reload')).exitCode).toBe(0);
+    await using other = startAs(OTHER, device.copyOfPython('other'));
+    await other.holdConnections(300);
+    await askByTcp('after-connections.example.org');
+    expect(Number((await other.openConnections()).alive)).toBeLessThanOrEqual(64);
+    const { warnings } = await device.status();
+    expect(warnings.find(({ code }) => code === 'dns-share-full')?.message).toContain(`uid ${OTHER} (connections)`);
+    await until('idle connections to end', async () => (await other.openConnections()).alive === 0);
+  });
+
+  it('leaves room for the queries of others, by however many programs a user asks', async () => {
+    const programs = Array.from({ length: 5 }, (_, i) => device.copyOfPython(`many${i}`));
+    for (const [i, program] of programs.entries()) policyFor(`org.example.Many${i}`, `exec: ${program}`);
+    expect((await device.pointsman('reload')).exitCode).toBe(0);
+    const senders = programs.map((program) => startAs(OTHER, program));
+    try {
+      const names = (i: number): Uint8Array[] =>
+        Array.from({ length: 250 }, (_, k) => query(`mute.${i}.${k}.example.org`));
+      await Promise.all(senders.map((one, i) => one.holdQueries(names(i))));
+      await expectToBeAnswered('after-queries.example.org');
+      const { warnings } = await device.status();
+      expect(warnings.find(({ code }) => code === 'dns-share-full')?.message).toContain(
+        `uid ${OTHER} (queries under way)`,
+      );
+    } finally {
+      for (const one of senders) await one[Symbol.asyncDispose]();
+    }
+  });
+});
+
+describe('a port that anybody may listen on', () => {
+  it('is told of, for as long as it is one', async () => {
+    const warns = (status: Status): boolean => status.warnings.some(({ code }) => code === 'dns-port-unprivileged');
+    expect(warns(await device.status())).toBe(false);
+    await device.must('device', ['sysctl', '-q', '-w', 'net.ipv4.ip_unprivileged_port_start=977']);
+    expect((await device.pointsman('reload')).exitCode).toBe(0);
+    await device.untilStatus('the warning', warns);
+    await device.must('device', ['sysctl', '-q', '-w', 'net.ipv4.ip_unprivileged_port_start=978']);
+    expect((await device.pointsman('reload')).exitCode).toBe(0);
+    await device.untilStatus('the end of the warning', (status) => !warns(status));
   });
 });

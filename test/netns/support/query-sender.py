@@ -3,6 +3,7 @@ import json, socket, sys
 
 TIMEOUT_S = 10
 held = []
+queries = []
 
 
 def family_of(host):
@@ -18,6 +19,16 @@ def send_datagrams(request):
                 s.send(bytes.fromhex(data))
             except OSError:
                 pass
+    return {}
+
+
+def hold_queries(request):
+    """Each from a socket of its own, which stays open."""
+    for data in request["data"]:
+        s = socket.socket(family_of(request["host"]), socket.SOCK_DGRAM)
+        s.connect((request["host"], request["port"]))
+        s.send(bytes.fromhex(data))
+        queries.append(s)
     return {}
 
 
@@ -70,7 +81,7 @@ def open_connections(request):
     return {"alive": alive}
 
 
-HANDLERS = {f.__name__: f for f in (send_datagrams, ask_datagram, send_streams, hold_connections, open_connections)}
+HANDLERS = {f.__name__: f for f in (send_datagrams, hold_queries, ask_datagram, send_streams, hold_connections, open_connections)}
 for line in sys.stdin:
     request = json.loads(line)
     try:

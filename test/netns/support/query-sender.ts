@@ -32,6 +32,11 @@ export class QuerySender extends AnsweringProgram<SenderAnswer> {
     return this.#do('send_datagrams', { data: data.map(hex) });
   }
 
+  /** From sockets that stay open. */
+  holdQueries(data: readonly Uint8Array[]): Promise<SenderAnswer> {
+    return this.#do('hold_queries', { data: data.map(hex) });
+  }
+
   /** The first answer, as hexadecimal `answer`. */
   askDatagram(data: Uint8Array): Promise<SenderAnswer> {
     return this.#do('ask_datagram', { data: hex(data) });

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { DnsShareWarning, SHARE_FULL_FOR_MS } from './dns-share-warning.ts';
+
+describe('DnsShareWarning', () => {
+  it('DnsShareWarning names each user and what he was refused, until nobody has been for a while', () => {
+    const shares = new DnsShareWarning();
+    expect(shares.warning(0)).toBeUndefined();
+    expect(shares.note(1000, 'queries', 0)).toBe(true);
+    expect(shares.note(1000, 'queries', 10)).toBe(false);
+    expect(shares.note(65_534, 'connections', 20)).toBe(true);
+    expect(shares.warning(30)?.message).toMatch(/: uid 1000 \(queries under way\), uid 65534 \(connections\)$/);
+    expect(shares.warning(10 + SHARE_FULL_FOR_MS)?.message).toMatch(/: uid 65534 \(connections\)$/);
+    expect(shares.warning(20 + SHARE_FULL_FOR_MS)).toBeUndefined();
+    expect(shares.note(1000, 'queries', 30 + SHARE_FULL_FOR_MS)).toBe(true);
+  });
+
+  it('DnsShareWarning keeps few of many users', () => {
+    const shares = new DnsShareWarning();
+    for (let uid = 0; uid < 1000; uid += 1) shares.note(uid, 'queries', uid);
+    expect(shares.warning(1000)?.message).toMatch(/: uid 936 .* and 59 more$/);
+  });
+
+  it('DnsShareWarning says that nobody knows whose a closed socket was', () => {
+    const shares = new DnsShareWarning();
+    shares.note(-1, 'queries', 0);
+    expect(shares.warning(0)?.message).toMatch(/programs that close their sockets at once/);
+  });
+});
