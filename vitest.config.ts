@@ -1,9 +1,23 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { ALONE, LONGEST } from './test/suite-order.ts';
 
 const exclude = ['**/node_modules/**', 'dist/**'];
 
+/** On a loaded machine everything takes its time; what never comes is told by whoever waits for it, long before. */
+const netns = { testTimeout: 600_000, hookTimeout: 600_000, expect: { poll: { timeout: 60_000 } } };
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONGEST.some((file) => moduleId.endsWith(`/${file}`));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -20,14 +34,23 @@ export default defineConfig({
           testTimeout: 60_000,
         },
       },
-      // Namespaces share the machine's ids and cores: one file at a time keeps a failure readable.
       {
         test: {
+          ...netns,
           name: 'netns',
           include: ['test/attribution/*.test.ts', 'test/netns/**/*.test.ts'],
+          exclude: [...exclude, ...ALONE],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      // After all others.
+      {
+        test: {
+          ...netns,
+          name: 'netns-alone',
+          include: [...ALONE],
           exclude,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },

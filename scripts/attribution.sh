@@ -22,7 +22,7 @@ run() {
 mkdir -p test/attribution/results
 POINTSMAN_LEAK_STARTS=${POINTSMAN_LEAK_STARTS:-1000}
 export POINTSMAN_LEAK_STARTS
-run here --project netns test/attribution/
+run here --project netns --project netns-alone test/attribution/
 # An emulated processor takes a quarter of an hour.
 [ "${POINTSMAN_ATTRIBUTION_HERE:-}" = 1 ] || run debian --project vm test/attribution/guest/
 node_modules/.bin/vitest run -u --project unit test/attribution/score/table.test.ts </dev/null

@@ -1,7 +1,11 @@
 // Adds up what the suites of one `npm test` reported. Arguments: the directory with `suites` (lines "NAME STATUS
-// SECONDS") and a vitest JSON report for each suite. Ends with 1 where anything failed.
+// SECONDS") and, for each suite, a vitest JSON report and what file-times.mjs wrote. Ends with 1 where anything failed.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
+/** Of each suite that took at least so long; what is faster is not worth a look. */
+const SHOWN_FILES = 8;
+const SLOW_MS = 5000;
 
 const [directory = '.'] = process.argv.slice(2);
 
@@ -23,6 +27,30 @@ function readReport(path) {
   }
 }
 
+/** Absent where the suite broke before any of its files ended. */
+function readFiles(path) {
+  try {
+    const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
+    return lines.map((line) => {
+      const [tookMs, state, ...words] = line.split(' ');
+      return { tookMs: Number(tookMs), state, file: words.join(' ') };
+    });
+  } catch {
+    return [];
+  }
+}
+
+/** The files that failed, and those that took longest. */
+function filesWorthALook(name) {
+  const files = readFiles(join(directory, `${name}.times`)).sort((a, b) => b.tookMs - a.tookMs);
+  const slow = files.filter(({ tookMs }) => tookMs >= SLOW_MS).slice(0, SHOWN_FILES);
+  const line = (word, { tookMs, file }) => `  ${word} ${`${(tookMs / 1000).toFixed(1)} s`.padStart(8)}  ${file}`;
+  return [
+    ...files.filter(({ state }) => state === 'failed').map((file) => line('failed', file)),
+    ...slow.map((file) => line('slow  ', file)),
+  ];
+}
+
 const suites = readFileSync(join(directory, 'suites'), 'utf8')
   .split('\n')
   .filter(Boolean)
@@ -35,6 +63,7 @@ console.log('');
 for (const { name, seconds, passed, failed, skipped } of suites) {
   const notRun = skipped > 0 ? `, ${skipped} skipped` : '';
   console.log(`${name.padEnd(6)} ${passed} passed, ${failed} failed${notRun} (${seconds} s)`);
+  for (const line of filesWorthALook(name)) console.log(line);
 }
 const passed = suites.reduce((sum, suite) => sum + suite.passed, 0);
 const failed = suites.reduce((sum, suite) => sum + suite.failed, 0);

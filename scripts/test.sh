@@ -1,6 +1,7 @@
 #!/bin/sh
-# npm test: everything. Sets up what is missing, builds, and runs the suites one after the other; the last line is
-# `N passed, N failed` over all of them. POINTSMAN_TEST=unit,netns runs a part (gates, unit, netns, vm).
+# npm test: everything. Sets up what is missing, builds, and runs the suites one after the other; the last lines are what each
+# suite came to, with the files that failed and those that took longest, and then `N passed, N failed` over all of them.
+# POINTSMAN_TEST=unit,netns runs a part (gates, unit, netns, vm).
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
@@ -40,8 +41,8 @@ run_suite() {
   echo "== $name" >&2
   started=$(date +%s)
   result=0
-  node_modules/.bin/vitest run --passWithNoTests --reporter=default --reporter=json \
-    --outputFile.json="$results/$name.json" "$@" </dev/null || result=$?
+  POINTSMAN_FILE_TIMES="$results/$name.times" node_modules/.bin/vitest run --passWithNoTests \
+    --reporter=default --reporter=json --reporter=./scripts/file-times.mjs --outputFile.json="$results/$name.json" "$@" </dev/null || result=$?
   [ "$result" = 0 ] || status=1
   echo "$name $result $(($(date +%s) - started))" >>"$results/suites"
 }
@@ -52,7 +53,7 @@ if node_modules/.bin/tsc -b >&2; then
     case $suite in
       gates) run_suite gates --project unit test/gates/ ;;
       unit) run_suite unit --project unit "$root/src/" "$root/test/attribution/score/" "$root/test/cases/" "$root/test/packaging/" "$root/bench/" ;;
-      netns) run_suite netns --project netns ;;
+      netns) run_suite netns --project netns --project netns-alone ;;
       vm) run_suite vm --project vm ;;
     esac
   done

@@ -20,11 +20,11 @@ import { type Arrived, hasArrived, type Score, type Share, score } from './score
 
 const ALLOW_ALL = 'rules:\n  - { to: "*", do: allow }\notherwise: deny';
 /** Beyond this nothing more is waited for: verdicts take less than a tenth of it. */
-const ARRIVAL_TIMEOUT_MS = 1_500;
+const ARRIVAL_TIMEOUT_MS = 6_000;
 /** Beyond this a sender that stays need not. */
-const STAY_TIMEOUT_MS = 2_000;
-const COMMAND_TIMEOUT_MS = 15_000;
-const START_TIMEOUT_MS = 15_000;
+const STAY_TIMEOUT_MS = 6_000;
+const COMMAND_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 
 export interface WorldOptions {

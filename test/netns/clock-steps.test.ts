@@ -36,7 +36,7 @@ const startDaemon = (...args: string[]): Promise<Daemon> =>
     wrap: ([node = '', ...rest]) => [node, '--import', join(directory, 'settable.mjs'), ...rest],
   });
 const curl = async (address: string): Promise<number> =>
-  (await device.run(['curl', '-sS', '--max-time', '3', `http://${address}/`])).exitCode;
+  (await device.run(['curl', '-sS', '--max-time', '10', `http://${address}/`])).exitCode;
 const writePolicy = (host: string, priority: string): void =>
   device.writePolicy(
     'org.example.Browser',

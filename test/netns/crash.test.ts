@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 const curl = async (host: string): Promise<number> =>
-  (await device.run(['curl', '-sS', '--max-time', '3', `http://${host}/`])).exitCode;
+  (await device.run(['curl', '-sS', '--max-time', '10', `http://${host}/`])).exitCode;
 
 function writePolicies(variant: number): void {
   device.writePolicy('org.example.Probe', `exec: ${python}`, 'otherwise: allow\nvia: { require: { type: cellular } }');

@@ -44,7 +44,7 @@ afterEach(async () => {
 const writePolicy = (verb: 'allow' | 'deny'): void =>
   device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', `otherwise: ${verb}`);
 const curl = async (): Promise<number> =>
-  (await device.run(['curl', '-sS', '--max-time', '3', `http://${SERVER}/`])).exitCode;
+  (await device.run(['curl', '-sS', '--max-time', '10', `http://${SERVER}/`])).exitCode;
 const start = async (options: StartOptions = {}): Promise<void> => {
   daemon = await device.startDaemon(options);
   expect(await curl()).toBe(REFUSED);

@@ -40,7 +40,7 @@ afterAll(async () => {
 });
 
 const curl = async (): Promise<number> =>
-  (await device.run(['curl', '-sS', '--max-time', '3', `http://${SERVER}/`])).exitCode;
+  (await device.run(['curl', '-sS', '--max-time', '10', `http://${SERVER}/`])).exitCode;
 const asUser = (uid: number, gid: number, command: readonly string[]): readonly string[] => [
   ...['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
   ...command,

@@ -26,7 +26,7 @@ import { Witness } from './support/witness.ts';
 
 const FLAPS = Number(process.env.POINTSMAN_FLAPS ?? 200);
 /** Several times what a flap takes here. */
-const TIMEOUT_MS = 60_000 + FLAPS * 1500;
+const TIMEOUT_MS = 60_000 + FLAPS * 6000;
 const ECHO_PORT = 7;
 const STREAM_EVERY_MS = 2;
 /** At most: a flap's halves end before, while and after the daemon has dealt with them. */

@@ -14,7 +14,7 @@ import { hasNetem } from '../../src/lab/shape-link.ts';
 import { LAB_UPLINKS, type LabUplinkName, namespaceName } from '../../src/lab/world.ts';
 import { buildProgram } from './support/build-program.ts';
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 120_000;
 const id = `link${process.pid}`;
 const parentDir = mkdtempSync(join(tmpdir(), 'pointsman-link-'));
 const lab = { id, stateDir: join(parentDir, 'state') };

@@ -21,7 +21,7 @@ import { type NamespacePart, VPN_SERVER } from '../../src/lab/world.ts';
 const run = promisify(execFile);
 let counts = 0;
 const isRoot = process.geteuid?.() === 0;
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 120_000;
 
 describe.skipIf(!isRoot)('lab', () => {
   const id = `test${process.pid}`;

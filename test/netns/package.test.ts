@@ -71,7 +71,7 @@ function run(command: string, args: readonly string[]): void {
 }
 
 const curl = async (address: string): Promise<number> =>
-  (await device.run(['curl', '-sS', '--max-time', '3', `http://${address}/`])).exitCode;
+  (await device.run(['curl', '-sS', '--max-time', '10', `http://${address}/`])).exitCode;
 const isKnown = async (): Promise<boolean> =>
   (await device.status()).apps.some(({ app }) => app === 'org.example.Browser');
 

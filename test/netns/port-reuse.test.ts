@@ -20,7 +20,7 @@ host, port, own, vanish = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.a
 s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("", own))
-s.settimeout(0.7)
+s.settimeout(8)
 try:
     s.connect((host, port))
     print("connected")

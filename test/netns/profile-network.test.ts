@@ -13,8 +13,8 @@ const ECHO_PORT = 7;
 const PROFILES = 'etc/pointsman/profiles';
 const HOME_MAC = '00:00:5e:00:53:01';
 const OTHER_MAC = '00:00:5e:00:53:02';
-/** Also on a busy machine. */
-const SOON_MS = 2000;
+/** Less than half of the time after which the daemon looks by itself: it was told. */
+const SOON_MS = 7000;
 /** Longer than the kernel takes to give a silent neighbour up (three questions, a second each). */
 const SILENT_MS = 5000;
 const SERVER = INTERNET_HOSTS[0] ?? expect.fail('the lab has no host');
@@ -39,7 +39,7 @@ async function exchangeRouter(mac: string, { announced }: { readonly announced: 
 /** What a program of the policy reaches now, and what the other end has seen of it. */
 async function attempt(program: Probe, id: string): Promise<{ readonly reached: boolean; readonly seen: number }> {
   const offset = device.seenEnd();
-  const socket = { id, kind: 'tcp', host: SERVER.v4, port: ECHO_PORT, timeoutMs: 3000 } as const;
+  const socket = { id, kind: 'tcp', host: SERVER.v4, port: ECHO_PORT, timeoutMs: 8000 } as const;
   const answer = await program.openAndEcho(socket);
   const seen = device.seenSince(offset).filter(({ port, server }) => port === ECHO_PORT && server === SERVER.v4);
   return { reached: answer.ok, seen: seen.length };
@@ -89,7 +89,7 @@ describe('a rule during a profile of a network', () => {
     expect(await attempt(program, 'at home')).toEqual(REACHED);
   });
 
-  it('ends and begins again, within about a second, with the router', async () => {
+  it('ends and begins again, with the router, long before anybody looks', async () => {
     await using program = Probe.start(device, [python]);
     const times: number[] = [];
     for (const [mac, wanted] of [
@@ -110,7 +110,7 @@ describe('a rule during a profile of a network', () => {
 
   it('ends what lives when one comes into another network', async () => {
     await using program = Probe.start(device, [python]);
-    const socket = { id: 'live', kind: 'tcp', host: SERVER.v4, port: ECHO_PORT, timeoutMs: 3000 } as const;
+    const socket = { id: 'live', kind: 'tcp', host: SERVER.v4, port: ECHO_PORT, timeoutMs: 8000 } as const;
     expect(await program.openAndEcho(socket)).toEqual({ ok: true, echoed: true });
     await loseWifi(device, 'carrier lost');
     await untilHolds('home', false);

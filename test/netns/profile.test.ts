@@ -43,7 +43,7 @@ afterAll(async () => {
 describe('a rule during a profile', () => {
   it('holds while the uplink of the profile is up, and ends what lives when it begins', async () => {
     await using program = Probe.start(device, [python]);
-    const socket = (id: string) => ({ id, kind: 'tcp', host: SERVER.v4, port: ECHO_PORT, timeoutMs: 3000 }) as const;
+    const socket = (id: string) => ({ id, kind: 'tcp', host: SERVER.v4, port: ECHO_PORT, timeoutMs: 8000 }) as const;
     await untilHolds('wireless', true);
     expect(await program.open(socket('refused'))).toEqual({ ok: false, error: 'ECONNREFUSED' });
 
@@ -63,7 +63,7 @@ describe('a rule during a profile', () => {
 
   it('begins and ends with its file', async () => {
     await using program = Probe.start(device, [python]);
-    const socket = (id: string) => ({ id, kind: 'tcp', host: SERVER.v4, port: ECHO_PORT, timeoutMs: 3000 }) as const;
+    const socket = (id: string) => ({ id, kind: 'tcp', host: SERVER.v4, port: ECHO_PORT, timeoutMs: 8000 }) as const;
     device.write(`${PROFILES}/wireless.yaml`, 'pointsman: 1\nprofile: wireless\nwhen: [{ uplink: nowhere }]\n');
     await untilHolds('wireless', false);
     expect(await program.openAndEcho(socket('allowed'))).toEqual({ ok: true, echoed: true });

@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 const curl = async (device: Device): Promise<number> =>
-  (await device.run(['curl', '-sS', '--max-time', '3', `http://${SERVER}/`])).exitCode;
+  (await device.run(['curl', '-sS', '--max-time', '10', `http://${SERVER}/`])).exitCode;
 const writePolicy = (device: Device, verb: 'allow' | 'deny'): void =>
   device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', `otherwise: ${verb}`);
 

@@ -9,7 +9,8 @@ import { until } from './support/until.ts';
 import { loseWifi, restoreWifi } from './support/wifi-link.ts';
 
 const ECHO_PORT = 7;
-const STICKY_MS = 4000;
+/** Time enough to see that wifi is back, and to connect, before it is taken again. */
+const STICKY_MS = 12_000;
 const HOST = INTERNET_HOSTS[0]?.v4 ?? '';
 
 let device: Device;
@@ -19,7 +20,7 @@ let python: string;
 /** By which uplink a new connection came to the server; undefined where it was refused. */
 async function wayOfNew(program: Probe, id: string): Promise<string | undefined> {
   const from = device.seenEnd();
-  const opened = await program.openAndEcho({ id, kind: 'tcp', host: HOST, port: ECHO_PORT, timeoutMs: 3000 });
+  const opened = await program.openAndEcho({ id, kind: 'tcp', host: HOST, port: ECHO_PORT, timeoutMs: 8000 });
   if (!opened.ok) return undefined;
   const [{ client } = { client: '' }] = device.seenSince(from);
   return LAB_UPLINKS.find(({ access }) => access.v4.near === client)?.name;

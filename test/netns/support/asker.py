@@ -25,7 +25,7 @@ def look_up(request):
 
 def connect(host, port):
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as s:
-        s.settimeout(3)
+        s.settimeout(8)
         try:
             s.connect((host, port))
             return "connected"
@@ -56,7 +56,7 @@ def question(name, identity):
 def ask_from(request):
     """One query from a port of the caller's choice."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(5)
+        s.settimeout(8)
         s.bind(("", request["port"]))
         s.connect((resolver(), 53))
         s.send(question(request["name"], 17))
@@ -65,7 +65,7 @@ def ask_from(request):
 
 def ask_by_tcp(request):
     query = question(request["name"], 4711)
-    with socket.create_connection((resolver(), 53), timeout=5) as s:
+    with socket.create_connection((resolver(), 53), timeout=8) as s:
         s.sendall(struct.pack("!H", len(query)) + query)
         stream = s.makefile("rb")
         answer = stream.read(struct.unpack("!H", stream.read(2))[0])
@@ -77,7 +77,7 @@ def measure(request):
     """Milliseconds from query to answer, by one socket."""
     took = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(5)
+        s.settimeout(8)
         s.connect((request.get("resolver") or resolver(), 53))
         for i in range(request["times"]):
             start = time.perf_counter()

@@ -17,7 +17,7 @@ import { Daemon } from './daemon.ts';
 import { readableCopy, readableProgram } from './readable-copy.ts';
 import { until } from './until.ts';
 
-const COMMAND_TIMEOUT_MS = 30_000;
+const COMMAND_TIMEOUT_MS = 120_000;
 const PYTHON = '/usr/bin/python3';
 
 /** Where files stand below the daemon's root. */

@@ -6,7 +6,7 @@ import { collect } from '../../../src/lab/run-tool.ts';
 import type { Device } from './device.ts';
 import { until } from './until.ts';
 
-const COMMAND_TIMEOUT_MS = 30_000;
+const COMMAND_TIMEOUT_MS = 120_000;
 /** Everybody may everything: only this test's programs know where the bus is. */
 const busConfig = (
   socket: string,

@@ -21,7 +21,7 @@ def open_socket(request):
     family, address = target(request)
     kind = socket.SOCK_STREAM if request["kind"] == "tcp" else socket.SOCK_DGRAM
     s = socket.socket(family, kind)
-    s.settimeout(request.get("timeoutMs", 3000) / 1000)
+    s.settimeout(request.get("timeoutMs", 8000) / 1000)
     if "mark" in request:
         s.setsockopt(socket.SOL_SOCKET, SO_MARK, request["mark"])
     sockets[request["id"]] = (s, address if request["kind"] == "udp" else None)
@@ -40,7 +40,7 @@ def send(s, address):
 def echo(request):
     """Sends one byte and waits for its echo."""
     s, address = sockets[request["id"]]
-    s.settimeout(request.get("timeoutMs", 3000) / 1000)
+    s.settimeout(request.get("timeoutMs", 8000) / 1000)
     send(s, address)
     return {"echoed": s.recv(64)[:1] == b"x"}
 

@@ -33,7 +33,7 @@ export class Probe extends AnsweringProgram<ProbeAnswer> {
   }
 
   /** One byte there and back. */
-  echo(id: string, timeoutMs = 3000): Promise<ProbeAnswer> {
+  echo(id: string, timeoutMs = 8000): Promise<ProbeAnswer> {
     return this.request({ op: 'echo', id, timeoutMs });
   }
 

@@ -19,7 +19,7 @@ def family(host):
 
 def connect(kind, host, port):
     made = socket.socket(family(host), socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
-    made.settimeout(3)
+    made.settimeout(8)
     try:
         made.connect((host, port))
         made.send(b"x")
@@ -37,14 +37,14 @@ def errno_name(error):
 
 def hold(host, port):
     """A connection that stays; `ask` sends a byte on it."""
-    made = socket.create_connection((host, port), timeout=3)
+    made = socket.create_connection((host, port), timeout=8)
     held.append(made)
     return {"ok": True, "id": len(held) - 1}
 
 
 def ask(number):
     made = held[number]
-    made.settimeout(2)
+    made.settimeout(8)
     try:
         made.send(b"x")
         return {"ok": made.recv(16) == b"x"}
