@@ -3,8 +3,9 @@ import type { z } from 'zod';
 import { keySpanOf, type Path, spanOf, type YamlDocument } from './document.ts';
 import { type Mistake, quoted, type Report } from './report.ts';
 import { CONTEXT_KEYS, type Context, LANGUAGE_VERSION } from './schema.ts';
-import { didYouMean } from './suggestion.ts';
+import { didYouMean, suggest } from './suggestion.ts';
 import { notYetEnforced, UNENFORCED_KEYS, UNENFORCED_VALUES } from './unenforced.ts';
+import { valueHint } from './value-hint.ts';
 
 type Issue = z.core.$ZodIssue;
 export type FileKind = Extract<Context, 'policy' | 'uplink' | 'profile' | 'default' | 'packages'>;
@@ -20,8 +21,11 @@ export function checkSchema<T>(
   // Schemas only look: the value itself is what they accepted.
   if (result.success) return document.value as T;
   const refused = new Set<string>();
-  for (const issue of result.error.issues.flatMap((found) => flatten(found, document.value))) {
-    explain(issue, kind, document, report);
+  const issues = result.error.issues.flatMap((found) => flatten(found, document.value));
+  const meant = new Set(issues.flatMap((issue) => meantKeys(issue, kind)));
+  for (const issue of issues) {
+    // What is missing stands there under another name, and that is said already.
+    if (!meant.has(pathKey(pathOf(issue)))) explain(issue, kind, document, report);
     if (issue.code !== 'unrecognized_keys') refused.add(pathKey(pathOf(issue)));
   }
   // T leaves every part open, because of this.
@@ -61,8 +65,19 @@ function explain(issue: Issue, kind: FileKind, document: YamlDocument, report: R
   } else if (issue.code === 'invalid_value') {
     report.error(spanOf(document, path), refusedValue(issue.values, path, value));
   } else {
-    report.error(spanOf(document, path), { code: 'invalid-value', message: invalidValue(issue, path) });
+    const hint = valueHint(path, value);
+    report.error(spanOf(document, path), { code: 'invalid-value', message: invalidValue(issue, path), hint });
   }
+}
+
+/** Paths of keys that unknown ones were probably meant to be. */
+function meantKeys(issue: Issue, kind: FileKind): string[] {
+  if (issue.code !== 'unrecognized_keys') return [];
+  const path = pathOf(issue);
+  return issue.keys.flatMap((key) => {
+    const meant = suggest(key, CONTEXT_KEYS[contextOf(path, kind)]);
+    return meant === undefined ? [] : [pathKey([...path, meant])];
+  });
 }
 
 function explainUnknownKey(path: Path, kind: FileKind, document: YamlDocument, report: Report): void {
@@ -86,7 +101,11 @@ function refusedValue(known: readonly unknown[], path: Path, value: unknown): Mi
   const words = known.map(String);
   const message = `"${key}" must be ${words.length > 1 ? `one of ${words.join(', ')}` : words.join()}`;
   const code = typeof value === typeof known[0] ? 'invalid-value' : 'wrong-type';
-  return { code, message: `${message}, not ${describe(value)}`, hint: didYouMean(text, words) };
+  return {
+    code,
+    message: `${message}, not ${describe(value)}`,
+    hint: valueHint(path, value) ?? didYouMean(text, words),
+  };
 }
 
 /** YAML's words for what zod calls its types. */
@@ -103,6 +122,8 @@ function wrongType(expected: string, path: Path, value: unknown): { message: str
   const what = path.length === 0 ? 'the file' : `"${keyOf(path)}"`;
   const words = expected.split('|').map((type) => EXPECTED.get(type) ?? type);
   const message = `${what} must be ${words.join(' or ')}, not ${describe(value)}`;
+  const hint = valueHint(path, value);
+  if (hint !== undefined) return { message, hint };
   if (expected.startsWith('string') && (typeof value === 'number' || typeof value === 'boolean')) {
     return { message, hint: `put it in quotes: "${value}"` };
   }

@@ -1,6 +1,7 @@
 /** Text of one destination, `HOST[:PORTS][/PROTOCOL]`, or of one peer, as a value. */
 import { formatAddress, formatPrefix, parsePrefix, prefixHasHostBits, unmapAddress } from '../net/address.ts';
 import { type PortRange, parsePortRange } from '../net/port.ts';
+import { destinationHint, portHint } from './destination-hint.ts';
 import type { DiagnosticCode } from './diagnostic.ts';
 import { GROUPS } from './groups.ts';
 import type { Destination, DestinationProtocol } from './model.ts';
@@ -24,8 +25,8 @@ const DESTINATION: Grammar = { what: 'destination', protocols: ['tcp', 'udp', 'i
 /** ICMP is answered by the kernel, not by programs. */
 const PEER: Grammar = { what: 'peer', protocols: ['tcp', 'udp'] };
 
-/** RFC 1123 section 2.1. */
-const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** RFC 1123 section 2.1, with the underscores that names of buckets, services and devices have all the same (RFC 2181 section 11). */
+const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const SERVICE_PORTS: ReadonlyMap<string, number> = new Map([
   ['ssh', 22],
   ['smtp', 25],
@@ -73,6 +74,13 @@ function parse(text: string, grammar: Grammar): DestinationResult {
     const message = `a ${grammar.what} has at most ${MAX_DESTINATION_LENGTH} characters`;
     return { ok: false, mistake: { code: 'too-long', message, part: { from: 0, to: text.length } } };
   }
+  const result = parseParts(text, grammar);
+  const hint = result.ok ? undefined : destinationHint(text);
+  // What it looks like as a whole says more than what is wrong with a part.
+  return result.ok || hint === undefined ? result : { ok: false, mistake: { ...result.mistake, hint } };
+}
+
+function parseParts(text: string, grammar: Grammar): DestinationResult {
   const { rest, protocolPiece } = splitProtocol(piece(text, 0));
   const split = splitHost(rest, grammar);
   if ('mistake' in split) return { ok: false, mistake: split.mistake };
@@ -129,7 +137,7 @@ function splitHost(rest: Piece, { what }: Grammar): Read<{ host: Piece; ports?: 
     return { mistake: invalid(after, 'after "]" only ":" and ports may follow', hint) };
   }
   if (text.includes('://')) {
-    return { mistake: invalid(rest, `a ${what} is no URL`, 'write host and port: "example.org:443"') };
+    return { mistake: invalid(rest, `a ${what} is no URL`) };
   }
   const colon = text.indexOf(':');
   const isIpv6 = colon !== text.lastIndexOf(':');
@@ -217,10 +225,7 @@ function readPorts(list: Piece): Read<readonly PortRange[] | undefined> {
 
 function badPort(entry: Piece): DestinationMistake {
   const port = SERVICE_PORTS.get(entry.text.toLowerCase());
-  const [first, last] = entry.text.split('-').map(Number);
-  const isBackwards = first !== undefined && last !== undefined && first > last;
-  const hint =
-    port !== undefined ? `did you mean ${port}?` : isBackwards ? `did you mean ${last}-${first}?` : undefined;
+  const hint = port !== undefined ? `did you mean ${port}?` : portHint(entry.text);
   const message = 'a port is a number from 1 to 65535, a range 8000-8100, a list 80,443, or *';
   return invalid(entry, message, hint);
 }

@@ -14,6 +14,7 @@ import {
   Parser,
   type YAMLParseError,
 } from 'yaml';
+import { indentationHint } from './indentation-hint.ts';
 import { type Mistake, quoted, type Report } from './report.ts';
 import { hiddenCharacter, type SourceText, type Span } from './source-text.ts';
 
@@ -48,7 +49,7 @@ export function parseDocument(source: SourceText, report: Report): YamlDocument 
     const message = 'a file holds one document: `---` may not start another one';
     report.error({ from: at, to: at + 3 }, { code: 'several-documents', message });
   }
-  reportSyntax(first?.errors ?? [], report);
+  reportSyntax(first?.errors ?? [], source.text, report);
   const root = first?.contents ?? null;
   const value = root === null ? undefined : plainValue(root, source, report);
   return { source, value, root, empty: complete && documents.length === 0 };
@@ -79,13 +80,14 @@ export function spanWithin(document: YamlDocument, path: Path, part: Span): Span
 }
 
 /** One mistake often breaks several rules of YAML: of those in one place the first is enough. */
-function reportSyntax(errors: readonly YAMLParseError[], report: Report): void {
+function reportSyntax(errors: readonly YAMLParseError[], text: string, report: Report): void {
   let last = -1;
   for (const { pos, code, message } of errors) {
     if (REPORTED_FROM_TOKENS.has(code) || pos[0] === last) continue;
     last = pos[0];
-    const text = code === 'NON_STRING_KEY' ? 'A key must be text' : message;
-    report.error({ from: pos[0], to: pos[1] }, { code: 'yaml-syntax', message: `YAML: ${text}` });
+    const said = code === 'NON_STRING_KEY' ? 'A key must be text' : message;
+    const hint = indentationHint(text, pos[0]);
+    report.error({ from: pos[0], to: pos[1] }, { code: 'yaml-syntax', message: `YAML: ${said}`, hint });
   }
 }
 

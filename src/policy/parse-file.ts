@@ -102,7 +102,7 @@ interface ReadFields<T> {
 function readFields<T>(kind: FileKind, schema: z.ZodType<T>, file: string, bytes: Uint8Array): ReadFields<T> {
   const { source, flaws } = readSource(file, bytes);
   const report = createReport(source);
-  for (const { code, message, from, to } of flaws) report.error({ from, to }, { code, message });
+  for (const { from, to, ...flaw } of flaws) report.error({ from, to }, flaw);
   const isTooLarge = flaws.some((flaw) => flaw.code === 'file-too-large');
   if (isTooLarge) {
     const document = { source, value: undefined, empty: false, root: null };
@@ -110,6 +110,8 @@ function readFields<T>(kind: FileKind, schema: z.ZodType<T>, file: string, bytes
   }
   const document = parseDocument(source, report);
   const mask = readMask(document, report);
-  const isUnreadable = mask !== 'no mask' || (document.value === undefined && report.hasErrors());
+  // Where the text does not hang together, what seems to be missing is somewhere else.
+  const isTorn = report.diagnostics().some(({ code }) => code === 'yaml-syntax');
+  const isUnreadable = mask !== 'no mask' || isTorn || (document.value === undefined && report.hasErrors());
   return { document, report, fields: isUnreadable ? undefined : checkSchema(schema, kind, document, report), mask };
 }

@@ -17,6 +17,7 @@ export interface Span {
 export interface SourceFlaw extends Span {
   readonly code: 'file-too-large' | 'bad-encoding' | 'control-character';
   readonly message: string;
+  readonly hint?: string;
 }
 
 /** Policies are written by hand: more than this is not one. */
@@ -39,7 +40,11 @@ export function readSource(file: string, bytes: Uint8Array): { source: SourceTex
   const decoded = decodeUtf8(tooLarge ? bytes.subarray(0, MAX_FILE_BYTES) : bytes);
   if (tooLarge) {
     const message = `the file has ${bytes.length} bytes, at most ${MAX_FILE_BYTES} are read`;
-    return { source: sourceText(file, decoded.text), flaws: [{ code: 'file-too-large', message, from: 0, to: 0 }] };
+    const hint = 'a file is about one application: networks say in one entry what thousands of addresses say';
+    return {
+      source: sourceText(file, decoded.text),
+      flaws: [{ code: 'file-too-large', message, hint, from: 0, to: 0 }],
+    };
   }
   if (decoded.invalid !== undefined) {
     const { offset, byte } = decoded.invalid;

@@ -1,5 +1,6 @@
 /** A list of destinations or peers from a file's fields. */
 import type { DestinationResult } from './destination.ts';
+import { portInAddress } from './destination-hint.ts';
 import { type Path, spanOf, spanWithin } from './document.ts';
 import type { Destination } from './model.ts';
 import { locationOf } from './report.ts';
@@ -42,6 +43,8 @@ function validateDestination(
   { parse }: DestinationList,
 ): Destination | undefined {
   const result = parse(text);
+  const doubt = result.ok ? portInAddress(text) : undefined;
+  if (doubt !== undefined) report.warning(spanOf(document, path), { code: 'port-in-address', ...doubt });
   if (result.ok) return { text, ...result.value, at: locationOf(document.source, spanOf(document, path)) };
   const { part, ...mistake } = result.mistake;
   report.error(spanWithin(document, path, part), mistake);

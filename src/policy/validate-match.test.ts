@@ -108,4 +108,23 @@ describe('validateMatch()', () => {
   ])('validateMatch() says what %s may have meant', (match, hint) => {
     expect(parse(match).diagnostics).toMatchObject([{ code: 'unknown-key', hint }]);
   });
+
+  it.each([
+    ['exec: "/usr/bin/*"', 'stand for themselves', 'package: NAME'],
+    ['exec: "/opt/tool/[ab]"', 'stand for themselves', 'name each program'],
+    ['script: "/opt/tool/?.py"', 'stand for themselves', 'name each script'],
+    ['exec: /usr/bin/python3 /opt/x.py', 'no command line', 'exec: /usr/bin/python3'],
+    ['exec: /usr/bin/python3 x.py', 'no command line', 'script: PATH'],
+    ['exec: /usr/bin/java -jar x', 'no command line', 'exec: /usr/bin/java'],
+    ['cgroup: "/system.slice/*.service"', 'is one cgroup', 'the cgroup that they are all in'],
+    ['unit: getty@.service', 'is a template', 'getty@NAME.service'],
+    ['user: 1000-2000', 'a range of numbers', 'a group that they are all in'],
+    ['group: 100-200', 'a range of numbers', 'name each group'],
+  ])('validateMatch() warns of %s', (entry, message, hint) => {
+    const { policy, diagnostics } = parse(`[{${entry}}]`);
+    expect(diagnostics).toMatchObject([{ severity: 'warning', code: 'misfit-match', line: 3 }]);
+    expect(diagnostics[0]?.message).toContain(message);
+    expect(diagnostics[0]?.hint).toContain(hint);
+    expect(policy?.match).toHaveLength(1);
+  });
 });

@@ -1,5 +1,6 @@
 /** `match` from a file's fields. */
 import { keySpanOf, type Path, spanOf } from './document.ts';
+import { misfitMatch } from './match-fit.ts';
 import { MATCH_KINDS, type Match, type SourceLocation } from './model.ts';
 import { matchKey } from './policy-source.ts';
 import { locationOf } from './report.ts';
@@ -21,6 +22,9 @@ export function validateMatch(entries: readonly (MatchFields | undefined)[], che
         report.warning(spanOf(document, path), { code: 'duplicate-entry', message });
       } else {
         matches.push(match);
+        const misfit = misfitMatch(match.kind, match.value);
+        if (misfit !== undefined)
+          report.warning(spanOf(document, [...path, match.kind]), { code: 'misfit-match', ...misfit });
       }
       seen.add(key);
     }
@@ -39,7 +43,7 @@ function checkOneKind(entry: MatchFields, path: Path, checking: Checking): void 
   const second = kinds[1];
   if (second === undefined) return;
   const message = 'a match entry has one kind';
-  const hint = 'entries of the list add up: give each kind its own "- "';
+  const hint = 'give each kind its own "- ": then either is enough; that both must hold cannot be said';
   report.error(keySpanOf(document, [...path, second]), { code: 'invalid-match', message, hint });
 }
 

@@ -81,7 +81,14 @@ function httpUrl(text: string, checking: Checking): UplinkProbe['http'] {
   const [, authority = '', rest = '/'] = HTTP_URL.exec(text) ?? [];
   const parsed = authority === '' ? undefined : parseEndpoint(authority);
   if (parsed === undefined) {
-    return refuse(checking, path, `${quoted(text)} is no URL such as "http://connectivity.example/generate_204"`);
+    const message = `${quoted(text)} is no URL such as "http://connectivity.example/generate_204"`;
+    const isOneLabel = /^[a-z0-9-]+$/i.test(authority);
+    return refuse(
+      checking,
+      path,
+      message,
+      isOneLabel ? `a name without a dot ends in one: "http://${authority}./"` : undefined,
+    );
   }
   const { host, port = HTTP_PORT } = parsed;
   return { host, port, path: rest.startsWith('/') ? rest : `/${rest}` };

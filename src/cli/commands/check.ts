@@ -10,18 +10,20 @@ export function checkCommand(context: CliContext): Command {
   const command = new Command('check')
     .description('find all mistakes in policy, uplink and default files; needs no daemon and no privileges')
     .argument('[path...]', 'files and directories (default: all that the daemon reads)')
+    .option('--strict', 'fail on warnings, too')
     .addOption(jsonOption())
-    .action(async (paths: readonly string[], { json }: JsonOption) => {
+    .action(async (paths: readonly string[], { json, strict }: JsonOption & { readonly strict?: true }) => {
       const terminal = terminalOf(context, command);
       const { checkInstalled, checkPaths } = await import('../check-files.ts');
       const report = paths.length === 0 ? checkInstalled(pathsFor(globalOptions(command).root)) : checkPaths(paths);
       if (json) writeJson(terminal, report);
       else terminal.out(renderCheck(report, terminal.outColour));
-      if (report.errors > 0) context.exit(EXIT.failed);
+      if (report.errors > 0 || (strict && report.warnings > 0)) context.exit(EXIT.failed);
     });
   return addExamples(command, [
     ['pointsman check mail.yaml', 'one file'],
     ['pointsman check /etc/pointsman', 'a directory with all that is in it'],
+    ['pointsman check --strict .', 'warnings count as errors, for those who build packages'],
     ['pointsman check --json . | jq .errors', 'for scripts and editors'],
   ]);
 }

@@ -1,0 +1,79 @@
+/** What people write as the value of a key, and what they mean by it. */
+import type { Path } from './document.ts';
+
+const UPLINK_TYPES: ReadonlySet<string> = new Set(['vpn', 'wifi', 'ethernet', 'cellular', 'satellite', 'bluetooth']);
+const ELSE: ReadonlySet<string> = new Set(['block', 'wait', 'any']);
+const UPLINK_NAME = /^[a-z][a-z0-9-]{0,14}$/;
+const UNIT = /^[A-Za-z0-9:_.\\@-]+$/;
+
+/** `undefined` where it looks like nothing that is known. */
+export function valueHint(path: Path, value: unknown): string | undefined {
+  const key = String(path.findLast((step) => typeof step === 'string') ?? '');
+  switch (key) {
+    case 'pointsman':
+      return typeof value === 'string' ? 'write it without quotes: pointsman: 1' : undefined;
+    case 'to':
+    case 'accept':
+      return isPort(value) ? `a port alone stands behind a colon: ${key}: "*:${value}"` : undefined;
+    case 'via':
+      return typeof value === 'string' ? viaHint(value) : undefined;
+    case 'match':
+      return typeof value === 'string' ? matchHint(value) : undefined;
+    case 'exec':
+    case 'script':
+    case 'cgroup':
+      return typeof value === 'string' ? pathHint(key, value) : undefined;
+    case 'unit':
+      return typeof value === 'string' ? unitHint(value) : undefined;
+    case 'rtt':
+    case 'loss':
+    case 'bandwidth':
+      return typeof value === 'number' ? quantityHint(key, value, path.includes('via')) : undefined;
+    case 'probe':
+      return typeof value === 'string' ? probeHint(value) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+const isPort = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536;
+
+function viaHint(text: string): string | undefined {
+  const word = text.toLowerCase();
+  if (UPLINK_TYPES.has(word)) return `for whichever uplink is of this type: via: { require: { type: ${word} } }`;
+  if (ELSE.has(word)) return `what to do without an uplink: via: { else: ${word} }`;
+  return UPLINK_NAME.test(word) ? `for the uplink of this name: via: { require: { name: ${word} } }` : undefined;
+}
+
+function matchHint(text: string): string | undefined {
+  return text.startsWith('/') ? `an entry says of which kind it is: match: [{ exec: ${text} }]` : undefined;
+}
+
+function pathHint(kind: 'exec' | 'script' | 'cgroup', text: string): string | undefined {
+  if (text.startsWith('~')) return 'write the home directory out: /home/NAME/...';
+  if (text.length > 1 && text.endsWith('/') && kind !== 'cgroup')
+    return 'a directory is no program: name the file in it';
+  if (text.startsWith('/') || text === '') return undefined;
+  if (kind === 'cgroup') return `write it from the root of the hierarchy: /${text}`;
+  return text.includes('/')
+    ? 'write the path from the root'
+    : `write the whole path, as \`command -v ${text}\` prints it`;
+}
+
+function unitHint(text: string): string | undefined {
+  if (/[*?[\]]/.test(text)) return 'units are named one by one; a slice has all that is in it, as user.slice';
+  return UNIT.test(text) && !text.includes('.') ? `did you mean ${text}.service?` : undefined;
+}
+
+/** Of an uplink a value, in a `via` a bound. */
+function quantityHint(key: 'rtt' | 'loss' | 'bandwidth', value: number, isBound: boolean): string {
+  const quantity = { rtt: `${value}ms`, loss: `${value}%`, bandwidth: `${value}mbit` }[key];
+  if (!isBound) return `a number has a unit: ${key}: ${quantity}`;
+  return `a bound has a sign and a unit: ${key}: "${key === 'bandwidth' ? '>=' : '<'}${quantity}"`;
+}
+
+function probeHint(text: string): string | undefined {
+  if (/^https?:/i.test(text)) return `probe: { http: "${text.replace(/^https/i, 'http')}" }`;
+  return /^[\d.]+$|:/.test(text) ? `probe: { icmp: "${text}" }` : undefined;
+}
