@@ -46,6 +46,8 @@ export interface UplinkReport {
   readonly v6: boolean;
   readonly addresses: readonly string[];
   readonly gateways: readonly string[];
+  /** Networks that it says to be local, and that are not for who asks for an encrypted uplink, a trusted one or one by its name. */
+  readonly notBelieved?: readonly string[];
   readonly properties: readonly ShownProperty[];
   readonly priority: number;
   readonly health?: NonNullable<UplinkState['health']>;

@@ -53,6 +53,7 @@ function details(uplink: UplinkReport, paint: Paint): readonly string[] {
     ...list('not taken', uplink.state === 'not taken' ? [NOT_TAKEN_BECAUSE] : []),
     ...list('addresses', uplink.addresses),
     ...list('gateways', uplink.gateways),
+    ...list('not believed', notBelievedTexts(uplink.notBelieved)),
     ...networkRows(uplink.network),
     ...list('DNS servers', uplink.dns),
     ...propertyRows(uplink.properties),
@@ -77,6 +78,13 @@ function labelled(rows: readonly (readonly [string, string])[], paint: Paint): r
 
 const list = (label: string, texts: readonly string[]): (readonly [string, string])[] =>
   texts.length === 0 ? [] : [[label, texts.join(', ')]];
+
+const notBelievedTexts = (networks: readonly string[] = []): readonly string[] =>
+  networks.length === 0
+    ? []
+    : [
+        `${networks.join(', ')} to be local, where a via asks for encrypted, trusted or a name; "networks" in its file states it`,
+      ];
 
 /** By the keys of profiles. */
 function networkRows({

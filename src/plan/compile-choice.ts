@@ -6,7 +6,8 @@ import { mayWait } from '../policy/decide.ts';
 import type { SharedRange, UplinkChoice } from '../policy/decision.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
-import type { Share } from '../policy/model.ts';
+import { protects } from '../policy/local-networks.ts';
+import type { Share, Via } from '../policy/model.ts';
 import { SHARE_SEED, SHARE_SLOTS } from '../policy/share-slot.ts';
 import { CHAIN, type Choice } from './compile-app.ts';
 import { goto, hashVmap, inSet, is, jump, rule } from './nft/expressions.ts';
@@ -16,8 +17,13 @@ import type { Chain, Expression, Field, Rule, Verdict } from './nft/ruleset.ts';
 export const LOCAL4 = 'local4';
 export const LOCAL6 = 'local6';
 
+/** Less, for who has something to protect; present where something is doubted. */
+export const BELIEVED4 = 'believed4';
+export const BELIEVED6 = 'believed6';
+
 /** Accepts what goes to these; present where choices refer to it. */
 export const CHAIN_LOCAL = 'local';
+export const CHAIN_BELIEVED = 'believed';
 
 export const acceptVia = (id: number): string => `accept_via_${id}`;
 
@@ -39,9 +45,17 @@ export const localRules: readonly Rule[] = [
   rule(inSet(LOCAL6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
 ];
 
+export const believedRules: readonly Rule[] = [
+  rule(inSet(BELIEVED4, { kind: 'ip daddr' }), goto(CHAIN.acceptLocal)),
+  rule(inSet(BELIEVED6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
+];
+
 /** For local destinations, except queries to resolvers there: these go where the application goes. */
-const localFirst = (facts: Facts): readonly Rule[] =>
-  facts.resolvers.length === 0 ? localRules : [rule(jump(CHAIN_LOCAL))];
+function localFirst(via: Via, { doubted, resolvers }: Facts): readonly Rule[] {
+  const isCareful = doubted !== undefined && protects(via);
+  if (resolvers.length > 0) return [rule(jump(isCareful ? CHAIN_BELIEVED : CHAIN_LOCAL))];
+  return isCareful ? believedRules : localRules;
+}
 
 /** Whom the queue cannot hold must not count as somebody whose owner is not known. */
 export const waitForUplink: Chain = {
@@ -87,5 +101,5 @@ export function compileChoice(name: string, { via, slot }: Choice, policySet: Po
   const to6 = target(v6.way, isHeld);
   const last =
     to4 === to6 ? [rule(goto(to4))] : [rule(is({ kind: 'meta nfproto' }, 'ipv4'), goto(to4)), rule(goto(to6))];
-  return { name, rules: [...localFirst(facts), ...sharing(4, v4), ...sharing(6, v6), ...last] };
+  return { name, rules: [...localFirst(via, facts), ...sharing(4, v4), ...sharing(6, v6), ...last] };
 }

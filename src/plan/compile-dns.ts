@@ -10,12 +10,12 @@ import { DNS_PORT, DNS_PROTOCOLS, loopbackResolvers } from '../policy/dns-query.
 import type { Facts } from '../policy/facts.ts';
 import type { SystemDefault, Via } from '../policy/model.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
-import { acceptVia, CHAIN_LOCAL, localRules } from './compile-choice.ts';
+import { acceptVia, believedRules, CHAIN_BELIEVED, CHAIN_LOCAL, localRules } from './compile-choice.ts';
 import { lookUpChain, type ToldInput } from './compile-identity.ts';
 import { contentHash } from './content-name.ts';
 import { accept, goto, inSet, is, rule, setBits, verdict, vmap } from './nft/expressions.ts';
 import { ctBits, hook, metaBits } from './nft/marks.ts';
-import type { Chain, Expression, MapElement, NftMap, NftSet } from './nft/ruleset.ts';
+import type { Chain, Expression, MapElement, NftMap, NftSet, Rule } from './nft/ruleset.ts';
 import {
   APP_DAEMON,
   DNS_RELAY_PORT,
@@ -77,14 +77,20 @@ function queryChoice(name: string, via: Via, { policySet, facts }: DnsInput, que
 }
 
 /** What a container sends is not redirected: a local resolver is as local for it as anything else. */
-function localChain(queries: ResolverSets['matches'], forwards: boolean): Chain {
-  const fromContainer = rule(is(metaBits(MARK_FORWARDED), MARK_FORWARDED), goto('local_destinations'));
+function localChains(
+  name: string,
+  rules: readonly Rule[],
+  { queries, forwards }: { readonly queries: ResolverSets['matches']; readonly forwards: boolean },
+): Chain[] {
+  const destinations = `${name}_destinations`;
+  const fromContainer = rule(is(metaBits(MARK_FORWARDED), MARK_FORWARDED), goto(destinations));
   const back = verdict({ kind: 'return' });
-  return {
-    name: CHAIN_LOCAL,
+  const chain: Chain = {
+    name,
     comment: 'no uplink is involved, except in queries to a resolver there',
-    rules: [...(forwards ? [fromContainer] : []), ...queries.map((match) => rule(...match, back)), ...localRules],
+    rules: [...(forwards ? [fromContainer] : []), ...queries.map((match) => rule(...match, back)), ...rules],
   };
+  return [chain, ...(forwards ? [{ name: destinations, rules }] : [])];
 }
 
 const redirect: Expression = { kind: 'redirect', port: DNS_RELAY_PORT };
@@ -217,6 +223,7 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
   const zoned = relays ? zones(input, asked) : { maps: [], chains: [] };
   const learners = [...parts].filter(([, part]) => part.namesHosts).map(([{ app }]) => appIds.get(app) ?? 0);
   const owns = relays || facts.uplinks.length > 0;
+  const toResolvers = { queries: remote.matches, forwards };
   return {
     relays,
     owns,
@@ -228,8 +235,8 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
     ],
     maps: [...(relays ? [...relayMaps(facts, learners), ...zoned.maps] : []), ...(owns ? [wayOfOwn(facts)] : [])],
     chains: [
-      ...(needsLocal ? [localChain(remote.matches, forwards)] : []),
-      ...(needsLocal && forwards ? [{ name: 'local_destinations', rules: localRules }] : []),
+      ...(needsLocal ? localChains(CHAIN_LOCAL, localRules, toResolvers) : []),
+      ...(needsLocal && facts.doubted !== undefined ? localChains(CHAIN_BELIEVED, believedRules, toResolvers) : []),
       ...[...queryChoices].map(([name, via]) => queryChoice(name, via, input, local.matches)),
       ...(owns ? [own] : []),
       ...(relays ? [...zoned.chains, ...redirectChains(asked, whenAway)] : []),

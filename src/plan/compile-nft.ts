@@ -5,11 +5,11 @@
 import { type Address, type Prefix, prefixRange } from '../net/address.ts';
 import { mayWait } from '../policy/decide.ts';
 import type { Facts } from '../policy/facts.ts';
-import { localNetworks } from '../policy/local-networks.ts';
+import { believedRanges, localNetworks } from '../policy/local-networks.ts';
 import { compileAnswers } from './compile-answers.ts';
 import { type AppPart, CHAIN, type Choice } from './compile-app.ts';
 import { askChain, verdictChains } from './compile-ask.ts';
-import { compileChoice, LOCAL4, LOCAL6, waitForUplink } from './compile-choice.ts';
+import { BELIEVED4, BELIEVED6, compileChoice, LOCAL4, LOCAL6, waitForUplink } from './compile-choice.ts';
 import { type CompiledDns, compileDns } from './compile-dns.ts';
 import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
 import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
@@ -42,7 +42,14 @@ const ranges = (prefixes: readonly Prefix[], family: Address['family']) =>
 
 function localSets(facts: Facts): NftSet[] {
   const local = localNetworks(facts.onLink);
+  const believed = (family: Address['family']) =>
+    addressElements(believedRanges(facts).filter((range) => range.family === family));
+  const careful: NftSet[] = [
+    { name: BELIEVED4, key: ['ipv4_addr'], flags: ['interval'], elements: believed(4) },
+    { name: BELIEVED6, key: ['ipv6_addr'], flags: ['interval'], elements: believed(6) },
+  ];
   return [
+    ...(facts.doubted === undefined ? [] : careful),
     { name: LOCAL4, key: ['ipv4_addr'], flags: ['interval'], elements: ranges(local, 4) },
     { name: LOCAL6, key: ['ipv6_addr'], flags: ['interval'], elements: ranges(local, 6) },
   ];

@@ -90,8 +90,13 @@ function uplinkRules(uplink: UplinkState, from: number, noDefault: readonly Fami
  * Sockets are marked for an uplink before it is known where they connect. To a network that another device is connected to,
  * main knows the way.
  */
-function elsewhere({ id, onLink }: UplinkState, { onLink: all }: Facts): PlannedRoute[] {
-  const own = new Set(onLink.map(formatPrefix));
+function elsewhere(
+  { id, name, onLink }: UplinkState,
+  { onLink: all, doubted = [] }: Facts,
+  trusted: Trusted,
+): PlannedRoute[] {
+  // Who protects what it sends has this very uplink carry it there.
+  const own = new Set([...onLink, ...(trusted.has(name) ? doubted : [])].map(formatPrefix));
   const others = new Set(all.map(formatPrefix).filter((prefix) => !own.has(prefix)));
   return localNetworks(all)
     .filter((prefix) => others.has(formatPrefix(prefix)))
@@ -104,7 +109,7 @@ function elsewhere({ id, onLink }: UplinkState, { onLink: all }: Facts): Planned
     }));
 }
 
-function uplinkRoutes(uplink: UplinkState, facts: Facts): PlannedRoute[] {
+function uplinkRoutes(uplink: UplinkState, facts: Facts, trusted: Trusted): PlannedRoute[] {
   const { id, up, v4, v6, deviceIndex, onLink, gateways, addresses } = uplink;
   const table = ROUTE_TABLE_BASE + id;
   // Not for IPv6: while a gateway does not answer, its route counts as less than any other, this one included (find_match in
@@ -139,13 +144,17 @@ function uplinkRoutes(uplink: UplinkState, facts: Facts): PlannedRoute[] {
       },
     };
   });
-  return [...connected, ...elsewhere(uplink, facts), ...defaults, ...last];
+  return [...connected, ...elsewhere(uplink, facts, trusted), ...defaults, ...last];
 }
+
+/** Names of uplinks that are taken by who protects what it sends. */
+type Trusted = ReadonlySet<string>;
 
 /** `rulesFrom`: first preference of the window (`rule-window.ts`). */
 export function compileRouting(
   facts: Facts,
   { rulesFrom = RULE_PREF_LOCAL, noDefault = [] }: Pick<Host, 'rulesFrom' | 'noDefault'>,
+  trusted: Trusted = new Set(),
 ): {
   readonly rules: readonly PlannedRule[];
   readonly routes: readonly PlannedRoute[];
@@ -155,6 +164,6 @@ export function compileRouting(
       ...FAMILIES.flatMap((family) => localRules(family, rulesFrom)),
       ...facts.uplinks.flatMap((uplink) => uplinkRules(uplink, rulesFrom, noDefault)),
     ],
-    routes: facts.uplinks.flatMap((uplink) => uplinkRoutes(uplink, facts)),
+    routes: facts.uplinks.flatMap((uplink) => uplinkRoutes(uplink, facts, trusted)),
   };
 }

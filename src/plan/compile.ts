@@ -6,6 +6,7 @@ import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { sameInside } from '../policy/inside-address.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
+import { protectingUplinks } from '../policy/protecting-uplinks.ts';
 import { type AppPart, compileApp, partKey } from './compile-app.ts';
 import { compileNft } from './compile-nft.ts';
 import { compileRouting } from './compile-routing.ts';
@@ -82,7 +83,9 @@ export function compile(input: CompileInput, previous?: Compilation): Compilatio
   const plan: Plan = {
     nft: compileNft({ ...input, index, parts, defaultPart }),
     socketWays: compileSocketWays(policySet, index, facts, host),
-    ...(usesWays(facts, [...parts.values(), defaultPart]) ? compileRouting(facts, host) : { rules: [], routes: [] }),
+    ...(usesWays(facts, [...parts.values(), defaultPart])
+      ? compileRouting(facts, host, protectingUplinks(policySet))
+      : { rules: [], routes: [] }),
     ...(host.queue === 'xtables'
       ? {
           xtablesQueue: {

@@ -325,12 +325,27 @@ const world: fc.Arbitrary<World> = fc
       names: fc.tuple(nameState, nameState, nameState),
       forwarded: fc.constantFrom(undefined, FORWARDED, FORWARDED, FORWARDED),
       gone: fc.constantFrom(undefined, undefined, undefined, undefined, ...CGROUPS),
+      doubted: fc.constantFrom(undefined, ['fd00::/64'], ['192.168.7.0/24'], ['192.168.7.0/25', 'fd00::/64']),
       stubs: fc.constantFrom(undefined, LOOPBACK_RESOLVERS, LOOPBACK_RESOLVERS),
       kept: fc.uniqueArray(fc.constantFrom(...UPLINKS.map(({ name }) => name)), { maxLength: 2 }),
     }),
   )
   .map(
-    ({ apps, systemDo, systemVia, whenAway, systemAccept, isMarked, states, names, forwarded, gone, stubs, kept }) => ({
+    ({
+      apps,
+      systemDo,
+      systemVia,
+      whenAway,
+      systemAccept,
+      isMarked,
+      states,
+      names,
+      forwarded,
+      gone,
+      stubs,
+      kept,
+      doubted,
+    }) => ({
       policySet: {
         apps,
         uplinks: UPLINKS,
@@ -344,7 +359,8 @@ const world: fc.Arbitrary<World> = fc
       },
       facts: {
         uplinks: states,
-        onLink: [prefix('192.168.7.0/24'), prefix('fd00::/64'), prefix('198.51.100.0/24')],
+        onLink: ['192.168.7.0/24', '192.168.7.0/25', 'fd00::/64', '198.51.100.0/24'].map(prefix),
+        ...(doubted !== undefined && { doubted: doubted.map(prefix) }),
         resolvers: RESOLVERS,
         inside: INSIDE,
         names: new Map(NAMES.map((name, i) => [name, names[i] ?? { known: false }])),

@@ -21,7 +21,7 @@ import type { Facts } from './facts.ts';
 import { forwardedPolicies } from './forwarded-policy.ts';
 import type { ContainerOwner, ProcessOwner, Sender, SingleOwner } from './identity.ts';
 import { type RuleInForce, rulesInForce } from './implied-rule.ts';
-import { isLocalDestination } from './local-networks.ts';
+import { isLocalFor } from './local-networks.ts';
 import { type AppIndex, claimsExecutable, matchApp, type Traits } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
 import { matchEntry } from './match-entry.ts';
@@ -124,7 +124,7 @@ function perform(
   if (verb === 'deny') return { ...head, verdict: 'reject', cause: 'denied' };
   if (flow.loopback) return { ...head, verdict: 'accept', way: { kind: 'local' } };
   if (via === undefined) return { ...head, verdict: 'accept', way: { kind: 'system' } };
-  const isLocal = isLocalDestination(context.facts.onLink, flow.destination);
+  const isLocal = isLocalFor(via, context.facts, flow.destination);
   if (isLocal && !isQuery(context.facts, flow)) {
     return { ...head, verdict: 'accept', way: { kind: 'local' } };
   }

@@ -91,6 +91,8 @@ export interface Facts {
   readonly uplinks: readonly UplinkState[];
   /** Directly connected networks of all devices: no uplink is involved in reaching them. */
   readonly onLink: readonly Prefix[];
+  /** Those of `onLink` that only an uplink's own word makes so, and that are no destination for who has something to protect. Absent: none. */
+  readonly doubted?: readonly Prefix[];
   /** Configured DNS servers (resolv.conf(5)), without those on loopback. */
   readonly resolvers: readonly Address[];
   /** Those on loopback: stubs, such as systemd-resolved's. Absent: none. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress, parsePrefix } from '../net/address.ts';
-import { isLocalDestination } from './local-networks.ts';
+import { believedRanges, isBelievedLocal, isLocalDestination, protects } from './local-networks.ts';
+import type { Via } from './model.ts';
 
 function isLocal(address: string, ...onLink: string[]): boolean {
   const parsed = parseAddress(address);
@@ -27,5 +28,54 @@ describe('isLocalDestination()', () => {
   it('holds for what cannot leave the link', () => {
     for (const address of ['169.254.1.1', '224.0.0.251', 'fe80::1', 'ff02::fb']) expect(isLocal(address)).toBe(true);
     for (const address of ['239.1.1.1', 'ff05::1']) expect(isLocal(address)).toBe(false);
+  });
+});
+
+const prefixOf = (text: string) => parsePrefix(text) ?? expect.fail(text);
+const addressOf = (text: string) => parseAddress(text) ?? expect.fail(text);
+
+describe('isBelievedLocal()', () => {
+  const believed = (onLink: readonly string[], doubted: readonly string[], to: string): boolean =>
+    isBelievedLocal({ onLink: onLink.map(prefixOf), doubted: doubted.map(prefixOf) }, addressOf(to));
+
+  it.each([
+    ['what is doubted', ['10.0.0.0/8'], ['10.0.0.0/8'], '10.1.2.3', false],
+    ['a network of IPv6 that is doubted', ['fd00::/8'], ['fd00::/8'], 'fd77::1', false],
+    ['what is not', ['192.168.1.0/24', '10.0.0.0/8'], ['10.0.0.0/8'], '192.168.1.9', true],
+    ['a doubted part of what is not', ['192.168.1.0/24', '192.168.1.0/25'], ['192.168.1.0/25'], '192.168.1.9', false],
+    ['the rest of it', ['192.168.1.0/24', '192.168.1.0/25'], ['192.168.1.0/25'], '192.168.1.200', true],
+    ['a part of what is doubted that is not', ['10.0.0.0/8', '10.1.0.0/16'], ['10.0.0.0/8'], '10.1.2.3', true],
+    ['what cannot leave the link', ['10.0.0.0/8'], ['10.0.0.0/8'], 'fe80::1', true],
+    ['what is not private', ['8.8.8.0/24'], [], '8.8.8.8', false],
+  ])('isBelievedLocal() of %s', (_, onLink, doubted, to, local) => {
+    expect(believed(onLink, doubted, to)).toBe(local);
+  });
+
+  it('believedRanges() has nothing of a network where it is doubted to its very ends', () => {
+    const halves = ['10.1.0.0/17', '10.1.128.0/17'];
+    const ranges = believedRanges({ onLink: ['10.1.0.0/16', ...halves].map(prefixOf), doubted: halves.map(prefixOf) });
+    expect(ranges).toEqual(believedRanges({ onLink: [] }));
+  });
+});
+
+describe('protects()', () => {
+  const at = { file: 'a.yaml', line: 1, column: 1 };
+  const via = (words: Partial<Via>): Via => ({
+    ...{ require: {}, prefer: {}, avoid: {}, prohibit: {}, else: 'block' as const, at },
+    ...words,
+  });
+
+  it.each([
+    ['an encrypted uplink', { require: { encrypted: true } }, true],
+    ['no unencrypted one', { prohibit: { encrypted: false } }, true],
+    ['one by its name', { require: { name: ['home'] } }, true],
+    ['a trusted one', { require: { trusted: true } }, true],
+    ['a VPN', { require: { type: ['vpn'] } }, true],
+    ['a VPN or ethernet', { require: { type: ['vpn', 'ethernet'] } }, false],
+    ['an unencrypted one', { require: { encrypted: false } }, false],
+    ['one that costs nothing', { prohibit: { metered: true } }, false],
+    ['rather an encrypted one', { prefer: { encrypted: true } }, false],
+  ] satisfies [string, Partial<Via>, boolean][])('protects() of a via that asks for %s', (_, words, expected) => {
+    expect(protects(via(words))).toBe(expected);
   });
 });

@@ -265,6 +265,8 @@ export interface Uplink {
   readonly probe?: 'off' | UplinkProbe;
   /** DNS servers of that network; absent: the configured ones, as far as it leads to them. */
   readonly resolvers?: readonly Address[];
+  /** What is on that network, however much it is, whoever says so. */
+  readonly networks?: readonly Prefix[];
   readonly at: SourceLocation;
 }
 

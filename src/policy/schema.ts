@@ -16,6 +16,7 @@ const MAX_PRIORITY = 1000;
 const MAX_WEIGHT = 1000;
 /** Who gets no answer from eight gets none. */
 const MAX_UPLINK_RESOLVERS = 8;
+const MAX_UPLINK_NETWORKS = 64;
 /** Further ones are a sign of something else than a group of administrators. */
 const MAX_TRUSTED_GROUPS = 16;
 /** Of users and of groups: the highest number stands for none. */
@@ -118,6 +119,7 @@ export interface UplinkFields extends QuantityFields {
   readonly encrypted?: boolean | undefined;
   readonly gateway?: { readonly v4?: string | undefined; readonly v6?: string | undefined } | undefined;
   readonly resolvers?: readonly (string | undefined)[] | undefined;
+  readonly networks?: readonly (string | undefined)[] | undefined;
   readonly probe?: 'off' | ProbeFields | undefined;
 }
 
@@ -370,6 +372,12 @@ const uplinkShape = {
     .min(1)
     .max(MAX_UPLINK_RESOLVERS)
     .describe('DNS servers of that network, for whoever goes that way. The configured ones if absent.')
+    .optional(),
+  networks: z
+    .array(z.string().describe('Network such as 10.0.0.0/8.'))
+    .min(1)
+    .max(MAX_UPLINK_NETWORKS)
+    .describe('Networks that are local on it, also for who asks for an encrypted uplink or one by its name.')
     .optional(),
   probe: z
     .union([z.strictObject(probeShape), z.literal('off')])

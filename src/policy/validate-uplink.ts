@@ -1,7 +1,15 @@
 /** An uplink from a file's fields. */
-import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
+import {
+  type Address,
+  formatPrefix,
+  isLoopbackAddress,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+} from '../net/address.ts';
 import { spanOf } from './document.ts';
 import { propertiesOf } from './join-uplinks.ts';
+import { isPrivate } from './local-networks.ts';
 import type { Quantity, Uplink } from './model.ts';
 import { parseQuantity } from './quantity.ts';
 import { locationOf, quoted } from './report.ts';
@@ -23,6 +31,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
   const lossRatio = quantityOf('loss', fields, checking);
   const probe = validateProbe(fields.probe, checking);
   const resolvers = checkResolvers(fields.resolvers ?? [], checking);
+  const networks = checkNetworks(fields.networks ?? [], checking);
   const { uplink: name, device } = fields;
   if (name === undefined || device === undefined || report.hasErrors()) return undefined;
   return {
@@ -34,6 +43,7 @@ export function validateUplink(fields: UplinkFields, checking: Checking): Uplink
     gateways,
     ...(probe !== undefined && { probe }),
     ...(resolvers.length > 0 && { resolvers }),
+    ...(networks.length > 0 && { networks }),
     at: locationOf(document.source, spanOf(document, ['uplink'])),
   };
 }
@@ -73,6 +83,20 @@ function checkGateways(gateway: NonNullable<UplinkFields['gateway']>, checking: 
     }
   }
   return gateways;
+}
+
+/** What is not private is never local, whatever anybody says. */
+function checkNetworks(networks: readonly (string | undefined)[], { document, report }: Checking): readonly Prefix[] {
+  return networks.flatMap((text, index) => {
+    if (text === undefined) return [];
+    const prefix = parsePrefix(text);
+    if (prefix !== undefined && isPrivate(prefix)) return [prefix];
+    const what = prefix === undefined ? 'a network such as 10.0.0.0/8' : 'a network of private addresses';
+    const hint = prefix === undefined ? undefined : `${formatPrefix(prefix)} goes by the uplink that \`via\` chooses`;
+    const message = `"networks" must have ${what}, not ${quoted(text)}`;
+    report.error(spanOf(document, ['networks', index]), { code: 'invalid-value', message, ...(hint && { hint }) });
+    return [];
+  });
 }
 
 /** Behind a resolver on loopback is whatever it thinks best, and not this uplink. */

@@ -188,6 +188,6 @@ describe('observeHost', () => {
 
   it('observeHost() leaves an uplink without an id out', () => {
     const network = { links: [], addresses: [], routes: [] };
-    expect(observeHost(network, [UPLINK], new Map())).toEqual({ uplinks: [], onLink: [], inside: [] });
+    expect(observeHost(network, [UPLINK], new Map())).toEqual({ uplinks: [], onLink: [], doubted: [], inside: [] });
   });
 });

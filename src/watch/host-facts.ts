@@ -3,29 +3,25 @@
 import {
   type Address,
   compareAddress,
-  comparePrefix,
   type Family,
   formatAddress,
-  formatPrefix,
   isLoopbackAddress,
   type Prefix,
   parseAddress,
 } from '../net/address.ts';
 import type { Link } from '../netlink/link.ts';
-import { type Route, RT_SCOPE_HOST, RT_TABLE_MAIN, RTN_UNICAST } from '../netlink/route.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import type { InsideAddress } from '../policy/inside-address.ts';
 import type { Uplink } from '../policy/model.ts';
+import { connectedNetworks } from './connected-networks.ts';
+import { doubtedNetworks } from './doubted-networks.ts';
 import { ARPHRD_ETHER, defaultRoutes, deprecatedAddresses, type Network, usableAddresses } from './network.ts';
-
-/** Halves of everything (0.0.0.0/1, as VPN clients add them) are default routes in disguise, not networks. */
-const SHORTEST_NETWORK = 2;
-/** fe80::/10 is on every device, and has a group of its own; so has multicast. */
-const V6_LINK_LOCAL_HIGH_BITS = 0xfe80n >> 6n;
 
 export interface HostFacts {
   readonly uplinks: readonly UplinkState[];
   readonly onLink: readonly Prefix[];
+  /** Those of `onLink` that are not believed: see `doubtedNetworks`. */
+  readonly doubted: readonly Prefix[];
   /** Sorted by address. */
   readonly inside: readonly InsideAddress[];
 }
@@ -42,6 +38,7 @@ export function observeHost(
       return id === undefined ? [] : [uplinkState(uplink, id, network)];
     }),
     onLink: connectedNetworks(network, ({ loopback }) => !loopback),
+    doubted: doubtedNetworks(network, uplinks),
     inside: insideAddresses(network, uplinks),
   };
 }
@@ -103,25 +100,4 @@ function gatewayOf(family: Family, link: Link, network: Network): Address | unde
 /** Tunnels and modems have nobody to resolve; elsewhere the kernel's own default route may say so. */
 function needsNoGateway(family: Family, link: Link, network: Network): boolean {
   return link.type !== ARPHRD_ETHER || defaultRoutes(link, network, family).length > 0;
-}
-
-/** Destinations that main reaches without a next hop by the chosen devices: sorted, each once. */
-function connectedNetworks({ links, routes }: Network, chosen: (link: Link) => boolean): Prefix[] {
-  const devices = new Set(links.filter((link) => chosen(link) && !link.loopback).map(({ index }) => index));
-  const prefixes = new Map<string, Prefix>();
-  for (const route of routes) {
-    if (isConnected(route) && route.oif !== undefined && devices.has(route.oif)) {
-      prefixes.set(formatPrefix(route.destination), route.destination);
-    }
-  }
-  return [...prefixes.values()].toSorted(comparePrefix);
-}
-
-function isConnected({ table, type, scope, gateway, destination }: Route): boolean {
-  if (table !== RT_TABLE_MAIN || type !== RTN_UNICAST || gateway !== undefined || scope === RT_SCOPE_HOST) return false;
-  return destination.length >= SHORTEST_NETWORK && !isElsewhere(destination);
-}
-
-function isElsewhere({ address: { family, value } }: Prefix): boolean {
-  return family === 6 ? value >> 118n === V6_LINK_LOCAL_HIGH_BITS || value >> 120n === 0xffn : value >> 28n === 0xen;
 }

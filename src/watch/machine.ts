@@ -76,7 +76,7 @@ const NO_CONTAINERS: Facts['containers'] = new Map();
 export function observeMachine(sources: MachineSources, question: MachineQuestion, before?: Machine): Machine {
   const { network, policySet, index, uplinkIds, names, packages } = question;
   const containers = index.byContainer.size === 0 ? NO_CONTAINERS : sources.containers.names();
-  const { uplinks, onLink, inside } = observeHost(network, policySet.uplinks, uplinkIds);
+  const { uplinks, onLink, doubted, inside } = observeHost(network, policySet.uplinks, uplinkIds);
   const last = before?.facts;
   const cgroups = namedCgroups(index, sources.cgroups, containers);
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
@@ -85,6 +85,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const facts: Facts = {
     uplinks: sources.networks?.attach(withHealth, network, policySet.profiles) ?? withHealth,
     onLink: sameOr(last?.onLink, onLink, formatPrefix),
+    ...(doubted.length > 0 && { doubted: sameOr(last?.doubted, doubted, formatPrefix) }),
     resolvers: sameOr(last?.resolvers, resolvers, formatAddress),
     ...(loopback.length > 0 && { loopbackResolvers: sameOr(last?.loopbackResolvers, loopback, formatAddress) }),
     ...(inside.length > 0 && { inside: sameOr(last?.inside, inside, plainText) }),
@@ -118,6 +119,26 @@ const sameOr = <T>(before: readonly T[] | undefined, now: readonly T[], textOf: 
 /** Names, packages and containers are compared by identity, not here. */
 function text(value: Facts | Host): string {
   if ('queue' in value) return plainText(value);
-  const { uplinks, onLink, resolvers, loopbackResolvers = [], inside = [], users, groups, forwarded } = value;
-  return plainText([uplinks, onLink, resolvers, loopbackResolvers, inside, [...users], [...groups], forwarded]);
+  const {
+    uplinks,
+    onLink,
+    doubted = [],
+    resolvers,
+    loopbackResolvers = [],
+    inside = [],
+    users,
+    groups,
+    forwarded,
+  } = value;
+  return plainText([
+    uplinks,
+    onLink,
+    doubted,
+    resolvers,
+    loopbackResolvers,
+    inside,
+    [...users],
+    [...groups],
+    forwarded,
+  ]);
 }

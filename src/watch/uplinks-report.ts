@@ -1,7 +1,7 @@
 /** `uplinks`: the same for the daemon and for the command line. Pure. */
 import type { TrafficTotals } from '../api/traffic-totals.ts';
 import type { PassedOver, UplinkReport, UplinksReport } from '../api/uplinks.ts';
-import { formatAddress } from '../net/address.ts';
+import { formatAddress, formatPrefix, type Prefix } from '../net/address.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import { shownProperties } from '../policy/shown-properties.ts';
 import { type AppWay, type WayContext, waysOfApp } from '../policy/ways-of-app.ts';
@@ -51,6 +51,7 @@ export function uplinksReport(sources: UplinksSources): UplinksReport {
         device: uplink.device,
         discovered: uplink.discovered === true,
         ...stateOf(state),
+        ...notBelieved(state, facts.doubted),
         ...(uplink.untaken && { state: 'not taken' as const }),
         properties: shownProperties(uplink),
         priority: uplink.priority,
@@ -86,6 +87,15 @@ function stateOf(
     ...(health !== undefined && { health }),
     ...(network !== undefined && { network }),
   };
+}
+
+function notBelieved(
+  state: UplinkState | undefined,
+  doubted: readonly Prefix[] = [],
+): Pick<UplinkReport, 'notBelieved'> {
+  const all = new Set(doubted.map(formatPrefix));
+  const here = (state?.onLink ?? []).map(formatPrefix).filter((prefix) => all.has(prefix));
+  return here.length === 0 ? {} : { notBelieved: here };
 }
 
 /** Reason -> who. */

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import type { PolicySet } from './effective-policy.ts';
+import { propertiesOf } from './join-uplinks.ts';
+import type { Uplink, UplinkProperties, Via } from './model.ts';
+import { protectingUplinks } from './protecting-uplinks.ts';
+
+const at = { file: 'a.yaml', line: 1, column: 1 };
+const uplink = (name: string, told: Partial<UplinkProperties>): Uplink => ({
+  ...{ name, device: `${name}0`, priority: 100, gateways: {}, at },
+  ...propertiesOf([{ by: 'file', told }]),
+});
+const via = (require: Via['require']): Via => ({ require, prefer: {}, avoid: {}, prohibit: {}, else: 'block', at });
+
+describe('protectingUplinks', () => {
+  it.each([
+    ['by name', { name: ['wifi'] }, ['wifi']],
+    ['because they are encrypted', { encrypted: true }, ['vpn']],
+    ['because they are VPNs', { type: ['vpn'] }, ['vpn']],
+    ['because they are trusted', { trusted: true }, ['lan']],
+    ['for another reason', { metered: false }, []],
+  ] satisfies [string, Via['require'], string[]][])(
+    'protectingUplinks() has those that are taken %s',
+    (_, require, names) => {
+      const uplinks = [
+        ...[uplink('wifi', { type: 'wifi' }), uplink('vpn', { type: 'vpn', encrypted: true })],
+        uplink('lan', { type: 'ethernet', trusted: true }),
+      ];
+      const otherwise = { do: 'allow', at } as const;
+      const set = (systemVia?: Via, ruleVia?: Via): PolicySet => ({
+        apps: [
+          {
+            ...{ app: 'a', match: [], files: [] },
+            rules: ruleVia === undefined ? [] : [{ to: [], do: 'allow', via: ruleVia, layer: 'administrator', at }],
+          },
+        ],
+        uplinks,
+        systemDefault: { otherwise, unknown: otherwise, whenAway: 'closed', ...(systemVia && { via: systemVia }) },
+      });
+      expect([...protectingUplinks(set(via(require)))]).toEqual(names);
+      expect([...protectingUplinks(set(undefined, via(require)))]).toEqual(names);
+      expect([...protectingUplinks(set())]).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,129 @@
+/** What the network of an uplink says to be local is no way around a `via` that protects what it sends. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { UplinksReport } from '../../src/api/uplinks.ts';
+import { LAB_UPLINKS, ROUTER_INSIDE } from '../../src/lab/world.ts';
+import { Arrivals } from './support/arrivals.ts';
+import { buildProgram } from './support/build-program.ts';
+import { Device, UPLINKS } from './support/device.ts';
+import { Probe } from './support/probe.ts';
+import { until } from './support/until.ts';
+
+const [WIFI] = LAB_UPLINKS;
+/** Somebody of a private network that one would reach by a VPN. */
+const THERE = { v4: '10.1.2.3', v6: 'fd99::3' };
+const PORT = 7;
+const TIMES = 5;
+/** As a lease of 10.0.0.0/8 has it, or a router advertisement of fd00::/8. */
+const CLAIMS = ['10.0.0.0/8', 'fd00::/8'];
+
+let device: Device;
+let program: Probe;
+let python: string;
+let arrivals: Arrivals;
+
+const believedNot = async (name: string): Promise<readonly string[]> => {
+  const { stdout } = await device.pointsman('uplinks', '--json');
+  const report = JSON.parse(stdout) as UplinksReport;
+  return report.uplinks.find((uplink) => uplink.name === name)?.notBelieved ?? [];
+};
+
+async function send(host: string): Promise<{ readonly refused: number; readonly arrived: number }> {
+  await arrivals.take();
+  let refused = 0;
+  for (let i = 0; i < TIMES; i += 1) {
+    const answer = await program.openAndEcho({ id: `${i}`, kind: 'udp-connected', host, port: PORT, timeoutMs: 100 });
+    if (!answer.ok && answer.error !== 'timeout') refused += 1;
+    await program.close(`${i}`);
+  }
+  return { refused, arrived: await arrivals.take() };
+}
+
+const policy = async (via: string): Promise<void> => {
+  device.writePolicy('careful', `exec: ${python}`, `otherwise: allow\nvia: ${via}`);
+  await device.pointsman('reload');
+};
+
+beforeAll(async () => {
+  await buildProgram();
+  device = await Device.build('doubted');
+  python = device.copyOfPython('probe');
+  await device.startDaemon();
+  program = Probe.start(device, [python]);
+  arrivals = await Arrivals.start(device, { part: 'wifi', device: ROUTER_INSIDE, to: [THERE.v4, THERE.v6] });
+  for (const [address, length] of [
+    [THERE.v4, 8],
+    [THERE.v6, 8],
+  ] as const) {
+    await device.must('wifi', ['ip', 'addr', 'add', `${address}/${length}`, 'dev', ROUTER_INSIDE]);
+  }
+});
+
+afterEach(async () => {
+  for (const claim of CLAIMS) {
+    const route = [claim, 'dev', WIFI?.device ?? ''];
+    await device.run(['ip', ...(claim.includes(':') ? ['-6'] : []), 'route', 'del', ...route]);
+  }
+});
+
+afterAll(async () => {
+  await program?.[Symbol.asyncDispose]();
+  await arrivals?.[Symbol.asyncDispose]();
+  await device?.[Symbol.asyncDispose]();
+});
+
+async function claim(): Promise<void> {
+  for (const one of CLAIMS) {
+    await device.must('device', ['ip', ...(one.includes(':') ? ['-6'] : []), 'route', 'add', one, 'dev', 'wifi0']);
+  }
+}
+
+describe('a network that an uplink says to be local', () => {
+  it.each([
+    '{ require: { encrypted: true }, else: block }',
+    '{ require: { type: vpn }, else: block }',
+    '{ require: { trusted: true }, else: block }',
+    '{ require: { name: nowhere }, else: block }',
+  ])('a network that an uplink says to be local is not for who has %s', async (via) => {
+    await policy(via);
+    await claim();
+    await until('the claims are seen', async () => (await believedNot('wifi')).join() === CLAIMS.join());
+    for (const host of [THERE.v4, THERE.v6]) expect(await send(host)).toEqual({ refused: TIMES, arrived: 0 });
+    const { stdout } = await device.pointsman('uplinks');
+    expect(stdout).toMatch(/not believed +10\.0\.0\.0\/8, fd00::\/8 to be local/);
+  });
+
+  it('a network that an uplink says to be local is reached by that uplink itself, and by who does not mind', async () => {
+    await claim();
+    for (const via of ['{ require: { name: wifi }, else: block }', '{ prohibit: { metered: true }, else: block }']) {
+      await policy(via);
+      await until('the claims are seen', async () => (await believedNot('wifi')).length > 0);
+      for (const host of [THERE.v4, THERE.v6]) expect((await send(host)).arrived).toBe(TIMES);
+    }
+  });
+
+  it('a network that an uplink says to be local goes by the VPN that leads there', async () => {
+    device.write(`${UPLINKS}/cellular.yaml`, 'pointsman: 1\nuplink: cellular\ndevice: cell0\ntype: vpn\nprobe: off\n');
+    await policy('{ require: { type: vpn }, else: block }');
+    await claim();
+    const byVpn = await Arrivals.start(device, { part: 'cell', device: ROUTER_INSIDE, to: [THERE.v4, THERE.v6] });
+    try {
+      await until('the claims are seen', async () => (await believedNot('wifi')).length > 0);
+      for (const host of [THERE.v4, THERE.v6]) {
+        expect((await send(host)).arrived).toBe(0);
+        expect(await byVpn.take()).toBeGreaterThanOrEqual(TIMES);
+      }
+    } finally {
+      await byVpn[Symbol.asyncDispose]();
+    }
+  });
+
+  it('a network that an uplink says to be local is local where the uplink’s file says so', async () => {
+    await claim();
+    await until('the claims are seen', async () => (await believedNot('wifi')).length > 0);
+    const networks = `networks: [${CLAIMS.map((one) => `"${one}"`).join(', ')}]`;
+    device.write(`${UPLINKS}/wifi.yaml`, `pointsman: 1\nuplink: wifi\ndevice: wifi0\nprobe: off\n${networks}\n`);
+    await policy('{ require: { encrypted: true }, else: block }');
+    await until('the file is believed', async () => (await believedNot('wifi')).length === 0);
+    for (const host of [THERE.v4, THERE.v6]) expect((await send(host)).arrived).toBe(TIMES);
+  });
+});
