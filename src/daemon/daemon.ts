@@ -10,12 +10,15 @@ import { insideKind } from '../policy/inside-address.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
+import { dhcpLeases, leaseDirectories } from '../watch/dhcp-leases.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
 import type { MachineSources } from '../watch/machine.ts';
 import { ManagedDevices } from '../watch/managed-devices.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
 import { Names } from '../watch/names.ts';
+import { INIT_PID } from '../watch/network-domains.ts';
 import { NetworkWatch } from '../watch/network-watch.ts';
+import { isInOurNetwork } from '../watch/own-network.ts';
 import type { Packages } from '../watch/packages.ts';
 import { PackagesWatch } from '../watch/packages-watch.ts';
 import { PolicyWatch } from '../watch/policy-watch.ts';
@@ -167,10 +170,14 @@ export class Daemon implements AsyncDisposable {
     };
     this.#managed = new ManagedDevices({ background, onChange: onNetwork });
     this.#networks = new NetworkWatch({ background, kernel, managed: this.#managed, onChange: onNetwork });
+    const leases = dhcpLeases({
+      managed: this.#managed,
+      ...leaseDirectories(isInOurNetwork(INIT_PID), parts.root),
+    });
     this.#enforcement = new Enforcement({
       background,
       kernel,
-      machine: { ...machine, managed: this.#managed, networks: this.#networks },
+      machine: { ...machine, managed: this.#managed, networks: this.#networks, leases },
       files,
       ids,
       packages,

@@ -8,7 +8,7 @@ import type { ForwardedDevice } from '../policy/facts.ts';
 import { forwardedPolicies } from '../policy/forwarded-policy.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import type { CompiledIdentity, IdentityInput } from './compile-identity.ts';
-import { followsConnection, housekeeping } from './compile-output.ts';
+import { followsConnection, isHousekeeping } from './compile-output.ts';
 import type { Passes } from './compile-sources.ts';
 import { contentHash } from './content-name.ts';
 import { accept, goto, is, isNot, rule, setBits, vmap } from './nft/expressions.ts';
@@ -105,7 +105,7 @@ export function compileForwarded(input: IdentityInput, { answer }: Passes): Comp
       ...followsConnection(answer),
       rule(vmap(ctBits(MARK_WAY), 'way_of_flow')),
       rule(isDecided, goto('ended')),
-      ...housekeeping(answer),
+      isHousekeeping,
       rule(vmap(metaBits((MARK_WAY | MARK_APP) >>> 0), rules.name)),
       // An application that has just gone.
       rule(goto(CHAIN.ask)),

@@ -188,7 +188,7 @@ describe('compileInbound', () => {
     ['that answers', { packet: { ctDirection: 'reply', ctState: 'established' } }],
     ['that the kernel itself answers', { protocol: IPPROTO_ICMP }],
     ['of a connection that was there before', { midstream: true }],
-    ['of DHCP', { protocol: IPPROTO_UDP, sourcePort: 67, port: 68 }],
+    ['of DHCP', { from: '169.254.1.1', protocol: IPPROTO_UDP, sourcePort: 67, port: 68 }],
   ])('compileInbound() lets a packet %s pass, whoever receives it', (_, incoming) => {
     const nobody: Accept = { from: [], at };
     expect(arrives(rulesetOf({ own: nobody, system: nobody }), incoming).verdict).toBe('accept');
@@ -200,6 +200,7 @@ describe('compileInbound', () => {
     const ruleset = rulesetOf({ own: nobody, system: nobody });
     const dhcp = { protocol: IPPROTO_UDP, sourcePort: 68, port: 67 };
     expect(arrives(ruleset, dhcp).verdict).toBe('reject');
+    expect(arrives(ruleset, { from: '203.0.113.9', ...dhcp, sourcePort: 67, port: 68 }).verdict).toBe('reject');
     expect(arrives(ruleset, { ...dhcp, sourcePort: 67 }).verdict).toBe('reject');
     expect(arrives(ruleset, { sourcePort: 67, port: 68 }).verdict).toBe('reject');
   });

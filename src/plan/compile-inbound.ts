@@ -3,9 +3,9 @@
  * Where no policy says anything about it these chains do not exist.
  */
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from '../net/protocol.ts';
-import { HOUSEKEEPING_DHCP } from '../policy/decide.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import { governsForwarded } from './compile-forwarded.ts';
+import { dhcpReplies, dhcpReplyChain } from './compile-housekeeping.ts';
 import { type CompiledIdentity, cgroupKeys, lookUp, lookUpProgram, type ToldInput } from './compile-identity.ts';
 import { report } from './compile-refusal.ts';
 import { accept, goto, is, isNot, rule, setBits } from './nft/expressions.ts';
@@ -59,14 +59,7 @@ const inputChain = (forwards: boolean): Chain => ({
     rule(isNot({ kind: 'ct state' }, 'new', 'untracked'), accept),
     // A connection that was there before us goes on.
     rule(isNot({ kind: 'tcp flags' }, 'syn'), accept),
-    ...HOUSEKEEPING_DHCP.map(({ source, destination }) =>
-      rule(
-        is({ kind: 'meta l4proto' }, IPPROTO_UDP),
-        is({ kind: 'th sport' }, destination),
-        is({ kind: 'th dport' }, source),
-        accept,
-      ),
-    ),
+    ...dhcpReplies,
     ...askForeign(forwards),
     rule(goto('identify_inbound')),
   ],
@@ -102,7 +95,7 @@ export function compileInbound(input: InboundInput): CompiledIdentity {
   const askAny: Rule = rule(anySocket, goto(CHAIN.ask));
   const nobody: readonly Rule[] = [...(namesUsers(input) ? [askAny] : []), rule(goto(byDefault))];
   const identify = (rules: readonly Rule[]): Chain => ({ name: 'identify_inbound', rules });
-  const common = [inputChain(governsForwarded(input)), ...verdicts];
+  const common = [inputChain(governsForwarded(input)), dhcpReplyChain, ...verdicts];
   if (told === 'asked') return { maps: [], chains: [...common, identify([askAny, rule(goto(byDefault))])] };
   const cgroups = lookUp(cgroupKeys(input), input, target);
   const byCgroup = [...cgroups.rules, ...nobody];

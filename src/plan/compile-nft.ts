@@ -12,6 +12,7 @@ import { askChain, verdictChains } from './compile-ask.ts';
 import { BELIEVED4, BELIEVED6, compileChoice, LOCAL4, LOCAL6, waitForUplink } from './compile-choice.ts';
 import { type CompiledDns, compileDns } from './compile-dns.ts';
 import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
+import { housekeepingSets } from './compile-housekeeping.ts';
 import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
 import { loopbackChains, outputChains } from './compile-output.ts';
@@ -173,7 +174,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...inbound.chains,
     ...forwarded.chains,
     ...verdict.chains,
-    ...outputChains({ passes, forwards, owns }),
+    ...outputChains({ facts, passes, forwards, owns }),
     ...sources.chains,
     ...dns.chains,
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
@@ -184,6 +185,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     table: TABLE,
     sets: byName([
       ...localSets(facts),
+      ...housekeepingSets(facts),
       ...uplinks.sets,
       ...sources.sets,
       ...dns.sets,

@@ -1,8 +1,9 @@
 /** The hook that every outgoing packet passes: a decided flow takes its way, others are told and decided. */
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
-import { HOUSEKEEPING_DHCP, HOUSEKEEPING_ICMPV6 } from '../policy/decide.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP } from '../net/protocol.ts';
+import type { Facts } from '../policy/facts.ts';
 import { CHAIN } from './compile-app.ts';
 import { CHAIN_OWN, isOwn } from './compile-dns.ts';
+import { CHAIN_HOUSEKEEPING, housekeepingChains } from './compile-housekeeping.ts';
 import type { Passes } from './compile-sources.ts';
 import { accept, goto, is, isNot, jump, rule, setBits, verdict, vmap } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply } from './nft/marks.ts';
@@ -29,22 +30,8 @@ const askForeign: Rule = rule(isNot(ctBits((MARK_FOREIGN | MARK_UPLINK) >>> 0), 
 /** A connection older than our rules may have come in: conntrack takes the direction of the first packet it sees for the original one. */
 const askMidstream: Rule = rule(is({ kind: 'ct state' }, 'new'), isNot({ kind: 'tcp flags' }, 'syn'), goto(CHAIN.ask));
 
-export const housekeeping = (pass: Verdict): readonly Rule[] => [
-  rule(is({ kind: 'icmpv6 type' }, ...HOUSEKEEPING_ICMPV6), verdict(pass)),
-  rule(is({ kind: 'meta l4proto' }, IPPROTO_IGMP), verdict(pass)),
-  ...HOUSEKEEPING_DHCP.map(({ source, destination }) =>
-    rule(
-      is({ kind: 'meta l4proto' }, IPPROTO_UDP),
-      is({ kind: 'th sport' }, source),
-      is({ kind: 'th dport' }, destination),
-      verdict(pass),
-    ),
-  ),
-];
-
-const CHAIN_HOUSEKEEPING = 'housekeeping';
 /** Nothing in it is TCP, so that a connection's first packet passes it by. */
-const isHousekeeping: Rule = rule(isNot({ kind: 'meta l4proto' }, IPPROTO_TCP), jump(CHAIN_HOUSEKEEPING));
+export const isHousekeeping: Rule = rule(isNot({ kind: 'meta l4proto' }, IPPROTO_TCP), jump(CHAIN_HOUSEKEEPING));
 
 const CHAIN_OPENING = 'opening';
 const isOpening: Rule = rule(is({ kind: 'tcp flags' }, 'syn'), jump(CHAIN_OPENING));
@@ -66,6 +53,7 @@ const isUndecided: Rule = rule(
 );
 
 export interface OutputOptions {
+  readonly facts: Facts;
   /** How what has no way of an uplink's goes on. */
   readonly passes: Passes;
   /** Containers are governed. */
@@ -103,11 +91,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
         rule(goto('identify')),
       ],
     },
-    {
-      name: CHAIN_HOUSEKEEPING,
-      comment: 'what nobody decides: errors of connections that are decided, and what keeps the link and its addresses',
-      rules: [isError(answer), ...housekeeping(answer)],
-    },
+    ...housekeepingChains(options.facts, answer, [isError(answer)]),
     {
       name: CHAIN_OPENING,
       comment: 'the first segment of a connection; of another one, perhaps, of which conntrack knows nothing yet',

@@ -4,8 +4,9 @@
  * the rule of an address that they are bound to. Their marks are put right here, which routes them again; only where that is
  * wanted, since a second look at the routes does not know the device that a program chose (IP_UNICAST_IF, IP_PKTINFO).
  */
-import { type Address, type Family, type Prefix, parsePrefix, prefixRange } from '../net/address.ts';
+import type { Address, Family } from '../net/address.ts';
 import { heldAddresses, type UplinkState } from '../policy/facts.ts';
+import { MULTICAST4 } from './compile-housekeeping.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, goto, inSet, is, isNot, rule, setBits } from './nft/expressions.ts';
 import { metaBits } from './nft/marks.ts';
@@ -15,7 +16,6 @@ import { MARK_APP, MARK_OURS, MARK_SOCKET, MARK_UPLINK, MARK_WAY, UPLINK_SYSTEM,
 const SYSTEM = 'via_system';
 const SOURCE = 'via_source';
 const MASQUERADE_SYSTEM = 'masquerade_system';
-const MULTICAST4 = 'multicast4';
 const FAMILIES: readonly Family[] = [4, 6];
 
 const bySource = (id: number): string => `${SOURCE}_${id}`;
@@ -35,11 +35,6 @@ function isOfAnother(uplink: UplinkState, family: Family): readonly Expression[]
   return [...(own.length > 0 ? [isNot(sourceOf(family), ...own)] : []), isOfUplink(family)];
 }
 
-/** IP_MULTICAST_IF and IP_BROADCAST_IF say by which device; IPv6 keeps it (ip6_route_me_harder()). */
-const DEVICE_CHOSEN: readonly Prefix[] = ['224.0.0.0/4', '255.255.255.255']
-  .map(parsePrefix)
-  .filter((prefix) => prefix !== undefined);
-
 const OURS_AND_SOCKET = (MARK_OURS | MARK_SOCKET) >>> 0;
 const isMarked = is(metaBits(OURS_AND_SOCKET), OURS_AND_SOCKET);
 /** Whoever marks its own packets in these bits has rules of its own for them, which are left to it. */
@@ -56,6 +51,7 @@ function systemChain(uplinks: readonly UplinkState[], noDefault: readonly Family
     // A marked socket's first look at the routes does not heed its source, unless there are no others (`compile-routing.ts`).
     ...(noDefault.includes(family) ? [rule(isMarked, isOfUplink(family), markDecided, accept)] : []),
   ]);
+  // IP_MULTICAST_IF and IP_BROADCAST_IF say by which device; IPv6 keeps it (ip6_route_me_harder()).
   const chosen = rule(inSet(MULTICAST4, { kind: 'ip daddr' }), accept);
   return {
     name: SYSTEM,
@@ -121,13 +117,7 @@ function addressSets(uplinks: readonly UplinkState[]): NftSet[] {
       uplinks.flatMap((uplink) => held(uplink, family)).map(({ value }) => ({ first: value, last: value })),
     ),
   });
-  const multicast: NftSet = {
-    name: MULTICAST4,
-    key: ['ipv4_addr'],
-    flags: ['interval'],
-    elements: addressElements(DEVICE_CHOSEN.map(prefixRange)),
-  };
-  return [...FAMILIES.map(setOf), multicast];
+  return FAMILIES.map(setOf);
 }
 
 /** How a packet goes on that has no way of an uplink's. */

@@ -9,14 +9,15 @@ import { accept, drop, goto, inSet, is, isNot, rule, setBits } from './nft/expre
 import type { Chain, Expression, MapElement, NftMap, NftSet, Rule } from './nft/ruleset.ts';
 import { MARK_WAY, MAX_WAYS, UPLINK_LOCAL, wayMark } from './reserved.ts';
 
-const via = (id: number): string => `via_${id}`;
+/** The chain that puts a packet on the way. */
+export const viaUplink = (id: number): string => `via_${id}`;
 const guard = (id: number): string => `guard_${id}`;
 const GUARD_LOCAL = 'guard_local';
 const masquerade = (id: number): string => `masquerade_${id}`;
 
 /** Remembers the way in the conntrack mark and takes it. */
 function acceptChain({ id }: UplinkState): Chain {
-  return { name: acceptVia(id), rules: [rule(setBits('ct mark', MARK_WAY, wayMark(id))), rule(goto(via(id)))] };
+  return { name: acceptVia(id), rules: [rule(setBits('ct mark', MARK_WAY, wayMark(id))), rule(goto(viaUplink(id)))] };
 }
 
 /**
@@ -25,7 +26,7 @@ function acceptChain({ id }: UplinkState): Chain {
  */
 function viaChain({ id, up }: UplinkState): Chain {
   const take = [rule(setBits('meta mark', MARK_WAY, wayMark(id))), rule(accept)];
-  return { name: via(id), rules: up ? take : [rule(goto(CHAIN.noUplink))] };
+  return { name: viaUplink(id), rules: up ? take : [rule(goto(CHAIN.noUplink))] };
 }
 
 /** Whatever re-routed the packet since: by this device or not at all. Two comparisons cost every packet less than a set. */
@@ -110,7 +111,7 @@ export function compileUplinks(uplinks: readonly UplinkState[]): CompiledUplinks
         masqueradeChain(uplink),
       ]),
     ],
-    decided: byWay(uplinks, via),
+    decided: byWay(uplinks, viaUplink),
     guard: {
       name: 'guard_of_uplink',
       key: 'mark',

@@ -12,6 +12,7 @@ import type { Decision } from '../policy/decision.ts';
 import { isQuery, namesHosts } from '../policy/dns-query.ts';
 import type { EffectivePolicy, EffectiveRule, PolicySet } from '../policy/effective-policy.ts';
 import {
+  type DhcpServer,
   type Facts,
   type FamilyHealth,
   type ForwardedDevice,
@@ -96,6 +97,16 @@ const INSIDE: NonNullable<Facts['inside']> = [
   { address: address('203.0.113.200'), is: 'own' },
 ];
 const LOOPBACK_RESOLVERS = ['127.0.0.53', '::1'].map(address);
+/** One on a link, one that an uplink leads to, one of a device that is no uplink, and one that two say they have. */
+const DHCP_SERVERS: readonly DhcpServer[] = (
+  [
+    ['wifi0', '192.168.7.1'],
+    ['cell0', '203.0.113.67'],
+    ['eth9', '8.8.8.8'],
+    ['wifi0', '10.0.0.1'],
+    ['cell0', '10.0.0.1'],
+  ] as const
+).map(([device, text]) => ({ device, address: address(text) }));
 const PORTS = [22, 53, 80, 443, 993, 5060, 40_000];
 const NAMES = ['a.example.org', 'b.example.org', 'c.example.org'];
 const CGROUPS = ['/apps', '/apps/mail', '/apps/mail/child', '/system.slice', '/system.slice/ssh.service'];
@@ -327,6 +338,7 @@ const world: fc.Arbitrary<World> = fc
       gone: fc.constantFrom(undefined, undefined, undefined, undefined, ...CGROUPS),
       doubted: fc.constantFrom(undefined, ['fd00::/64'], ['192.168.7.0/24'], ['192.168.7.0/25', 'fd00::/64']),
       stubs: fc.constantFrom(undefined, LOOPBACK_RESOLVERS, LOOPBACK_RESOLVERS),
+      dhcpServers: fc.subarray([...DHCP_SERVERS]),
       kept: fc.uniqueArray(fc.constantFrom(...UPLINKS.map(({ name }) => name)), { maxLength: 2 }),
     }),
   )
@@ -345,6 +357,7 @@ const world: fc.Arbitrary<World> = fc
       stubs,
       kept,
       doubted,
+      dhcpServers,
     }) => ({
       policySet: {
         apps,
@@ -374,6 +387,7 @@ const world: fc.Arbitrary<World> = fc
         ...(forwarded !== undefined && { forwarded }),
         kept: keptIn(apps, systemVia, kept),
         ...(stubs !== undefined && { loopbackResolvers: stubs }),
+        dhcpServers,
       },
       host: {
         queue: 'nft',
@@ -455,7 +469,39 @@ const query: fc.Arbitrary<Flow> = fc
     sourcePort: 50_000,
     destinationPort: 53,
   }));
-const flow: fc.Arbitrary<Flow> = fc.oneof({ weight: 9, arbitrary: anyFlow }, { weight: 1, arbitrary: query });
+/** What may keep a link and its addresses alive, and what only looks like it. */
+const LINK_ADDRESSES = ['255.255.255.255', '169.254.1.1', '224.0.0.22', '239.1.2.3', '192.168.7.1', '203.0.113.67'];
+const LINK_ADDRESSES6 = ['fe80::1', 'ff02::1:2', 'ff02::1:ff00:1', 'ff05::1:3', 'fd00::9', '2001:db8::9'];
+const DHCP_PORTS = [
+  [68, 67],
+  [67, 68],
+  [546, 547],
+  [547, 546],
+  [68, 68],
+  [67, 547],
+] as const;
+const linkFlow: fc.Arbitrary<Flow> = fc
+  .tuple(
+    fc.constantFrom(...[...LINK_ADDRESSES, ...LINK_ADDRESSES6].map(address), ...ADDRESSES),
+    fc.constantFrom(17, 17, 2, 58, 58),
+    fc.constantFrom(...DHCP_PORTS),
+    fc.constantFrom(128, 130, 131, 132, 133, 134, 135, 136, 137, 143),
+  )
+  .map(([to, protocol, [sourcePort, destinationPort], type]): Flow => {
+    const base = {
+      source: to.family === 4 ? address('192.168.7.2') : address('fe80::2'),
+      destination: to,
+      loopback: false,
+    };
+    if (protocol === 17) return { ...base, protocol, sourcePort, destinationPort };
+    if (to.family === 4) return { ...base, protocol: protocol === 2 ? 2 : 47 };
+    return protocol === 58 ? { ...base, protocol, icmp: { type, code: 0 } } : { ...base, protocol: 47 };
+  });
+const flow: fc.Arbitrary<Flow> = fc.oneof(
+  { weight: 8, arbitrary: anyFlow },
+  { weight: 1, arbitrary: query },
+  { weight: 1, arbitrary: linkFlow },
+);
 
 const sender: fc.Arbitrary<Sender> = fc
   .tuple(
@@ -689,6 +735,8 @@ function compare(
         }
         // What passes unasked (housekeeping, loopback that no rule names) leaves nothing behind.
         const { kind } = decision.reason;
+        if (kind === 'housekeeping' && hook === 'output' && want.way !== undefined)
+          expect((got.metaMark & MARK_UPLINK) >>> 0, explain(s, got, decision)).toBe(want.way & MARK_UPLINK);
         if (want.way === undefined || kind === 'housekeeping' || kind === 'accept-all') continue;
         if (s.flow.loopback && got.redirectedTo === undefined) continue;
         const ctMark = got.ctMark ?? 0;

@@ -90,7 +90,13 @@ describe('decide() about what a container sends', () => {
   });
 
   it('lets DHCP pass before any policy', () => {
-    const dhcp: Flow = { ...FLOW, protocol: 17, sourcePort: 68, destinationPort: 67 };
+    const dhcp: Flow = {
+      ...FLOW,
+      protocol: 17,
+      sourcePort: 68,
+      destinationPort: 67,
+      destination: address('255.255.255.255'),
+    };
     const owner = { kind: 'container', cgroups: [scope(WEB)] } as const;
     const { reason } = decide(context([policy('web', 'container', 'web', 'drop')]), owner, dhcp);
     expect(reason.kind).toBe('housekeeping');

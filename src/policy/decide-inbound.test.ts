@@ -168,25 +168,4 @@ describe('decide on what comes in', () => {
     expect(decided(nobody, SSHD, inbound({ loopback: true }))).toEqual(['accept', 'loopback']);
     expect(decided(nobody, SSHD, inbound({ midstream: true }))).toEqual(['accept', 'accept-all']);
   });
-
-  it.each([
-    [4, 67, 68],
-    [6, 547, 546],
-  ])(
-    'decide lets answers of DHCP for IPv%i in, from port %i to port %i, and nothing that looks like it',
-    (_, server, client) => {
-      const nobody = { own: accept(), system: accept() };
-      const answer = inbound({ protocol: IPPROTO_UDP, sourcePort: server, destinationPort: client });
-      expect(decided(nobody, SSHD, answer)).toEqual(['accept', 'housekeeping']);
-      expect(decided(nobody, UNKNOWN, answer)).toEqual(['accept', 'housekeeping']);
-      const question = { ...answer, sourcePort: client, destinationPort: server };
-      expect(decided(nobody, SSHD, question)[0]).toBe('reject');
-      expect(decided(nobody, SSHD, { ...answer, sourcePort: client })[0]).toBe('reject');
-      expect(decided(nobody, SSHD, { ...answer, protocol: IPPROTO_TCP })[0]).toBe('reject');
-      const { inbound: __, ...out } = question;
-      expect(decided(nobody, SSHD, out)).toEqual(['accept', 'housekeeping']);
-      const { inbound: ___, ...answering } = answer;
-      expect(decided(nobody, SSHD, answering)[0]).toBe('drop');
-    },
-  );
 });

@@ -4,14 +4,7 @@
  */
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
-import {
-  IPPROTO_ICMPV6,
-  IPPROTO_IGMP,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  IPPROTO_UDPLITE,
-} from '../net/protocol.ts';
+import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from '../net/protocol.ts';
 import { chooseForQueries } from './choose-for-queries.ts';
 import { chooseUplink, waysOut } from './choose-uplink.ts';
 import type { Decision, Reason } from './decision.ts';
@@ -19,6 +12,7 @@ import { isQuery, queryVia } from './dns-query.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
 import { forwardedPolicies } from './forwarded-policy.ts';
+import { housekeeping } from './housekeeping.ts';
 import type { ContainerOwner, ProcessOwner, Sender, SingleOwner } from './identity.ts';
 import { type RuleInForce, rulesInForce } from './implied-rule.ts';
 import { isLocalFor } from './local-networks.ts';
@@ -38,32 +32,6 @@ export interface DecideContext {
   readonly unknownNames: 'queue' | 'no-match';
   /** `queue`: wait for an uplink where `else: wait` says so. Absent: nobody waits, or waiting is over. */
   readonly missingUplink?: 'queue';
-}
-
-/** ICMPv6 types of neighbour discovery and multicast listener discovery (RFC 4861, RFC 2710, RFC 3810). */
-export const HOUSEKEEPING_ICMPV6: readonly number[] = [130, 131, 132, 133, 134, 135, 136, 143];
-/** DHCP client to server: source and destination ports (RFC 2131, RFC 8415). */
-export const HOUSEKEEPING_DHCP: readonly { readonly source: number; readonly destination: number }[] = [
-  { source: 68, destination: 67 },
-  { source: 546, destination: 547 },
-];
-
-/** What keeps a link alive passes before any policy: without it no uplink would stay up. */
-function housekeeping(flow: Flow): Decision | undefined {
-  const pass = (protocol: string): Decision => ({
-    verdict: 'accept',
-    way: { kind: 'system' },
-    reason: { kind: 'housekeeping', protocol },
-  });
-  if (flow.protocol === IPPROTO_ICMPV6 && flow.icmp !== undefined && HOUSEKEEPING_ICMPV6.includes(flow.icmp.type)) {
-    return pass('neighbour discovery');
-  }
-  if (flow.protocol === IPPROTO_IGMP) return pass('IGMP');
-  const [client, server] = flow.inbound
-    ? [flow.destinationPort, flow.sourcePort]
-    : [flow.sourcePort, flow.destinationPort];
-  const isDhcp = HOUSEKEEPING_DHCP.some((dhcp) => dhcp.source === client && dhcp.destination === server);
-  return flow.protocol === IPPROTO_UDP && isDhcp ? pass('DHCP') : undefined;
 }
 
 function ruleReason({ rule, index }: RuleInForce, { text: entry, at }: Destination): Reason {
@@ -284,7 +252,7 @@ function decideForContainer(context: DecideContext, owner: ContainerOwner, flow:
 
 /** Total: every owner and flow gets a decision. Pure. */
 export function decide(context: DecideContext, owner: Sender, flow: Flow): Decision {
-  const pass = housekeeping(flow);
+  const pass = housekeeping(flow, context.facts);
   if (pass !== undefined) return pass;
   if (owner.kind === 'container') return decideForContainer(context, owner, flow);
   if (owner.kind !== 'one of') return decideForOne(context, owner, flow);

@@ -84,6 +84,12 @@ export interface ForwardedDevice {
   readonly cgroups: readonly string[];
 }
 
+/** Who leased an address to a network device, as its DHCP client tells it. */
+export interface DhcpServer {
+  readonly device: string;
+  readonly address: Address;
+}
+
 /** By `keptKey`: names of the uplinks that a sticky `via` has come to. */
 export type KeptChoices = ReadonlyMap<string, readonly string[]>;
 
@@ -111,6 +117,8 @@ export interface Facts {
   readonly containers: ReadonlyMap<string, readonly string[]>;
   /** Sorted by device index; absent: none. */
   readonly forwarded?: readonly ForwardedDevice[];
+  /** IPv4. Absent: none is known. */
+  readonly dhcpServers?: readonly DhcpServer[];
   /** Absent: nothing is remembered, and the best are taken. */
   readonly kept?: KeptChoices;
 }

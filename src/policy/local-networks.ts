@@ -24,6 +24,9 @@ const LINK_SCOPED: readonly Prefix[] = [
 export const isPrivate = ({ address, length }: Prefix): boolean =>
   groupPrefixes('lan').some((group) => group.length <= length && prefixContains(group, address));
 
+/** All that can be reached without a next hop. Which networks those are, whoever runs them says. */
+export const linkNetworks = (onLink: readonly Prefix[]): readonly Prefix[] => [...LINK_SCOPED, ...onLink];
+
 export function localNetworks(onLink: readonly Prefix[]): readonly Prefix[] {
   return [...LINK_SCOPED, ...onLink.filter(isPrivate)];
 }

@@ -11,6 +11,7 @@ import type { AppIndex } from '../policy/match-app.ts';
 import type { CarrierSources } from './carriers.ts';
 import { containerDevices } from './container-devices.ts';
 import type { Containers } from './containers.ts';
+import type { DhcpLeases } from './dhcp-leases.ts';
 import { familiesWithoutDefault, rulesFrom } from './foreign-rules.ts';
 import { observeHost } from './host-facts.ts';
 import { joinHealth } from './join-health.ts';
@@ -36,6 +37,8 @@ export interface MachineSources {
   readonly managed?: Outside;
   /** Absent: nobody asks them. */
   readonly tunnels?: Tunnels;
+  /** Who leased this machine its addresses; absent: nobody looks. */
+  readonly leases?: DhcpLeases;
   /** Which networks uplinks are in; absent: nobody looks. */
   readonly networks?: Pick<NetworkWatch, 'attach'>;
 }
@@ -81,6 +84,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const cgroups = namedCgroups(index, sources.cgroups, containers);
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
   const { resolvers, loopback } = configuredResolvers();
+  const dhcpServers = sources.leases?.servers(network.links) ?? [];
   const withHealth = joinHealth(uplinks, question.healths);
   const facts: Facts = {
     uplinks: sources.networks?.attach(withHealth, network, policySet.profiles) ?? withHealth,
@@ -95,6 +99,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     packages,
     containers,
     ...(forwarded.length > 0 && { forwarded }),
+    ...(dhcpServers.length > 0 && { dhcpServers }),
   };
   const from = rulesFrom(sources.routing);
   const noDefault = familiesWithoutDefault(sources.routing, network.routes);
@@ -129,16 +134,8 @@ function text(value: Facts | Host): string {
     users,
     groups,
     forwarded,
+    dhcpServers,
   } = value;
-  return plainText([
-    uplinks,
-    onLink,
-    doubted,
-    resolvers,
-    loopbackResolvers,
-    inside,
-    [...users],
-    [...groups],
-    forwarded,
-  ]);
+  const networks = [uplinks, onLink, doubted, resolvers, loopbackResolvers, inside];
+  return plainText([...networks, [...users], [...groups], forwarded, dhcpServers]);
 }

@@ -32,6 +32,8 @@ export interface ManagedDevice extends Pick<AttachedNetwork, 'ssid' | 'domains'>
   readonly operator?: string;
   /** The DNS servers that belong to this device. */
   readonly dns: readonly Address[];
+  /** Who leased it its IPv4 address. */
+  readonly dhcpServer?: Address;
 }
 
 export interface ManagedDevicesOptions {
@@ -180,7 +182,7 @@ function saidBy(network: ManagedObjects, modem: ManagedObjects): Said {
   for (const name of names) {
     const [managed, cellular] = [byNetworkManager.get(name), byModemManager.get(name)];
     tellings.push([name, [cellular, managed].flatMap((each) => each?.telling ?? [])]);
-    const { connection, ssid, domains } = managed ?? {};
+    const { connection, ssid, domains, dhcpServer } = managed ?? {};
     const { technologies = [], operator } = cellular ?? {};
     devices.push([
       name,
@@ -190,6 +192,7 @@ function saidBy(network: ManagedObjects, modem: ManagedObjects): Said {
         technologies,
         ...(operator !== undefined && { operator }),
         dns: managed?.dns ?? [],
+        ...(dhcpServer !== undefined && { dhcpServer }),
         ...(ssid !== undefined && { ssid }),
         ...(domains !== undefined && { domains }),
       },
@@ -199,6 +202,9 @@ function saidBy(network: ManagedObjects, modem: ManagedObjects): Said {
 }
 
 function text({ tellings, devices }: Said): string {
-  const shown = [...devices].map(([name, { dns, ...rest }]) => [name, rest, dns.map(formatAddress)]);
+  const shown = [...devices].map(([name, { dns, dhcpServer, ...rest }]) => [
+    ...[name, rest, dns.map(formatAddress)],
+    dhcpServer === undefined ? '' : formatAddress(dhcpServer),
+  ]);
   return JSON.stringify([[...tellings], shown]);
 }

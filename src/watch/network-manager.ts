@@ -16,8 +16,9 @@ const WIRELESS = `${DEVICE}.Wireless`;
 const ACCESS_POINT = `${NETWORK_MANAGER}.AccessPoint`;
 const IP4 = `${NETWORK_MANAGER}.IP4Config`;
 const IP6 = `${NETWORK_MANAGER}.IP6Config`;
+const DHCP4 = `${NETWORK_MANAGER}.DHCP4Config`;
 /** Interfaces whose properties are read here: changes of others are no news, or (of wireless devices) come with one of these. */
-export const NETWORK_MANAGER_INTERFACES: readonly string[] = [DEVICE, ACTIVE, IP4, IP6];
+export const NETWORK_MANAGER_INTERFACES: readonly string[] = [DEVICE, ACTIVE, IP4, IP6, DHCP4];
 
 /** NM_METERED_*. */
 const METERED: Readonly<Record<number, { readonly metered: boolean; readonly guess: boolean }>> = {
@@ -41,6 +42,8 @@ export interface NetworkManagerDevice extends Pick<AttachedNetwork, 'ssid' | 'do
   /** Somebody set that connection up: it is more than what NetworkManager found on the device. */
   readonly isSetUp: boolean;
   readonly dns: readonly Address[];
+  /** Who leased it its IPv4 address. */
+  readonly dhcpServer?: Address;
 }
 
 /** By the name of the network device; devices that it only knows of and does not use are left out. */
@@ -70,6 +73,7 @@ function deviceOf(
   const [ip4, ip6] = [at('Ip4Config', IP4), at('Ip6Config', IP6)];
   const ssid = ssidOf(objects.get(textIn(interfaces.get(WIRELESS), 'ActiveAccessPoint') ?? '')?.get(ACCESS_POINT));
   const domains = domainsOf([ip4, ip6].flatMap(domainTexts));
+  const dhcpServer = serverOf(at('Dhcp4Config', DHCP4));
   const isVpn = [ip4, ip6].flatMap(addressTexts).some((address) => vpnAddresses.has(address));
   const type = isVpn ? 'vpn' : TYPES[numberIn(device, 'DeviceType') ?? 0];
   const metered = METERED[numberIn(device, 'Metered') ?? 0];
@@ -79,6 +83,7 @@ function deviceOf(
     ...(connection !== undefined && { connection }),
     isSetUp: active !== undefined && !isExternal,
     dns: [...dns4(ip4), ...dns6(ip6)].slice(0, MAX_DNS_SERVERS),
+    ...(dhcpServer !== undefined && { dhcpServer }),
     ...(ssid !== undefined && { ssid }),
     ...(domains.length > 0 && { domains }),
   };
@@ -110,6 +115,13 @@ function ssidOf(accessPoint: Properties | undefined): string | undefined {
   return bytes instanceof Uint8Array && bytes.length > 0 && bytes.length <= MAX_SSID_BYTES
     ? decodeUtf8(bytes)
     : undefined;
+}
+
+/** `Options`: a{sv}. */
+function serverOf(config: Properties | undefined): Address | undefined {
+  const options = config?.get('Options');
+  const text = options instanceof Map ? textIn(options, 'dhcp_server_identifier') : undefined;
+  return text === undefined ? undefined : parseAddress(text);
 }
 
 const domainTexts = (config: Properties | undefined): string[] =>

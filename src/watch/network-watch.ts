@@ -40,7 +40,8 @@ export class NetworkWatch implements Disposable {
   attach(uplinks: readonly UplinkState[], network: Network, profiles?: readonly Profile[]): readonly UplinkState[] {
     const interest = networkInterest(profiles);
     this.#macs.follow(interest.gatewayMacs ? uplinks.flatMap((uplink) => gatewaysOf(uplink, network)) : []);
-    this.#networkd.watch({ on: interest.domains && isInOurNetwork(INIT_PID) });
+    // It writes leases, too, which no profile has to ask for.
+    this.#networkd.watch({ on: isInOurNetwork(INIT_PID) });
     return attachNetworks(uplinks, network, interest, {
       ...this.#sources,
       macOf: (gateway) => this.#macs.macOf(gateway),

@@ -2,6 +2,7 @@
  * How things stand without a daemon: files, machine and what follows from them, read once and without changing anything.
  * Parts that the caller may not read are left out, with a note.
  */
+
 import { existsSync, readFileSync } from 'node:fs';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -32,6 +33,7 @@ import type { Paths } from '../store/paths.ts';
 import { type LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { attachNetworks } from './attached-network.ts';
 import { Containers } from './containers.ts';
+import { dhcpLeases, leaseDirectories } from './dhcp-leases.ts';
 import { localTime } from './local-time.ts';
 import { type Machine, type MachineSources, observeMachine, withUplinks } from './machine.ts';
 import type { ManagedDevices } from './managed-devices.ts';
@@ -39,7 +41,9 @@ import { type LookUp, lookUpName, type NameAnswer } from './name-lookup.ts';
 import { hostNames, packageNames } from './named-things.ts';
 import { MAX_LOOKUPS_AT_ONCE, MIN_LIFETIME_MS } from './names.ts';
 import { readNetwork } from './network.ts';
+import { INIT_PID } from './network-domains.ts';
 import { networkSources } from './network-sources.ts';
+import { isInOurNetwork } from './own-network.ts';
 import { packageShippers } from './package-shippers.ts';
 import { Packages } from './packages.ts';
 
@@ -110,6 +114,10 @@ export async function readSituation({
     queue: await queueOf(kernel),
     containers: new Containers(),
     ...networksOf(kernel, managed),
+    leases: dhcpLeases({
+      ...(managed !== undefined && { managed }),
+      ...leaseDirectories(isInOurNetwork(INIT_PID), paths.root),
+    }),
   };
   const observed = observeMachine(sources, { network, policySet, index, uplinkIds, names: states, packages });
   const programs = { none: PROGRAM_NONE_FIRST, numbers: programNumbers(index, registers.programs) };
