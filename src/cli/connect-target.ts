@@ -1,6 +1,7 @@
 /** `--to` of `explain`: what a program would connect to. */
 import { parseAddress } from '../net/address.ts';
 import { parsePortRange } from '../net/port.ts';
+import { destinationHint, portInAddress } from '../policy/destination-hint.ts';
 
 export interface ConnectTarget {
   /** An address without brackets, or a name. */
@@ -20,6 +21,9 @@ const TARGET = /^(\[[^\]]*\]|[^[\]/]*?)(?::([^:/\]]*))?(?:\/(.*))?$/;
 
 /** `HOST:PORT` (TCP), `HOST:PORT/udp`, `HOST/icmp`; an IPv6 address with a port in brackets. */
 export function parseConnectTarget(text: string): ConnectTargetResult {
+  if (text.includes('://')) return mistake(`this is a URL: ${destinationHint(text) ?? 'write HOST:PORT'}`);
+  const doubt = portInAddress(text);
+  if (doubt !== undefined) return mistake(`an IPv6 address needs brackets and a port: ${doubt.hint}`);
   const [bare, protocolText] = splitProtocol(text);
   // A whole IPv6 address ends in something that looks like a port.
   const isBareV6 = parseAddress(bare)?.family === 6;

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ExplainQuery, ExplainWho, Explanation } from '../../api/explanation.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
@@ -7,6 +6,7 @@ import { type ConnectPeer, type OwnPort, type Parsed, parseConnectPeer, parseOwn
 import { type ConnectTarget, parseConnectTarget } from '../connect-target.ts';
 import { addExamples, type CliContext, clientOf, offlineOptions, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
+import { programPath, whoIs } from '../named-program.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
 import { renderExplanation } from '../render-explanation.ts';
@@ -23,6 +23,8 @@ interface ExplainOptions extends JsonOption {
 export function explainCommand(context: CliContext): Command {
   const command = new Command('explain')
     .description('what would happen to a connection, out or in, and why: file, line, rule, layers, uplinks')
+    .argument('[who]', 'a program, by its path or as in a shell, a process number, or an application')
+    .argument('[destination]', 'as with --to')
     .addOption(new Option('--app <id>', 'the application').conflicts(['exe', 'pid']))
     .addOption(new Option('--exe <path>', 'or a program').conflicts('pid'))
     .addOption(new Option('--pid <number>', 'or a running process').argParser(pid))
@@ -30,9 +32,10 @@ export function explainCommand(context: CliContext): Command {
     .option('--from <peer>', 'or somebody connects to it: ADDRESS or ADDRESS:PORT; [IPv6]:PORT', peer)
     .option('--port <port>', 'with --from, to which port of this machine: PORT (TCP) or PORT/udp', ownPort)
     .addOption(jsonOption())
-    .action(async ({ json, ...options }: ExplainOptions) => {
+    .action(async (who: string | undefined, destination: string | undefined, { json, ...given }: ExplainOptions) => {
       const terminal = terminalOf(context, command);
-      const query: ExplainQuery = { ...whoOf(options), ...questionOf(options) };
+      const options = withWords(given, who, destination);
+      const query: ExplainQuery = { ...(options.who ?? whoOf(options)), ...questionOf(options) };
       const answer = askDaemonOr(
         terminal,
         () => clientOf(command).post<Explanation>('/v1/explain', query),
@@ -44,7 +47,8 @@ export function explainCommand(context: CliContext): Command {
       else terminal.out(renderExplanation(explanation, { colour: terminal.outColour }));
     });
   return addExamples(command, [
-    ['pointsman explain --exe /usr/bin/curl --to example.org:443', 'a program'],
+    ['pointsman explain curl example.org:443', 'a program'],
+    ['pointsman explain --exe /usr/bin/curl --to example.org:443', 'the same, for scripts'],
     ['pointsman explain --app org.example.Mail --to "[2001:db8::1]:993"', 'an application, IPv6'],
     ['sudo pointsman explain --pid 4711 --to 192.0.2.1:53/udp', 'a running process, UDP'],
     ['pointsman explain --exe /usr/bin/ping --to 192.0.2.1/icmp', 'ICMP'],
@@ -53,10 +57,32 @@ export function explainCommand(context: CliContext): Command {
   ]);
 }
 
+/** What is said without an option. Throws CliError. */
+function withWords(
+  options: ExplainOptions,
+  who: string | undefined,
+  destination: string | undefined,
+): ExplainOptions & { readonly who?: ExplainWho } {
+  if (who === undefined) return options;
+  const { app, exe, pid, to, from } = options;
+  const isTold = app !== undefined || exe !== undefined || pid !== undefined;
+  // With --app and the like the only word is the destination.
+  const where = isTold ? who : destination;
+  if ((isTold && destination !== undefined) || (where !== undefined && (to !== undefined || from !== undefined))) {
+    const hint = 'pointsman explain curl example.org:443';
+    throw new CliError(EXIT.usage, 'who or where is said twice', { hint });
+  }
+  const asked = where === undefined ? undefined : parseConnectTarget(where);
+  if (asked?.ok === false) {
+    throw new CliError(EXIT.usage, `${where}: ${asked.message}`, { hint: 'HOST:PORT, HOST:PORT/udp or HOST/icmp' });
+  }
+  return { ...options, ...(!isTold && { who: whoIs(who) }), ...(asked !== undefined && { to: asked.value }) };
+}
+
 /** Throws CliError. */
 function whoOf({ app, exe, pid, from, port }: ExplainOptions): ExplainWho {
   if (app !== undefined) return { app };
-  if (exe !== undefined) return { exe: resolve(exe) };
+  if (exe !== undefined) return { exe: programPath(exe) };
   if (pid !== undefined) return { pid };
   const isInbound = from !== undefined || port !== undefined;
   const question = isInbound ? 'who is connected to?' : 'who connects?';
