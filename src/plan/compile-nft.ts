@@ -26,9 +26,12 @@ import type { Chain, MapElement, NftMap, NftSet, Ruleset } from './nft/ruleset.t
 import {
   APP_NONE,
   MARK_APP,
+  MARK_FOREIGN,
+  MARK_OURS,
   MARK_WAY,
   MAX_WAYS,
   PRIORITY_GUARD,
+  PRIORITY_LEAVE,
   PRIORITY_MASQUERADE,
   TABLE,
   UPLINK_INBOUND,
@@ -90,6 +93,12 @@ function uplinkHooks(uplinks: CompiledUplinks, facts: Facts): Chain[] {
       comment: 'the last word: a flow marked for an uplink leaves by its device or not at all',
       hook: hook('filter', 'postrouting', PRIORITY_GUARD),
       rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name)), ...answers.guard],
+    },
+    {
+      name: 'leave',
+      comment: 'an overlay routes again what goes into it, and keeps the mark: nothing of ours goes along',
+      hook: hook('filter', 'postrouting', PRIORITY_LEAVE),
+      rules: [rule(is(metaBits(MARK_OURS), MARK_OURS), setBits('meta mark', ~MARK_FOREIGN >>> 0, 0))],
     },
   ];
 }

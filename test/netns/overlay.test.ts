@@ -1,0 +1,69 @@
+/** An overlay's packets are routed twice: the mark of the inner one says nothing about the way of the outer one. */
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Machine } from './daemon/machine.ts';
+import { DEVICE, FIRST, NET, once, type Root, SECOND, SERVER4, SERVER6 } from './daemon/world.ts';
+
+const APP = 'mail';
+const VIA_SECOND = 'via: { require: { type: cellular }, else: block }';
+const PORT = 80;
+
+/** Over what; `net` is part of the addresses at both ends. The far end is beyond the link, where only a default route leads. */
+const OVERLAYS = [
+  { net: 4, name: 'vx4', local: FIRST.v4, remote: SERVER4 },
+  { net: 6, name: 'vx6', local: FIRST.v6, remote: SERVER6 },
+] as const;
+type Overlay = (typeof OVERLAYS)[number];
+const v4 = ({ net }: Overlay, end: 1 | 2): string => `10.88.${net}.${end}`;
+const v6 = ({ net }: Overlay, end: 1 | 2): string => `fd88:${net}::${end}`;
+
+const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
+
+function addOverlay(namespace: string, overlay: Overlay, end: 1 | 2): void {
+  const { net, name } = overlay;
+  const [local, remote] = end === 2 ? [overlay.local, overlay.remote] : [overlay.remote, overlay.local];
+  const ends = ['id', `${net}`, 'local', local, 'remote', remote, 'dstport', `${4780 + net}`, 'udp6zerocsumrx'];
+  ip('-n', namespace, 'link', 'add', name, 'type', 'vxlan', ...ends);
+  ip('-n', namespace, 'addr', 'add', `${v4(overlay, end)}/24`, 'dev', name);
+  ip('-n', namespace, 'addr', 'add', `${v6(overlay, end)}/64`, 'dev', name, 'nodad');
+  ip('-n', namespace, 'link', 'set', name, 'up');
+}
+
+/** Of the device: what could not be sent because no way was found for the outer packet. */
+const carrierErrors = (name: string): number => {
+  const [link] = JSON.parse(ip('-n', DEVICE, '-s', '-j', 'link', 'show', 'dev', name)) as [
+    { readonly stats64: { readonly tx: { readonly carrier_errors: number } } },
+  ];
+  return link.stats64.tx.carrier_errors;
+};
+
+let root: Root;
+let machine: Machine;
+
+beforeAll(async () => {
+  machine = await Machine.build();
+  ({ root } = machine);
+  for (const overlay of OVERLAYS) {
+    addOverlay(DEVICE, overlay, 2);
+    addOverlay(NET, overlay, 1);
+  }
+  root.policy(APP, `otherwise: allow\n${VIA_SECOND}\n`);
+  await machine.startDaemon();
+});
+
+afterAll(() => machine?.[Symbol.asyncDispose]());
+
+describe.each(OVERLAYS)('an overlay over $remote', (overlay) => {
+  it('an overlay is reached by an application with a via, and by others', async () => {
+    for (const app of [APP, 'other']) {
+      expect(await once(root, app, 'tcp', v4(overlay, 1), PORT)).toBe(v4(overlay, 2));
+      expect(await once(root, app, 'tcp', v6(overlay, 1), PORT)).toBe(v6(overlay, 2));
+    }
+    expect(carrierErrors(overlay.name)).toBe(0);
+  });
+
+  it('an overlay changes nothing for what goes out beside it', async () => {
+    expect(await once(root, APP, 'tcp', SERVER4, PORT)).toBe(SECOND.v4);
+    expect(await once(root, APP, 'tcp', SERVER6, PORT)).toBe(SECOND.v6);
+  });
+});
