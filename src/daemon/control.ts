@@ -34,7 +34,7 @@ import type { Enforcement } from './enforce.ts';
 import type { EventStream } from './event-stream.ts';
 import { type EvidenceSources, openEvidence } from './evidence-sources.ts';
 import type { Health } from './health.ts';
-import type { InForce } from './in-force.ts';
+import { factsNow, type InForce } from './in-force.ts';
 import { metricFamilies } from './metric-families.ts';
 import type { PolicyHistory } from './policy-history.ts';
 import { RequestRefused } from './request-refused.ts';
@@ -147,8 +147,9 @@ async function plan({ kernel, enforcement, clock }: ControlParts): Promise<PlanR
   }
 }
 
-function contextOf({ policySet, index, machine }: InForce, nowMs: MonotonicMs): DecideContext {
-  return { policySet, index, facts: machine.facts, nowMs, unknownNames: 'queue', missingUplink: 'queue' };
+function contextOf(inForce: InForce, nowMs: MonotonicMs): DecideContext {
+  const { policySet, index } = inForce;
+  return { policySet, index, facts: factsNow(inForce), nowMs, unknownNames: 'queue', missingUplink: 'queue' };
 }
 
 async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: MonotonicMs): Promise<Explanation> {

@@ -1,3 +1,4 @@
+import type { Facts } from '../policy/facts.ts';
 import type { Wanted } from './wanted.ts';
 
 /** The last stage of path A: what was wanted, and the kernel has it. */
@@ -5,6 +6,12 @@ export interface InForce extends Wanted {
   /** Of nftables, at which it was seen to be so (NFTA_GEN_ID). */
   readonly generation: number;
 }
+
+/** With what names have been answered since the round: packets are decided by that already. */
+export const factsNow = ({ machine, snapshot }: Pick<InForce, 'machine' | 'snapshot'>): Facts => ({
+  ...machine.facts,
+  names: snapshot.facts.names,
+});
 
 /** Around each change of nftables by us, so that it is not taken for somebody else's. */
 export interface OwnChange {

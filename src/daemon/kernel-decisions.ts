@@ -3,7 +3,7 @@
 import type { DecisionEvent } from '../api/event.ts';
 import type { Background } from '../kernel/background.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
-import type { Clock, WallMs } from '../net/clock.ts';
+import type { Clock, MonotonicMs, WallMs } from '../net/clock.ts';
 import { type Flow, flowKey } from '../net/flow.ts';
 import { decodePacket } from '../net/packet.ts';
 import type { ConntrackEvent } from '../netlink/conntrack.ts';
@@ -12,7 +12,7 @@ import { readMark } from '../plan/flow-mark.ts';
 import { APP_DAEMON, APP_NONE, MARK_OURS } from '../plan/reserved.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import { fromDecision, whoIs } from './decision-event.ts';
-import type { InForce } from './in-force.ts';
+import { factsNow, type InForce } from './in-force.ts';
 import { decideMarked, flowOfEntry, policiesOf } from './live-flows.ts';
 import type { StrangerOwner } from './stranger-owner.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
@@ -31,6 +31,12 @@ export interface KernelDecisionsOptions {
   readonly clock: Clock;
   /** Tells who sends what no policy is about. */
   readonly strangers?: Pick<StrangerOwner, 'ownerOf'>;
+}
+
+interface Moment {
+  readonly inForce: InForce;
+  readonly timeMs: WallMs;
+  readonly nowMs: MonotonicMs;
 }
 
 export class KernelDecisions implements Disposable {
@@ -55,7 +61,8 @@ export class KernelDecisions implements Disposable {
   hearFlows(events: readonly ConntrackEvent[]): void {
     const begun = events.filter(({ kind, entry }) => kind === 'new' && (entry.mark & MARK_OURS) !== 0);
     if (begun.length === 0) return;
-    const timeMs = this.#options.clock.wallMs();
+    const at = this.#moment();
+    if (at === undefined) return;
     const flows = begun.map(({ entry }) => {
       const [flow, { appId }] = [flowOfEntry(entry), readMark(entry.mark)];
       // At once: its socket may be closed in a moment.
@@ -64,21 +71,29 @@ export class KernelDecisions implements Disposable {
     const timer = this.#options.background.timeout(() => {
       this.#timers.delete(timer);
       for (const { flow, appId, owner } of flows)
-        if (!this.#answered.has(flowKey(flow))) this.#tell(flow, appId, timeMs, owner && { owner });
+        if (!this.#answered.has(flowKey(flow))) this.#tell(flow, appId, at, owner && { owner });
     }, SETTLE_MS);
     this.#timers.add(timer);
   }
 
   /** The rules that log are those that refuse. */
   hearLogged(packets: readonly LoggedPacket[]): void {
+    const at = this.#moment();
     for (const { payload, mark, prefix } of packets) {
       const flow = flowOf(payload, prefix === NOT_ACCEPTED);
-      if (flow !== undefined) this.#tell(flow, readMark(mark).appId, this.#options.clock.wallMs(), { refusal: prefix });
+      if (flow !== undefined && at !== undefined) this.#tell(flow, readMark(mark).appId, at, { refusal: prefix });
     }
   }
 
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  /** What held when a flow was heard of, which is told a little later. */
+  #moment(): Moment | undefined {
+    const { inForce, clock } = this.#options;
+    const now = inForce();
+    return now && { inForce: now, timeMs: clock.wallMs(), nowMs: clock.monotonicMs() };
   }
 
   #strangerOf(flow: Flow, appId: number): ProcessOwner | undefined {
@@ -96,17 +111,16 @@ export class KernelDecisions implements Disposable {
   #tell(
     flow: Flow,
     appId: number,
-    timeMs: WallMs,
+    { inForce, timeMs, nowMs }: Moment,
     { owner, refusal }: { readonly owner?: ProcessOwner; readonly refusal?: string } = {},
   ): void {
-    const inForce = this.#options.inForce();
-    if (inForce === undefined || appId === APP_DAEMON) return;
-    const { policySet, index, machine, ids } = inForce;
+    if (appId === APP_DAEMON) return;
+    const { policySet, index, ids } = inForce;
     const context = {
       policySet,
       index,
-      facts: machine.facts,
-      nowMs: this.#options.clock.monotonicMs(),
+      facts: factsNow(inForce),
+      nowMs,
       unknownNames: 'no-match' as const,
     };
     const decision = decideMarked(context, policiesOf([appId], policySet.apps, ids.apps).get(appId), appId, flow);

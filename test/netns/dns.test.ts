@@ -4,12 +4,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { DecisionEvent, WatchEvent } from '../../src/api/event.ts';
 import { labFiles } from '../../src/lab/lab-state.ts';
 import { inNamespace } from '../../src/lab/namespace-command.ts';
 import { INTERNET_HOSTS, LAB_UPLINKS, type LabUplink } from '../../src/lab/world.ts';
 import { Asker } from './support/asker.ts';
-import { buildProgram } from './support/build-program.ts';
+import { buildProgram, POINTSMAN } from './support/build-program.ts';
 import type { Daemon } from './support/daemon.ts';
 import { Device, POLICIES, UPLINKS } from './support/device.ts';
 import { NameServer } from './support/name-server.ts';
@@ -299,6 +301,37 @@ describe('answers', () => {
     expect(warnings.find(({ code }) => code === 'names-point-inside')?.message).toContain(
       `blocked.example.org is ${address}, a configured resolver (`,
     );
+  });
+
+  it('are reported by watch and explain as they were decided, from the first connection on', async () => {
+    await start(rules('rotating.example.org'));
+    const [file = '', ...args] = device.inside([...POINTSMAN, 'watch', '--json', '--root', device.rootDir]);
+    const watching = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const seen: DecisionEvent[] = [];
+      createInterface({ input: watching.stdout }).on('line', (line) => {
+        const event = JSON.parse(line) as WatchEvent;
+        if (event.kind === 'decision' && event.app === 'org.example.Asker' && event.destination.endsWith(`:${PORT}`))
+          seen.push(event);
+      });
+      await until('somebody to be seen', async () => {
+        await asker.connect('203.0.113.40', PORT);
+        return seen.length > 0;
+      });
+      const of = (destination: string) => seen.filter((event) => event.destination === `${destination}:${PORT}`);
+      for (let i = 0; i < 5; i += 1) {
+        const { addresses } = (await asker.lookUp('rotating.example.org', 4)) as { addresses?: string[] } & object;
+        const [address = ''] = addresses ?? [];
+        expect(await asker.connect(address, PORT)).toMatchObject({ outcome: 'connected' });
+        const { flows } = await device.explain({ exe: python, host: address, port: PORT, protocol: 'tcp' });
+        expect(flows.map(({ verdict }) => verdict)).toEqual(['accept']);
+        const [event] = await until('it to be seen', () => of(address).length > 0 && of(address));
+        expect(event).toMatchObject({ by: 'kernel', verdict: 'accept' });
+        expect(event?.reason).toContain('rotating.example.org');
+      }
+    } finally {
+      watching.kill('SIGKILL');
+    }
   });
 
   it('teach nothing about names that the rules of the application do not name', async () => {
