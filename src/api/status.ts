@@ -49,7 +49,9 @@ export interface IdentityStatus {
   readonly scripts: TierStatus;
   /** What applications with `children: same` start. */
   readonly children: TierStatus;
-  /** Since the daemon started; absent where sockets are not marked. */
+  /** Whether the kernel goes on telling when the daemon is killed; absent where sockets are not marked. */
+  readonly kept?: TierStatus;
+  /** Since they were first marked; absent where sockets are not. */
   readonly sockets?: {
     readonly marked: number;
     readonly unmarked: number;

@@ -22,6 +22,8 @@ export async function removeEverything(kernel: Kernel): Promise<void> {
     }
   };
   await attempt(() => deleteTable(kernel, TABLE));
+  // Nobody knows the numbers any more that sockets are marked with.
+  await attempt(() => kernel.keptPrograms.remove());
   await attempt(() => kernel.xtables.deleteQueues());
   await attempt(async () => {
     for (const rule of kernel.routing.ownRules()) await attempt(() => kernel.routing.deleteRule(rule));
@@ -30,6 +32,7 @@ export async function removeEverything(kernel: Kernel): Promise<void> {
     for (const route of kernel.routing.ownRoutes()) await attempt(() => kernel.routing.deleteRoute(route));
   });
   await attempt(() => forgetDecisions(kernel));
+  await attempt(() => kernel.keptPrograms.removeOfGoneNamespaces());
   if (errors.length > 0) throw new AggregateError(errors, `${errors.length} objects could not be removed`);
 }
 

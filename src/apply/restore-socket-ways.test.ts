@@ -61,8 +61,19 @@ describe('applyPlan with socket ways', () => {
     marks = new Marks();
     marks.setExecutable(marks.writeFile('/usr/bin/mail'), { number: NUMBER });
     program = marks.start('/usr/bin/mail');
-    const { nft, routing, xtables, conntrack, connections, neighbours, wireless, tunnels } = world.kernel;
-    kernel = { nft, routing, xtables, conntrack, connections, neighbours, wireless, tunnels, sockets: marks };
+    const { nft, routing, xtables, conntrack, connections, neighbours, wireless, tunnels, keptPrograms } = world.kernel;
+    kernel = {
+      nft,
+      routing,
+      xtables,
+      conntrack,
+      connections,
+      neighbours,
+      wireless,
+      tunnels,
+      keptPrograms,
+      sockets: marks,
+    };
     [one, two] = [withWay(firstPlan(world), 1), withWay(secondPlan(world), 2)];
   });
 

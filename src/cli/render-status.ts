@@ -136,7 +136,7 @@ function apps(status: Status, paint: Paint): readonly string[] {
 
 /** How programs are told, and where the kernel cannot do it by itself. */
 function identity(
-  { identity: { executables, scripts, children, sockets }, apps }: Status,
+  { identity: { executables, scripts, children, kept, sockets }, apps }: Status,
   paint: Paint,
 ): readonly string[] {
   // Without it everything is asked about as soon as some policy names a program.
@@ -149,6 +149,7 @@ function identity(
     tierCells('cgroups', others, 'by the kernel', 'asked'),
     tierCells('users', others, 'by the kernel', 'asked'),
   ];
+  if (kept !== undefined) rows.push(tierCells('without daemon', kept, 'kept', 'not kept'));
   if (sockets !== undefined) rows.push(['sockets', socketCounts(sockets)]);
   return ['Identity:', ...renderTable({ indent: '  ', rows }, paint)];
 }

@@ -33,6 +33,7 @@ export const HEALTH_CODES = [
   'scripts-not-seen',
   'programs-not-told',
   'families-not-kept',
+  'programs-not-kept',
   'packages-not-told',
   'no-descriptors',
   'internal-error',

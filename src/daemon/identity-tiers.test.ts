@@ -7,22 +7,24 @@ import { type IdentityTiers, identityStatus, openIdentityTiers } from './identit
 import type { ScriptWatch } from './script-watch.ts';
 
 const refusal = new KernelError('open raw tracepoint', 1, 'EPERM', 'sched_process_fork', 'not permitted');
+const NOT_KEPT = 'nothing is kept here';
 /** Of the watch only that it is there is looked at. */
 const scripts = {} as ScriptWatch;
 const tiers = (parts: Pick<IdentityTiers, 'marks' | 'scripts'>): IdentityTiers => ({
   ...parts,
+  notKept: undefined,
   [Symbol.dispose]: () => undefined,
 });
 
 describe('openIdentityTiers', () => {
   it('openIdentityTiers() says what is missing where there is no cgroup2, and that scripts need it', () => {
-    using opened = openIdentityTiers(undefined, () => undefined, testBackground, {});
+    using opened = openIdentityTiers(undefined, () => undefined, testBackground, NOT_KEPT, {});
     expect(opened.marks).toBe('this machine has no cgroup2 hierarchy');
     expect(opened.scripts).toBe('sockets are not marked: this machine has no cgroup2 hierarchy');
   });
 
   it('openIdentityTiers() never throws: what the kernel refuses is said', () => {
-    using opened = openIdentityTiers(cgroupTreeAt('/nowhere/at/all'), () => undefined, testBackground, {});
+    using opened = openIdentityTiers(cgroupTreeAt('/nowhere/at/all'), () => undefined, testBackground, NOT_KEPT, {});
     expect(opened.marks).toEqual(expect.stringMatching(/.: ./));
     expect(opened.scripts).toBe(`sockets are not marked: ${opened.marks}`);
   });
@@ -34,7 +36,9 @@ describe('openIdentityTiers', () => {
     ['else', false, false],
     ['', false, false],
   ])('openIdentityTiers() leaves out what POINTSMAN_WITHOUT=%s says', (without, noMarks, noScripts) => {
-    using opened = openIdentityTiers(undefined, () => undefined, testBackground, { POINTSMAN_WITHOUT: without });
+    using opened = openIdentityTiers(undefined, () => undefined, testBackground, NOT_KEPT, {
+      POINTSMAN_WITHOUT: without,
+    });
     expect(opened.marks === 'POINTSMAN_WITHOUT says so').toBe(noMarks);
     expect(opened.scripts === 'POINTSMAN_WITHOUT says so').toBe(noScripts);
   });
@@ -45,21 +49,22 @@ describe('identityStatus', () => {
     const marks = new FakeSocketMarks();
     marks.writeFile('/usr/bin/a');
     marks.makeSocket(marks.start('/usr/bin/a'), 4);
-    expect(identityStatus(tiers({ marks, scripts }), undefined)).toEqual({
+    expect(identityStatus(tiers({ marks, scripts }), undefined, undefined)).toEqual({
       executables: { inKernel: true },
       scripts: { inKernel: true },
       children: { inKernel: true },
+      kept: { inKernel: true },
       sockets: { marked: 0, unmarked: 1, foreign: 0, tasksLost: 0 },
     });
   });
 
   it('identityStatus() says why scripts are not told: for now, or not at all', () => {
     const marks = new FakeSocketMarks();
-    expect(identityStatus(tiers({ marks, scripts }), 'it hangs').scripts).toEqual({
+    expect(identityStatus(tiers({ marks, scripts }), 'it hangs', undefined).scripts).toEqual({
       inKernel: false,
       because: 'it hangs',
     });
-    expect(identityStatus(tiers({ marks, scripts: 'no fanotify' }), 'it hangs').scripts).toEqual({
+    expect(identityStatus(tiers({ marks, scripts: 'no fanotify' }), 'it hangs', undefined).scripts).toEqual({
       inKernel: false,
       because: 'no fanotify',
     });
@@ -68,13 +73,18 @@ describe('identityStatus', () => {
   it('identityStatus() says what goes on without inheritance, and without marks', () => {
     const because = refusal.message;
     const marks = new FakeSocketMarks({ inheritanceRefusal: refusal });
-    expect(identityStatus(tiers({ marks, scripts: because }), undefined)).toMatchObject({
+    expect(identityStatus(tiers({ marks, scripts: because }), undefined, NOT_KEPT)).toMatchObject({
       executables: { inKernel: true },
       scripts: { inKernel: false, because },
       children: { inKernel: false, because },
+      kept: { inKernel: false, because: NOT_KEPT },
       sockets: {},
     });
-    const without = identityStatus(tiers({ marks: 'no BPF', scripts: 'sockets are not marked: no BPF' }), undefined);
+    const without = identityStatus(
+      tiers({ marks: 'no BPF', scripts: 'sockets are not marked: no BPF' }),
+      undefined,
+      NOT_KEPT,
+    );
     expect(without).toEqual({
       executables: { inKernel: false, because: 'no BPF' },
       scripts: { inKernel: false, because: 'sockets are not marked: no BPF' },

@@ -21,7 +21,7 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { ExecutableProgram, SocketMarks } from '../kernel/socket-marks.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
-import { PROGRAM_DAEMON } from '../plan/reserved.ts';
+import { PROGRAM_DAEMON, PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import { type AppMatch, cgroupAncestry, matchExactCgroup, speaksOfCgroups } from '../policy/match-app.ts';
 import { bindDescendants } from './bind-descendants.ts';
@@ -186,10 +186,36 @@ export class KnownPrograms {
     if (!sameNumbers) this.#allHaveNumbers = allHaveNumbers(inForce);
     if (old?.byExecutable !== now.byExecutable || old.byParent !== now.byParent || !sameNumbers)
       this.#learnNamed(inForce);
+    if (before === undefined) this.#adopt(inForce);
     if (old?.byParent !== now.byParent) bindDescendants(this.#parts, inForce);
     if (before?.ids.programs.none !== inForce.ids.programs.none) this.#renewUnnamed(inForce);
     if (before?.machine.host.cgroups !== inForce.machine.host.cgroups) this.#addCgroups(inForce);
     this.#tellNames(inForce);
+  }
+
+  /**
+   * What the kernel knows from a daemon before this one: programs that run go on being what they were, and strangers that were known
+   * stay known. All named files have just been learned.
+   */
+  #adopt(inForce: InForce): void {
+    const pathOfNumber = new Map<number, string>();
+    for (const [path, match] of inForce.index.byExecutable) {
+      const program = this.#programOf(path, match, inForce);
+      if (program !== undefined) pathOfNumber.set(program.number, path);
+    }
+    const others: [ExecutableKey, number][] = [];
+    for (const [key, number] of this.#parts.marks.executables()) {
+      if (this.#pathOfKey.has(key)) continue;
+      const named = this.#named.get(pathOfNumber.get(number) ?? '');
+      if (named === undefined || named.keys.length >= MAX_KEYS_OF_PATH) others.push([key, number]);
+      else this.#setNamed(pathOfNumber.get(number) ?? '', { ...named, keys: [...named.keys, key] });
+    }
+    this.#tellNames(inForce);
+    for (const [key, number] of others) {
+      if (number < PROGRAM_NONE_FIRST || this.#isFileOfNamed(key) || this.#unnamed.size >= MAX_UNNAMED)
+        this.#parts.marks.forgetExecutable(key);
+      else this.#unnamed.set(key, { mayRunScripts: true, none: number });
+    }
   }
 
   #tellNames({ index }: InForce): void {

@@ -41,11 +41,14 @@ export class ProgramKeeper implements Disposable {
   readonly #programs: KnownPrograms | undefined;
   readonly #cgroupWatch: CgroupWatch;
   readonly #cgroupLearner: CgroupLearner;
+  /** Why the kernel would not go on telling programs without the daemon. */
+  #notKept: string | undefined;
   /** What the watched scripts were taken from. */
   #scriptsOf: (Pick<AppIndex, 'byScript' | 'byParent'> & { readonly programs: Programs }) | undefined;
 
   constructor(parts: ProgramKeeperParts) {
     this.#parts = parts;
+    this.#notKept = parts.identity.notKept;
     this.#scripts = this.#guardScripts();
     this.#programs = this.#knownPrograms();
     this.#cgroupWatch = new CgroupWatch(parts.onCgroups, parts.background);
@@ -53,7 +56,7 @@ export class ProgramKeeper implements Disposable {
   }
 
   status(): IdentityStatus {
-    return identityStatus(this.#parts.identity, this.#scripts?.released);
+    return identityStatus(this.#parts.identity, this.#scripts?.released, this.#notKept);
   }
 
   /** A plan is being applied: until `follow`, nothing is learned. */
@@ -69,6 +72,7 @@ export class ProgramKeeper implements Disposable {
       if (inForce !== undefined) this.#watchScripts(inForce);
       this.#programs?.follow(inForce);
       this.#parts.health.clear('programs-not-told');
+      if (inForce !== undefined) this.#keep(inForce);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       const message = `the kernel does not take what tells programs: ${error.message}; their first packets are asked about`;
@@ -115,6 +119,19 @@ export class ProgramKeeper implements Disposable {
     return new KnownPrograms({ marks: kernel.sockets, proc: openProc(), cgroups, tellsScripts });
   }
 
+  /** Not before policies are in force, and only what goes on being true when nobody follows it. */
+  #keep({ index }: InForce): void {
+    const { identity, health } = this.#parts;
+    const { marks } = identity;
+    if (typeof marks === 'string') return;
+    const refusal = identity.notKept ?? refusalOf(() => (index.byScript.size === 0 ? marks.keep() : marks.keepNot()));
+    this.#notKept =
+      refusal ?? (index.byScript.size === 0 ? undefined : 'policies name scripts, which only the daemon sees start');
+    const message = `if the daemon is killed, the kernel no longer tells programs apart: ${refusal}; all new flows are then as whenAway says`;
+    const hint = 'mount -t bpf bpf /sys/fs/bpf, where nothing is mounted there, and start the daemon again';
+    health.report('programs-not-kept', refusal === undefined ? undefined : { message, hint });
+  }
+
   #guardScripts(): ScriptGuard | undefined {
     const { scripts } = this.#parts.identity;
     if (typeof scripts === 'string') return undefined;
@@ -156,5 +173,15 @@ export class ProgramKeeper implements Disposable {
       // Ignoring it: the slow path tells, and the next look comes.
       if (!(error instanceof KernelError)) throw error;
     }
+  }
+}
+
+function refusalOf(step: () => void): string | undefined {
+  try {
+    step();
+    return undefined;
+  } catch (error) {
+    if (error instanceof KernelError) return error.message;
+    throw error;
   }
 }

@@ -18,6 +18,7 @@ import { Faults } from './faults.ts';
 import { openIdentityTiers } from './identity-tiers.ts';
 import { takeInstanceLock } from './instance-lock.ts';
 import { journalLine } from './journal-line.ts';
+import { pinsToUse } from './pins-to-use.ts';
 import { openKernel, requirePrivilege, startErrorOf } from './preconditions.ts';
 import { listenForSignals } from './signals.ts';
 import { StartError } from './start-error.ts';
@@ -56,9 +57,7 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   const faults = new Faults({ log, isDebug: (process.env.POINTSMAN_DEBUG ?? '') !== '' });
   const background = new Background((fault) => faults.hear(fault));
   using _lastResort = hearWhatNobodyOwns(background);
-  const cgroups = openCgroupTree();
-  using identity = openIdentityTiers(cgroups, log, background);
-  using opened = await openKernel(typeof identity.marks === 'string' ? undefined : identity.marks);
+  // Before anything that a daemon that runs has: the next one takes over what it finds.
   await using lock = await takeInstanceLock(background);
   if (lock.kind === 'taken') {
     throw new StartError(
@@ -74,6 +73,10 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   const root = resolve(options.root ?? '/');
   const paths = pathsFor(root);
   makeStateDir(paths);
+  const ids = new AppIds(paths.ids);
+  const cgroups = openCgroupTree();
+  using identity = openIdentityTiers(cgroups, log, background, await pinsToUse(root, ids));
+  using opened = await openKernel(typeof identity.marks === 'string' ? undefined : identity.marks);
   const { kernel, queue } = opened;
   const tookEmptyForMasks = tookEmptyFilesForMasks(paths);
   const files = new PolicyFiles(paths, { shippers: packageShippers(paths) });
@@ -85,7 +88,7 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
     paths,
     root,
     files,
-    ids: new AppIds(paths.ids),
+    ids,
     packages: new Packages(),
     identity,
     version: options.version,

@@ -26,8 +26,17 @@ export interface Kernel {
   readonly neighbours: Neighbours;
   readonly wireless: Wireless;
   readonly tunnels: Tunnels;
+  readonly keptPrograms: KeptPrograms;
   /** Absent where this kernel cannot mark sockets, or may not be asked to. */
   readonly sockets?: SocketMarks;
+}
+
+/** BPF programs and maps that outlive daemons: of this network namespace unless stated. */
+export interface KeptPrograms {
+  areHere(): boolean;
+  remove(): void;
+  /** Of network namespaces that are gone: nobody else would ever remove them. */
+  removeOfGoneNamespaces(): void;
 }
 
 /** A table by names and counts: enough to see whether it is what we loaded. */

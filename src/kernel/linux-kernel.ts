@@ -1,7 +1,19 @@
 import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG } from '../netlink/uapi.ts';
 import { openConnections } from './connections.ts';
 import { openConntrack } from './conntrack.ts';
-import type { Connections, Conntrack, Kernel, Neighbours, Nft, Routing, Tunnels, Wireless, Xtables } from './kernel.ts';
+import { linuxKeptPrograms } from './kept-programs.ts';
+import type {
+  Connections,
+  Conntrack,
+  KeptPrograms,
+  Kernel,
+  Neighbours,
+  Nft,
+  Routing,
+  Tunnels,
+  Wireless,
+  Xtables,
+} from './kernel.ts';
 import { openNeighbours } from './neighbours.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { openNft } from './nft.ts';
@@ -28,6 +40,7 @@ export class LinuxKernel implements Kernel {
   readonly neighbours: Neighbours;
   readonly wireless: Wireless;
   readonly tunnels: Tunnels;
+  readonly keptPrograms: KeptPrograms = linuxKeptPrograms;
   readonly sockets?: SocketMarks;
   readonly #netlink: readonly NetlinkSocket[];
 

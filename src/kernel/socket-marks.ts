@@ -110,6 +110,13 @@ export interface SocketMarks extends SharedSocketMarks, Disposable {
   setNobody(nobody: Nobody | undefined): void;
   /** The epoch that counts from now on: cgroups added for another one are not known. */
   setCgroupEpoch(epoch: number): void;
+  /**
+   * From now on all of it outlives this process, however that ends: sockets go on being marked. Nothing where nobody said where it is to be
+   * kept. Throws KernelError: then nothing is kept.
+   */
+  keep(): void;
+  /** It ends with this process again, and nothing stays. */
+  keepNot(): void;
   /** For `borrowSocketMarks` in another thread; plain data. Of no use once this is disposed of. */
   readonly handle: SocketMarksHandle;
 }

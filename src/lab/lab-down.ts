@@ -1,6 +1,7 @@
 /** `pointsman lab down`: ends and removes all that belongs to one lab, whatever state it is in. */
 import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { removePinsOfGoneNamespaces } from '../kernel/bpf/pin-directory.ts';
 import { labCgroupPids, removeLabCgroups } from './cgroup.ts';
 import { LabError } from './lab-error.ts';
 import { requireLabId, requireRoot } from './lab-preconditions.ts';
@@ -38,6 +39,8 @@ export async function labDown({ id, stateDir }: { readonly id: string; readonly 
     if (!removeLabCgroups(id))
       throw new LabError('cannot-remove', `the cgroup /pointsman-lab-${id} still holds processes`);
   });
+  // Of a daemon that was killed.
+  await attempt(failures, removePinsOfGoneNamespaces);
   if (marker !== undefined) await attempt(failures, () => rm(stateDir, { recursive: true, force: true }));
   if (failures.length === 1) throw failures[0];
   if (failures.length > 1) throw new AggregateError(failures, `the lab "${id}" could not be removed completely`);

@@ -1,5 +1,6 @@
 /** `pointsman lab up`: the whole small world, with its servers and the daemon in the device. */
 import { mkdir } from 'node:fs/promises';
+import { ensureBpfFileSystem } from '../kernel/bpf/bpf-file-system.ts';
 import { buildWorld, type WorldNote } from './build-world.ts';
 import { labDown } from './lab-down.ts';
 import { LabError } from './lab-error.ts';
@@ -72,6 +73,8 @@ async function build(options: LabUpOptions): Promise<LabUpReport> {
   await writeRootTree(stateDir, options);
   await writeResolverFiles(stateDir);
   progress('building the network: device, wifi, cellular, vpn, LAN, internet');
+  // Programs of the lab have mount namespaces of their own, which see what is mounted before. Without it, the daemon says so.
+  await ensureBpfFileSystem();
   const notes = await buildWorld(id);
   progress('starting the servers: HTTP, DNS, echo, VPN');
   await Promise.all([startServers(id, stateDir, 'net'), startServers(id, stateDir, 'lan'), startTunnel(id, stateDir)]);

@@ -42,7 +42,10 @@ async function pidOrCleanUp(client: DaemonClient): Promise<number | undefined> {
     if (!mayCleanUp || isQueueServed()) throw error;
     const { LinuxKernel } = await import('../../kernel/linux-kernel.ts');
     using kernel = LinuxKernel.open();
-    const isLeft = kernel.routing.ownRules().length > 0 || (await kernel.nft.observe(TABLE)) !== undefined;
+    const isLeft =
+      kernel.routing.ownRules().length > 0 ||
+      (await kernel.nft.observe(TABLE)) !== undefined ||
+      kernel.keptPrograms.areHere();
     if (!isLeft) throw error;
     const { removeEverything } = await import('../../apply/cleanup.ts');
     await removeEverything(kernel);

@@ -62,6 +62,11 @@ export class BpfMap implements Disposable {
     return new BpfMap(fd, description, true);
   }
 
+  /** One that was made before, and of which this is the description; the descriptor is closed with it. */
+  static adopt(fd: number, description: MapDescription): BpfMap {
+    return new BpfMap(fd, description, true);
+  }
+
   /** The map of another thread, which closes it. */
   static borrow(fd: number, description: MapDescription): BpfMap {
     return new BpfMap(fd, description, false);
@@ -106,6 +111,11 @@ export class BpfMap implements Disposable {
       .u32(BATCH_COUNT_OFFSET, elements.length)
       .u32(36, this.fd);
     bpfOrThrow(BPF_MAP_UPDATE_BATCH, attribute, 'update BPF map', name);
+  }
+
+  /** Nothing is in the hash then, but what is added meanwhile. Throws KernelError. */
+  clear(): void {
+    for (const { key } of this.entries()) this.delete(key);
   }
 
   /** Everything in a hash; what changes meanwhile may be there or not. Throws KernelError. */

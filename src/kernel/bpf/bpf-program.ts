@@ -6,6 +6,7 @@ import { KernelError } from '../kernel-error.ts';
 import { libc } from '../libc.ts';
 import {
   BPF_LINK_CREATE,
+  BPF_LINK_UPDATE,
   BPF_PROG_LOAD,
   BPF_RAW_TRACEPOINT_OPEN,
   BpfAttribute,
@@ -98,6 +99,12 @@ export function attachToCgroup(program: BpfDescriptor, attachType: number, cgrou
   } finally {
     libc().close(cgroup);
   }
+}
+
+/** Another program at the place of the one that is there, without a moment of none. Throws KernelError. */
+export function updateCgroupLink(link: BpfDescriptor, program: BpfDescriptor): void {
+  const attribute = new BpfAttribute(LINK_SIZE).u32(0, link.fd).u32(4, program.fd);
+  bpfOrThrow(BPF_LINK_UPDATE, attribute, 'update BPF link', '');
 }
 
 /** kernel/bpf/cgroup.c */

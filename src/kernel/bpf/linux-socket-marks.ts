@@ -1,9 +1,13 @@
+import type { KernelLayout } from '../../bpf/kernel-layout.ts';
 import {
   type Config,
   type CreatorRecord,
+  decodeConfig,
   decodeCreatorRecord,
   decodeExecutableKey,
   decodeExecutableRecord,
+  decodeU32,
+  decodeWaysRecord,
   type ExecutableKey,
   encodeConfig,
   encodeFileId,
@@ -16,8 +20,12 @@ import {
 import { KernelError } from '../kernel-error.ts';
 import type { NamedFiles, SocketMarks, SocketMarksHandle, WayBits } from '../socket-marks.ts';
 import type { BpfMap } from './bpf-map.ts';
-import { attachInheritance, attachSocketProgram } from './marking-programs.ts';
+import { pinObject } from './bpf-pin.ts';
+import type { BpfDescriptor } from './bpf-program.ts';
+import { type KeptMarks, keepMarks, linkPath, openKeptMarks } from './kept-marks.ts';
+import { attachInheritance, attachSocketProgram, closeLinks, type LinkName, type Links } from './marking-programs.ts';
 import { namespaceCookie } from './namespace-cookie.ts';
+import { claimPins, removePins, removePinsHere } from './pin-directory.ts';
 import { ProgramFiles, sayHello } from './program-files.ts';
 import { closeMaps, createMaps, descriptorsOf, MappedSocketMarks, type SocketMarkMaps } from './socket-mark-maps.ts';
 import { readVmlinuxLayout } from './vmlinux-layout.ts';
@@ -33,16 +41,35 @@ export interface SocketMarksOptions {
   /** Where the cgroup2 hierarchy is mounted, from its root. Sockets of processes below are marked. */
   readonly cgroupMountDir: string;
   /** Processes that may be written down as children and scripts; MAX_TASKS unless stated. */
-  readonly maxTasks?: number;
+  readonly maxTasks?: number | undefined;
+  /** Where what outlives the process is kept; absent where nothing is to. */
+  readonly pins?: PinsToUse | undefined;
+}
+
+export interface PinsToUse {
+  /** See `pinDirectory`. */
+  readonly directory: string;
+  /** Whether numbers mean now what they meant to whoever made the pins that may be there. */
+  readonly adopts: boolean;
 }
 
 /**
- * The real one, for the network namespace that the calling thread is in. Nothing of it outlives the process. Throws
+ * The real one, for the network namespace that the calling thread is in. Of what has not been kept, nothing outlives the process. Throws
  * KernelError whose `object` and message name what is missing.
  */
-export function openSocketMarks({ cgroupMountDir, maxTasks }: SocketMarksOptions): SocketMarks {
+export function openSocketMarks({ cgroupMountDir, maxTasks, pins }: SocketMarksOptions): SocketMarks {
   const layout = readVmlinuxLayout();
-  const links: Disposable[] = [];
+  const adopted = pins?.adopts === true ? adoptMarks(layout, cgroupMountDir, pins) : undefined;
+  if (adopted !== undefined) return adopted;
+  // Sockets are better asked about than marked with numbers of somebody else's.
+  if (pins?.adopts === false) removePinsHere();
+  const made = makeMarks(layout, { cgroupMountDir, maxTasks, pins });
+  if (pins?.adopts === true) removePinsHere();
+  return made;
+}
+
+function makeMarks(layout: KernelLayout, { cgroupMountDir, maxTasks, pins }: SocketMarksOptions): SocketMarks {
+  const links = new Map<LinkName, BpfDescriptor>();
   let maps: SocketMarkMaps | undefined;
   try {
     maps = createMaps(maxTasks === undefined ? {} : { maxTasks });
@@ -50,53 +77,123 @@ export function openSocketMarks({ cgroupMountDir, maxTasks }: SocketMarksOptions
     const netnsCookie = namespaceCookie();
     const nobody: Config = { netnsCookie, pidNamespace: 0n, pidLevel: 0, cgroupEpoch: NO_EPOCH, hello: true };
     maps.config.update(FIRST, encodeConfig(nobody));
-    links.push(attachSocketProgram(layout, descriptors, cgroupMountDir));
+    links.set('socket', attachSocketProgram(layout, descriptors, cgroupMountDir));
     const { task, pidNamespace, pidLevel } = sayHello(maps.hello);
     // Hellos stay answered: threads that borrow the maps say theirs. It costs others nothing, and tells them nothing.
     const config = { ...nobody, pidNamespace, pidLevel };
     maps.config.update(FIRST, encodeConfig(config));
     const inheritance = attachInheritance(layout, descriptors);
-    if (!(inheritance instanceof KernelError)) links.push(...inheritance);
+    if (!(inheritance instanceof KernelError)) for (const [name, link] of inheritance) links.set(name, link);
     return new LinuxSocketMarks({
       maps,
       config,
       links,
+      pins,
       programFiles: new ProgramFiles(maps, task),
       ...(inheritance instanceof KernelError && { inheritanceRefusal: inheritance }),
     });
   } catch (error) {
-    closeAll(links);
+    closeLinks(links);
     if (maps !== undefined) closeMaps(maps);
     throw error;
   }
 }
 
-function closeAll(disposables: readonly Disposable[]): void {
-  for (const disposable of disposables.toReversed()) disposable[Symbol.dispose]();
+/**
+ * What a daemon before this one has kept: its maps with all that they say, and programs of this version in the place of its own, without a
+ * moment of none. `undefined` where there is nothing, or nothing that can be used.
+ */
+function adoptMarks(layout: KernelLayout, cgroupMountDir: string, pins: PinsToUse): SocketMarks | undefined {
+  const { directory } = pins;
+  let kept: KeptMarks | undefined;
+  const fresh = new Map<LinkName, BpfDescriptor>();
+  try {
+    kept = openKeptMarks(directory);
+    if (kept === undefined) return undefined;
+    const { maps, links: before } = kept;
+    const bytes = maps.config.lookup(FIRST);
+    if (bytes === undefined) throw new KernelError('adopt pins', 0, '', directory, 'they have no configuration');
+    const old = decodeConfig(bytes);
+    // The program of before answers as well. Processes have other numbers in another pid namespace.
+    const { task, pidNamespace, pidLevel } = sayHello(maps.hello);
+    if (old.pidNamespace !== pidNamespace || old.pidLevel !== pidLevel || old.netnsCookie !== namespaceCookie())
+      throw new KernelError('adopt pins', 0, '', directory, 'they are of another namespace');
+    maps.learners.clear();
+    maps.learned.clear();
+    const descriptors = descriptorsOf(maps);
+    const inheritance = attachInheritance(layout, descriptors);
+    if (inheritance instanceof KernelError) throw inheritance;
+    for (const [name, link] of inheritance) fresh.set(name, link);
+    attachSocketProgram(layout, descriptors, cgroupMountDir, before.get('socket'));
+    for (const [name, link] of inheritance) pinObject(link.fd, linkPath(directory, name));
+    claimPins(directory);
+    for (const [name, link] of before) {
+      if (name === 'socket') fresh.set(name, link);
+      else link[Symbol.dispose]();
+    }
+    return new LinuxSocketMarks({
+      maps,
+      config: { ...old, hello: true },
+      links: fresh,
+      pins,
+      isAdopted: true,
+      programFiles: new ProgramFiles(maps, task),
+    });
+  } catch (error) {
+    closeLinks(fresh);
+    if (kept !== undefined) {
+      closeLinks(kept.links);
+      closeMaps(kept.maps);
+    }
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  }
 }
 
 interface Opened {
   readonly maps: SocketMarkMaps;
   readonly config: Config;
-  readonly links: readonly Disposable[];
+  readonly links: Links;
   readonly programFiles: ProgramFiles;
+  readonly pins: PinsToUse | undefined;
+  readonly isAdopted?: boolean;
   readonly inheritanceRefusal?: KernelError;
 }
 
 class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   readonly inheritanceRefusal: KernelError | undefined;
-  readonly #links: readonly Disposable[];
+  readonly #links: Links;
+  readonly #pins: PinsToUse | undefined;
+  #isKept: boolean;
   #config: Config;
   #ways: ReadonlyMap<number, WayBits> | undefined = new Map();
   /** `undefined` where one was refused in the middle. */
   #named: NamedFiles | undefined = { names: new Map(), files: new Map() };
   #closed = false;
 
-  constructor({ maps, config, links, programFiles, inheritanceRefusal }: Opened) {
+  constructor({ maps, config, links, programFiles, pins, isAdopted = false, inheritanceRefusal }: Opened) {
     super(maps, programFiles, inheritanceRefusal === undefined);
     this.inheritanceRefusal = inheritanceRefusal;
     this.#links = links;
     this.#config = config;
+    this.#pins = pins;
+    this.#isKept = isAdopted;
+    if (!isAdopted) return;
+    this.#ways = waysIn(maps);
+    // What the kernel has is compared with what it is told first.
+    this.#named = undefined;
+  }
+
+  keep(): void {
+    if (this.#isKept || this.#pins === undefined) return;
+    keepMarks(this.#pins.directory, { maps: this.maps, links: this.#links });
+    this.#isKept = true;
+  }
+
+  keepNot(): void {
+    if (!this.#isKept || this.#pins === undefined) return;
+    this.#isKept = false;
+    removePins(this.#pins.directory);
   }
 
   get handle(): SocketMarksHandle {
@@ -154,7 +251,7 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    closeAll(this.#links);
+    closeLinks(this.#links);
     closeMaps(this.maps);
   }
 }
@@ -172,6 +269,11 @@ function keepExactly<T extends string>(
   if (before !== undefined) return;
   const kept = new Set([...now.keys()].map((element) => textOf(encode(element))));
   for (const { key } of map.entries()) if (!kept.has(textOf(key))) map.delete(key);
+}
+
+function waysIn(maps: SocketMarkMaps): Map<number, WayBits> {
+  const all = maps.ways.entries().map(({ key, value }) => [decodeU32(key), decodeWaysRecord(value)] as const);
+  return new Map(all.filter(([, { v4, v6 }]) => v4 !== 0 || v6 !== 0));
 }
 
 const textOf = (key: Uint8Array): string => Buffer.from(key).toString('latin1');

@@ -12,49 +12,62 @@ import {
   BPF_CGROUP_INET_SOCK_CREATE,
   BPF_PROG_TYPE_CGROUP_SOCK,
   BPF_PROG_TYPE_RAW_TRACEPOINT,
+  type BpfDescriptor,
   loadProgram,
+  updateCgroupLink,
 } from './bpf-program.ts';
 
 /** The end of processes first: what is inherited must not outlive the program that it was said of. */
 const INHERITANCE = [
-  { name: 'pm_exit', tracepoint: 'sched_process_exit', program: exitProgram },
-  { name: 'pm_exec', tracepoint: 'sched_process_exec', program: execProgram },
-  { name: 'pm_fork', tracepoint: 'sched_process_fork', program: forkProgram },
+  { name: 'pm_exit', link: 'exit', tracepoint: 'sched_process_exit', program: exitProgram },
+  { name: 'pm_exec', link: 'exec', tracepoint: 'sched_process_exec', program: execProgram },
+  { name: 'pm_fork', link: 'fork', tracepoint: 'sched_process_fork', program: forkProgram },
 ] as const;
 
-/** Every socket that is made in the cgroup and below is looked at until the result is disposed of. Throws KernelError. */
-export function attachSocketProgram(layout: KernelLayout, maps: MapDescriptors, cgroupDir: string): Disposable {
-  const program = loadProgram({
+/** What holds a program on its hook, by the name that it has among pins. */
+export type LinkName = 'socket' | 'exit' | 'exec' | 'fork';
+export type Links = ReadonlyMap<LinkName, BpfDescriptor>;
+export const LINK_NAMES: readonly LinkName[] = ['socket', 'exit', 'exec', 'fork'];
+
+/**
+ * Every socket that is made in the cgroup and below is looked at for as long as the link is there. `before`: a link that has the program
+ * of another version; it is the one that is returned, with the program of this one. Throws KernelError.
+ */
+export function attachSocketProgram(
+  layout: KernelLayout,
+  maps: MapDescriptors,
+  cgroupDir: string,
+  before?: BpfDescriptor,
+): BpfDescriptor {
+  // The link keeps it.
+  using program = loadProgram({
     name: 'pm_socket',
     type: BPF_PROG_TYPE_CGROUP_SOCK,
     expectedAttachType: BPF_CGROUP_INET_SOCK_CREATE,
     instructions: socketProgram(layout, maps),
   });
-  try {
-    return attachToCgroup(program, BPF_CGROUP_INET_SOCK_CREATE, cgroupDir);
-  } finally {
-    // The link keeps it.
-    program[Symbol.dispose]();
-  }
+  if (before === undefined) return attachToCgroup(program, BPF_CGROUP_INET_SOCK_CREATE, cgroupDir);
+  updateCgroupLink(before, program);
+  return before;
 }
 
 /** All of them or, where the kernel refuses one, none and the refusal. */
-export function attachInheritance(layout: KernelLayout, maps: MapDescriptors): readonly Disposable[] | KernelError {
-  const links: Disposable[] = [];
+export function attachInheritance(layout: KernelLayout, maps: MapDescriptors): Links | KernelError {
+  const links = new Map<LinkName, BpfDescriptor>();
   try {
-    for (const { name, tracepoint, program } of INHERITANCE) {
+    for (const { name, link, tracepoint, program } of INHERITANCE) {
       const instructions = program(layout, maps);
-      const loaded = loadProgram({ name, type: BPF_PROG_TYPE_RAW_TRACEPOINT, instructions });
-      try {
-        links.push(attachToTracepoint(loaded, tracepoint));
-      } finally {
-        loaded[Symbol.dispose]();
-      }
+      using loaded = loadProgram({ name, type: BPF_PROG_TYPE_RAW_TRACEPOINT, instructions });
+      links.set(link, attachToTracepoint(loaded, tracepoint));
     }
     return links;
   } catch (error) {
-    for (const link of links) link[Symbol.dispose]();
+    closeLinks(links);
     if (!(error instanceof KernelError)) throw error;
     return error;
   }
+}
+
+export function closeLinks(links: Links): void {
+  for (const link of [...links.values()].toReversed()) link[Symbol.dispose]();
 }

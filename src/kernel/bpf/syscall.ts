@@ -12,11 +12,15 @@ export const BPF_MAP_LOOKUP_ELEM = 1;
 export const BPF_MAP_UPDATE_ELEM = 2;
 export const BPF_MAP_DELETE_ELEM = 3;
 export const BPF_PROG_LOAD = 5;
+export const BPF_OBJ_PIN = 6;
+export const BPF_OBJ_GET = 7;
+export const BPF_OBJ_GET_INFO_BY_FD = 15;
 export const BPF_PROG_QUERY = 16;
 export const BPF_RAW_TRACEPOINT_OPEN = 17;
 export const BPF_MAP_LOOKUP_BATCH = 24;
 export const BPF_MAP_UPDATE_BATCH = 26;
 export const BPF_LINK_CREATE = 28;
+export const BPF_LINK_UPDATE = 29;
 
 /** Number of the system call, by Node's name of the architecture. */
 const NUMBERS: ReadonlyMap<string, number> = new Map([

@@ -12,6 +12,7 @@ export type FakeOperation =
   | 'observe routing'
   | 'add xtables queue'
   | 'delete xtables queue'
+  | 'remove pins'
   | 'conntrack'
   | 'abort connection'
   | 'neighbours';

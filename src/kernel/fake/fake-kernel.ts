@@ -12,6 +12,7 @@ import { kernelErrorFromErrno } from '../errno.ts';
 import type { Connections, Conntrack, Kernel, OutgoingFlow, Xtables } from '../kernel.ts';
 import { systemClock } from '../system-clock.ts';
 import { FailurePlan } from './failure-plan.ts';
+import { FakeKeptPrograms } from './fake-kept-programs.ts';
 import { FakeNeighbours } from './fake-neighbours.ts';
 import { FakeNft } from './fake-nft.ts';
 import { type FakeNetwork, FakeRouting } from './fake-routing.ts';
@@ -35,6 +36,7 @@ export class FakeKernel implements Kernel {
   readonly neighbours: FakeNeighbours;
   readonly wireless: FakeWireless = new FakeWireless();
   readonly tunnels: FakeTunnels = new FakeTunnels();
+  readonly keptPrograms: FakeKeptPrograms = new FakeKeptPrograms(this.failures);
 
   constructor(options: FakeKernelOptions = {}) {
     const {

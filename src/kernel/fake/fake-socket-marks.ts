@@ -91,6 +91,7 @@ export class FakeSocketMarks implements SocketMarks {
   #nobody: Nobody | undefined;
   #cgroupEpoch = 0;
   #counts: SocketMarkCounts = { marked: 0, unmarked: 0, foreign: 0, tasksLost: 0 };
+  #isKept = false;
   #lastFile = 0;
   #nextPid = FIRST_PID;
   #clockTicks = 0;
@@ -259,6 +260,19 @@ export class FakeSocketMarks implements SocketMarks {
   /** As another thread has it. */
   borrow(): SharedSocketMarks {
     return this;
+  }
+
+  /** Whether it would outlive its process. */
+  get isKept(): boolean {
+    return this.#isKept;
+  }
+
+  keep(): void {
+    this.#isKept = true;
+  }
+
+  keepNot(): void {
+    this.#isKept = false;
   }
 
   [Symbol.dispose](): void {}

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Status } from '../../../src/api/status.ts';
+import { removePinsOfGoneNamespaces } from '../../../src/kernel/bpf/pin-directory.ts';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const REPOSITORY = join(HERE, '../../..');
@@ -79,6 +80,8 @@ export function removeNetwork(): void {
       // It was not made.
     }
   }
+  // Of a daemon that was killed.
+  removePinsOfGoneNamespaces();
 }
 
 function spawnIn(namespace: string, command: string, args: readonly string[]): ChildProcess {

@@ -78,24 +78,26 @@ def stream(request):
 
 def churn(request):
     """Begins new connections and sends new datagrams in the background, as fast as it can, whatever becomes of them."""
-    counts = {"sent": 0, "received": 0, "failed": 0}
+    counts = {"sent": 0, "received": 0, "failed": 0, "refused": 0}
     stop = threading.Event()
     family, address = target(request)
 
     def run():
         while not stop.is_set():
             s = socket.socket(family, socket.SOCK_STREAM if request["kind"] == "tcp" else socket.SOCK_DGRAM)
-            s.settimeout(0.02)
+            s.settimeout(request.get("timeoutMs", 20) / 1000)
             try:
                 s.connect(address)
                 s.send(b"x")
                 counts["sent"] += 1
                 s.recv(64)
                 counts["received"] += 1
-            except OSError:
+            except OSError as error:
                 counts["failed"] += 1
+                counts["refused"] += not isinstance(error, socket.timeout)
             finally:
                 s.close()
+            stop.wait(request.get("everyMs", 0) / 1000)
 
     thread = threading.Thread(target=run, daemon=True)
     streams[request["id"]] = (thread, stop, counts)

@@ -13,6 +13,8 @@ export interface OpenSocket {
   readonly host: string;
   readonly port: number;
   readonly timeoutMs?: number;
+  /** How often `churn` begins a new one. */
+  readonly everyMs?: number;
   /** SO_MARK, needs root. */
   readonly mark?: number;
 }
