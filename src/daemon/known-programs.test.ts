@@ -53,6 +53,10 @@ class Policies {
     this.#register = emptyRegister(1, lastNumber);
   }
 
+  countStart(): void {
+    this.#programs = undefined;
+  }
+
   with(...apps: readonly EffectivePolicy[]): InForce {
     const policySet = { apps, systemDefault: builtinSystemDefault, uplinks: [] };
     const index = indexApps(policySet);
@@ -81,7 +85,7 @@ const numberIn = (mark: number): number => ((mark & MARK_SOCKET) === 0 ? 0 : mar
 /** The daemon with its thread that decides, on a machine. */
 class Bed implements Disposable {
   readonly machine: FakeMachine;
-  readonly programs: KnownPrograms;
+  programs: KnownPrograms;
   readonly policies: Policies;
   inForce: InForce;
   tellsScripts = true;
@@ -114,6 +118,20 @@ class Bed implements Disposable {
     this.programs.beginChange();
     this.inForce = this.policies.with(...apps);
     this.programs.follow(this.inForce);
+  }
+
+  /** Another daemon finds what the one before has left in the kernel. Its start counts as a change of what is named. */
+  restart(...apps: readonly EffectivePolicy[]): void {
+    this.killDaemon();
+    this.inForce = this.policies.with(...apps);
+    this.programs.follow(this.inForce);
+  }
+
+  /** The next one has not told anything yet. */
+  killDaemon(): void {
+    const { marks, proc, cgroups } = this.machine;
+    this.programs = new KnownPrograms({ marks, proc, cgroups, tellsScripts: () => this.tellsScripts });
+    this.policies.countStart();
   }
 
   pass(ms: number): void {
@@ -611,7 +629,12 @@ const apps = fc.array(
   { maxLength: 2 },
 );
 type Step =
-  | { readonly do: 'policies'; readonly apps: readonly AppOptions[]; readonly meanwhile: readonly Step[] }
+  | {
+      readonly do: 'policies';
+      readonly apps: readonly AppOptions[];
+      readonly meanwhile: readonly Step[];
+      readonly isRestart: boolean;
+    }
   | { readonly do: 'write' | 'remove' | 'upgrade' | 'switch'; readonly at: string }
   | { readonly do: 'start'; readonly at: string; readonly deceive?: string | undefined }
   | { readonly do: 'link' | 'move'; readonly at: string; readonly from: string }
@@ -646,6 +669,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('policies' as const),
       apps,
       meanwhile: fc.array(simple, { maxLength: 3 }),
+      isRestart: fc.boolean(),
     }),
   },
 );
@@ -695,6 +719,8 @@ class Story {
     this.#steps += 1;
     switch (next.do) {
       case 'policies':
+        // Where policies name scripts nothing is kept.
+        if (next.isRestart && this.told.index.byScript.size === 0) own.killDaemon();
         this.#change(next.apps, next.meanwhile);
         return;
       case 'write':
@@ -862,5 +888,58 @@ describe('KnownPrograms, whatever happens', () => {
     );
     // So that nothing passes by never saying it.
     expect(nobodies).toBeGreaterThan(100);
+  });
+});
+
+describe('KnownPrograms of the next daemon', () => {
+  const mail = (): EffectivePolicy => app('mail', { exec: [bed.machine.path('mail')] });
+
+  it('KnownPrograms goes on with a program whose file has been replaced since it was started', () => {
+    bed.file('mail');
+    bed.apply(mail());
+    const running = bed.machine.start(bed.machine.path('mail'));
+    bed.file('mail');
+    bed.programs.look();
+    bed.restart(mail());
+    expect(bed.nameOf(running)).toBe(bed.nameOf(bed.machine.start(bed.machine.path('mail'))));
+    expect(bed.numberOf(running)).not.toBe(0);
+    // It was renamed over once more, while nobody looked.
+    bed.file('mail');
+    bed.restart(mail());
+    expect(bed.nameOf(running)).toBe(`exec:${bed.machine.path('mail')}`);
+  });
+
+  it('KnownPrograms knows a stranger that is called as a named program without asking again', () => {
+    bed.file('mail');
+    bed.apply(mail());
+    const namesake = bed.file('elsewhere/mail');
+    const stranger = bed.machine.start(namesake);
+    expect(bed.numberOf(stranger)).toBe(0);
+    bed.ask(stranger);
+    expect(bed.nameOf(stranger)).toBe('none');
+    const before = bed.none;
+    bed.restart(mail());
+    expect(bed.none).not.toBe(before);
+    expect(bed.nameOf(stranger)).toBe('none');
+  });
+
+  it('KnownPrograms does not take for nobody’s what a policy names by now', () => {
+    bed.file('mail');
+    bed.apply(mail());
+    const namesake = bed.file('elsewhere/mail');
+    const stranger = bed.machine.start(namesake);
+    bed.ask(stranger);
+    bed.restart(mail(), app('other', { exec: [namesake] }));
+    expect(bed.nameOf(stranger)).toBe(`exec:${namesake}`);
+  });
+
+  it('KnownPrograms forgets numbers of programs that nobody names any more', () => {
+    bed.file('mail');
+    bed.apply(mail());
+    const running = bed.machine.start(bed.machine.path('mail'));
+    expect(bed.nameOf(running)).toBe(`exec:${bed.machine.path('mail')}`);
+    bed.restart();
+    expect(bed.machine.marks.executables().size).toBe(0);
+    expect(bed.nameOf(running)).toBe('none');
   });
 });

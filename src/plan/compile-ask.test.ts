@@ -42,7 +42,7 @@ function rulesetOf(queue: Host['queue'], whenAway: 'open' | 'closed') {
     containers: new Map(),
   };
   const systemDefault = { otherwise: { do: 'allow', at }, unknown: { do: 'allow', at }, whenAway } as const;
-  const programs = { numbers: new Map([['exec /usr/bin/curl', PROGRAM_FIRST]]), none: PROGRAM_NONE_FIRST };
+  const programs = { numbers: new Map([['exec:/usr/bin/curl', PROGRAM_FIRST]]), none: PROGRAM_NONE_FIRST };
   const { plan } = compile({
     policySet: { apps: [app], uplinks: [], systemDefault },
     facts,

@@ -1,4 +1,4 @@
-/** kill -9 at the worst moments: flows that were decided go on, what waits for an answer stays closed, a restart is whole. */
+/** kill -9 at the worst moments: flows that were decided go on, new ones of known programs go their way, a restart is whole. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PlanReport } from '../../src/api/request.ts';
@@ -51,7 +51,7 @@ function writePolicies(variant: number): void {
 }
 
 describe('kill -9 of the daemon', () => {
-  it('kill -9 in the middle of traffic keeps decided flows going, leaks no new one, and a restart adopts', async () => {
+  it('kill -9 in the middle of traffic keeps decided flows going, sends new ones their way, and a restart adopts', async () => {
     writePolicies(0);
     const first = await device.startDaemon();
     await using program = Probe.start(device, [python]);
@@ -78,12 +78,13 @@ describe('kill -9 of the daemon', () => {
         ['new udp', 'udp'],
       ] as const) {
         for (const address of [server.v4, server.v6]) {
-          const socket = { id: `${id} ${address}`, kind, host: address, port: ECHO_PORT, timeoutMs: 1200 };
-          expect((await program.openAndEcho(socket)).ok).toBe(false);
+          const socket = { id: `${id} ${address}`, kind, host: address, port: ECHO_PORT };
+          expect(await program.openAndEcho(socket)).toEqual({ ok: true, echoed: true });
         }
       }
-      expect([...wifi.captured, ...cellular.captured]).toEqual([]);
-      expect([await wifi.counted(), await cellular.counted()]).toEqual([0, 0]);
+      expect(wifi.captured).toEqual([]);
+      expect(await wifi.counted()).toBe(0);
+      expect(await cellular.counted()).toBeGreaterThan(0);
     }
 
     const second = await device.startDaemon();
@@ -93,7 +94,6 @@ describe('kill -9 of the daemon', () => {
       const socket = { id: `after ${address}`, kind: 'tcp', host: address, port: ECHO_PORT } as const;
       expect(await program.openAndEcho(socket)).toEqual({ ok: true, echoed: true });
     }
-    // What was opened while nobody answered knocks again, at another host.
     // The last datagram of a stream may be on its way yet.
     const opened = device.seenSince(from).filter(({ protocol }) => protocol === 'tcp');
     const seen = opened.filter(({ server }) => server === SERVER || server === SERVER_V6);

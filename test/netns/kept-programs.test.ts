@@ -12,6 +12,7 @@ import type { Daemon } from './support/daemon.ts';
 import { Device } from './support/device.ts';
 import { changesSince, type KernelState, kernelState } from './support/kernel-state.ts';
 import { Probe } from './support/probe.ts';
+import { until } from './support/until.ts';
 import { Witness } from './support/witness.ts';
 
 const PINS = '/sys/fs/bpf/pointsman';
@@ -54,10 +55,10 @@ afterAll(async () => {
   await device?.[Symbol.asyncDispose]();
 });
 
-/** Directories of pins of the device's network namespace. */
-function pinsOfDevice(): string[] {
+/** Directories of pins of a device's network namespace. */
+function pinsOfDevice(of = device): string[] {
   const [, cookie] = execFileSync('nsenter', [
-    `--net=/run/netns/pml-${device.id}-device`,
+    `--net=/run/netns/pml-${of.id}-device`,
     '/usr/bin/python3',
     '-c',
     'import socket; print("cookie", int.from_bytes(socket.socket().getsockopt(1, 71, 8), "little"))',
@@ -140,7 +141,11 @@ describe('without the daemon', () => {
   it('the next daemon takes over what is known, and asks about nobody it need not ask about', async () => {
     daemon = await device.startDaemon();
     const known = namesake('denied', 'known');
-    expect(await outcomesOf(known)).toEqual(ANSWERED);
+    await until('the stranger to be known', async () => {
+      const before = await queued();
+      expect(await outcomesOf(known)).toEqual(ANSWERED);
+      return (await queued()) === before;
+    });
     await daemon.kill();
     expect(await outcomesOf(known)).toEqual(ANSWERED);
     daemon = await device.startDaemon();
@@ -233,6 +238,26 @@ describe('without the daemon', () => {
     expect(pinsOfDevice()).toHaveLength(1);
     await daemon.kill();
     expect(await look()).toEqual(AS_POLICY_SAYS);
+  });
+
+  it('what a killed daemon kept goes with its network namespace, by the hand of whoever comes next, and that of others stays', async () => {
+    daemon = await device.startDaemon();
+    const other = await Device.build('keptother');
+    let pins: readonly string[] = [];
+    try {
+      const second = await other.startDaemon();
+      pins = pinsOfDevice(other);
+      expect(pins).toHaveLength(1);
+      await second.kill();
+      // Somebody else's down, while that namespace is there.
+      expect(await device.pointsman('down')).toMatchObject({ exitCode: 0 });
+      expect(pinsOfDevice(other)).toEqual(pins);
+      daemon = await device.startDaemon();
+    } finally {
+      await other[Symbol.asyncDispose]();
+    }
+    expect(readdirSync(PINS).filter((name) => pins.includes(name))).toEqual([]);
+    expect(pinsOfDevice()).toHaveLength(1);
   });
 
   it('down without a daemon removes what a killed one kept', async () => {
