@@ -1,9 +1,15 @@
+import { describeAbsentDaemon, observeAbsentDaemon } from './absent-daemon.ts';
 import { CliError } from './cli-error.ts';
 import { EXIT } from './exit-code.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The daemon's answer; without a daemon, or without permission to ask it, the answer that the files give. */
-export async function askDaemonOr<T>(terminal: Terminal, ask: () => Promise<T>, offline: () => Promise<T>): Promise<T> {
+export async function askDaemonOr<T>(
+  terminal: Terminal,
+  socketPath: string,
+  ask: () => Promise<T>,
+  offline: () => Promise<T>,
+): Promise<T> {
   try {
     return await ask();
   } catch (error) {
@@ -11,7 +17,7 @@ export async function askDaemonOr<T>(terminal: Terminal, ask: () => Promise<T>, 
     switch (error.exitCode) {
       case EXIT.notRunning:
         terminal.err(
-          'note: the daemon is not running; this is computed from the files and what can be read of the host\n',
+          `note: ${await absence(socketPath)}; this is computed from the files and what can be read of the host\n`,
         );
         break;
       case EXIT.notPermitted:
@@ -25,3 +31,6 @@ export async function askDaemonOr<T>(terminal: Terminal, ask: () => Promise<T>, 
     return await offline();
   }
 }
+
+const absence = async (socketPath: string): Promise<string> =>
+  describeAbsentDaemon(await observeAbsentDaemon(socketPath)).message;

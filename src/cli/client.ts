@@ -23,9 +23,12 @@ export interface DaemonClient {
 }
 
 /** Nothing happens before the first request. */
-export function openClient(socketPath: string): DaemonClient {
+export function openClient(
+  socketPath: string,
+  { timeoutMs = ANSWER_TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
+): DaemonClient {
   const send = (method: string, path: string, body?: object, signal?: AbortSignal): Promise<http.IncomingMessage> =>
-    request(socketPath, { method, path, body, signal });
+    request(socketPath, { method, path, body, signal, timeoutMs });
   return {
     get: async <T>(path: string) => readJson<T>(await send('GET', path)),
     text: async (path) => readText(await send('GET', path)),
@@ -51,10 +54,14 @@ interface Request {
   readonly path: string;
   readonly body: object | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number;
 }
 
 /** Resolves with an answer whose status says that it went well. */
-function request(socketPath: string, { method, path, body, signal }: Request): Promise<http.IncomingMessage> {
+function request(
+  socketPath: string,
+  { method, path, body, signal, timeoutMs }: Request,
+): Promise<http.IncomingMessage> {
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
     throw new CliError(EXIT.usage, `the path of the daemon's socket is too long for Linux: ${socketPath}`);
   }
@@ -72,7 +79,7 @@ function request(socketPath: string, { method, path, body, signal }: Request): P
       if (signal !== undefined) sent.setTimeout(0);
       accept(answer, socketPath).then(resolve, reject);
     });
-    sent.setTimeout(ANSWER_TIMEOUT_MS, () => sent.destroy(noAnswer()));
+    sent.setTimeout(timeoutMs, () => sent.destroy(new NoAnswer(timeoutMs)));
     sent.on('error', (error: NodeJS.ErrnoException) => reject(explainFailure(error, socketPath)));
     sent.end(payload);
   });
@@ -133,8 +140,11 @@ function notPermitted(socketPath: string, cause?: Error): CliError {
   return new CliError(EXIT.notPermitted, message, { hint, cause });
 }
 
-function noAnswer(): CliError {
-  return new CliError(EXIT.failed, `the daemon has not answered for ${ANSWER_TIMEOUT_MS / 1000} s`);
+/** The socket took the question, and that was all. */
+export class NoAnswer extends CliError {
+  constructor(timeoutMs: number) {
+    super(EXIT.failed, `the daemon has not answered for ${timeoutMs / 1000} s`, { hint: 'sudo pointsman status' });
+  }
 }
 
 async function readJson<T>(answer: http.IncomingMessage): Promise<T> {

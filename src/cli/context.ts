@@ -45,8 +45,8 @@ export function socketPathOf(command: Command): string {
   return pathsFor(globalOptions(command).root).socketPath;
 }
 
-export function clientOf(command: Command): DaemonClient {
-  return openClient(socketPathOf(command));
+export function clientOf(command: Command, options: { readonly timeoutMs?: number } = {}): DaemonClient {
+  return openClient(socketPathOf(command), options);
 }
 
 export function writeJson(terminal: Terminal, value: unknown): void {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type PeerCredentials, peerCredentials } from '../kernel/peer-credentials.ts';
+import { descriptorOf } from '../kernel/socket-descriptor.ts';
 
 export const ACCESS_GROUP = 'pointsman';
 
@@ -29,13 +30,6 @@ export function permittedPeer(socket: Socket, groupId: number | undefined): Peer
   } catch {
     return undefined;
   }
-}
-
-/** Node has no public way from a socket to its descriptor. */
-export function descriptorOf(socket: Socket): number | undefined {
-  const handle: unknown = Reflect.get(socket, '_handle');
-  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined;
-  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
 }
 
 function readText(path: string): string {

@@ -1,15 +1,8 @@
 /** One daemon a network namespace. */
 
-import { connect, createServer, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import type { Background } from '../kernel/background.ts';
-import { type PeerCredentials, peerCredentials } from '../kernel/peer-credentials.ts';
-import { descriptorOf } from './access.ts';
-
-/**
- * An abstract unix socket: its name lives in the network namespace, as what the daemon rules over does, and it goes with the
- * process, however that ends. Anyone may take the name, so only root's holding it counts.
- */
-const LOCK_NAME = '\0pointsman';
+import { holderOfName, INSTANCE_NAME } from '../kernel/instance-name.ts';
 
 export type InstanceLock = AsyncDisposable &
   (
@@ -19,7 +12,7 @@ export type InstanceLock = AsyncDisposable &
     | { readonly kind: 'squatted'; readonly pid: number; readonly uid: number }
   );
 
-export async function takeInstanceLock(background: Background, name: string = LOCK_NAME): Promise<InstanceLock> {
+export async function takeInstanceLock(background: Background, name: string = INSTANCE_NAME): Promise<InstanceLock> {
   const server = createServer((socket) => socket.destroy());
   if (await listens(server, name)) {
     // Only that it is there counts: whoever could not be taken has nothing to say.
@@ -27,7 +20,7 @@ export async function takeInstanceLock(background: Background, name: string = LO
     server.unref();
     return { kind: 'held', [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
   }
-  const holder = await credentialsOfHolder(background, name);
+  const holder = await holderOfName(name);
   // It has just gone: once more, and then it is somebody's who keeps coming and going.
   if (holder === undefined) return await takeInstanceLock(background, name);
   const { pid, uid } = holder;
@@ -43,24 +36,5 @@ function listens(server: Server, name: string): Promise<boolean> {
       error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
     );
     server.listen(name, () => resolve(true));
-  });
-}
-
-function credentialsOfHolder(background: Background, name: string): Promise<PeerCredentials | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(name);
-    socket.once('error', () => resolve(undefined));
-    socket.once(
-      'connect',
-      background.handler(() => {
-        try {
-          const fd = descriptorOf(socket);
-          resolve(fd === undefined ? undefined : peerCredentials(fd));
-        } finally {
-          resolve(undefined);
-          socket.destroy();
-        }
-      }),
-    );
   });
 }

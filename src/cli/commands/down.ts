@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Status } from '../../api/status.ts';
-import { QUEUE_NUMBER, TABLE } from '../../plan/reserved.ts';
+import { PANIC_TABLE, QUEUE_NUMBER, TABLE } from '../../plan/reserved.ts';
+import { describeAbsentDaemon, observeAbsentDaemon } from '../absent-daemon.ts';
 import { CliError } from '../cli-error.ts';
 import type { DaemonClient } from '../client.ts';
-import { addExamples, type CliContext, clientOf, terminalOf } from '../context.ts';
+import { addExamples, type CliContext, clientOf, socketPathOf, terminalOf } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { withProgress } from '../progress.ts';
 
@@ -19,22 +20,36 @@ export function downCommand(context: CliContext): Command {
     .action(async () => {
       const terminal = terminalOf(context, command);
       const client = clientOf(command);
-      const pid = await pidOrCleanUp(client);
+      const pid = await pidOrCleanUp(client, socketPathOf(command));
       if (pid === undefined) {
         terminal.out('No daemon was running; what a killed one had left in the kernel is removed.\n');
+        terminal.out(await stillClosed());
         return;
       }
       await client.post('/v1/stop');
       await withProgress(terminal, `waiting for process ${pid} to clean up`, untilGone(client));
-      terminal.out('The daemon has stopped; nothing of pointsman is left in the kernel.\n');
+      const closed = await stillClosed();
+      terminal.out(
+        `The daemon has stopped; ${closed === '' ? 'nothing' : 'nothing else'} of pointsman is left in the kernel.\n`,
+      );
+      terminal.out(closed);
     });
   return addExamples(command, [
     ['sudo pointsman down', 'stop, also after a crash; every program connects as it did before'],
   ]);
 }
 
+/** Only the person who closed everything opens it again. */
+async function stillClosed(): Promise<string> {
+  if (process.geteuid?.() !== 0) return '';
+  const { LinuxKernel } = await import('../../kernel/linux-kernel.ts');
+  using kernel = LinuxKernel.open();
+  if ((await kernel.nft.observe(PANIC_TABLE)) === undefined) return '';
+  return '"panic closed" is still in force: nothing gets in, out or through. End it: sudo pointsman panic off\n';
+}
+
 /** Undefined where there was no daemon, but what a killed one leaves. */
-async function pidOrCleanUp(client: DaemonClient): Promise<number | undefined> {
+async function pidOrCleanUp(client: DaemonClient, socketPath: string): Promise<number | undefined> {
   try {
     return (await client.get<Status>('/v1/status')).pid;
   } catch (error) {
@@ -46,7 +61,10 @@ async function pidOrCleanUp(client: DaemonClient): Promise<number | undefined> {
       kernel.routing.ownRules().length > 0 ||
       (await kernel.nft.observe(TABLE)) !== undefined ||
       kernel.keptPrograms.areHere();
-    if (!isLeft) throw error;
+    if (!isLeft) {
+      const { message, hint } = describeAbsentDaemon(await observeAbsentDaemon(socketPath));
+      throw new CliError(EXIT.notRunning, message, { hint, cause: error });
+    }
     const { removeEverything } = await import('../../apply/cleanup.ts');
     await removeEverything(kernel);
     return undefined;

@@ -4,7 +4,15 @@ import { askDaemonOr } from '../ask-daemon.ts';
 import { CliError } from '../cli-error.ts';
 import { type ConnectPeer, type OwnPort, type Parsed, parseConnectPeer, parseOwnPort } from '../connect-peer.ts';
 import { type ConnectTarget, parseConnectTarget } from '../connect-target.ts';
-import { addExamples, type CliContext, clientOf, offlineOptions, terminalOf, writeJson } from '../context.ts';
+import {
+  addExamples,
+  type CliContext,
+  clientOf,
+  offlineOptions,
+  socketPathOf,
+  terminalOf,
+  writeJson,
+} from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { programPath, whoIs } from '../named-program.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
@@ -38,6 +46,7 @@ export function explainCommand(context: CliContext): Command {
       const query: ExplainQuery = { ...(options.who ?? whoOf(options)), ...questionOf(options) };
       const answer = askDaemonOr(
         terminal,
+        socketPathOf(command),
         () => clientOf(command).post<Explanation>('/v1/explain', query),
         async () => (await import('../offline.ts')).explainOffline(offlineOptions(command, terminal), query),
       );

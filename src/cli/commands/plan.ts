@@ -1,7 +1,15 @@
 import { Command } from 'commander';
 import type { PlanReport } from '../../api/request.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
-import { addExamples, type CliContext, clientOf, offlineOptions, terminalOf, writeJson } from '../context.ts';
+import {
+  addExamples,
+  type CliContext,
+  clientOf,
+  offlineOptions,
+  socketPathOf,
+  terminalOf,
+  writeJson,
+} from '../context.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
 import { renderPlan } from '../render-plan.ts';
@@ -21,6 +29,7 @@ export function planCommand(context: CliContext): Command {
       const terminal = terminalOf(context, command);
       const asking = askDaemonOr(
         terminal,
+        socketPathOf(command),
         () => clientOf(command).get<PlanReport>('/v1/plan'),
         async () =>
           (await import('../offline.ts')).planOffline({

@@ -1,7 +1,15 @@
 import { Argument, Command } from 'commander';
 import type { RouteQuery, RouteReport } from '../../api/route.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
-import { addExamples, type CliContext, clientOf, offlineOptions, terminalOf, writeJson } from '../context.ts';
+import {
+  addExamples,
+  type CliContext,
+  clientOf,
+  offlineOptions,
+  socketPathOf,
+  terminalOf,
+  writeJson,
+} from '../context.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { renderRoute } from '../render-route.ts';
 
@@ -18,6 +26,7 @@ export function routeCommand(context: CliContext): Command {
       const query = routeQuery(who);
       const report = await askDaemonOr(
         terminal,
+        socketPathOf(command),
         () => clientOf(command).post<RouteReport>('/v1/route', query),
         async () => (await import('../offline.ts')).routeOffline(offlineOptions(command, terminal), query),
       );

@@ -1,7 +1,15 @@
 import { Command } from 'commander';
 import type { UplinksReport } from '../../api/uplinks.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
-import { addExamples, type CliContext, clientOf, offlineOptions, terminalOf, writeJson } from '../context.ts';
+import {
+  addExamples,
+  type CliContext,
+  clientOf,
+  offlineOptions,
+  socketPathOf,
+  terminalOf,
+  writeJson,
+} from '../context.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { renderUplinks } from '../render-uplinks.ts';
 
@@ -13,6 +21,7 @@ export function uplinksCommand(context: CliContext): Command {
       const terminal = terminalOf(context, command);
       const report = await askDaemonOr(
         terminal,
+        socketPathOf(command),
         () => clientOf(command).get<UplinksReport>('/v1/uplinks'),
         async () => (await import('../offline.ts')).uplinksOffline(offlineOptions(command, terminal)),
       );

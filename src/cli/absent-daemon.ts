@@ -1,0 +1,117 @@
+/** How things stand where no daemon answers: what the kernel and the name of the running one tell. */
+import { readFileSync } from 'node:fs';
+import { holderOfName } from '../kernel/instance-name.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
+import { PANIC_TABLE, TABLE } from '../plan/reserved.ts';
+
+export type AbsentDaemon =
+  /** A process holds the daemon's name and does not listen yet. */
+  | { readonly kind: 'starting'; readonly pid: number }
+  /** It listens, and somebody has removed the file of its socket. */
+  | { readonly kind: 'socket gone'; readonly pid: number }
+  | { readonly kind: 'not answering'; readonly pid: number; readonly stopped: boolean }
+  /** No daemon, and the rules of one: it was killed, or has left them in force. */
+  | { readonly kind: 'rules left'; readonly panic: boolean }
+  | { readonly kind: 'panic' }
+  | { readonly kind: 'none' }
+  /** No daemon, and the kernel tells only root what is there. */
+  | { readonly kind: 'none seen' };
+
+/** `answers`: the socket took the question, and no answer came. */
+export async function observeAbsentDaemon(
+  socketPath: string,
+  { answers = false }: { readonly answers?: boolean } = {},
+): Promise<AbsentDaemon> {
+  const holder = await holderOfName();
+  if (holder !== undefined && holder.uid === 0) {
+    const { pid } = holder;
+    if (answers) return { kind: 'not answering', pid, stopped: isStopped(pid) };
+    return { kind: isListening(socketPath) ? 'socket gone' : 'starting', pid };
+  }
+  if (process.geteuid?.() !== 0) return { kind: 'none seen' };
+  const { rules, panic } = await leftInKernel();
+  if (rules) return { kind: 'rules left', panic };
+  return { kind: panic ? 'panic' : 'none' };
+}
+
+/** One line that says the state, and what to type. */
+export function describeAbsentDaemon(absent: AbsentDaemon): { readonly message: string; readonly hint: string } {
+  switch (absent.kind) {
+    case 'starting':
+      return {
+        message: `the daemon is starting (process ${absent.pid})`,
+        hint: 'ask again in a moment: sudo pointsman status',
+      };
+    case 'socket gone':
+      return {
+        message: `the daemon runs (process ${absent.pid}), and the file of its control socket is gone`,
+        hint: `its rules hold; start it again to talk to it: sudo kill ${absent.pid}, then sudo pointsman up`,
+      };
+    case 'not answering':
+      return absent.stopped
+        ? {
+            message: `the daemon is stopped (process ${absent.pid}): what it would have to decide waits or is refused`,
+            hint: `let it go on: sudo kill -CONT ${absent.pid}`,
+          }
+        : {
+            message: `the daemon does not answer (process ${absent.pid})`,
+            hint: `ask again; if it stays so: sudo kill -KILL ${absent.pid}, then sudo pointsman up`,
+          };
+    case 'rules left':
+      return {
+        message: `no daemon is running, and the rules of one are in force: it was killed, or has left them${panicToo(absent.panic)}`,
+        hint: 'take over: sudo pointsman up; or remove them: sudo pointsman down',
+      };
+    case 'panic':
+      return {
+        message: 'the daemon is not running, and "panic closed" is in force: nothing gets in, out or through',
+        hint: 'sudo pointsman panic off',
+      };
+    case 'none':
+      return { message: 'the daemon is not running', hint: 'sudo pointsman up' };
+    case 'none seen':
+      return {
+        message: 'the daemon is not running; whether rules of one are left, only root may see',
+        hint: 'sudo pointsman status',
+      };
+  }
+}
+
+const panicToo = (panic: boolean): string =>
+  panic ? '; "panic closed" is in force, too (sudo pointsman panic off)' : '';
+
+async function leftInKernel(): Promise<{ readonly rules: boolean; readonly panic: boolean }> {
+  // What it stands on costs every other command a tenth of a second.
+  const { LinuxKernel } = await import('../kernel/linux-kernel.ts');
+  try {
+    using kernel = LinuxKernel.open();
+    const [own, panic] = [await kernel.nft.observe(TABLE), await kernel.nft.observe(PANIC_TABLE)];
+    const isLeft = own !== undefined || kernel.routing.ownRules().length > 0 || kernel.keptPrograms.areHere();
+    return { rules: isLeft, panic: panic !== undefined };
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    // Where the kernel has no nftables at all there is nothing of ours.
+    return { rules: false, panic: false };
+  }
+}
+
+/** /proc/net/unix (unix(7)) has the path that a socket was bound to, whatever became of the file. */
+function isListening(socketPath: string): boolean {
+  return textOf('/proc/net/unix')
+    .split('\n')
+    .some((line) => line.endsWith(` ${socketPath}`));
+}
+
+/** Field 3 of /proc/PID/stat (proc(5)); the name before it may have any character. */
+function isStopped(pid: number): boolean {
+  const text = textOf(`/proc/${pid}/stat`);
+  return /^[tT]/.test(text.slice(text.lastIndexOf(')') + 2));
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,98 @@
+/** What a person is told where no daemon answers: each way in which that can be, seen from the command line. */
+import { rmSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { labFiles } from '../../src/lab/lab-state.ts';
+import { buildProgram } from './support/build-program.ts';
+import type { Daemon } from './support/daemon.ts';
+import { Device } from './support/device.ts';
+import { until } from './support/until.ts';
+
+const NOT_RUNNING = 3;
+
+interface Told {
+  readonly exitCode: number;
+  /** Absent while it answers. */
+  readonly kind?: string;
+  readonly stderr: string;
+}
+
+let device: Device;
+
+beforeAll(async () => {
+  await buildProgram();
+  device = await Device.build('absent');
+  device.writePolicy('org.example.Curl', 'exec: /usr/bin/curl', 'otherwise: deny');
+});
+
+afterAll(() => device?.[Symbol.asyncDispose]());
+
+async function status(): Promise<Told> {
+  const { exitCode, stdout, stderr } = await device.pointsman('status', '--json');
+  const { daemon } = JSON.parse(stdout) as { readonly daemon?: { readonly kind: string } };
+  return { exitCode, stderr, ...(daemon !== undefined && { kind: daemon.kind }) };
+}
+
+/** The states that status told of while a daemon started. */
+async function startWatched(): Promise<{ readonly daemon: Daemon; readonly seen: ReadonlySet<string | undefined> }> {
+  const daemon = device.spawnDaemon();
+  const seen = new Set<string | undefined>();
+  await until('the daemon to answer', async () => {
+    const { kind } = await status();
+    seen.add(kind);
+    return kind === undefined;
+  });
+  return { daemon, seen };
+}
+
+describe('pointsman status without an answer', () => {
+  it('says that nothing runs and nothing is left', async () => {
+    const told = await status();
+    expect(told).toMatchObject({ exitCode: NOT_RUNNING, kind: 'none' });
+    expect(told.stderr).toContain('the daemon is not running');
+  });
+
+  it('says of a daemon whether it starts, is stopped, was killed, or has lost the file of its socket', async () => {
+    const { daemon, seen } = await startWatched();
+    try {
+      expect([...seen]).toContain('starting');
+      process.kill(daemon.pid, 'SIGSTOP');
+      const stopped = await status();
+      process.kill(daemon.pid, 'SIGCONT');
+      expect(stopped).toMatchObject({ exitCode: NOT_RUNNING, kind: 'not answering' });
+      expect(stopped.stderr).toContain('sudo kill -CONT');
+
+      rmSync(labFiles(device.stateDir).socket);
+      expect(await status()).toMatchObject({ exitCode: NOT_RUNNING, kind: 'socket gone' });
+    } finally {
+      await daemon.kill();
+    }
+    const killed = await status();
+    expect(killed).toMatchObject({ exitCode: NOT_RUNNING, kind: 'rules left' });
+    expect(killed.stderr).toContain('sudo pointsman down');
+    const { stderr } = await device.pointsman('explain', '--exe', '/usr/bin/curl', '--to', '203.0.113.10:80');
+    expect(stderr).toContain('the rules of one are in force');
+    expect((await device.pointsman('down')).stdout).toContain('what a killed one had left in the kernel is removed');
+    expect(await status()).toMatchObject({ kind: 'none' });
+    expect((await device.pointsman('down')).exitCode).toBe(NOT_RUNNING);
+  });
+
+  it('does not say that all is gone while "panic closed" is in force', async () => {
+    await device.pointsman('panic', 'closed');
+    try {
+      const told = await status();
+      expect(told.kind).toBe('panic');
+      expect(told.stderr).toContain('sudo pointsman panic off');
+      const { exitCode, stderr } = await device.pointsman('down');
+      expect(exitCode).toBe(NOT_RUNNING);
+      expect(stderr).toContain('"panic closed" is in force');
+      const daemon = await device.startDaemon();
+      const { stdout } = await device.pointsman('down');
+      expect(stdout).toContain('nothing else of pointsman is left');
+      expect(stdout).toContain('sudo pointsman panic off');
+      expect(await daemon.ended()).toBe('exit code 0');
+    } finally {
+      await device.pointsman('panic', 'off');
+    }
+    expect(await status()).toMatchObject({ kind: 'none' });
+  });
+});
