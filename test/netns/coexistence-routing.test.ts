@@ -162,7 +162,8 @@ describe('beside NetworkManager, the daemon', () => {
     await using monitor = await RuleMonitor.start();
     manager.activate();
     await eventually(
-      () => [ownRules(), ownRoutes()],
+      // The last two are for whoever has to find out why it did not come about.
+      async () => [ownRules(), ownRoutes(), inDevice('ip', 'route'), (await daemon.status()).uplinks],
       (now) => now[0] === rules && now[1] === routes,
     );
     await oursHolds();

@@ -29,9 +29,9 @@ function pointsman(args: string): string {
   return steady(stdout.replaceAll(`/run/pointsman-lab/${id}`, '/run/pointsman-lab/lab'));
 }
 
-/** Without the time that curl took. */
+/** Without the time that curl took, and without what commands say only when something takes them long. */
 function steady(text: string): string {
-  return text.replaceAll(/after \d+ ms/g, 'after 0 ms');
+  return text.replaceAll(/after \d+ ms/g, 'after 0 ms').replaceAll(/^.* \.\.\.\n/gm, '');
 }
 
 interface Exchange {
