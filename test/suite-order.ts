@@ -8,6 +8,7 @@ export const TIMING_SENSITIVE: readonly string[] = [
   'test/attribution/leak.test.ts',
   'test/netns/cgroup-watch.test.ts',
   'test/netns/coexistence-repair.test.ts',
+  'test/netns/coexistence-routing.test.ts',
   'test/netns/flaps.test.ts',
   'test/netns/probes.test.ts',
   'test/netns/profile-network.test.ts',
