@@ -101,4 +101,18 @@ describe('decide() about what a container sends', () => {
     const { reason } = decide(context([policy('web', 'container', 'web', 'drop')]), owner, dhcp);
     expect(reason.kind).toBe('housekeeping');
   });
+
+  it('leaves a container alone that no policy names, whatever it sends', () => {
+    const dhcp: Flow = { ...FLOW, protocol: 17, sourcePort: 68, destinationPort: 67 };
+    const down = { name: 'cell', id: 1, device: 'cell0', up: false, v4: false, v6: false };
+    const of = context([policy('web', 'container', 'web', 'drop')]);
+    const facts = {
+      ...of.facts,
+      uplinks: [{ ...down, addresses: [], onLink: [], gateways: {} }],
+      dhcpServers: [{ device: 'cell0', address: FLOW.destination }],
+    };
+    const sends = (id: string) => decide({ ...of, facts }, { kind: 'container', cgroups: [scope(id)] }, dhcp);
+    expect(sends(DB)).toMatchObject({ verdict: 'accept', reason: { kind: 'forwarded' } });
+    expect(sends(WEB)).toMatchObject({ verdict: 'reject', reason: { kind: 'housekeeping' } });
+  });
 });

@@ -238,13 +238,17 @@ function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): D
   }
 }
 
+const LEFT_ALONE: Decision = { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'forwarded' } };
+const isLeftAlone = ({ index, facts }: DecideContext, owner: ContainerOwner): boolean =>
+  forwardedPolicies(index, owner, facts).length === 0;
+
 /**
  * What a container sends through this machine. The system default is about programs of this machine: without a policy of its
  * own a container is left alone. Where two in one namespace have different policies, neither may be taken for the other.
  */
 function decideForContainer(context: DecideContext, owner: ContainerOwner, flow: Flow): Decision {
   const [policy, other] = forwardedPolicies(context.index, owner, context.facts);
-  if (policy === undefined) return { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'forwarded' } };
+  if (policy === undefined) return LEFT_ALONE;
   if (other === undefined) return decideForApp(context, policy, flow);
   const because = `containers of ${policy.app} and of ${other.app} share a network namespace`;
   return { verdict: 'reject', cause: 'denied', reason: { kind: 'blocked-app', because } };
@@ -252,6 +256,8 @@ function decideForContainer(context: DecideContext, owner: ContainerOwner, flow:
 
 /** Total: every owner and flow gets a decision. Pure. */
 export function decide(context: DecideContext, owner: Sender, flow: Flow): Decision {
+  // Of whom no policy names nobody tells the packets: nothing of them is looked at.
+  if (owner.kind === 'container' && isLeftAlone(context, owner)) return LEFT_ALONE;
   const pass = housekeeping(flow, context.facts);
   if (pass !== undefined) return pass;
   if (owner.kind === 'container') return decideForContainer(context, owner, flow);
