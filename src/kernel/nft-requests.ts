@@ -150,6 +150,7 @@ function expressionSteps(expression: Expression): RuleStep[] | undefined {
     case 'reject':
     case 'queue':
     case 'log':
+    case 'update set':
       return undefined;
   }
 }

@@ -15,7 +15,7 @@ import { linkNetworks } from '../policy/local-networks.ts';
 import { viaUplink } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
 import { goto, inSet, is, jump, rule, verdict } from './nft/expressions.ts';
-import type { Chain, Expression, NftSet, Rule, Verdict } from './nft/ruleset.ts';
+import type { Chain, Expression, Interval, NftSet, Rule, Verdict } from './nft/ruleset.ts';
 
 export const CHAIN_HOUSEKEEPING = 'housekeeping';
 const CHAIN_DHCP = 'dhcp';
@@ -44,6 +44,13 @@ const setOf = (name: string, networks: readonly Prefix[], family: Address['famil
   elements: addressElements(networks.filter(({ address }) => address.family === family).map(prefixRange)),
 });
 
+/** IPv4 groups and broadcast, and more. */
+export const multicastSet = (name: string, more: readonly Interval[]): NftSet => ({
+  ...setOf(name, [], 4),
+  elements: addressElements([...multicastNetworks().filter(isIpv4).map(prefixRange), ...more]),
+});
+
+const isIpv4 = ({ address }: Prefix): boolean => address.family === 4;
 const single = (address: Address): Prefix => ({ address, length: address.family === 4 ? 32 : 128 });
 
 export function housekeepingSets(facts: Facts): readonly NftSet[] {

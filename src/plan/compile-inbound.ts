@@ -8,6 +8,7 @@ import { governsForwarded } from './compile-forwarded.ts';
 import { dhcpReplies, dhcpReplyChain } from './compile-housekeeping.ts';
 import { type CompiledIdentity, cgroupKeys, lookUp, lookUpProgram, type ToldInput } from './compile-identity.ts';
 import { report } from './compile-refusal.ts';
+import { solicited, solicitingChain } from './compile-solicited.ts';
 import { accept, goto, is, isNot, rule, setBits } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
 import type { Chain, Rule } from './nft/ruleset.ts';
@@ -60,6 +61,7 @@ const inputChain = (forwards: boolean): Chain => ({
     // A connection that was there before us goes on.
     rule(isNot({ kind: 'tcp flags' }, 'syn'), accept),
     ...dhcpReplies,
+    ...solicited,
     ...askForeign(forwards),
     rule(goto('identify_inbound')),
   ],
@@ -95,7 +97,7 @@ export function compileInbound(input: InboundInput): CompiledIdentity {
   const askAny: Rule = rule(anySocket, goto(CHAIN.ask));
   const nobody: readonly Rule[] = [...(namesUsers(input) ? [askAny] : []), rule(goto(byDefault))];
   const identify = (rules: readonly Rule[]): Chain => ({ name: 'identify_inbound', rules });
-  const common = [inputChain(governsForwarded(input)), dhcpReplyChain, ...verdicts];
+  const common = [inputChain(governsForwarded(input)), dhcpReplyChain, solicitingChain, ...verdicts];
   if (told === 'asked') return { maps: [], chains: [...common, identify([askAny, rule(goto(byDefault))])] };
   const cgroups = lookUp(cgroupKeys(input), input, target);
   const byCgroup = [...cgroups.rules, ...nobody];

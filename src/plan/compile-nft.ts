@@ -2,6 +2,7 @@
  * The ruleset: the same base chains always, one map lookup to the application, a few set lookups to the verdict. What an
  * undecided flow comes to is written into its conntrack mark; a decided one takes one map lookup and leaves.
  */
+
 import { type Address, type Prefix, prefixRange } from '../net/address.ts';
 import { mayWait } from '../policy/decide.ts';
 import type { Facts } from '../policy/facts.ts';
@@ -17,6 +18,7 @@ import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
 import { loopbackChains, outputChains } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
+import { solicitedSets } from './compile-solicited.ts';
 import { type CompiledSources, compileSources } from './compile-sources.ts';
 import { type CompiledUplinks, compileUplinks } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
@@ -195,6 +197,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     sets: byName([
       ...localSets(facts),
       ...housekeepingSets(facts),
+      ...(governsInbound(input) ? solicitedSets(facts) : []),
       ...uplinks.sets,
       ...sources.sets,
       ...dns.sets,

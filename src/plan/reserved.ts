@@ -102,6 +102,8 @@ export const PRIORITY_VERDICT = -149;
 export const PRIORITY_GUARD = 300;
 /** Behind that: what leaves by a tunnel is routed again, and nobody is to route by our bits then. */
 export const PRIORITY_LEAVE = 301;
+/** And behind that, what really leaves is seen. */
+export const PRIORITY_ASKED = 302;
 /** raw: before conntrack (-200) takes a packet for one of a connection that is there. */
 export const PRIORITY_ZONE = -300;
 /** Just before dstnat (-100): the first to redirect a connection is the only one. */

@@ -3,7 +3,7 @@
  * it goes as much as by what it is, so that nothing of it reaches a host that is not on the link, but for the server that an
  * uplink's addresses are leased from.
  */
-import { type Address, equalAddress, type Prefix, parsePrefix, prefixContains } from '../net/address.ts';
+import { type Address, equalAddress, type Prefix, parsePrefix, prefixContains, prefixRange } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_UDP } from '../net/protocol.ts';
 import type { Decision, Way } from './decision.ts';
@@ -19,6 +19,8 @@ export const LISTENER_DISCOVERY: readonly number[] = [130, 131, 132, 143];
 export const DHCP4 = { client: 68, server: 67 };
 export const DHCP6 = { client: 546, server: 547 };
 
+const MAX_BROADCAST_LENGTH = 30;
+
 const prefixes = (...texts: readonly string[]): readonly Prefix[] =>
   texts.map(parsePrefix).filter((prefix) => prefix !== undefined);
 
@@ -30,6 +32,12 @@ export const DHCP_ANY_SERVER: readonly Prefix[] = prefixes(
   'fe80::/10',
 );
 export const multicastNetworks = (): readonly Prefix[] => groupPrefixes('multicast');
+
+/** Of networks on a link: IPv4's last address is all of them at once, where there is room for it (RFC 919, RFC 3021). */
+export const broadcastAddresses = (onLink: readonly Prefix[]): readonly Prefix[] =>
+  onLink
+    .filter(({ address: { family }, length }) => family === 4 && length <= MAX_BROADCAST_LENGTH)
+    .map((network) => ({ address: { family: 4 as const, value: prefixRange(network).last }, length: 32 }));
 
 const isIn = (networks: readonly Prefix[], address: Address): boolean =>
   networks.some((network) => prefixContains(network, address));

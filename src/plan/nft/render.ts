@@ -132,6 +132,7 @@ function elementLines(head: string, elements: readonly string[]): string[] {
 
 function setBlock(set: NftSet, nowMs: MonotonicMs): string[] {
   const lines = [`set ${set.name} {`, `  type ${set.key.join(' . ')}`];
+  if (set.size !== undefined) lines.push(`  size ${set.size}`);
   if (set.flags.length > 0) lines.push(`  flags ${set.flags.join(',')}`);
   if (set.comment !== undefined) lines.push(`  comment ${quoted(set.comment)}`);
   if (set.elements.length > 0)
@@ -216,6 +217,10 @@ function renderExpression(expression: Expression): string {
       return `queue flags bypass to ${expression.number}`;
     case 'log':
       return `limit rate ${expression.perSecond}/second log prefix ${quoted(expression.prefix)} group ${expression.group}`;
+    case 'update set': {
+      const key = expression.fields.map(renderField).join(' . ');
+      return `update @${expression.set} { ${key} timeout ${expression.timeoutSeconds}s }`;
+    }
     case 'counter':
       return 'counter';
     case 'masquerade':
@@ -325,6 +330,7 @@ function value(type: KeyType, number: bigint): string {
     case 'gid':
     case 'cgroupsv2':
     case 'ifname':
+    case 'iface_index':
       return String(number);
   }
 }

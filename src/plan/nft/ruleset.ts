@@ -14,6 +14,8 @@ export type Field =
   | { readonly kind: 'ct direction' }
   /** Index of the device by which it came in; 0 where this machine sends it. */
   | { readonly kind: 'meta iif' }
+  /** By which it leaves. */
+  | { readonly kind: 'meta oif' }
   | { readonly kind: 'meta iifname' }
   | { readonly kind: 'meta oifname' }
   | { readonly kind: 'meta nfproto' }
@@ -41,7 +43,8 @@ export type KeyType =
   | 'uid'
   | 'gid'
   | 'cgroupsv2'
-  | 'ifname';
+  | 'ifname'
+  | 'iface_index';
 
 /** An inclusive interval of a numeric key component; `first == last` is a single value. */
 export interface Interval {
@@ -89,6 +92,13 @@ export type Expression =
   /** Where nobody listens the packet goes on to the next hook. */
   | { readonly kind: 'queue'; readonly number: number }
   | { readonly kind: 'log'; readonly group: number; readonly prefix: string; readonly perSecond: number }
+  /** The set has these for so long from now on; nothing happens where it is full. */
+  | {
+      readonly kind: 'update set';
+      readonly set: string;
+      readonly fields: readonly Field[];
+      readonly timeoutSeconds: number;
+    }
   | { readonly kind: 'counter' }
   | { readonly kind: 'masquerade' }
   /** Of the direction in which a connection opens: before conntrack sees the packet. */
@@ -128,7 +138,10 @@ export interface NftSet {
   readonly name: string;
   readonly comment?: string;
   readonly key: readonly KeyType[];
-  readonly flags: readonly ('interval' | 'timeout')[];
+  /** `dynamic`: rules fill it, by `update set`. */
+  readonly flags: readonly ('interval' | 'timeout' | 'dynamic')[];
+  /** More elements it will never have. */
+  readonly size?: number;
   readonly elements: readonly SetElement[];
 }
 

@@ -108,6 +108,8 @@ function read(state: State, field: Field): FieldValue {
     case 'meta iif':
       // Of devices only the names are known here.
       return inDevice === undefined ? 0n : undefined;
+    case 'meta oif':
+      return undefined;
     case 'meta iifname':
       return inDevice;
     case 'meta skuid':
@@ -238,6 +240,7 @@ function evaluate(state: State, expression: Expression): Outcome | 'break' {
       return expression.verdict;
     case 'set original zone':
     case 'log':
+    case 'update set':
     case 'counter':
       return undefined;
   }
