@@ -27,6 +27,7 @@ import { allowedHosts, type NamedHosts, namedHosts, packageNames, refusedHosts }
 import type { Names } from '../watch/names.ts';
 import { readNetwork } from '../watch/network.ts';
 import type { Packages } from '../watch/packages.ts';
+import { UplinkKeys } from './uplink-keys.ts';
 import type { UplinkProbing } from './uplink-probing.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
@@ -90,6 +91,7 @@ export class Wants {
   /** The last machine with what is kept, and what it was made of. */
   #withKept: { readonly machine: Machine; readonly kept: KeptChoices; readonly made: Machine } | undefined;
   #revision = 0;
+  readonly #uplinkKeys = new UplinkKeys();
 
   constructor(parts: WantedParts) {
     this.#parts = parts;
@@ -152,11 +154,13 @@ export class Wants {
     this.#selected = selectProfiles(all, this.#activeProfiles, this.#selected);
     const { policySet } = this.#selected;
     const index = before === undefined ? indexApps(policySet) : indexAppsAgain(policySet, before);
-    const assigned = ids.assign({
+    const keys = this.#uplinkKeys.of(policySet.uplinks, network.links);
+    const kept = ids.assign({
       apps: policySet.apps.map(({ app }) => app),
-      uplinks: takenNames(policySet.uplinks),
+      uplinks: takenNames(policySet.uplinks).map((name) => keys.get(name) ?? name),
       programs: kernel.sockets === undefined ? [] : this.#programs(index),
     });
+    const assigned = withUplinkNames(kept, keys);
     const health = uplinkHealth && { healths: uplinkHealth.healths() };
     const known = { names: names.states(), packages, ...health };
     const question = { network, policySet, index, uplinkIds: assigned.uplinks, ...known };
@@ -215,4 +219,17 @@ export class Wants {
     const all = (hosts: NamedHosts['byApp']): ReadonlySet<string> => new Set([...hosts.values()].flat());
     this.#parts.names.watch(all(byApp), { never: all(refused), allowed: all(allowed) });
   }
+}
+
+/** By the uplinks' names, as everybody else calls them. */
+function withUplinkNames(assigned: AssignedIds, keys: ReadonlyMap<string, string>): AssignedIds {
+  const nameOf = new Map([...keys].map(([name, key]) => [key, name]));
+  const named = (key: string): string => nameOf.get(key) ?? key;
+  const { uplinks, without } = assigned;
+  if ([...uplinks.keys()].every((key) => named(key) === key)) return assigned;
+  return {
+    ...assigned,
+    uplinks: new Map([...uplinks].map(([key, number]) => [named(key), number])),
+    without: { ...without, uplinks: without.uplinks.map(named) },
+  };
 }

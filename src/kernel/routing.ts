@@ -6,6 +6,7 @@ import { decodeLink, encodeLinkDump } from '../netlink/link.ts';
 import { decodeLinkAddress, encodeAddressDump } from '../netlink/link-address.ts';
 import type { NetlinkMessage, NetlinkRequest } from '../netlink/message.ts';
 import { decodeNamespaceId, encodeNamespaceIdGet } from '../netlink/namespace-id.ts';
+import { decodeNexthopObject, encodeNexthopDump, nexthopsOf } from '../netlink/nexthop-object.ts';
 import {
   decodeRoute,
   encodeRouteAdd,
@@ -39,8 +40,16 @@ export function openRouting(socket: NetlinkSocket): Routing {
     const messages = socket.dump(request, subject);
     return decodeReply(subject, () => messages.map(decode));
   };
-  const routes = (): Route[] =>
-    FAMILIES.flatMap((family) => dump(`IPv${family} routes`, encodeRouteDump(family), decodeRoute));
+  const routes = (): Route[] => {
+    const told = FAMILIES.flatMap((family) => dump(`IPv${family} routes`, encodeRouteDump(family), decodeRoute));
+    if (!told.some(isByNumber)) return told;
+    const objects = dump('next hops', encodeNexthopDump(), decodeNexthopObject);
+    return told.map((route) =>
+      isByNumber(route) && route.nexthopId !== undefined
+        ? { ...route, nexthops: nexthopsOf(objects, route.nexthopId) }
+        : route,
+    );
+  };
   const rules = (): RoutingRule[] =>
     FAMILIES.flatMap((family) => dump(`IPv${family} routing rules`, encodeRuleDump(family), decodeRule));
   const ownRoutes = (): PlannedRoute[] => routes().flatMap((route) => planOfRoute(route) ?? []);
@@ -84,6 +93,10 @@ function namespaceIdOf(socket: NetlinkSocket, pid: number): number | undefined {
     throw error;
   }
 }
+
+/** All that the kernel says of its way. */
+const isByNumber = ({ nexthopId, oif, nexthops }: Route): boolean =>
+  nexthopId !== undefined && oif === undefined && nexthops === undefined;
 
 /** Of a route that refuses the kernel answers with its error. */
 const NO_WAY: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL'];

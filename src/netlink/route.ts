@@ -63,10 +63,12 @@ const RTA_PREFSRC = 7;
 const RTA_MULTIPATH = 9;
 const RTA_TABLE = 15;
 const RTA_MARK = 16;
+const RTA_NH_ID = 30;
 
 /**
  * `type` RTN_*, `scope` RT_SCOPE_*, `protocol` RTPROT_*. `metric` 0 is none; for IPv6 the kernel makes 1024 of it.
- * A multipath route has `nexthops`, and neither `gateway` nor `oif`.
+ * A multipath route has `nexthops`, and neither `gateway` nor `oif`; so has one by a next hop that stands for itself (`nexthopId`), of
+ * which the kernel does not say more where net.ipv4.nexthop_compat_mode is 0.
  */
 export interface Route {
   readonly family: Family;
@@ -83,6 +85,7 @@ export interface Route {
   readonly onlink: boolean;
   readonly preferredSource?: Address;
   readonly nexthops?: readonly Nexthop[];
+  readonly nexthopId?: number;
 }
 
 /** All tables of one family: the caller keeps the ones it wants. AF_UNSPEC would also give multicast routing's own families. */
@@ -164,10 +167,12 @@ function decodeWay(attributes: Attributes, type: number): Partial<Route> {
   const oif = attributes.get(RTA_OIF);
   const preferredSource = attributes.get(RTA_PREFSRC);
   const multipath = attributes.get(RTA_MULTIPATH);
+  const nexthopId = attributes.get(RTA_NH_ID);
   return {
     ...(gateway !== undefined && { gateway }),
     ...(oif !== undefined && { oif: readU32(oif) }),
     ...(preferredSource !== undefined && { preferredSource: decodeAddress(preferredSource) }),
     ...(multipath !== undefined && { nexthops: decodeNexthops(multipath) }),
+    ...(nexthopId !== undefined && { nexthopId: readU32(nexthopId) }),
   };
 }

@@ -70,6 +70,7 @@ export const RTNLGRP_IPV4_RULE = 8;
 export const RTNLGRP_IPV6_IFADDR = 9;
 export const RTNLGRP_IPV6_ROUTE = 11;
 export const RTNLGRP_IPV6_RULE = 19;
+export const RTNLGRP_NEXTHOP = 32;
 
 /** `enum nf_inet_hooks` (linux/netfilter.h): all packets that come in, and those for this machine. */
 export const NF_INET_PRE_ROUTING = 0;

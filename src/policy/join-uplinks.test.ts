@@ -142,6 +142,17 @@ describe('joinUplinks', () => {
     });
   });
 
+  it('takenNames() has those of files first, then the best: the worst go without a number where there are too many', () => {
+    const evidence = {
+      found: ['eth9', 'eth1', 'eth5'].map((device, i) => ({ device, priority: [10, 900, 500][i] ?? 0 })),
+      tellings: new Map(),
+    };
+    const slow = { ...file('slow', 'ppp0'), priority: 1000 };
+    expect(takenNames(joinUplinks([slow, file('home', 'wlan0')], evidence))).toEqual([
+      ...['home', 'slow', 'eth9', 'eth5', 'eth1'],
+    ]);
+  });
+
   it('joinUplinks gives a name that a file or another device has a number', () => {
     expect(names(joinUplinks([file('eth1', 'eth0')], found('eth1', 'Eth1', 'wg_a', 'wg-a', 'wg.a')))).toEqual([
       'eth1 eth0',

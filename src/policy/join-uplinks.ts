@@ -223,9 +223,20 @@ function freeName(wanted: string, taken: Set<string>): string {
   return name;
 }
 
-/** Names of those that can be taken: nobody else gets a number in the marks. */
+/**
+ * Names of those that can be taken: nobody else gets a number in the marks. Those of files come first, then the kernel's best: where there
+ * are more than numbers, the worst go without.
+ */
 export const takenNames = (uplinks: readonly Uplink[]): readonly string[] =>
-  uplinks.filter(({ untaken }) => untaken === undefined).map(({ name }) => name);
+  uplinks
+    .filter(({ untaken }) => untaken === undefined)
+    .toSorted(
+      (a, b) =>
+        Number(a.discovered === true) - Number(b.discovered === true) ||
+        a.priority - b.priority ||
+        compareText(a.name, b.name),
+    )
+    .map(({ name }) => name);
 
 /** `NetworkManager, guess`. */
 export function describeSource({ by, guess }: PropertySource): string {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PROGRAM_LAST, PROGRAM_NONE_COUNT, PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
+import { PROGRAM_LAST, PROGRAM_NONE_COUNT, PROGRAM_NONE_FIRST, UPLINK_LAST } from '../plan/reserved.ts';
 import { AppIds } from './app-ids.ts';
 
 const numbers = (...inUse: readonly (readonly [string, unknown])[]) => ({ inUse, gone: [] });
@@ -35,6 +35,16 @@ describe('AppIds', () => {
     new AppIds(path).assign({ apps: ['b'], uplinks: [], programs: [] });
     const { apps } = new AppIds(path).assign({ apps: ['c', 'a', 'b'], uplinks: [], programs: [] });
     expect(Object.fromEntries(apps)).toEqual({ a: 1, b: 2, c: 3 });
+  });
+
+  it('AppIds gives the numbers of uplinks to the first of them, also where others had them', () => {
+    const many = Array.from({ length: UPLINK_LAST }, (_, i) => `u${i}`);
+    const ids = new AppIds(path);
+    ids.assign({ apps: [], uplinks: many, programs: [] });
+    const { uplinks, without } = ids.assign({ apps: [], uplinks: ['best', ...many], programs: [] });
+    expect(uplinks.has('best')).toBe(true);
+    expect(without.uplinks).toEqual([many.at(-1)]);
+    expect(uplinks.size).toBe(UPLINK_LAST);
   });
 
   it('AppIds has 124 numbers for uplinks, and names those that get none', () => {

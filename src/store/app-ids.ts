@@ -28,6 +28,9 @@ export interface AssignedIds {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** Of more than these the first have numbers, whoever had one before: they are the better ones. */
+const UPLINK_COUNT = UPLINK_LAST - UPLINK_FIRST + 1;
+
 interface Names {
   readonly apps: readonly string[];
   readonly uplinks: readonly string[];
@@ -93,7 +96,7 @@ export class AppIds {
 
   #assign(names: Names): AssignedIds['without'] {
     const apps = assignIds(this.#apps, names.apps);
-    const uplinks = assignIds(this.#uplinks, names.uplinks);
+    const uplinks = assignIds(this.#uplinks, names.uplinks.slice(0, UPLINK_COUNT));
     const programs = assignIds(this.#programs, names.programs);
     if (programs.register !== this.#programs) {
       this.#programs = programs.register;
@@ -103,7 +106,7 @@ export class AppIds {
     if (apps.register !== this.#apps || uplinks.register !== this.#uplinks) this.#isStored = false;
     this.#apps = apps.register;
     this.#uplinks = uplinks.register;
-    return { apps: apps.without, uplinks: uplinks.without };
+    return { apps: apps.without, uplinks: [...uplinks.without, ...names.uplinks.slice(UPLINK_COUNT)] };
   }
 
   #restore(): readonly Diagnostic[] {

@@ -13,6 +13,7 @@ import {
   RTNLGRP_IPV6_ROUTE,
   RTNLGRP_IPV6_RULE,
   RTNLGRP_LINK,
+  RTNLGRP_NEXTHOP,
 } from '../netlink/uapi.ts';
 import { EventPace } from './event-pace.ts';
 import { decodeEach, drainEvents } from './event-source.ts';
@@ -29,6 +30,7 @@ const NETWORK_GROUPS = [
   RTNLGRP_IPV6_IFADDR,
   RTNLGRP_IPV6_ROUTE,
   RTNLGRP_IPV6_RULE,
+  RTNLGRP_NEXTHOP,
 ];
 /** A routing daemon's full table, or a whole ruleset, arrives at once. */
 const RECEIVE_QUEUE_BYTES = 4 * 1024 * 1024;
