@@ -72,6 +72,13 @@ describe('containerDevices()', () => {
     ]);
   });
 
+  it('leaves out an end whose name cannot be written in a ruleset', () => {
+    cgroup(scope(WEB), '100\n');
+    kernel = new FakeKernel({ links: [pair(7, 3), pair(8, 3, { name: 'v"; drop' }), pair(9, 3, { name: 'v*' })] });
+    kernel.routing.setNamespaceIds(new Map([[100, 3]]));
+    expect(devices(scope(WEB)).map(({ device }) => device)).toEqual(['veth7']);
+  });
+
   it('looks for a process below a cgroup that has none itself', () => {
     cgroup(scope(WEB), '');
     cgroup(`${scope(WEB)}/init.scope/deep`, '0\n200\n');

@@ -58,6 +58,27 @@ describe('networkManagerDevices', () => {
   });
 
   it.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['nobody', undefined],
+    [7, undefined],
+  ])(
+    'networkManagerDevices takes the option dhcp_server_identifier %j for who leased the address',
+    (server, wanted) => {
+      const objects = new Map([
+        ['/d', interfaces({ [`${NM}.Device`]: properties({ Interface: 'wlan0', Dhcp4Config: '/dhcp/1' }) })],
+        [
+          '/dhcp/1',
+          interfaces({
+            [`${NM}.DHCP4Config`]: properties({ Options: properties({ dhcp_server_identifier: server }) }),
+          }),
+        ],
+      ]);
+      const found = networkManagerDevices(objects).get('wlan0')?.dhcpServer;
+      expect(found && formatAddress(found)).toBe(wanted);
+    },
+  );
+
+  it.each([
     [0, {}, []],
     [1, { metered: true }, []],
     [2, { metered: false }, []],
