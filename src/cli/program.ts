@@ -22,12 +22,13 @@ import { uplinksCommand } from './commands/uplinks.ts';
 import { watchCommand } from './commands/watch.ts';
 import { whoCommand } from './commands/who.ts';
 import { addExamples, type CliContext } from './context.ts';
+import { parseRoot } from './root-option.ts';
 
 export function buildProgram(context: CliContext): Command {
   const program = new Command('pointsman')
     .description('Per-application connection policy for Linux: files say what each program may connect to.')
     .version(context.version, '--version', 'print the version')
-    .option('--root <dir>', 'where etc, var and run are (default: /)')
+    .option('--root <dir>', 'directory that etc, var and run are below (default: /)', (text) => parseRoot(text))
     .option('--no-color', 'no colours; NO_COLOR in the environment does the same')
     .helpCommand(false);
   for (const make of COMMANDS) program.addCommand(make(context));

@@ -169,9 +169,9 @@ describe('runProgram', () => {
   });
 
   it('runProgram starts the daemon with root and milliseconds to confirm', async () => {
-    const { exitCode, started } = await run(['up', '--confirm', '30s', '--root', '/srv/x']);
+    const { exitCode, started } = await run(['up', '--confirm', '30s', '--root', root]);
     expect(exitCode).toBe(0);
-    expect(started).toEqual([{ version: '1.2.3', root: '/srv/x', confirmMs: 30_000 }]);
+    expect(started).toEqual([{ version: '1.2.3', root, confirmMs: 30_000 }]);
   });
 
   it.each([['status'], ['down'], ['reload'], ['confirm'], ['watch']])(

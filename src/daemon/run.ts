@@ -1,9 +1,11 @@
 /** The daemon's composition root: the only place that constructs. */
 import { mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
 import { resolve } from 'node:path';
 import { Background } from '../kernel/background.ts';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import { ignoreSignals } from '../kernel/ignored-signals.ts';
+import { networkNamespaceName } from '../kernel/network-namespace-name.ts';
 import { systemClock } from '../kernel/system-clock.ts';
 import { printable } from '../net/printable.ts';
 import { AppIds } from '../store/app-ids.ts';
@@ -72,6 +74,11 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   }
   const root = resolve(options.root ?? '/');
   const paths = pathsFor(root);
+  if (await isAnswered(paths.socketPath)) {
+    const message = `a daemon of another network namespace uses ${root}: its state and its control socket are not shared`;
+    throw new StartError('alreadyRunning', `${message}; give this one a directory of its own with --root`);
+  }
+  log(`pointsman: starting for ${networkNamespaceName()}${root === '/' ? '' : `, with the files below ${root}`}`);
   makeStateDir(paths);
   const ids = new AppIds(paths.ids);
   const cgroups = openCgroupTree();
@@ -127,6 +134,18 @@ function hearWhatNobodyOwns({ hear }: Background): Disposable {
       process.off('uncaughtException', hear).off('unhandledRejection', hear);
     },
   };
+}
+
+/** Whether somebody listens at the path. In this network namespace nobody else can, who holds the lock knows. */
+function isAnswered(socketPath: string): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect(socketPath);
+    socket.once('connect', () => {
+      socket.destroy();
+      done(true);
+    });
+    socket.once('error', () => done(false));
+  });
 }
 
 function makeStateDir({ stateDir }: Paths): void {

@@ -18,6 +18,5 @@ export function upCommand(context: CliContext): Command {
   return addExamples(command, [
     ['sudo pointsman up', 'enforce the files in /etc/pointsman'],
     ['sudo pointsman up --confirm 30s', 'over ssh: if you lock yourself out, it opens again'],
-    ['sudo pointsman up --root /srv/try', 'with etc, var and run below another directory'],
   ]);
 }
