@@ -117,6 +117,16 @@ describe('applyPlan', () => {
 });
 
 describe('removeEverything', () => {
+  it('removeEverything() removes what was kept of programs, also where something before it fails', async () => {
+    const world = await openFakeWorld();
+    const { kernel } = world;
+    await applyOrFail(kernel, firstPlan(world));
+    kernel.keptPrograms.keep();
+    kernel.failures.failNext('nft apply', refusal);
+    await expect(removeEverything(kernel)).rejects.toMatchObject({ errors: [refusal] });
+    expect(kernel.keptPrograms.areHere()).toBe(false);
+  });
+
   it('removeEverything() goes on past failures, and collects them', async () => {
     const world = await openFakeWorld();
     const { kernel } = world;

@@ -3,12 +3,12 @@
  * not know is refused at once. The next daemon takes over what there is. The other end counts.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { INTERNET_HOSTS } from '../../src/lab/world.ts';
-import { buildProgram } from './support/build-program.ts';
-import type { Daemon } from './support/daemon.ts';
+import { buildProgram, POINTSMAN } from './support/build-program.ts';
+import { Daemon } from './support/daemon.ts';
 import { Device } from './support/device.ts';
 import { changesSince, type KernelState, kernelState } from './support/kernel-state.ts';
 import { Probe } from './support/probe.ts';
@@ -117,6 +117,16 @@ const churned = (hosts: typeof INTERNET_HOSTS) =>
   (['tcp', 'udp-connected'] as const).flatMap((kind) =>
     hosts.flatMap(({ v4, v6 }) => [v4, v6]).map((host) => ({ id: `${kind} ${host}`, kind, host })),
   );
+
+/** Numbers of the link on the cgroup (BPF_CGROUP_INET_SOCK_CREATE), and of the program in it, as the kernel shows them to whoever holds it. */
+function cgroupLink(pid: number): { readonly link: string | undefined; readonly program: string | undefined } {
+  for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
+    const text = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
+    if (!/^link_type:\s*cgroup$/m.test(text) || !/^attach_type:\s*2$/m.test(text)) continue;
+    return { link: /^link_id:\s*(\d+)$/m.exec(text)?.[1], program: /^prog_id:\s*(\d+)$/m.exec(text)?.[1] };
+  }
+  throw new Error('the daemon has no link on a cgroup');
+}
 
 const queued = async (): Promise<number> => (await device.status()).verdicts.queued;
 
@@ -258,6 +268,62 @@ describe('without the daemon', () => {
     }
     expect(readdirSync(PINS).filter((name) => pins.includes(name))).toEqual([]);
     expect(pinsOfDevice()).toHaveLength(1);
+  });
+
+  it('the next daemon puts its program into the link that is there, so that no socket is made without', async () => {
+    daemon = await device.startDaemon();
+    const before = cgroupLink(daemon.pid);
+    await daemon.kill();
+    daemon = await device.startDaemon();
+    const after = cgroupLink(daemon.pid);
+    expect(after.link).toBe(before.link);
+    expect(after.program).not.toBe(before.program);
+  });
+
+  it('what somebody removes by hand is kept again with the next change of policies', async () => {
+    daemon = await device.startDaemon();
+    const [name = ''] = pinsOfDevice();
+    rmSync(join(PINS, name), { recursive: true });
+    await device.pointsman('reload');
+    expect(pinsOfDevice()).toEqual([name]);
+    await daemon.kill();
+    expect(await outcomesOf(programs.allowed)).toEqual(ANSWERED);
+  });
+
+  it('a daemon with another root takes nothing over, and leaves nothing of the one before', async () => {
+    daemon = await device.startDaemon();
+    const pins = pinsOfDevice();
+    await daemon.kill();
+    const root = device.path('elsewhere');
+    mkdirSync(join(root, 'etc/pointsman'), { recursive: true });
+    const other = Daemon.spawn(device.inside([...POINTSMAN, 'up', '--root', root]));
+    await until('the other daemon to be up', () => other.output.includes('control socket'));
+    const its = pinsOfDevice();
+    // Nobody names anything there.
+    expect(await outcomesOf(programs.denied)).toEqual(ANSWERED);
+    expect(await other.stop()).toBe('exit code 0');
+    expect(its).toHaveLength(1);
+    expect(its).not.toEqual(pins);
+    expect(pinsOfDevice()).toEqual([]);
+  });
+
+  it('nothing is kept while policies name scripts, whose starts only the daemon sees, and status says so', async () => {
+    daemon = await device.startDaemon();
+    expect(pinsOfDevice()).toHaveLength(1);
+    device.write('opt/script.py', '#!/usr/bin/python3\n');
+    device.writePolicy('org.example.Script', `script: ${device.path('opt/script.py')}`, 'otherwise: deny');
+    try {
+      await device.pointsman('reload');
+      expect((await device.status()).identity.kept).toMatchObject({ inKernel: false });
+      expect(pinsOfDevice()).toEqual([]);
+      await daemon.kill();
+      expect(await outcomesOf(programs.allowed)).toEqual(REFUSED);
+    } finally {
+      device.remove('etc/pointsman/policies/org.example.Script.yaml');
+    }
+    daemon = await device.startDaemon();
+    expect(pinsOfDevice()).toHaveLength(1);
+    expect(await outcomesOf(programs.allowed)).toEqual(ANSWERED);
   });
 
   it('down without a daemon removes what a killed one kept', async () => {

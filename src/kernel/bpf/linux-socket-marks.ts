@@ -25,7 +25,7 @@ import type { BpfDescriptor } from './bpf-program.ts';
 import { type KeptMarks, keepMarks, linkPath, openKeptMarks } from './kept-marks.ts';
 import { attachInheritance, attachSocketProgram, closeLinks, type LinkName, type Links } from './marking-programs.ts';
 import { namespaceCookie } from './namespace-cookie.ts';
-import { claimPins, removePins, removePinsHere } from './pin-directory.ts';
+import { claimPins, ownerOfPins, removePins, removePinsHere } from './pin-directory.ts';
 import { ProgramFiles, sayHello } from './program-files.ts';
 import { closeMaps, createMaps, descriptorsOf, MappedSocketMarks, type SocketMarkMaps } from './socket-mark-maps.ts';
 import { readVmlinuxLayout } from './vmlinux-layout.ts';
@@ -185,7 +185,9 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   }
 
   keep(): void {
-    if (this.#isKept || this.#pins === undefined) return;
+    if (this.#pins === undefined) return;
+    // Somebody may have removed it: all of it, as `panic open` does, or one who came to own it.
+    if (this.#isKept && ownerOfPins(this.#pins.directory) !== undefined) return;
     keepMarks(this.#pins.directory, { maps: this.maps, links: this.#links });
     this.#isKept = true;
   }
