@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeEverything } from '../apply/cleanup.ts';
 import type { Background } from '../kernel/background.ts';
+import { fileLooks } from '../kernel/file-looks.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Address } from '../net/address.ts';
 import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
@@ -48,6 +49,7 @@ import { ProgramKeeper } from './program-keeper.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.ts';
 import { ControlServer } from './server.ts';
+import { slowLooks } from './slow-looks.ts';
 import { startVerdicts } from './start-verdicts.ts';
 import { StrangerOwner } from './stranger-owner.ts';
 import { TrafficKeeper } from './traffic-keeper.ts';
@@ -473,6 +475,12 @@ export class Daemon implements AsyncDisposable {
   #reportInForce(): void {
     const found = warningsInForce(this.#enforcement.inForce, this.#names.failures(), this.#parts.clock.monotonicMs());
     for (const [code, warning] of found) this.#health.report(code, warning);
+    const looks = fileLooks();
+    const policySet = this.#enforcement.inForce?.policySet;
+    this.#health.report(
+      'look-too-slow',
+      slowLooks(looks.late(), (path) => looks.isLate(path), policySet),
+    );
   }
 
   #reportProbing(): void {

@@ -10,6 +10,7 @@ export const HEALTH_CODES = [
   'traffic-not-counted',
   'files-not-watched',
   'files-broken',
+  'look-too-slow',
   'names-not-resolved',
   'names-ambiguous',
   'names-point-inside',

@@ -4,9 +4,11 @@
  * middle of the path, a mount) is not told.
  */
 
-import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Background } from '../kernel/background.ts';
+import { fileLooks } from '../kernel/file-looks.ts';
+import { isDirectory } from '../kernel/file-stat.ts';
 
 /** More directories are not watched. */
 export const MAX_SCRIPT_DIRECTORIES = 1024;
@@ -14,7 +16,7 @@ export const MAX_SCRIPT_DIRECTORIES = 1024;
 interface Watched {
   readonly watcher: FSWatcher;
   /** Another directory may come to have the path. */
-  readonly inode: number;
+  readonly inode: bigint;
 }
 
 interface Place {
@@ -135,16 +137,16 @@ function nearest(path: string): string {
 
 function realPath(path: string): string | undefined {
   try {
-    return realpathSync(path);
+    return fileLooks().realPath(path)?.toString();
   } catch {
     return undefined;
   }
 }
 
-function inodeOf(directory: string): number | undefined {
+function inodeOf(directory: string): bigint | undefined {
   try {
-    const stat = statSync(directory, { throwIfNoEntry: false });
-    return stat?.isDirectory() === true ? stat.ino : undefined;
+    const stat = fileLooks().stat(directory);
+    return stat !== undefined && isDirectory(stat) ? stat.inode : undefined;
   } catch {
     return undefined;
   }

@@ -15,6 +15,7 @@ import { scriptOfProcess } from '../identify/script-of-process.ts';
 import type { Background } from '../kernel/background.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import { type FileIdentity, fileIdentity } from '../kernel/file-identity.ts';
+import { fileLooks } from '../kernel/file-looks.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import { throwShortage } from '../kernel/shortage.ts';
@@ -253,7 +254,7 @@ export class ScriptWatch implements Disposable {
 
 function openWithoutAsking(path: string): number | undefined {
   try {
-    return openSync(path, O_PATH | O_CLOEXEC);
+    return fileLooks().answers(path) ? openSync(path, O_PATH | O_CLOEXEC) : undefined;
   } catch (error) {
     throwShortage(error, 'open', path);
     return undefined;

@@ -1,9 +1,11 @@
 /** The main thread's end of the verdict thread. */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Background } from '../kernel/background.ts';
 import { kernelErrorFromErrno } from '../kernel/errno.ts';
 import { EventFd } from '../kernel/event-fd.ts';
+import { endWithoutWaiting } from '../kernel/looking-thread.ts';
 import type { SocketMarksHandle } from '../kernel/socket-marks.ts';
 import { faultOf } from './fault-notes.ts';
 import type { FromVerdictThread, ToVerdictThread, VerdictStats, VerdictThreadStart } from './verdict-message.ts';
@@ -140,8 +142,14 @@ export class VerdictChannel {
     this.#state = 'closing';
     this.#say({ kind: 'stop' });
     const timer = this.#options.background.timeout(() => this.#worker.terminate(), STOP_TIMEOUT_MS);
-    await this.#exited;
+    // It may wait for a thread of its own that looks at what never answers.
+    const late = delay(2 * STOP_TIMEOUT_MS, 'late' as const, { ref: false });
+    const isLate = (await Promise.race([this.#exited, late])) === 'late';
     clearTimeout(timer);
+    if (!isLate) return;
+    endWithoutWaiting();
+    this.#worker.unref();
+    this.#end(0);
   }
 
   #say(message: ToVerdictThread): void {

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { fileLooks } from './file-looks.ts';
 
 /** What tells a file from every other, also from one that got its inode number later. `device` is stat(2)'s, as seen from here. */
 export interface FileIdentity {
@@ -9,16 +9,14 @@ export interface FileIdentity {
   readonly modifiedNs: bigint;
 }
 
-/** Follows links, those of procfs to files without a name too; `undefined` where there is nothing to see. */
+/** Follows links; `undefined` where there is nothing to see, or not in time (`FileLooks`). */
 export function fileIdentity(path: string): FileIdentity | undefined {
-  try {
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined) return undefined;
-    const { dev: device, ino: inode, uid, birthtimeNs: birthNs, mtimeNs: modifiedNs } = stat;
-    return { device, inode, uid, birthNs, modifiedNs };
-  } catch {
-    return undefined;
-  }
+  return fileLooks().stat(path);
+}
+
+/** Of what a link of procfs leads to, also of a file without a name. */
+export function kernelLinkIdentity(path: string): FileIdentity | undefined {
+  return fileLooks().statByKernelLink(path);
 }
 
 /** Inode number and time of the last change of the inode (ctime), which nobody can set; links are followed. */
@@ -28,12 +26,7 @@ export interface FileChange {
 }
 
 export function fileChange(path: string): FileChange | undefined {
-  try {
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-    return stat && { inode: stat.ino, changedNs: stat.ctimeNs };
-  } catch {
-    return undefined;
-  }
+  return fileLooks().stat(path);
 }
 
 /** Nothing has happened to a file between two looks, or nothing was there either time. */

@@ -32,6 +32,14 @@ export interface Libc {
   fanotify_mark(fd: number, flags: number, mask: number, directoryFd: number, path: string): number;
   /** `handler` is SIG_DFL (0) or SIG_IGN (1): a function cannot be one. */
   signal(number: number, handler: number): number;
+  /** `path` ends with a NUL. */
+  statx(directoryFd: number, path: Uint8Array, flags: number, mask: number, result: Uint8Array): number;
+  /** `number` is SYS_openat2; `path` ends with a NUL, `how` is a struct open_how. */
+  openat2(number: number, directoryFd: number, path: Uint8Array, how: Uint8Array, size: number): number;
+  unshare(flags: number): number;
+  pthread_sigmask(how: number, set: Uint8Array, before: Uint8Array): number;
+  /** Ends the process at once: no thread is waited for. */
+  _exit(code: number): void;
   lgetxattr(path: string, name: string, value: Uint8Array, size: number): number;
   /** A system call by its number, one of those whose arguments are a number, a struct and its size. */
   syscall(number: number, first: number, struct: Uint8Array, size: number): number;
@@ -61,6 +69,11 @@ const PROTOTYPES = {
   fanotify_init: 'int fanotify_init(uint, uint)',
   fanotify_mark: 'int fanotify_mark(int, uint, uint64_t, int, const char *)',
   signal: 'intptr_t signal(int, intptr_t)',
+  statx: 'int statx(int, const void *, int, uint, void *)',
+  openat2: 'long syscall(long, long, const void *, const void *, long)',
+  unshare: 'int unshare(int)',
+  pthread_sigmask: 'int pthread_sigmask(int, const void *, void *)',
+  _exit: 'void _exit(int)',
   lgetxattr: 'long lgetxattr(const char *, const char *, void *, size_t)',
   syscall: 'long syscall(long, long, void *, long)',
 } as const satisfies Record<Exclude<keyof Libc, 'errno' | 'pollInPool' | 'address'>, string>;

@@ -14,8 +14,8 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
-import { type FileIdentity, fileIdentity } from './file-identity.ts';
-import { fileAtProcessPath } from './process-path.ts';
+import { type FileIdentity, kernelLinkIdentity } from './file-identity.ts';
+import { fileLooks } from './file-looks.ts';
 import { throwShortage } from './shortage.ts';
 
 /** A command line is shown to people and compared with policies; beyond this it is cut. */
@@ -83,7 +83,6 @@ export interface Proc {
 /** `root` is `/proc`, or a directory that looks like it. */
 export function openProc(root = '/proc'): Proc {
   const buffer = Buffer.allocUnsafe(SMALL_FILE_LIMIT_BYTES);
-  let argumentBytes: Buffer | undefined;
   const start = (pid: number, file: string): string | undefined => readStart(`${root}/${pid}/${file}`, buffer);
   const socketInode = (pid: number, descriptor: number): number | undefined =>
     parseSocketLink(readLink(`${root}/${pid}/fd/${descriptor}`));
@@ -94,18 +93,18 @@ export function openProc(root = '/proc'): Proc {
     stat: (pid) => parseStat(start(pid, 'stat')),
     executable: (pid) => withoutDeleted(readLink(`${root}/${pid}/exe`)),
     executableLink: (pid) => `${root}/${pid}/exe`,
-    executableFile: (pid) => fileIdentity(`${root}/${pid}/exe`),
+    executableFile: (pid) => kernelLinkIdentity(`${root}/${pid}/exe`),
     isExecutableDeleted: (pid) => readLink(`${root}/${pid}/exe`)?.endsWith(DELETED_SUFFIX) === true,
     uid: (pid) => parseEffectiveId('Uid', start(pid, 'status')),
     gid: (pid) => parseEffectiveId('Gid', start(pid, 'status')),
     directoryUid: (pid) => gone(() => statSync(`${root}/${pid}`, { throwIfNoEntry: false })?.uid),
     cgroup: (pid) => parseCgroup(start(pid, 'cgroup')),
-    commandLine: (pid) => parseCommandLine(start(pid, 'cmdline')),
-    exactArguments: (pid) => {
-      argumentBytes ??= Buffer.allocUnsafe(ARGUMENTS_LIMIT_BYTES);
-      return parseArguments(readStart(`${root}/${pid}/cmdline`, argumentBytes, 'latin1'));
+    commandLine: (pid) => {
+      const text = fileLooks().startOf(`${root}/${pid}/cmdline`, SMALL_FILE_LIMIT_BYTES);
+      return parseCommandLine(text === undefined ? undefined : Buffer.from(text, 'latin1').toString());
     },
-    fileAt: (pid, path) => fileAtProcessPath(`${root}/${pid}`, path),
+    exactArguments: (pid) => parseArguments(fileLooks().startOf(`${root}/${pid}/cmdline`, ARGUMENTS_LIMIT_BYTES)),
+    fileAt: (pid, path) => fileLooks().statAtProcessPath(`${root}/${pid}`, path),
     descriptors,
     threads: (pid, limit) => numericNames(`${root}/${pid}/task`, limit),
     socketInode,
@@ -133,12 +132,12 @@ function gone<T>(read: () => T): T | undefined {
   }
 }
 
-function readStart(path: string, buffer: Buffer, encoding: 'utf8' | 'latin1' = 'utf8'): string | undefined {
+function readStart(path: string, buffer: Buffer): string | undefined {
   return gone(() => {
     const descriptor = openSync(path, 'r');
     try {
       // One read: procfs fills the buffer as far as there is text, and a short file needs no second call.
-      return buffer.toString(encoding, 0, readSync(descriptor, buffer, 0, buffer.length, null));
+      return buffer.toString('utf8', 0, readSync(descriptor, buffer, 0, buffer.length, null));
     } finally {
       closeSync(descriptor);
     }

@@ -3,7 +3,7 @@
  * could wait for a device, for a file server, or for ourselves where the file is one that we are asked about.
  */
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
-import type { FileIdentity } from './file-identity.ts';
+import { type FileStat, fileStatOf } from './file-stat.ts';
 
 /** Longer paths are not followed: anybody can have us follow one. */
 export const MAX_PATH_STEPS = 64;
@@ -22,7 +22,7 @@ interface Place {
  * `processDir` is `/proc/PID`; `path` has one character for each byte (latin1), as names need not be text. Links are
  * followed as the process would, `/proc/self` and `/dev/fd` among them. `undefined` where there is nothing to see.
  */
-export function fileAtProcessPath(processDir: string, path: string): FileIdentity | undefined {
+export function fileAtProcessPath(processDir: string, path: string): FileStat | undefined {
   if (path === '' || path.length > MAX_PATH_BYTES) return undefined;
   let place: Place = start(processDir, path);
   let ahead = stepsOf(path);
@@ -86,13 +86,11 @@ function readLink(path: string): string | undefined {
   }
 }
 
-/** As `fileIdentity`, for names that are not text. */
-function fileAt(path: string): FileIdentity | undefined {
+/** For names that are not text. */
+function fileAt(path: string): FileStat | undefined {
   try {
-    const stat = statSync(Buffer.from(path, 'latin1'), { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined) return undefined;
-    const { dev: device, ino: inode, uid, birthtimeNs: birthNs, mtimeNs: modifiedNs } = stat;
-    return { device, inode, uid, birthNs, modifiedNs };
+    const stats = statSync(Buffer.from(path, 'latin1'), { bigint: true, throwIfNoEntry: false });
+    return stats && fileStatOf(stats);
   } catch {
     return undefined;
   }

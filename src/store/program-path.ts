@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync } from 'node:fs';
+import { fileLooks } from '../kernel/file-looks.ts';
 import type { Match } from '../policy/model.ts';
 
 export function namesProgram({ kind }: Match): boolean {
@@ -19,14 +19,8 @@ export function resolvePrograms(match: readonly Match[]): readonly Match[] {
 }
 
 function resolveIfThere(path: string): string | undefined {
-  try {
-    // Most paths of a large policy set are of programs that are not installed, and an exception costs far more than a look.
-    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
-    const resolved = realpathSync.native(path, { encoding: 'buffer' });
-    const text = resolved.toString();
-    // A name that is no UTF-8 cannot be written down: the file is found by the path that leads to it.
-    return resolved.equals(Buffer.from(text)) ? text : undefined;
-  } catch {
-    return undefined;
-  }
+  const resolved = fileLooks().realPath(path);
+  const text = resolved?.toString();
+  // A name that is no UTF-8 cannot be written down: the file is found by the path that leads to it.
+  return text !== undefined && resolved?.equals(Buffer.from(text)) ? text : undefined;
 }

@@ -10,6 +10,7 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
+import { fileLooks } from '../kernel/file-looks.ts';
 import type { DiagnosticCode } from '../policy/diagnostic.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
 import { MAX_FILE_BYTES } from '../policy/source-text.ts';
@@ -62,6 +63,7 @@ export interface ReadOptions {
 /** Reads a regular file, or one that symbolic links end in. */
 export function readSourceFile(path: string, { known, trusted }: ReadOptions = {}): SourceFile {
   try {
+    if (isTooSlow(path)) return unreadable(NO_ANSWER);
     return trusted === undefined ? readAnybodys(path, known) : readTrusted(path, known, trusted);
   } catch (error) {
     const code = errorCode(error);
@@ -110,6 +112,12 @@ export function notTrusted({ at, by }: Extract<PathLook, { kind: 'not trusted' }
   };
 }
 
+/** On a file system that does not answer; asked once a look, so that nobody waits for it. */
+function isTooSlow(path: string): boolean {
+  return !fileLooks().answers(path) && fileLooks().isLate(path);
+}
+
+const NO_ANSWER = 'the file system does not answer';
 const DANGLING = 'a symbolic link that leads nowhere';
 
 function unreadable(because: string): RefusedFile {
@@ -163,6 +171,7 @@ export type Listing =
 /** Names of policy files, sorted. A directory that is not there holds none. */
 export function listSourceFiles(directory: string, trusted?: TrustedPaths): Listing {
   try {
+    if (isTooSlow(directory)) return unreadable(NO_ANSWER);
     const refused = trusted && refusedDirectory(directory, trusted);
     if (refused !== undefined) return refused;
     const names = readdirSync(directory).filter(isPolicyFileName).sort();
@@ -180,6 +189,7 @@ export function listSourceFiles(directory: string, trusted?: TrustedPaths): List
 /** Why what is in a directory, and what is not, is not to be believed. */
 export function refusedDirectory(directory: string, trusted: TrustedPaths): RefusedFile | undefined {
   try {
+    if (isTooSlow(directory)) return unreadable(NO_ANSWER);
     const look = trusted.look(directory);
     return look.kind === 'not trusted' ? { kind: 'refused', ...notTrusted(look) } : undefined;
   } catch (error) {

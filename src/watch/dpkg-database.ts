@@ -3,6 +3,7 @@
  * files are theirs (`info/NAME.list`), and which of those lie elsewhere (`diversions`, dpkg-divert(1)).
  */
 import { readdirSync } from 'node:fs';
+import { fileLooks } from '../kernel/file-looks.ts';
 import { throwShortage } from '../kernel/shortage.ts';
 import { fileVersion, lookAt, NO_FILE, readText } from './read-text.ts';
 
@@ -151,6 +152,7 @@ function parseDiversions(text: string): Map<string, Diversion> {
 /** In the order in which they were written: their names are numbers. */
 function journalNames(directory: string): string[] {
   try {
+    if (!fileLooks().answers(directory)) return [];
     const names = readdirSync(directory).filter((name) => /^\d+$/.test(name));
     return names.sort((a, b) => Number(a) - Number(b)).slice(0, MAX_JOURNAL_FILES);
   } catch (error) {

@@ -1,5 +1,5 @@
 /** A person's question, with everything it needs of the machine looked up: the same for the daemon and for the command line. */
-import { realpathSync } from 'node:fs';
+import { fileLooks } from '../kernel/file-looks.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
@@ -119,7 +119,7 @@ function processOwner(proc: Proc, pid: number): ProcessOwner | undefined {
 
 function resolved(path: string): string {
   try {
-    return realpathSync(path);
+    return fileLooks().realPath(path)?.toString() ?? path;
   } catch {
     return path;
   }

@@ -1,6 +1,7 @@
 /** Which package manager a machine has: told by its database, for tools of others may be installed as well. */
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileLooks } from '../kernel/file-looks.ts';
+import { isRegularFile } from '../kernel/file-stat.ts';
 
 export type PackageManager = 'dpkg' | 'rpm' | 'pacman' | 'opkg' | 'apk';
 
@@ -26,8 +27,8 @@ export function packageManager(root = '/'): PackageManager | undefined {
 
 function isFilled(path: string): boolean {
   try {
-    const stats = statSync(path, { throwIfNoEntry: false });
-    return stats?.isFile() === true && stats.size > 0;
+    const stat = fileLooks().stat(path);
+    return stat !== undefined && isRegularFile(stat) && stat.size > 0n;
   } catch {
     return false;
   }

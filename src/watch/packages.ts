@@ -6,6 +6,8 @@
  * worked on its package.
  */
 import { lstatSync, type Stats } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileLooks } from '../kernel/file-looks.ts';
 import type { PackagePrograms } from '../policy/facts.ts';
 import { DPKG_DIRECTORY, DpkgDatabase, type DpkgState } from './dpkg-database.ts';
 import { type ProgramKind, ProgramKinds } from './program-kinds.ts';
@@ -162,7 +164,7 @@ function* filesOf(list: string): Generator<string> {
 
 function lookAtLink(path: string): Stats | undefined {
   try {
-    return lstatSync(path, { throwIfNoEntry: false });
+    return fileLooks().answers(dirname(path)) ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
   } catch {
     return undefined;
   }

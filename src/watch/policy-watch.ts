@@ -3,9 +3,11 @@
  * It tells too much rather than too little: whoever listens compares what is there with what was.
  */
 
-import { type FSWatcher, type Stats, statSync, watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Background } from '../kernel/background.ts';
+import { fileLooks } from '../kernel/file-looks.ts';
+import { isDirectory } from '../kernel/file-stat.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
 
 /** Absolute paths. */
@@ -216,7 +218,7 @@ export class PolicyWatch implements AsyncDisposable {
   #emptyFor(nowMs: number): Map<string, number> {
     const early = new Map<string, number>();
     for (const path of this.#changed) {
-      if (lookAt(path)?.size !== 0) continue;
+      if (fileLooks().stat(path)?.size !== 0n) continue;
       const believedMs = this.#empty.get(path) ?? nowMs + EMPTY_WAIT_MS;
       if (believedMs > nowMs) early.set(path, believedMs);
     }
@@ -226,14 +228,6 @@ export class PolicyWatch implements AsyncDisposable {
 
 /** Tells a directory from another one at the same path. */
 function identityOf(directory: string): string | undefined {
-  const stats = lookAt(directory);
-  return stats?.isDirectory() ? `${stats.dev}:${stats.ino}` : undefined;
-}
-
-function lookAt(path: string): Stats | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
+  const stat = fileLooks().stat(directory);
+  return stat !== undefined && isDirectory(stat) ? `${stat.device}:${stat.inode}` : undefined;
 }

@@ -6,6 +6,7 @@
  * waits for an answer of its own.
  */
 import { closeSync, constants, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { fileLooks } from '../kernel/file-looks.ts';
 
 export type ProgramKind = 'executable' | 'script';
 
@@ -34,7 +35,7 @@ export class ProgramKinds {
   /** Of the file at a path, links followed. `undefined`: none that can be executed, or none that can be read. Never throws. */
   kindOf(path: string): ProgramKind | undefined {
     try {
-      const stats = statSync(path, { throwIfNoEntry: false });
+      const stats = fileLooks().answers(path) ? statSync(path, { throwIfNoEntry: false }) : undefined;
       return stats === undefined ? undefined : this.kindOfFile(path, stats);
     } catch {
       return undefined;

@@ -1,5 +1,6 @@
 /** Files that others write, looked at and read without throwing, but where descriptors or memory are short (KernelError). */
 import { readFileSync, type Stats, statSync } from 'node:fs';
+import { fileLooks } from '../kernel/file-looks.ts';
 import { throwShortage } from '../kernel/shortage.ts';
 
 /** Empty where it cannot be read, is no regular file, or is too large to be what it should be. */
@@ -13,10 +14,10 @@ export function readText(path: string, maxBytes: number): string {
   }
 }
 
-/** Of what is at the end of all links; `undefined` where nothing is. */
+/** Of what is at the end of all links; `undefined` where nothing is, or where it does not say so in time. */
 export function lookAt(path: string): Stats | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false });
+    return fileLooks().answers(path) ? statSync(path, { throwIfNoEntry: false }) : undefined;
   } catch {
     return undefined;
   }

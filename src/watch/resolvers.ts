@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileLooks } from '../kernel/file-looks.ts';
 import { throwShortage } from '../kernel/shortage.ts';
 import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
 
@@ -51,7 +52,7 @@ export function asksBySocket(path = '/etc/nsswitch.conf'): boolean {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return fileLooks().answers(path) ? readFileSync(path, 'utf8') : '';
   } catch (error) {
     throwShortage(error, 'read', path);
     return '';

@@ -18,6 +18,7 @@ import {
 } from '../../bpf/records.ts';
 import { AF_INET } from '../../netlink/uapi.ts';
 import { lastKernelError } from '../errno.ts';
+import { fileLooks } from '../file-looks.ts';
 import { KernelError } from '../kernel-error.ts';
 import { libc } from '../libc.ts';
 import { openProc } from '../proc.ts';
@@ -75,7 +76,7 @@ export class ProgramFiles {
   /** `undefined` where no regular file can be opened. Throws KernelError where that says nothing about the file. */
   at(path: string): ProgramFile | undefined {
     // C would take what is before it.
-    if (path.includes('\0')) return undefined;
+    if (path.includes('\0') || !fileLooks().answers(path)) return undefined;
     const fd = libc().open(path, O_PATH | O_CLOEXEC);
     if (fd < 0) {
       const error = lastKernelError('open', path);

@@ -1,0 +1,63 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FileLooks } from './file-looks.ts';
+import { deviceText, fileStatOf, isDirectory, isRegularFile } from './file-stat.ts';
+
+let directory: string;
+let looks: FileLooks;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'file-looks-'));
+  looks = new FileLooks();
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+describe('FileLooks', () => {
+  it('FileLooks sees of a file what stat(2) says, at the end of all links', () => {
+    const path = join(directory, 'a');
+    writeFileSync(path, 'text');
+    symlinkSync('a', join(directory, 'link'));
+    const expected = fileStatOf(statSync(path, { bigint: true }));
+    expect(looks.stat(path)).toEqual(expected);
+    expect(looks.stat(join(directory, 'link'))).toEqual(expected);
+    expect(looks.realPath(join(directory, 'link'))?.toString()).toBe(realpathSync(path));
+    expect(isRegularFile(expected)).toBe(true);
+    const { dev } = statSync(path);
+    expect(deviceText(expected.device)).toBe(`${dev >> 8}:${dev & 0xff}`);
+  });
+
+  it('FileLooks tells what is not there, whether the kernel knows that already or has to look', () => {
+    for (const path of [join(directory, 'none'), join(directory, 'none/below'), '', 'a\0b']) {
+      expect(looks.stat(path)).toBeUndefined();
+      expect(looks.stat(path)).toBeUndefined();
+      expect(looks.realPath(path)).toBeUndefined();
+    }
+    symlinkSync('nowhere', join(directory, 'dangling'));
+    symlinkSync('loop', join(directory, 'loop'));
+    expect(looks.stat(join(directory, 'dangling'))).toBeUndefined();
+    expect(looks.stat(join(directory, 'loop'))).toBeUndefined();
+    expect(looks.isLate(join(directory, 'loop'))).toBe(false);
+    expect(looks.late()).toEqual([]);
+  });
+
+  it('FileLooks sees what has come since, and what has gone', () => {
+    const path = join(directory, 'a');
+    expect(looks.answers(path)).toBe(false);
+    mkdirSync(path);
+    const found = looks.stat(path);
+    expect(found !== undefined && isDirectory(found)).toBe(true);
+    rmSync(path, { recursive: true });
+    expect(looks.answers(path)).toBe(false);
+  });
+
+  it('FileLooks looks where the kernel’s own links lead, and reads what it makes of a process', () => {
+    const exe = `/proc/${process.pid}/exe`;
+    expect(looks.statByKernelLink(exe)).toEqual(fileStatOf(statSync(exe, { bigint: true })));
+    // By the looking thread: such a link is never at hand.
+    expect(looks.stat(exe)).toEqual(fileStatOf(statSync(exe, { bigint: true })));
+    expect(looks.startOf(`/proc/${process.pid}/cmdline`, 4096)).toContain('\0');
+    expect(looks.startOf('/proc/0/cmdline', 4096)).toBeUndefined();
+    expect(looks.statAtProcessPath(`/proc/${process.pid}`, '/')?.inode).toBe(statSync('/', { bigint: true }).ino);
+  });
+});

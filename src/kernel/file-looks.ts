@@ -1,0 +1,357 @@
+/**
+ * Looks at files without ever waiting long for them: a dead file server, a FUSE that does not answer, an automounter that
+ * waits. What the kernel has at hand is asked for directly, which cannot wait: the path by names that it has cached
+ * (RESOLVE_CACHED), and what it knows of the file (AT_STATX_DONT_SYNC). All else is looked at by another thread, with a deadline. A
+ * look that comes too late counts as of a file that is not there. Its thread may be stuck for ever: it is left alone, and
+ * another one takes its place, up to a bound.
+ */
+import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
+import { resolve } from 'node:path';
+import type { MonotonicMs } from '../net/clock.ts';
+import { lastKernelError } from './errno.ts';
+import { decodeStatx, deviceText, type FileStat, fileStatOf, STATX_BYTES } from './file-stat.ts';
+import { KernelError } from './kernel-error.ts';
+import { libc } from './libc.ts';
+import type { LookAnswer, LookRequest } from './look-request.ts';
+import { LookThread } from './looking-thread.ts';
+import { devicesElsewhere, mountPointOf } from './mount-point.ts';
+import { isShortage } from './shortage.ts';
+import { systemClock } from './system-clock.ts';
+
+/** So long a look may take. A disk that has to start turning takes longer, and is looked at again. */
+export const LOOK_WITHIN_MS = 250;
+/** Threads that wait for what does not answer. With so many, whatever is not at hand counts as not there. */
+export const MAX_STUCK_THREADS = 8;
+export const FIRST_RETRY_MS = 1000;
+export const MAX_RETRY_MS = 60_000;
+/** So long it is taken to be known which mounts there are. */
+const MOUNTS_VALID_MS = 500;
+/** Paths that are remembered to lead to what does not answer. */
+const MAX_LATE_PATHS = 4096;
+
+const SYS_openat2 = 437;
+const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const AT_STATX_DONT_SYNC = 0x4000;
+/** STATX_BASIC_STATS | STATX_BTIME */
+const STATX_MASK = 0xfff;
+const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+const RESOLVE_CACHED = 0x20;
+const OPEN_HOW_BYTES = 24;
+const RESOLVE_AT = 16;
+const DELETED = ' (deleted)';
+/** Not at hand (EAGAIN), or a kernel or a filter that does not know the call or the flag. */
+const NOT_AT_HAND: readonly number[] = [
+  constants.errno.EAGAIN,
+  constants.errno.ENOSYS,
+  constants.errno.EINVAL,
+  constants.errno.EPERM,
+];
+
+/** What does not answer. */
+export interface LatePlace {
+  /** A mount, or a path. */
+  readonly place: string;
+  readonly sinceMs: MonotonicMs;
+}
+
+interface Held extends LatePlace {
+  /** Its answering is the news that is waited for. */
+  threads: LookThread[];
+  nextTryMs: number;
+  pauseMs: number;
+  readonly request: Omit<LookRequest, 'held'>;
+}
+
+export interface FileLooksOptions {
+  readonly monotonicMs?: () => MonotonicMs;
+  readonly withinMs?: number;
+}
+
+/** For one thread. */
+export class FileLooks {
+  readonly #monotonicMs: () => MonotonicMs;
+  readonly #withinMs: number;
+  #idle: LookThread[] = [];
+  #held: Held[] = [];
+  readonly #latePaths = new Map<string, Held>();
+  #elsewhere: { readonly devices: ReadonlySet<string>; readonly readMs: MonotonicMs } | undefined;
+  readonly #how = openHow();
+  readonly #statx = new Uint8Array(STATX_BYTES);
+
+  constructor({ monotonicMs = systemClock.monotonicMs, withinMs = LOOK_WITHIN_MS }: FileLooksOptions = {}) {
+    this.#monotonicMs = monotonicMs;
+    this.#withinMs = withinMs;
+  }
+
+  /** Of what is at the end of all links. `undefined`: nothing is there, or it does not say so in time. Throws KernelError where descriptors are short. */
+  stat(path: string): FileStat | undefined {
+    const bytes = zeroEnded(path);
+    if (bytes === undefined) return undefined;
+    const fd = this.#openAtHand(bytes);
+    if (typeof fd === 'number') {
+      const found = this.#statOf(fd, EMPTY, AT_EMPTY_PATH);
+      libc().close(fd);
+      // What the kernel knows of it says nothing about whether it answers.
+      if (found === undefined || !this.#isElsewhere(found)) return found;
+    }
+    if (fd === 'nothing there') return undefined;
+    if (fd === 'not at hand' && isAllHere(path)) return ownStat(path);
+    return statIn(this.#ask({ what: 'stat', path: latin1(path) }, shortageIn(fd)));
+  }
+
+  /** Of what a link of procfs leads to (`/proc/PID/exe`): no name is looked up on the way, so this never waits. */
+  statByKernelLink(path: string): FileStat | undefined {
+    const bytes = zeroEnded(path);
+    return bytes && this.#statOf(AT_FDCWD, bytes, 0);
+  }
+
+  /** Without links; `undefined` as with `stat`. */
+  realPath(path: string): Buffer | undefined {
+    const bytes = zeroEnded(path);
+    if (bytes === undefined) return undefined;
+    const fd = this.#openAtHand(bytes);
+    if (fd === 'nothing there') return undefined;
+    if (typeof fd === 'number') {
+      const real = linkText(fd);
+      libc().close(fd);
+      if (real !== undefined && !real.toString('latin1').endsWith(DELETED)) return real;
+    }
+    if (isAllHere(path)) return ownRealPath(path);
+    const answer = this.#ask({ what: 'real path', path: latin1(path) }, shortageIn(fd));
+    return answer.kind === 'seen' ? Buffer.from(answer.text, 'latin1') : undefined;
+  }
+
+  /** What a path is for another process: see `fileAtProcessPath`. */
+  statAtProcessPath(processDir: string, path: string): FileStat | undefined {
+    return statIn(this.#ask({ what: 'process path', path, processDir }));
+  }
+
+  /** The first bytes of a file of procfs that is made of another process's memory. One character for each byte. */
+  startOf(path: string, bytes: number): string | undefined {
+    const answer = this.#ask({ what: 'start', path: latin1(path), bytes });
+    return answer.kind === 'seen' ? answer.text : undefined;
+  }
+
+  /** Whether something is there and says so in time: whoever goes on to open it will hardly wait. */
+  answers(path: string): boolean {
+    return this.stat(path) !== undefined;
+  }
+
+  /** Whether a path was not looked at, or in vain, because something does not answer. */
+  isLate(path: string): boolean {
+    this.#release();
+    return this.#heldAt(latin1(resolve(path))) !== undefined;
+  }
+
+  /** What does not answer now, the oldest first. */
+  late(): readonly LatePlace[] {
+    this.#release();
+    return this.#held.map(({ place, sinceMs }) => ({ place: utf8(place), sinceMs }));
+  }
+
+  #statOf(directoryFd: number, path: Uint8Array, flags: number): FileStat | undefined {
+    const done = libc().statx(directoryFd, path, flags | AT_STATX_DONT_SYNC, STATX_MASK, this.#statx);
+    return done === 0 ? decodeStatx(this.#statx) : undefined;
+  }
+
+  #isElsewhere({ device }: FileStat): boolean {
+    const nowMs = this.#monotonicMs();
+    if (this.#elsewhere === undefined || nowMs - this.#elsewhere.readMs > MOUNTS_VALID_MS)
+      this.#elsewhere = { devices: devicesElsewhere(mountinfo()), readMs: nowMs };
+    return this.#elsewhere.devices.has(deviceText(device));
+  }
+
+  #openAtHand(path: Uint8Array): number | 'nothing there' | 'not at hand' | KernelError {
+    const fd = Number(libc().openat2(SYS_openat2, AT_FDCWD, path, this.#how, OPEN_HOW_BYTES));
+    if (fd >= 0) return fd;
+    const error = lastKernelError('look at', Buffer.from(path).toString('utf8').slice(0, -1));
+    // The looking threads have descriptors of their own.
+    if (isShortage(error)) return error;
+    return NOT_AT_HAND.includes(error.errno) ? 'not at hand' : 'nothing there';
+  }
+
+  /** Throws `shortage` where nobody could be asked. */
+  #ask(request: Omit<LookRequest, 'held'>, shortage?: KernelError): LookAnswer {
+    this.#release();
+    const held = this.#heldAt(keyOf(request));
+    if (held !== undefined) {
+      this.#tryAgain(held);
+      return LATE;
+    }
+    const thread = this.#takeThread();
+    if (thread === undefined && shortage !== undefined) throw shortage;
+    if (thread === undefined) return LATE;
+    thread.ask({ ...request, held: this.#held.map(({ place }) => place) });
+    if (!thread.waitFor(this.#withinMs)) {
+      this.#hold(request, thread);
+      return LATE;
+    }
+    this.#idle.push(thread);
+    const answer = thread.answer();
+    // It leads by a link to what is known not to answer.
+    if (answer.kind === 'held') this.#rememberLate(keyOf(request));
+    return answer;
+  }
+
+  #heldAt(path: string): Held | undefined {
+    const known = this.#latePaths.get(path);
+    if (known !== undefined) return known;
+    return this.#held.find(({ place }) => path === place || path.startsWith(`${place}/`));
+  }
+
+  #hold(request: Omit<LookRequest, 'held'>, thread: LookThread): void {
+    const stuckAt = request.what === 'stat' || request.what === 'real path' ? thread.place : keyOf(request);
+    const place = mountPointOf(mountinfo(), stuckAt) ?? stuckAt;
+    const nowMs = this.#monotonicMs();
+    // Of procfs not all of it.
+    const held: Held = {
+      place: place === '/proc' ? stuckAt : place,
+      sinceMs: nowMs,
+      threads: [thread],
+      nextTryMs: nowMs + FIRST_RETRY_MS,
+      pauseMs: FIRST_RETRY_MS,
+      request,
+    };
+    this.#held.push(held);
+    this.#latePaths.set(keyOf(request), held);
+  }
+
+  #rememberLate(path: string): void {
+    const [first] = this.#held;
+    if (first === undefined) return;
+    if (this.#latePaths.size < MAX_LATE_PATHS) this.#latePaths.set(path, this.#held.at(-1) ?? first);
+  }
+
+  /** Without waiting: the answer is found by a later look. */
+  #tryAgain(held: Held): void {
+    const nowMs = this.#monotonicMs();
+    if (nowMs < held.nextTryMs) return;
+    held.pauseMs = Math.min(held.pauseMs * 2, MAX_RETRY_MS);
+    held.nextTryMs = nowMs + held.pauseMs;
+    // One that waits for the second time is enough to find out that the first question was lost.
+    if (held.threads.length > 1) return;
+    const thread = this.#takeThread();
+    if (thread === undefined) return;
+    thread.ask({ ...held.request, held: [] });
+    held.threads.push(thread);
+  }
+
+  /** What has answered since. */
+  #release(): void {
+    if (this.#held.length === 0) return;
+    for (const held of this.#held.filter(({ threads }) => threads.some((thread) => thread.hasAnswered))) {
+      this.#held = this.#held.filter((other) => other !== held);
+      for (const [path, of] of this.#latePaths) if (of === held) this.#latePaths.delete(path);
+      this.#idle.push(...held.threads.filter((thread) => thread.hasAnswered));
+      this.#lost.push(...held.threads.filter((thread) => !thread.hasAnswered));
+    }
+    this.#lost = this.#lost.filter((thread) => {
+      if (thread.hasAnswered) this.#idle.push(thread);
+      return !thread.hasAnswered;
+    });
+  }
+
+  /** Their question was lost, while later ones are answered. */
+  #lost: LookThread[] = [];
+
+  #takeThread(): LookThread | undefined {
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const stuck = this.#lost.length + this.#held.reduce((sum, { threads }) => sum + threads.length, 0);
+    return stuck >= MAX_STUCK_THREADS ? undefined : LookThread.start();
+  }
+}
+
+const shortageIn = (opened: unknown): KernelError | undefined => (opened instanceof KernelError ? opened : undefined);
+
+const LATE: LookAnswer = { kind: 'held' };
+const EMPTY = new Uint8Array(1);
+
+/** Whether no mount's answers come from elsewhere: then nobody has to be asked but the machine's own disks. */
+function isAllHere(path: string): boolean {
+  const text = resolve(path).startsWith('/proc/') ? '' : mountinfo();
+  return text !== '' && devicesElsewhere(text).size === 0;
+}
+
+function ownStat(path: string): FileStat | undefined {
+  try {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stats && fileStatOf(stats);
+  } catch {
+    return undefined;
+  }
+}
+
+function ownRealPath(path: string): Buffer | undefined {
+  try {
+    return realpathSync.native(path, { encoding: 'buffer' });
+  } catch {
+    return undefined;
+  }
+}
+
+function openHow(): Uint8Array {
+  const how = new DataView(new ArrayBuffer(OPEN_HOW_BYTES));
+  how.setBigUint64(0, BigInt(O_PATH | O_CLOEXEC), true);
+  how.setBigUint64(RESOLVE_AT, BigInt(RESOLVE_CACHED), true);
+  return new Uint8Array(how.buffer);
+}
+
+/** `undefined` for what C would take for another path. */
+function zeroEnded(path: string): Uint8Array | undefined {
+  return path.includes('\0') || path === '' ? undefined : Buffer.from(`${resolve(path)}\0`);
+}
+
+const latin1 = (path: string): string => Buffer.from(resolve(path)).toString('latin1');
+const utf8 = (path: string): string => Buffer.from(path, 'latin1').toString();
+
+/** What a question is about, for telling that it was asked in vain. */
+function keyOf({ path, processDir, what }: Omit<LookRequest, 'held'>): string {
+  if (processDir !== undefined) return processDir;
+  return what === 'start' ? path.slice(0, path.lastIndexOf('/')) : path;
+}
+
+function linkText(fd: number): Buffer | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' });
+  } catch {
+    return undefined;
+  }
+}
+
+function mountinfo(): string {
+  try {
+    return readFileSync('/proc/self/mountinfo', 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+function statIn(answer: LookAnswer): FileStat | undefined {
+  if (answer.kind !== 'seen' || answer.stat === undefined) return undefined;
+  const number = (key: keyof FileStat): bigint => BigInt(answer.stat?.[key] ?? 0);
+  return {
+    device: number('device'),
+    inode: number('inode'),
+    mode: Number(number('mode')),
+    uid: number('uid'),
+    size: number('size'),
+    birthNs: number('birthNs'),
+    modifiedNs: number('modifiedNs'),
+    changedNs: number('changedNs'),
+  };
+}
+
+/** The calling thread's. */
+export const fileLooks: () => FileLooks = onFirstUse(() => new FileLooks());
+
+function onFirstUse<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}

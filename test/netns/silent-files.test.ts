@@ -1,0 +1,205 @@
+/**
+ * Files on a file system that never answers: a FUSE that takes every question. The daemon goes on: decisions, names, `status`, a
+ * change-over; what cannot be looked at counts as not there, with a warning that says where it is named; and when it answers, it
+ * is there.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { buildProgram } from './support/build-program.ts';
+import type { Daemon } from './support/daemon.ts';
+import { Device, POLICIES } from './support/device.ts';
+import { until } from './support/until.ts';
+
+const SILENT_FUSE = fileURLToPath(new URL('support/silent-fuse.py', import.meta.url));
+const SERVER = '203.0.113.10';
+const OK = 0;
+const REFUSED = 7;
+
+let device: Device;
+let daemon: Daemon | undefined;
+let silent: SilentFiles;
+let place: string;
+
+/** In the mount namespace of this machine: the daemon sees it, and it is gone with its program. */
+class SilentFiles {
+  readonly #child: ChildProcess;
+  #output = '';
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout?.on('data', (chunk: Buffer) => {
+      this.#output += chunk.toString();
+    });
+  }
+
+  static async mount(directory: string): Promise<SilentFiles> {
+    const files = new SilentFiles(spawn('python3', [SILENT_FUSE, directory], { stdio: ['pipe', 'pipe', 'inherit'] }));
+    await until('the mount', () => files.#output.includes('mounted'));
+    return files;
+  }
+
+  get wasAsked(): boolean {
+    return /^\d+$/m.test(this.#output);
+  }
+
+  async answer(): Promise<void> {
+    this.#child.kill('SIGUSR1');
+    await until('answers', () => this.#output.includes('answers'));
+  }
+
+  async beSilent(): Promise<void> {
+    this.#child.kill('SIGUSR2');
+    await until('silence', () => this.#output.includes('silent'));
+  }
+
+  async unmount(): Promise<void> {
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.stdin?.end();
+    if (this.#child.exitCode === null) await ended;
+  }
+}
+
+beforeAll(async () => {
+  await buildProgram();
+  device = await Device.build('silent');
+  place = join(device.stateDir, 'silent');
+  mkdirSync(place);
+});
+beforeEach(async () => {
+  silent = await SilentFiles.mount(place);
+  device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', 'otherwise: deny');
+});
+afterEach(async () => {
+  // A thread that waits for it cannot be ended, and so neither can its process: everything else of the daemon ends by itself.
+  const stopped = daemon?.ending === undefined ? daemon?.stop() : undefined;
+  await until('all to be removed', async () => !existsSync(device.path('run/pointsman/pointsman.sock')));
+  await silent.unmount();
+  await stopped;
+  daemon = undefined;
+  rmSync(device.path(POLICIES), { recursive: true, force: true });
+});
+afterAll(async () => {
+  await device?.[Symbol.asyncDispose]();
+});
+
+const curl = async (): Promise<number> =>
+  (await device.run(['curl', '-sS', '--max-time', '3', `http://${SERVER}/`])).exitCode;
+const wget = async (host: string): Promise<string> =>
+  (await device.run(['wget', '-qO-', '--tries=1', '--timeout=5', `http://${host}/`])).stdout.trim();
+const WIFI = '192.168.10.2';
+const CELLULAR = '10.20.30.2';
+
+/** Everything that has to go on. */
+async function expectItGoesOn(): Promise<void> {
+  expect(await curl()).toBe(REFUSED);
+  expect((await device.status()).state).toMatch(/enforcing|degraded/);
+  device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', 'otherwise: allow');
+  await until('the new policy', async () => (await curl()) === OK);
+  device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', 'otherwise: deny');
+  await until('the old policy', async () => (await curl()) === REFUSED);
+}
+
+const tooSlow = (): Promise<string> =>
+  until('the warning', async () => {
+    const { warnings } = await device.status();
+    return warnings.find(({ code }) => code === 'look-too-slow')?.message;
+  });
+
+describe('a policy that names a program on a file system that does not answer', () => {
+  it('keeps nothing from going on, at the start, at a reload and at a change-over, and is told with its place', async () => {
+    device.writePolicy('org.example.News', 'exec: /usr/bin/wget', 'via: { prefer: { name: wifi } }');
+    device.write(
+      `${POLICIES}/org.example.Far.yaml`,
+      `pointsman: 1\napp: org.example.Far\nmatch:\n  - exec: ${place}/program\notherwise: deny\n`,
+    );
+    daemon = await device.startDaemon({});
+    expect(silent.wasAsked).toBe(true);
+    expect(await tooSlow()).toContain(
+      `${place} does not answer; ${device.path(POLICIES)}/org.example.Far.yaml:4:5 names ${place}/program`,
+    );
+    await expectItGoesOn();
+    expect((await device.pointsman('reload')).exitCode).toBe(0);
+    expect(await wget(SERVER)).toBe(WIFI);
+    await device.must('device', ['ip', 'link', 'set', 'wifi0', 'down']);
+    await until('the other way', async () => (await wget(SERVER)) === CELLULAR);
+    await device.must('device', ['ip', 'link', 'set', 'wifi0', 'up']);
+    expect(await wget('www.example.org')).not.toBe('');
+  });
+
+  it('is in force as soon as it answers', async () => {
+    daemon = await device.startDaemon({});
+    device.writePolicy('org.example.Far', `exec: ${place}/program`, 'otherwise: deny');
+    await tooSlow();
+    await silent.answer();
+    await device.untilStatus('that it answers', ({ warnings }) =>
+      warnings.every(({ code }) => code !== 'look-too-slow'),
+    );
+  });
+});
+
+describe('other ways to a file system that does not answer', () => {
+  it('keep nothing from going on: links to it, scripts on it, many paths of it', async () => {
+    const link = join(device.stateDir, 'link');
+    symlinkSync(join(place, 'bin'), link);
+    daemon = await device.startDaemon({});
+    const matches = [
+      `exec: ${link}/program`,
+      `script: ${place}/program`,
+      ...Array.from({ length: 40 }, (_, i) => `exec: ${place}/dir${i}/program`),
+    ];
+    device.write(
+      `${POLICIES}/org.example.Far.yaml`,
+      `pointsman: 1\napp: org.example.Far\nmatch:\n${matches.map((each) => `  - ${each}\n`).join('')}otherwise: deny\n`,
+    );
+    await tooSlow();
+    await expectItGoesOn();
+    rmSync(link);
+  });
+
+  it('keep nothing from going on: a program that was started from it', async () => {
+    await silent.answer();
+    device.writePolicy('org.example.Far', `exec: ${place}/program`, 'otherwise: deny');
+    daemon = await device.startDaemon({});
+    const connect = `import sys, socket; print("ready", file=sys.stderr); sys.stdin.readline(); socket.create_connection(("${SERVER}", 80), 5)`;
+    // All of it is in memory before it is silent.
+    readFileSync(join(place, 'program'));
+    const [file = '', ...args] = device.inside([join(place, 'program'), '-c', connect]);
+    const program = spawn(file, args, { stdio: ['pipe', 'ignore', 'pipe'] });
+    let said = '';
+    program.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    await until('the start', () => said.includes('ready'));
+    expect(readlinkSync(`/proc/${program.pid}/exe`)).toBe(join(place, 'program'));
+    await silent.beSilent();
+    program.stdin.end('\n');
+    await until('an answer', () => said.includes('Error'));
+    expect(said).toContain('ConnectionRefusedError');
+    await expectItGoesOn();
+  });
+
+  it('keep nothing from going on: what is left of a daemon that was killed while it waited', async () => {
+    device.writePolicy('org.example.Far', `exec: ${place}/program`, 'otherwise: deny');
+    const killed = await device.startDaemon({});
+    await tooSlow();
+    process.kill(killed.pid, 'SIGKILL');
+    await until('that nobody listens', async () => (await device.pointsman('status')).exitCode !== 0);
+    daemon = await device.startDaemon({});
+    await expectItGoesOn();
+  });
+
+  it('keep nothing from going on: a directory of policies on it', async () => {
+    daemon = await device.startDaemon({});
+    rmSync(device.path('etc/pointsman/profiles'), { recursive: true, force: true });
+    symlinkSync(place, device.path('etc/pointsman/profiles'));
+    symlinkSync(join(place, 'policy.yaml'), device.path(`${POLICIES}/org.example.Far.yaml`));
+    await tooSlow();
+    await expectItGoesOn();
+    const status = await device.untilStatus('both mistakes', ({ diagnostics }) => diagnostics.length >= 2);
+    expect(status.diagnostics.map(({ message }) => message).join()).toContain('the file system does not answer');
+    rmSync(device.path('etc/pointsman/profiles'));
+  });
+});
