@@ -28,11 +28,12 @@ const addressesOf = (uplink: UplinkState, family: 4 | 6): readonly bigint[] =>
     .filter((address) => address.family === family)
     .map(({ value }) => value);
 
-function ofOthers({ id }: UplinkState, uplinks: readonly UplinkState[]): Rule[] {
-  const others = uplinks.filter((other) => other.id !== id);
+/** Not those that it has itself: two uplinks on one device, or two modems that are alike, have the same. */
+function ofOthers(uplink: UplinkState, uplinks: readonly UplinkState[]): Rule[] {
+  const others = uplinks.filter((other) => other.id !== uplink.id);
   return FAMILIES.flatMap((family) =>
-    others
-      .flatMap((other) => addressesOf(other, family))
+    [...new Set(others.flatMap((other) => addressesOf(other, family)))]
+      .filter((value) => !addressesOf(uplink, family).includes(value))
       .map((value) => rule(is(sourceOf(family), value), { kind: 'counter' }, drop)),
   );
 }
@@ -47,6 +48,8 @@ function chainsOf(uplink: UplinkState, uplinks: readonly UplinkState[]): Chain[]
     {
       name: by(id),
       rules: [
+        // What answers a forwarded port has the uplink's address only since a moment ago: main has chosen its way, not we.
+        rule(isNot({ kind: 'meta iif' }, NO_DEVICE), accept),
         ...ofOthers(uplink, uplinks),
         rule(is({ kind: 'meta l4proto' }, IPPROTO_TCP), goto(ofKernel(id))),
         rule(is({ kind: 'ct state' }, 'related'), goto(ofKernel(id))),
@@ -55,8 +58,6 @@ function chainsOf(uplink: UplinkState, uplinks: readonly UplinkState[]): Chain[]
     {
       name: ofKernel(id),
       rules: [
-        // What is forwarded has addresses that are not ours.
-        rule(isNot({ kind: 'meta iif' }, NO_DEVICE), accept),
         rule(isNot({ kind: 'meta skuid' }, NO_UID), accept),
         rule(inSet(LOCAL4, { kind: 'ip daddr' }), accept),
         rule(inSet(LOCAL6, { kind: 'ip6 daddr' }), accept),

@@ -259,7 +259,7 @@ export interface Uplink {
   readonly discovered?: true;
   /** The network alone announced it, and nobody on this machine has admitted it: it meets no `via`. */
   readonly untaken?: true;
-  /** Next hops where the kernel's own default routes do not tell them. */
+  /** Next hops, in place of what the kernel's own default routes tell. */
   readonly gateways: { readonly v4?: string; readonly v6?: string };
   /** Absent: the gateway, at the usual interval. */
   readonly probe?: 'off' | UplinkProbe;

@@ -365,7 +365,7 @@ const uplinkShape = {
       v4: z.string().describe('IPv4 address of the next hop.').optional(),
       v6: z.string().describe('IPv6 address of the next hop.').optional(),
     })
-    .describe('Next hops, where the default routes of the kernel do not tell them.')
+    .describe('Next hops, in place of what the default routes of the kernel tell.')
     .optional(),
   resolvers: z
     .array(z.string().describe('Address of a DNS server.'))

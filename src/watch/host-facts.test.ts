@@ -125,13 +125,15 @@ describe('observeHost', () => {
     expect(observe({ addresses: V4, routes: [multipath] }).state.gateways).toEqual({ v4: GATEWAY });
   });
 
-  it('observeHost() takes the file’s gateway where the kernel tells none', () => {
+  it('observeHost() takes the file’s gateway, whether the kernel tells none or another', () => {
     const uplink = { gateways: { v4: '192.0.2.7' } };
     expect(observe({ addresses: V4, uplink }).state).toMatchObject({
       v4: true,
       gateways: { v4: address('192.0.2.7') },
     });
-    expect(observe({ addresses: V4, uplink, routes: [DEFAULT_V4] }).state.gateways).toEqual({ v4: GATEWAY });
+    expect(observe({ addresses: V4, uplink, routes: [DEFAULT_V4] }).state.gateways).toEqual({
+      v4: address('192.0.2.7'),
+    });
   });
 
   it('observeHost() asks no gateway of a tunnel, nor where the kernel’s default route has none', () => {

@@ -68,8 +68,9 @@ function uplinkState({ name, device, gateways: stated }: Uplink, id: number, net
   }
   const addresses = usableAddresses(link, network.addresses);
   const deprecated = deprecatedAddresses(link, network.addresses);
-  const v4 = gatewayOf(4, link, network) ?? statedGateway(stated.v4);
-  const v6 = gatewayOf(6, link, network) ?? statedGateway(stated.v6);
+  // A file's comes first: of several gateways on one device it tells which one is meant.
+  const v4 = statedGateway(stated.v4) ?? gatewayOf(4, link, network);
+  const v6 = statedGateway(stated.v6) ?? gatewayOf(6, link, network);
   const carries = (family: Family, gateway: Address | undefined): boolean =>
     link.up &&
     link.lowerUp &&
