@@ -25,6 +25,7 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: ExitCode, meaning: st
 
 export function renderExitCodes(): string {
   const lines = EXIT_CODE_MEANINGS.map(([code, meaning]) => `  ${code}  ${meaning}`);
-  const exec = 'lab exec passes on the exit code of the program that it ran (128 + n after signal n).';
+  const exec =
+    'lab exec passes on the exit code of the program that it ran (128 + n after signal n; 127 where there is no such program).';
   return ['Exit codes:', ...lines, '', exec, ''].join('\n');
 }

@@ -32,7 +32,7 @@ export async function runProgram(words: readonly string[], { env, ...options }: 
   }
 }
 
-function report(error: unknown, { terminal }: CliContext, env: RunOptions['env']): ExitCode {
+function report(error: unknown, { terminal }: CliContext, env: RunOptions['env']): number {
   const paint = painter(terminal.errColour);
   const known = describe(error);
   const lines = known?.message.split('\n').map(printable) ?? [unexpected(error)];
@@ -44,7 +44,7 @@ function report(error: unknown, { terminal }: CliContext, env: RunOptions['env']
 }
 
 interface Described {
-  readonly exitCode: ExitCode;
+  readonly exitCode: ExitCode | 127;
   readonly message: string;
   readonly hint?: string | undefined;
 }
@@ -69,7 +69,7 @@ function describeKernelError(error: KernelError): Described {
   return { exitCode: error.code === 'ENOENT' || error.code === 'EOPNOTSUPP' ? EXIT.missing : EXIT.failed, message };
 }
 
-const LAB_EXIT_CODES: Readonly<Record<LabErrorCode, ExitCode>> = {
+const LAB_EXIT_CODES: Readonly<Record<LabErrorCode, ExitCode | 127>> = {
   'not-root': EXIT.notPermitted,
   'bad-id': EXIT.usage,
   'bad-state-dir': EXIT.failed,
@@ -77,7 +77,9 @@ const LAB_EXIT_CODES: Readonly<Record<LabErrorCode, ExitCode>> = {
   'missing-tool': EXIT.missing,
   'missing-kernel-feature': EXIT.missing,
   'command-failed': EXIT.failed,
-  'command-not-found': EXIT.usage,
+  'no-command': EXIT.usage,
+  // As a shell ends that finds no such program.
+  'command-not-found': 127,
   'already-up': EXIT.alreadyRunning,
   busy: EXIT.alreadyRunning,
   'not-up': EXIT.notRunning,

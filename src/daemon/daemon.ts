@@ -7,6 +7,7 @@ import { fileLooks } from '../kernel/file-looks.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Address } from '../net/address.ts';
 import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
+import { counted } from '../net/counted.ts';
 import { insideKind } from '../policy/inside-address.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
@@ -337,7 +338,7 @@ export class Daemon implements AsyncDisposable {
       this.#confirmWindow.open(clock.monotonicMs(), confirmMs, () => this.stop('not confirmed in time'));
     const { apps, uplinks } = this.#enforcement.inForce?.policySet ?? round.loaded.policySet;
     log(
-      `pointsman: enforcing ${apps.length} applications over ${uplinks.length} uplinks; control socket ${this.#parts.paths.socketPath}`,
+      `pointsman: enforcing ${counted(apps.length, 'application')} over ${counted(uplinks.length, 'uplink')}; control socket ${this.#parts.paths.socketPath}`,
     );
   }
 
@@ -464,7 +465,7 @@ export class Daemon implements AsyncDisposable {
     if (event === undefined) return;
     this.#events.publish(event);
     if (event.error === undefined)
-      log(`pointsman: ${event.because}: ${event.changes} changes in ${Math.round(event.durationMs)} ms`);
+      log(`pointsman: ${event.because}: ${counted(event.changes, 'change')} in ${Math.round(event.durationMs)} ms`);
   }
 
   #isInside(address: Address): boolean {

@@ -7,6 +7,7 @@ export type LabErrorCode =
   | 'missing-tool'
   | 'missing-kernel-feature'
   | 'command-failed'
+  | 'no-command'
   | 'command-not-found'
   | 'already-up'
   | 'busy'

@@ -58,7 +58,7 @@ async function requireUp({ id, stateDir }: LabProgram): Promise<void> {
 
 function requireProgram(file: string | undefined): void {
   if (file === undefined || file === '')
-    throw new LabError('command-not-found', 'which program? pointsman lab exec -- PROGRAM');
+    throw new LabError('no-command', 'which program? pointsman lab exec -- PROGRAM');
   const dirs = (process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin').split(delimiter);
   const found = file.includes('/') ? isExecutable(file) : dirs.some((dir) => isExecutable(join(dir, file)));
   if (!found) throw new LabError('command-not-found', `no such program: ${file}`);

@@ -1,4 +1,5 @@
 /** Diagnostics as text for a terminal: place, message, the line with a caret under the mistake, hint. */
+import { counted } from '../net/counted.ts';
 import { printableSource } from '../net/printable.ts';
 import type { Diagnostic } from './diagnostic.ts';
 
@@ -103,10 +104,6 @@ function countLine(list: readonly Diagnostic[]): string {
   const errors = list.filter(({ severity }) => severity === 'error').length;
   const warnings = list.length - errors;
   const files = new Set(list.map(({ file }) => file)).size;
-  const counts = [errors > 0 ? plural(errors, 'error') : '', warnings > 0 ? plural(warnings, 'warning') : ''];
-  return `${counts.filter((count) => count !== '').join(' and ')} in ${plural(files, 'file')}`;
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  const counts = [errors > 0 ? counted(errors, 'error') : '', warnings > 0 ? counted(warnings, 'warning') : ''];
+  return `${counts.filter((count) => count !== '').join(' and ')} in ${counted(files, 'file')}`;
 }
