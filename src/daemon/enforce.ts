@@ -14,7 +14,7 @@ import { changedSince, FlowSweep, NOTHING_SWEPT, type SweptFlows } from './flow-
 import type { Warning } from './health.ts';
 import type { InForce, OwnChange } from './in-force.ts';
 import { LiveSets } from './live-sets.ts';
-import { describePending, join, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
+import { describePending, join, joinFiles, NOTHING_PENDING, type Pending, type Trigger } from './pending.ts';
 import { RefusedUplinks } from './refused-uplinks.ts';
 import { takeableUplinks } from './takeable-uplinks.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
@@ -60,6 +60,8 @@ export class Enforcement {
   readonly flows: FlowSweep;
   readonly #parts: EnforceParts;
   #loaded: LoadedPolicies;
+  /** Changed files that could not be read for want of descriptors or memory: the next round reads them. */
+  #unread: Pending['files'];
   #pending: Pending = NOTHING_PENDING;
   #waiting: ((round: Round) => void)[] = [];
   #running: Promise<void> | undefined;
@@ -230,10 +232,13 @@ export class Enforcement {
     }
   }
 
-  #load({ files }: Pending): void {
+  #load({ files: changed }: Pending): void {
+    const files = joinFiles(this.#unread, changed);
     if (files === undefined) return;
+    this.#unread = files;
     const before = this.#loaded.policySet;
     this.#loaded = this.#parts.files.load(files === 'everything' ? undefined : { changed: files }, { copies: 'later' });
+    this.#unread = undefined;
     // Whoever asks for all files asks for what they say.
     if (files === 'everything' || this.#loaded.policySet !== before) this.#pinned = undefined;
   }

@@ -62,7 +62,7 @@ describe('Faults', () => {
     const hearing = faults();
     for (const object of ['/proc/1', '/proc/2', 'socket']) hearing.hear(shortage(object));
     expect(told.map(({ code }) => code)).toEqual(['no-descriptors']);
-    hearing.look();
+    expect(hearing.look()).toBe(true);
     expect(health.list()).toEqual([]);
   });
 });

@@ -56,15 +56,17 @@ export class Faults {
     if (this.#parts.isDebug) this.#parts.log(`pointsman: ${stackOf(fault)}`);
   }
 
-  /** What was short may be there again. */
-  look(): void {
+  /** Whether what was short is there again. */
+  look(): boolean {
     const health = this.#health;
-    if (health === undefined || !health.has('no-descriptors')) return;
+    if (health === undefined || !health.has('no-descriptors')) return false;
     try {
       requireDescriptors(ROOM, 'open');
       health.clear('no-descriptors');
+      return true;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
+      return false;
     }
   }
 }

@@ -23,20 +23,24 @@ export type Trigger =
 
 export interface Pending {
   /** Absent: no file has changed. */
-  readonly files?: ReadonlySet<string> | 'everything';
+  readonly files?: ReadonlySet<string> | 'everything' | undefined;
   readonly kinds: ReadonlySet<Trigger['kind']>;
   readonly foreignBy?: string;
 }
 
 export const NOTHING_PENDING: Pending = { kinds: new Set() };
 
+export function joinFiles(a: Pending['files'], b: Pending['files']): Pending['files'] {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a === 'everything' || b === 'everything' ? 'everything' : new Set([...a, ...b]);
+}
+
 export function join(pending: Pending, trigger: Trigger): Pending {
   const kinds = new Set([...pending.kinds, trigger.kind]);
   switch (trigger.kind) {
     case 'files': {
-      const everything = pending.files === 'everything' || trigger.changed === 'everything';
-      const files = everything ? 'everything' : new Set([...(pending.files ?? []), ...trigger.changed]);
-      return { ...pending, kinds, files };
+      const files = joinFiles(pending.files, trigger.changed);
+      return { ...pending, kinds, ...(files !== undefined && { files }) };
     }
     case 'packages':
       // Of what packages say of programs, only what is theirs counts: it is looked at again.

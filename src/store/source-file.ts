@@ -1,4 +1,5 @@
 /** Reading files and directories that anybody may have put anything into: nothing here blocks, and every read is bounded. */
+
 import {
   type BigIntStats,
   closeSync,
@@ -11,6 +12,7 @@ import {
   statSync,
 } from 'node:fs';
 import { fileLooks } from '../kernel/file-looks.ts';
+import { throwShortage } from '../kernel/shortage.ts';
 import type { DiagnosticCode } from '../policy/diagnostic.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
 import { MAX_FILE_BYTES } from '../policy/source-text.ts';
@@ -66,6 +68,7 @@ export function readSourceFile(path: string, { known, trusted }: ReadOptions = {
     if (isTooSlow(path)) return unreadable(NO_ANSWER);
     return trusted === undefined ? readAnybodys(path, known) : readTrusted(path, known, trusted);
   } catch (error) {
+    throwShortage(error, 'read', path);
     const code = errorCode(error);
     // ENOTDIR: a directory on the way has become a file.
     if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'absent' };
@@ -181,6 +184,7 @@ export function listSourceFiles(directory: string, trusted?: TrustedPaths): List
       excess: Math.max(0, names.length - MAX_DIRECTORY_FILES),
     };
   } catch (error) {
+    throwShortage(error, 'list', directory);
     if (errorCode(error) === 'ENOENT') return { kind: 'listed', names: [], excess: 0 };
     return unreadable(errorText(error));
   }
