@@ -10,6 +10,9 @@ import { type Terminal, withoutColour } from './terminal.ts';
 export type RunDaemon = (options: {
   readonly root?: string;
   readonly confirmMs?: number;
+  readonly keep?: boolean;
+  /** Asks a daemon that runs to leave, with policy kept in force. */
+  readonly takeOver?: () => Promise<void>;
   readonly version: string;
 }) => Promise<number>;
 

@@ -90,7 +90,7 @@ const LAB_EXIT_CODES: Readonly<Record<LabErrorCode, ExitCode | 127>> = {
   'cannot-remove': EXIT.failed,
 };
 
-const UNEXPECTED_HINT =
+export const UNEXPECTED_HINT =
   'this is a fault of pointsman, not yours: run it again with POINTSMAN_DEBUG=1 and report what it prints (CONTRIBUTING.md)';
 
 function unexpected(error: unknown): string {

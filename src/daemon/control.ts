@@ -57,6 +57,7 @@ export interface ControlParts {
   readonly status: () => Promise<Status>;
   readonly permissionsOf: PolicyFiles['permissionsOf'];
   readonly stop: () => void;
+  readonly leave: () => void;
   readonly clock: Clock;
 }
 
@@ -95,6 +96,7 @@ export function createControl(parts: ControlParts): Control {
       return waited;
     },
     stop: parts.stop,
+    leave: parts.leave,
     onFault: parts.background.hear,
     events: parts.events,
     nowMs: parts.clock.wallMs,

@@ -1,13 +1,13 @@
 /** The running daemon: its parts, who tells whom, and the order in which they start and end. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { removeEverything } from '../apply/cleanup.ts';
 import type { Background } from '../kernel/background.ts';
 import { fileLooks } from '../kernel/file-looks.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Address } from '../net/address.ts';
 import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
 import { counted } from '../net/counted.ts';
+import { TABLE } from '../plan/reserved.ts';
 import { insideKind } from '../policy/inside-address.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
@@ -29,12 +29,13 @@ import { ConfirmWindow } from './confirm-window.ts';
 import { createControl } from './control.ts';
 import { daemonStatus } from './daemon-status.ts';
 import { fromVerdict } from './decision-event.ts';
+import type { Departure } from './departure.ts';
 import { reportDeviceNames } from './device-name-warning.ts';
 import { DnsKeeper } from './dns-keeper.ts';
 import { Enforcement, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
-import type { Faults } from './faults.ts';
+import { type Faults, isOutOfDescriptors } from './faults.ts';
 import { FileMistakes, filesBroken } from './file-mistakes.ts';
 import { ForeignLooks, foreignTrigger } from './foreign-looks.ts';
 import { reportForeignRouting } from './foreign-routing-warnings.ts';
@@ -47,6 +48,7 @@ import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
 import { ProfileClock } from './profile-clock.ts';
 import { ProgramKeeper } from './program-keeper.ts';
+import { isThere, type Removal, remove } from './removal.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.ts';
 import { ControlServer } from './server.ts';
@@ -64,6 +66,7 @@ import { warningsInForce } from './warnings-in-force.ts';
 export interface DaemonParts {
   readonly background: Background;
   readonly faults: Faults;
+  readonly departure: Departure;
   readonly kernel: Kernel;
   readonly machine: MachineSources;
   readonly paths: Paths;
@@ -117,11 +120,11 @@ export class Daemon implements AsyncDisposable {
   #kernelEvents: EventKeeper | undefined;
   #server: ControlServer | undefined;
   #isEnforcing = false;
-  #isStopping = false;
-  #resolveStopped: () => void = () => undefined;
-
-  /** Resolves when somebody has asked it to stop; disposing of it does the rest. */
-  readonly stopped: Promise<void>;
+  #isDisposed = false;
+  #hasStarted = false;
+  /** What another daemon has left was there before the start. */
+  #hasPredecessor = false;
+  #left: 'kept' | Removal = 'kept';
 
   private constructor(parts: DaemonParts) {
     const { background, clock, kernel, files, ids, machine, packages } = parts;
@@ -129,9 +132,6 @@ export class Daemon implements AsyncDisposable {
     this.#confirmWindow = new ConfirmWindow(background);
     this.#sinceMs = clock.monotonicMs();
     this.#mistakes = new FileMistakes((path) => files.permissionsOf(path), parts.log);
-    this.stopped = new Promise((resolve) => {
-      this.#resolveStopped = resolve;
-    });
     this.#events = new EventStream((isWatched) => this.#kernelEvents?.watchFlows(isWatched));
     this.#health = new Health({
       clock,
@@ -251,6 +251,7 @@ export class Daemon implements AsyncDisposable {
     const daemon = new Daemon(parts);
     try {
       await daemon.#start();
+      daemon.#hasStarted = true;
       return daemon;
     } catch (error) {
       await daemon[Symbol.asyncDispose]();
@@ -258,20 +259,18 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
-  stop(because: string): void {
-    if (this.#isStopping) return;
-    this.#isStopping = true;
-    this.#parts.log(`pointsman: stopping: ${because}`);
-    this.#resolveStopped();
-  }
-
   reload(): void {
     this.#enforcement.request({ kind: 'files', changed: 'everything' });
   }
 
-  /** Nothing of ours is left, whatever fails on the way; failures are logged. */
+  /** Once it has been disposed of: what there is in the kernel. */
+  get left(): 'kept' | Removal {
+    return this.#left;
+  }
+
+  /** Nothing of ours is left, whatever fails on the way, but where it is to be kept, or a start fails after another daemon. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isStopping = true;
+    this.#isDisposed = true;
     clearInterval(this.#slowLook);
     this.#foreign[Symbol.dispose]();
     this.#confirmWindow[Symbol.dispose]();
@@ -289,7 +288,7 @@ export class Daemon implements AsyncDisposable {
     await this.#kernelEvents?.[Symbol.asyncDispose]();
     this.#traffic?.[Symbol.dispose]();
     // The ruleset before the thread that answers for it.
-    if (this.#verdicts !== undefined) await this.#remove();
+    if (this.#verdicts !== undefined && !this.#keeps) this.#left = await remove(this.#parts.kernel);
     await this.#dns[Symbol.asyncDispose]();
     await this.#verdicts?.[Symbol.asyncDispose]();
     // Last: as long as the socket is there, it is not over.
@@ -299,6 +298,7 @@ export class Daemon implements AsyncDisposable {
   async #start(): Promise<void> {
     const { background, kernel, confirmMs, log, clock } = this.#parts;
     const { scripts } = this.#parts.identity;
+    this.#hasPredecessor = await isThere(kernel, TABLE);
     // What costs money is to be known from the first connection on, but not at the price of a bus that does not answer.
     await Promise.race([this.#managed.start(), delay(MANAGED_WITHIN_MS, undefined, { ref: false })]);
     this.#verdicts = await startVerdicts({
@@ -335,7 +335,9 @@ export class Daemon implements AsyncDisposable {
     await this.#lookSlowly();
     this.#server = await this.#listen();
     if (confirmMs !== undefined)
-      this.#confirmWindow.open(clock.monotonicMs(), confirmMs, () => this.stop('not confirmed in time'));
+      this.#confirmWindow.open(clock.monotonicMs(), confirmMs, () =>
+        this.#parts.departure.ask('not confirmed in time', 'remove'),
+      );
     const { apps, uplinks } = this.#enforcement.inForce?.policySet ?? round.loaded.policySet;
     log(
       `pointsman: enforcing ${counted(apps.length, 'application')} over ${counted(uplinks.length, 'uplink')}; control socket ${this.#parts.paths.socketPath}`,
@@ -354,7 +356,8 @@ export class Daemon implements AsyncDisposable {
       managed: (device) => this.#managed.device(device),
       networks: this.#networks,
       clock: this.#parts.clock,
-      stop: () => this.stop('asked to'),
+      stop: () => this.#parts.departure.ask('asked to', 'remove'),
+      leave: () => this.#parts.departure.ask('another daemon takes over', 'keep'),
       traffic: () => this.#traffic?.totals(),
       permissionsOf: (path) => this.#parts.files.permissionsOf(path),
       status: async () => this.#status(await this.#verdicts?.stats()),
@@ -372,7 +375,7 @@ export class Daemon implements AsyncDisposable {
     const { diagnostics } = this.#enforcement.loaded;
     return daemonStatus({
       inForce: this.#enforcement.inForce,
-      isStopping: this.#isStopping,
+      isStopping: this.#isLeaving,
       verdicts,
       version,
       pid: process.pid,
@@ -438,6 +441,7 @@ export class Daemon implements AsyncDisposable {
     const isUndone = wasUndone(round);
     if (isRepair(round) || isUndone) this.#pace.repaired(clock.monotonicMs());
     reportHealth(this.#health, round, this.#pace);
+    if (!round.outcome.ok && isOutOfDescriptors(round.outcome.error)) this.#parts.faults.hear(round.outcome.error);
     this.#health.report('uplink-refused', this.#enforcement.refusedUplinks);
     reportForeignRouting(this.#health, round, kernel.routing);
     reportDeviceNames(this.#health, round, kernel.routing);
@@ -447,7 +451,7 @@ export class Daemon implements AsyncDisposable {
     this.#health.report('files-broken', filesBroken(round.loaded.diagnostics));
     this.#health.report('connections-not-ended', this.#enforcement.flows.warning);
     const { inForce } = this.#enforcement;
-    if (!this.#isStopping) this.#probing.follow(inForce);
+    if (!this.#isLeaving) this.#probing.follow(inForce);
     this.#reportProbing();
     if (inForce !== undefined) {
       this.#traffic?.follow(inForce.ids);
@@ -457,7 +461,7 @@ export class Daemon implements AsyncDisposable {
     }
     this.#profileClock.watch(inForce?.policySet.profiles);
     this.#kernelEvents?.watchNeighbours(this.#networks.watched);
-    if (!round.outcome.ok && !this.#isStopping && this.#enforcement.inForce !== undefined) {
+    if (!round.outcome.ok && !this.#isLeaving && this.#enforcement.inForce !== undefined) {
       if (isUndone) this.#foreign.look({ kind: 'retry' });
       else this.#enforcement.retryLater();
     }
@@ -489,24 +493,22 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #lookSlowly(): Promise<void> {
-    this.#parts.faults.look();
+    if (this.#parts.faults.look()) this.#enforcement.request({ kind: 'retry' });
     const { kernel, clock } = this.#parts;
     if (this.#pace.isQuiet(clock.monotonicMs())) this.#health.clear('foreign-change');
     this.#programs.look();
     this.#enforcement.followLinks();
     await reportPanic(this.#health, kernel.nft);
     await this.#dns.look();
-    if (this.#isStopping) return;
+    if (this.#isLeaving) return;
     this.#reportInForce();
   }
 
-  async #remove(): Promise<void> {
-    try {
-      await removeEverything(this.#parts.kernel);
-    } catch (error) {
-      const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
-      for (const each of errors)
-        this.#parts.log(`pointsman: not removed: ${each instanceof Error ? each.message : each}`);
-    }
+  get #keeps(): boolean {
+    return this.#hasStarted ? this.#parts.departure.leaving === 'keep' : this.#hasPredecessor;
+  }
+
+  get #isLeaving(): boolean {
+    return this.#isDisposed || this.#parts.departure.leaving !== undefined;
   }
 }

@@ -29,6 +29,8 @@ export interface Control {
   /** False where nothing waits to be confirmed. */
   readonly confirm: () => boolean;
   readonly stop: () => void;
+  /** Ends the daemon with policy kept in force, for another one that takes over. */
+  readonly leave: () => void;
   /** A mistake of ours; whoever asked has an answer all the same. */
   readonly onFault: (fault: unknown) => void;
   readonly events: EventStream;
@@ -77,6 +79,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['POST /v1/reload', async ({ reload }, body, reader) => reload(readReloadRequest(await body()), reader)],
   ['POST /v1/confirm', ({ confirm }) => confirmed(confirm())],
   ['POST /v1/stop', ({ stop }) => stopping(stop)],
+  ['POST /v1/leave', ({ leave }) => stopping(leave)],
 ]);
 
 /** Never rejects. Testable without a socket. */

@@ -1,10 +1,12 @@
 /** The daemon's composition root: the only place that constructs. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Background } from '../kernel/background.ts';
 import { openCgroupTree } from '../kernel/cgroup.ts';
 import { ignoreSignals } from '../kernel/ignored-signals.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { networkNamespaceName } from '../kernel/network-namespace-name.ts';
 import { systemClock } from '../kernel/system-clock.ts';
 import { printable } from '../net/printable.ts';
@@ -16,25 +18,34 @@ import { Containers } from '../watch/containers.ts';
 import { packageShippers } from '../watch/package-shippers.ts';
 import { Packages } from '../watch/packages.ts';
 import { Daemon } from './daemon.ts';
+import { Departure } from './departure.ts';
 import { Faults } from './faults.ts';
 import { openIdentityTiers } from './identity-tiers.ts';
-import { takeInstanceLock } from './instance-lock.ts';
+import { type InstanceLock, takeInstanceLock } from './instance-lock.ts';
 import { journalLine } from './journal-line.ts';
+import { lastWords } from './last-words.ts';
 import { pinsToUse } from './pins-to-use.ts';
 import { openKernel, requirePrivilege, startErrorOf } from './preconditions.ts';
+import { type Removal, removeForGood } from './removal.ts';
 import { listenForSignals } from './signals.ts';
-import { StartError } from './start-error.ts';
+import { START_EXIT, StartError } from './start-error.ts';
 
 export interface RunOptions {
   /** Etc, var and run are below it; `/` unless stated. */
   readonly root?: string;
   /** Everything is removed again, and the daemon ends, unless `POST /v1/confirm` comes within this time. */
   readonly confirmMs?: number;
+  /** Policies stay in force when it stops, unless it is told to remove them: as under a supervisor, which starts it again. */
+  readonly keep?: boolean;
+  /** Asks the daemon that runs to leave; resolves when it has. */
+  readonly takeOver?: () => Promise<void>;
   readonly version: string;
   /** A line for the journal; standard error unless stated. */
   readonly log?: (line: string) => void;
 }
 
+const HAND_OVER_MS = 10_000;
+const HAND_OVER_LOOK_MS = 20;
 const STATE_DIR_MODE = 0o755;
 /** Lines of the log; `status` has all. */
 const MAX_OLD_MASKS = 1000;
@@ -44,7 +55,7 @@ export async function runDaemon(options: RunOptions): Promise<number> {
   const write = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
   const log = (text: string): void => write(journalLine(text));
   try {
-    await enforceUntilStopped(options, log);
+    log(lastWords(await enforceUntilStopped(options, log)));
     return 0;
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
@@ -53,14 +64,18 @@ export async function runDaemon(options: RunOptions): Promise<number> {
   }
 }
 
-async function enforceUntilStopped(options: RunOptions, log: (line: string) => void): Promise<void> {
+/** Resolves with what there is in the kernel then. */
+async function enforceUntilStopped(options: RunOptions, log: (line: string) => void): Promise<'kept' | Removal> {
   requirePrivilege();
   ignoreSignals();
   const faults = new Faults({ log, isDebug: (process.env.POINTSMAN_DEBUG ?? '') !== '' });
   const background = new Background((fault) => faults.hear(fault));
   using _lastResort = hearWhatNobodyOwns(background);
+  // sd_notify(3): a supervisor says so.
+  const isSupervised = options.keep === true || (process.env.NOTIFY_SOCKET ?? '') !== '';
+  await options.takeOver?.();
   // Before anything that a daemon that runs has: the next one takes over what it finds.
-  await using lock = await takeInstanceLock(background);
+  await using lock = await takeLock(background, options.takeOver === undefined ? 0 : HAND_OVER_MS);
   if (lock.kind === 'taken') {
     throw new StartError(
       'alreadyRunning',
@@ -85,11 +100,27 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   using identity = openIdentityTiers(cgroups, log, background, await pinsToUse(root, ids));
   using opened = await openKernel(typeof identity.marks === 'string' ? undefined : identity.marks);
   const { kernel, queue } = opened;
+  const departure = new Departure(log);
+  let running: Daemon | undefined;
+  /** Ends the process; whoever has the ground taken from under it meanwhile says nothing. */
+  let finishing: Promise<void> | undefined;
+  // From before the start: it takes seconds, and what it has done by then is to be taken out as well.
+  using _signals = listenForSignals({
+    background,
+    isSupervised,
+    stop: (signal) => departure.ask(`signal ${signal}`, isSupervised ? 'keep' : 'remove'),
+    reload: () => running?.reload(),
+    finish: () => {
+      finishing ??= finish({ kernel, paths, departure, log });
+      return finishing;
+    },
+  });
   const tookEmptyForMasks = tookEmptyFilesForMasks(paths);
   const files = new PolicyFiles(paths, { shippers: packageShippers(paths) });
-  await using daemon = await Daemon.start({
+  const starting = Daemon.start({
     background,
     faults,
+    departure,
     kernel,
     machine: { routing: kernel.routing, tunnels: kernel.tunnels, cgroups, queue, containers: new Containers() },
     paths,
@@ -103,13 +134,42 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
     log,
     clock: systemClock,
   });
-  if (tookEmptyForMasks) listOldMasks(files, log);
-  using _signals = listenForSignals({
-    stop: (signal) => daemon.stop(`signal ${signal}`),
-    reload: () => daemon.reload(),
-    abort: () => process.exit(1),
+  const daemon = await starting.catch(async (error: unknown) => {
+    await finishing;
+    throw error;
   });
-  await daemon.stopped;
+  running = daemon;
+  if (tookEmptyForMasks) listOldMasks(files, log);
+  await departure.asked;
+  await daemon[Symbol.asyncDispose]();
+  await finishing;
+  return daemon.left;
+}
+
+/** The one that leaves gives up its lock a moment after its socket. */
+async function takeLock(background: Background, withinMs: number): Promise<InstanceLock> {
+  const deadlineMs = performance.now() + withinMs;
+  for (;;) {
+    const lock = await takeInstanceLock(background);
+    if (lock.kind !== 'taken' || performance.now() >= deadlineMs) return lock;
+    await delay(HAND_OVER_LOOK_MS);
+  }
+}
+
+interface Finishing {
+  readonly kernel: Kernel;
+  readonly paths: Paths;
+  readonly departure: Departure;
+  readonly log: (line: string) => void;
+}
+
+/** Ends the process without waiting for whatever is under way, and still leaves nothing half removed. */
+async function finish({ kernel, paths, departure, log }: Finishing): Promise<void> {
+  log('pointsman: stopping at once');
+  const left = departure.leaving === 'keep' ? 'kept' : await removeForGood(kernel);
+  rmSync(paths.socketPath, { force: true });
+  log(lastWords(left));
+  process.exit(left === 'kept' || left.failures.length === 0 ? 0 : START_EXIT.failed);
 }
 
 /** Nothing but a start after the upgrade can tell a mask of before from a mistake. */

@@ -57,6 +57,7 @@ function control(events = new EventStream(() => undefined)): Control {
     },
     confirm: () => false,
     stop: () => asked.push('stop'),
+    leave: () => asked.push('leave'),
     onFault: (fault) => faults.push(fault),
     events,
     nowMs: () => 0,

@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '../cli/exit-code.ts';
-import { runProgram } from '../cli/run-program.ts';
+import { runProgram, UNEXPECTED_HINT } from '../cli/run-program.ts';
 import { openTerminal } from '../cli/terminal.ts';
 import { nodeCommand } from '../kernel/node-command.ts';
 import { refusedVariables, startEnvironment } from '../kernel/start-environment.ts';
+import { printable } from '../net/printable.ts';
 import { refuseInspector } from './inspector.ts';
 
 // The same from src/main and from dist/main.
@@ -35,6 +36,15 @@ function refusal(variables: readonly string[]): string {
   );
 }
 
+// What no command has caught: a mistake of ours. The daemon has a handler of its own (daemon/run.ts), and goes on.
+const lastResort = (error: unknown): void => {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  process.stderr.write(`error: ${printable(text)}\n       hint: ${UNEXPECTED_HINT}\n`);
+  if ((process.env.POINTSMAN_DEBUG ?? '') !== '' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  process.exit(EXIT.failed);
+};
+process.on('uncaughtException', lastResort).on('unhandledRejection', lastResort);
+
 const exitCode = await runProgram(process.argv.slice(2), {
   version,
   terminal: openTerminal(process.stdout, process.stderr, process.env),
@@ -47,6 +57,12 @@ const exitCode = await runProgram(process.argv.slice(2), {
       process.stderr.write(`${refusal(refused)}\n`);
       return EXIT.usage;
     }
+    // Nor does a daemon end with its terminal, or with whoever reads its log.
+    for (const stream of [process.stdout, process.stderr]) {
+      stream.removeAllListeners('error');
+      stream.on('error', () => undefined);
+    }
+    process.off('uncaughtException', lastResort).off('unhandledRejection', lastResort);
     (await import('./bound-memory.ts')).boundMemory();
     const environment = startEnvironment(process.env);
     // The C library's own look-ups are to miss the rest as well.

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Status } from '../../api/status.ts';
 import { PANIC_TABLE, QUEUE_NUMBER, TABLE } from '../../plan/reserved.ts';
@@ -9,10 +8,9 @@ import type { DaemonClient } from '../client.ts';
 import { addExamples, type CliContext, clientOf, socketPathOf, terminalOf } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { withProgress } from '../progress.ts';
+import { untilGone } from '../until-gone.ts';
 
-const POLL_MS = 50;
-/** Removing the largest rulesets takes seconds. */
-const STOP_TIMEOUT_MS = 60_000;
+const STUCK = 'see "pointsman status"; "sudo pointsman panic open" removes the rules without the daemon';
 
 export function downCommand(context: CliContext): Command {
   const command = new Command('down')
@@ -27,7 +25,7 @@ export function downCommand(context: CliContext): Command {
         return;
       }
       await client.post('/v1/stop');
-      await withProgress(terminal, `waiting for process ${pid} to clean up`, untilGone(client));
+      await withProgress(terminal, `waiting for process ${pid} to clean up`, untilGone(client, STUCK));
       const closed = await stillClosed();
       terminal.out(
         `The daemon has stopped; ${closed === '' ? 'nothing' : 'nothing else'} of pointsman is left in the kernel.\n`,
@@ -80,20 +78,4 @@ function isQueueServed(): boolean {
     // Ignoring it: without the file the kernel has no queues at all.
     return false;
   }
-}
-
-/** The socket is the last thing that a daemon gives up. */
-async function untilGone(client: DaemonClient): Promise<void> {
-  const deadlineMs = performance.now() + STOP_TIMEOUT_MS;
-  while (performance.now() < deadlineMs) {
-    try {
-      await client.get<Status>('/v1/status');
-    } catch (error) {
-      if (error instanceof CliError && error.exitCode === EXIT.notRunning) return;
-      if (!(error instanceof CliError) || error.exitCode !== EXIT.failed) throw error;
-    }
-    await delay(POLL_MS);
-  }
-  const hint = 'see "pointsman status"; "sudo pointsman panic open" removes the rules without the daemon';
-  throw new CliError(EXIT.failed, `the daemon has not stopped within ${STOP_TIMEOUT_MS / 1000} s`, { hint });
 }
