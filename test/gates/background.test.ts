@@ -18,6 +18,7 @@ const SETTLES = /^(?:\(\) => |\(\w+\) => )?(?:resolve|reject|done)(?:\)|\((?:tru
 /** File and what is handed over there, for a reason. */
 const PERMITTED: Readonly<Record<string, string>> = {
   'kernel/background.ts': 'the owner itself',
+  'kernel/instance-name.ts': 'settles the promise of whoever asks, and catches what the kernel refuses',
   'kernel/run-tool.ts': 'collects what a tool writes, and settles the promise of whoever runs it',
   'daemon/signals.ts': 'given to the owner by its caller',
   'daemon/run.ts': 'the last resort',
