@@ -6,9 +6,9 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Address } from '../net/address.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { ConntrackTuple } from '../netlink/conntrack-tuple.ts';
-import { RELAY_ALIVE } from '../plan/compile-dns.ts';
+import { NOISY_USERS, RELAY_ALIVE } from '../plan/compile-dns.ts';
 import { DNS_RELAY_PORT } from '../plan/reserved.ts';
-import { loopbackResolvers } from '../policy/dns-query.ts';
+import { DNS_PROTOCOLS, loopbackResolvers } from '../policy/dns-query.ts';
 import { asksBySocket, upstreamResolvers } from '../watch/resolvers.ts';
 import { firstUnprivilegedPort } from '../watch/unprivileged-ports.ts';
 import { type DnsCounts, DnsRelay, type DnsShare } from './dns-relay.ts';
@@ -16,6 +16,7 @@ import { DnsShareWarning } from './dns-share-warning.ts';
 import type { DnsFacts } from './dns-ways.ts';
 import type { Enforcement } from './enforce.ts';
 import type { Health } from './health.ts';
+import { NOISY_FOR_MS, NoisyUsers } from './noisy-users.ts';
 
 /** While nobody refreshes it, the kernel redirects for so long at most: only where the files say open. */
 const ALIVE_MS = 15_000;
@@ -39,6 +40,7 @@ export class DnsKeeper implements AsyncDisposable {
   /** Uplinks that lead to no resolver that is known. */
   readonly #without = new Set<string>();
   readonly #shares = new DnsShareWarning();
+  readonly #noisy = new NoisyUsers();
   #sockets: SocketDiag | undefined;
   #relay: DnsRelay | undefined;
   #opening: Promise<void> | undefined;
@@ -90,7 +92,11 @@ export class DnsKeeper implements AsyncDisposable {
   }
 
   #noteShare(uid: number, share: DnsShare): void {
-    if (this.#shares.note(uid, share, this.#parts.nowMs())) this.#reportShares();
+    const nowMs = this.#parts.nowMs();
+    if (this.#shares.note(uid, share, nowMs)) this.#reportShares();
+    const { background, enforcement } = this.#parts;
+    if (share === 'queries' && this.#noisy.note(uid, nowMs))
+      background.run(() => enforcement.sets.refresh(NOISY_USERS, [uid], NOISY_FOR_MS));
   }
 
   /** One question to the kernel, which it answers at once. */
@@ -103,7 +109,7 @@ export class DnsKeeper implements AsyncDisposable {
   /** Says that it is there, to a ruleset that asks. */
   refresh(): void {
     if (this.#relay === undefined) return;
-    this.#parts.background.run(() => this.#parts.enforcement.sets.refresh(RELAY_ALIVE, ALIVE_MS));
+    this.#parts.background.run(() => this.#parts.enforcement.sets.refresh(RELAY_ALIVE, DNS_PROTOCOLS, ALIVE_MS));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

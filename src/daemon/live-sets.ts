@@ -5,7 +5,6 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import type { Clock } from '../net/clock.ts';
 import type { NamedAddresses } from '../net/dns-answer.ts';
 import { learnedElements } from '../plan/learned-elements.ts';
-import { DNS_PROTOCOLS } from '../policy/dns-query.ts';
 import type { Names } from '../watch/names.ts';
 import type { InForce, OwnChange } from './in-force.ts';
 import { NamedBy } from './named-by.ts';
@@ -79,14 +78,14 @@ export class LiveSets {
     return fresh;
   }
 
-  /** Every transport protocol of DNS is in the set for so long, where the plan has such a set. */
-  async refresh(name: string, lifetimeMs: number): Promise<void> {
+  /** The numbers are in the set for so long, where the plan has such a set. */
+  async refresh(name: string, numbers: readonly number[], lifetimeMs: number): Promise<void> {
     await this.#betweenRounds((now) => {
       const set = now.compilation.plan.nft.sets.get(name);
       if (set === undefined) return;
       const expiresAtMs = this.#parts.clock.monotonicMs() + lifetimeMs;
-      const elements = DNS_PROTOCOLS.map((protocol) => ({
-        key: [{ first: BigInt(protocol), last: BigInt(protocol) }],
+      const elements = numbers.map((number) => ({
+        key: [{ first: BigInt(number), last: BigInt(number) }],
         expiresAtMs,
       }));
       const generation = this.#add(now, [{ set, elements }]);

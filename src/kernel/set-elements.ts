@@ -61,6 +61,7 @@ function keyBytes(type: KeyType | undefined, value: bigint | undefined): Uint8Ar
     case 'inet_service':
       return u16Be(Number(value));
     case 'mark':
+    case 'uid':
       return u32(Number(value));
     default:
       throw new RangeError(`elements of type ${type} do not come and go`);

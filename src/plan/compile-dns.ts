@@ -96,6 +96,10 @@ function localChains(
 const redirect: Expression = { kind: 'redirect', port: DNS_RELAY_PORT };
 /** A set that the daemon keeps filled: where nobody is there, and the files say open, queries go as they would without us. */
 export const RELAY_ALIVE = 'relay_alive';
+/** A set that the daemon fills, for moments: users who ask for so much more than their share that others would not be heard. */
+export const NOISY_USERS = 'noisy_users';
+const noisySet: NftSet = { name: NOISY_USERS, key: ['uid'], flags: ['timeout'], elements: [] };
+const isNoisy: Expression = inSet(NOISY_USERS, { kind: 'meta skuid' });
 const isAlive: Expression = inSet(RELAY_ALIVE, { kind: 'meta l4proto' });
 const aliveSet: NftSet = { name: RELAY_ALIVE, key: ['inet_proto'], flags: ['timeout'], elements: [] };
 
@@ -147,7 +151,10 @@ function zones(
       ...[...used].map(
         (zone): Chain => ({ name: zoneChain(zone), rules: [rule({ kind: 'set original zone', zone })] }),
       ),
-      { name: 'zone_of_query', rules: [rule(isOwn, goto(zoneChain(ZONE_DAEMON))), ...rules] },
+      {
+        name: 'zone_of_query',
+        rules: [rule(isOwn, goto(zoneChain(ZONE_DAEMON))), rule(isNoisy, verdict({ kind: 'drop' })), ...rules],
+      },
       hooked,
     ],
   };
@@ -231,6 +238,7 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
     sets: [
       ...(relays || needsLocal ? remote.sets : []),
       ...(relays || queryChoices.size > 0 ? local.sets : []),
+      ...(relays ? [noisySet] : []),
       ...(relays && whenAway === 'open' ? [aliveSet] : []),
     ],
     maps: [...(relays ? [...relayMaps(facts, learners), ...zoned.maps] : []), ...(owns ? [wayOfOwn(facts)] : [])],

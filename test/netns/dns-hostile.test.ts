@@ -218,6 +218,29 @@ describe('what users share at the relay', () => {
   });
 });
 
+describe('a user who asks without end', () => {
+  it('is dropped in the kernel for a while, and others are answered', async () => {
+    const program = device.copyOfPython('flood');
+    device.writePolicy(
+      'org.example.Flood',
+      `exec: ${program}`,
+      'rules:\n  - { to: [named.example.org], do: allow }\notherwise: allow',
+    );
+    expect((await device.pointsman('reload')).exitCode).toBe(0);
+    const command = ['setpriv', '--reuid=4243', '--regid=4243', '--clear-groups', program];
+    await using flood = QuerySender.start(device, command, { host: RESOLVER, port: 53 });
+    await flood.flood(query('mute.example.org'));
+    const noisy = (): Promise<string> =>
+      device.must('device', ['nft', 'list', 'set', 'inet', 'pointsman', 'noisy_users']);
+    await until('the user to be dropped', async () => (await noisy()).includes('4243'));
+    await until('others to be answered', async () => {
+      const { ok, answer } = await sender.askDatagram(query('beside-a-flood.example.org', 99), 10);
+      return ok && decodeDnsMessage(Buffer.from(String(answer), 'hex')).rcode === RCODE_NOERROR;
+    });
+    expect(daemon.ending).toBeUndefined();
+  });
+});
+
 describe('a port that anybody may listen on', () => {
   it('is told of, for as long as it is one', async () => {
     const warns = (status: Status): boolean => status.warnings.some(({ code }) => code === 'dns-port-unprivileged');

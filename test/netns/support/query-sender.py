@@ -1,5 +1,5 @@
 """Sends to a name server what no resolver library would. Reads one JSON request a line, answers each with one JSON line."""
-import json, socket, sys
+import json, socket, sys, threading
 
 TIMEOUT_S = 10
 held = []
@@ -22,6 +22,21 @@ def send_datagrams(request):
     return {}
 
 
+def flood(request):
+    """From one socket, for as long as this program lives; whoever asked for it is answered at once."""
+    def run():
+        s = socket.socket(family_of(request["host"]), socket.SOCK_DGRAM)
+        s.connect((request["host"], request["port"]))
+        while True:
+            try:
+                s.send(bytes.fromhex(request["data"]))
+            except OSError:
+                pass
+
+    threading.Thread(target=run, daemon=True).start()
+    return {}
+
+
 def hold_queries(request):
     """Each from a socket of its own, which stays open."""
     for data in request["data"]:
@@ -35,10 +50,15 @@ def hold_queries(request):
 def ask_datagram(request):
     """The first answer to one datagram."""
     with socket.socket(family_of(request["host"]), socket.SOCK_DGRAM) as s:
-        s.settimeout(TIMEOUT_S)
         s.connect((request["host"], request["port"]))
-        s.send(bytes.fromhex(request["data"]))
-        return {"answer": s.recv(65_535).hex()}
+        s.settimeout(TIMEOUT_S / request["times"])
+        for last in [False] * (request["times"] - 1) + [True]:
+            s.send(bytes.fromhex(request["data"]))
+            try:
+                return {"answer": s.recv(65_535).hex()}
+            except TimeoutError:
+                if last:
+                    raise
 
 
 def send_streams(request):
@@ -81,7 +101,7 @@ def open_connections(request):
     return {"alive": alive}
 
 
-HANDLERS = {f.__name__: f for f in (send_datagrams, hold_queries, ask_datagram, send_streams, hold_connections, open_connections)}
+HANDLERS = {f.__name__: f for f in (send_datagrams, flood, hold_queries, ask_datagram, send_streams, hold_connections, open_connections)}
 for line in sys.stdin:
     request = json.loads(line)
     try:

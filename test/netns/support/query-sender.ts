@@ -32,14 +32,19 @@ export class QuerySender extends AnsweringProgram<SenderAnswer> {
     return this.#do('send_datagrams', { data: data.map(hex) });
   }
 
+  /** The same datagram, as fast as it goes, until the program ends. */
+  flood(data: Uint8Array): Promise<SenderAnswer> {
+    return this.#do('flood', { data: hex(data) });
+  }
+
   /** From sockets that stay open. */
   holdQueries(data: readonly Uint8Array[]): Promise<SenderAnswer> {
     return this.#do('hold_queries', { data: data.map(hex) });
   }
 
-  /** The first answer, as hexadecimal `answer`. */
-  askDatagram(data: Uint8Array): Promise<SenderAnswer> {
-    return this.#do('ask_datagram', { data: hex(data) });
+  /** The first answer, as hexadecimal `answer`, to a query that is sent so often within ten seconds. */
+  askDatagram(data: Uint8Array, times = 1): Promise<SenderAnswer> {
+    return this.#do('ask_datagram', { data: hex(data), times });
   }
 
   /** What came back on each connection, as hexadecimal `answers`. */
