@@ -428,6 +428,52 @@ describe('KnownPrograms', () => {
     expect(bed.nameOf(process)).toBe(`exec:${mail}`);
   });
 
+  it('KnownPrograms keeps a file that two policies name named while one of them is left, however they came', () => {
+    const [first, second] = [bed.file('first'), bed.file('second')];
+    const policies = [app('first', { exec: [first] }), app('second', { exec: [second] })];
+    bed.apply(...policies);
+    bed.machine.linkFile(second, first);
+    bed.programs.look();
+    const running = bed.machine.start(first);
+    expect(bed.nameOf(running)).toBe(`exec:${first}`);
+    bed.apply(...policies.slice(1));
+    expect(bed.nameOf(running)).toBe(`exec:${second}`);
+  });
+
+  it('KnownPrograms tells names to which links lead although the file there has another named one, too', () => {
+    const target = bed.file('target');
+    const [link, other] = [bed.machine.path('link'), bed.machine.path('other')];
+    bed.machine.linkFile(other, target);
+    bed.machine.switchLink(link, target);
+    bed.apply(app('other', { exec: [other] }), app('link', { exec: [link] }));
+    bed.machine.writeFile(target);
+    expect(bed.nameOf(bed.machine.start(target))).toBeUndefined();
+  });
+
+  it('KnownPrograms tells the name of what a link leads to again, once it was led elsewhere and back', () => {
+    const [old, fresh] = [bed.file('old'), bed.file('fresh')];
+    const link = bed.machine.path('link');
+    bed.machine.switchLink(link, old);
+    bed.apply(app('link', { exec: [link] }));
+    for (const target of [fresh, old]) {
+      bed.machine.switchLink(link, target);
+      bed.programs.look();
+    }
+    bed.machine.writeFile(old);
+    expect(bed.nameOf(bed.machine.start(old))).toBeUndefined();
+  });
+
+  it('KnownPrograms tells names of files that are not there yet where links lead', () => {
+    const link = bed.machine.path('link');
+    bed.machine.switchLink(link, bed.machine.path('first'));
+    bed.apply(app('link', { exec: [link] }));
+    expect(bed.nameOf(bed.machine.start(bed.file('first')))).toBeUndefined();
+    bed.machine.removeFile(bed.machine.path('first'));
+    bed.machine.switchLink(link, bed.machine.path('later'));
+    bed.programs.look();
+    expect(bed.nameOf(bed.machine.start(bed.file('later')))).toBeUndefined();
+  });
+
   it('KnownPrograms says nobody of nothing as long as a named program has no number', () => {
     bed = open({ lastNumber: 1 });
     const [mail, other] = [bed.file('mail'), bed.file('other')];

@@ -16,7 +16,7 @@ import { NamedFiles } from '../identify/named-files.ts';
 import { BROKERS } from '../identify/socket-broker.ts';
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import { type FileChange, fileChange, isSameChange } from '../kernel/file-identity.ts';
-import { nameAtPath } from '../kernel/file-name.ts';
+import { nameAtPath, nameWhereLinkLeads } from '../kernel/file-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { ExecutableProgram, SocketMarks } from '../kernel/socket-marks.ts';
@@ -48,6 +48,7 @@ export interface KnownProgramsParts {
   readonly tellsScripts: () => boolean;
 }
 
+/** What a path has, also where the number of its file is that of a path before it. */
 interface NamedFile {
   /** The latest first. */
   readonly keys: readonly ExecutableKey[];
@@ -59,8 +60,10 @@ interface NamedFile {
 export class KnownPrograms {
   readonly #parts: KnownProgramsParts;
   readonly #named = new Map<string, NamedFile>();
-  /** Whose number each key of these has: a file may have several names. */
+  /** Whose number each key of these has: a file may have several names, of which the first of the policies holds. */
   readonly #pathOfKey = new Map<ExecutableKey, string>();
+  /** By named path: what a file will be called that comes to where a link there leads, as nothing is there now. */
+  readonly #awaited = new Map<string, FileName>();
   /** In the order in which they became known. */
   readonly #unnamed = new Map<ExecutableKey, { readonly mayRunScripts: boolean; readonly none: number }>();
   readonly #cgroups = new Set<bigint>();
@@ -123,6 +126,7 @@ export class KnownPrograms {
     const learned: boolean[] = [];
     for (const [path, match] of this.#nextPaths(inForce)) {
       const change = fileChange(path);
+      if (change === undefined) this.#noteMissing(path);
       if (isSameChange(change, this.#seen.get(path))) continue;
       const file = this.#parts.marks.programFile(path);
       if (change === undefined) this.#seen.delete(path);
@@ -157,7 +161,7 @@ export class KnownPrograms {
     if (inForce === undefined || this.#isChanging) return;
     for (const { executable: key, cgroupId } of this.#parts.marks.takeStrangers()) {
       if (key === NO_EXECUTABLE) continue;
-      this.#noteFile(key, inForce);
+      this.#noteFile(key, undefined, inForce);
       if (this.#cgroups.has(cgroupId)) continue;
       const path = this.#parts.cgroups?.pathOfId(cgroupId);
       if (path !== undefined) this.#noteCgroup(path, inForce);
@@ -165,16 +169,24 @@ export class KnownPrograms {
     this.#tellNames(inForce);
   }
 
-  #noteFile(key: ExecutableKey, inForce: InForce): void {
-    if (this.#pathOfKey.has(key) || this.#unnamed.has(key)) return;
+  /**
+   * A file under no named path, as far as anybody knows: whoever found that out may have looked before it came under one.
+   * `executable`: what a process that runs it calls it, where that is known.
+   */
+  #noteFile(key: ExecutableKey, executable: string | undefined, inForce: InForce): void {
+    if (this.#pathOfKey.has(key)) return;
+    if (this.#unnamed.has(key)) {
+      this.#noteUnnamed(key, executable, inForce);
+      return;
+    }
     const { byExecutable } = inForce.index;
     const names = { executables: () => byExecutable.keys() };
-    const { paths, isNow } = this.#files.withInode(describeExecutableKey(key).inode, names);
+    const { paths, isNow } = this.#files.withInode(describeExecutableKey(key).inode, names, executable);
     const path = paths.find((candidate) => this.#parts.marks.keyOfFile(candidate) === key);
     const match = path === undefined ? undefined : byExecutable.get(path);
     if (path !== undefined && match !== undefined) {
       if (this.#noteNamed(path, this.#fileWithKey(path, key), match, inForce)) bindDescendants(this.#parts, inForce);
-    } else if (isNow) this.#noteUnnamed(key, undefined, inForce);
+    } else if (isNow) this.#noteUnnamed(key, executable, inForce);
   }
 
   /** Nobody's programs come after all that may be somebody's. */
@@ -208,7 +220,7 @@ export class KnownPrograms {
       if (this.#pathOfKey.has(key)) continue;
       const named = this.#named.get(pathOfNumber.get(number) ?? '');
       if (named === undefined || named.keys.length >= MAX_KEYS_OF_PATH) others.push([key, number]);
-      else this.#setNamed(pathOfNumber.get(number) ?? '', { ...named, keys: [...named.keys, key] });
+      else this.#setNamed(pathOfNumber.get(number) ?? '', { ...named, keys: [...named.keys, key] }, false);
     }
     this.#tellNames(inForce);
     for (const [key, number] of others) {
@@ -224,13 +236,12 @@ export class KnownPrograms {
       match !== undefined && index.byParent.has(match.policy.app);
     const paths = Array.from(index.byExecutable, ([path, match]) => ({
       path,
-      name: this.#named.get(path)?.name,
+      names: [this.#named.get(path)?.name, this.#awaited.get(path)].filter((name) => name !== undefined),
       hasFamily: hasFamily(match),
     }));
-    const keys = Array.from(this.#pathOfKey, ([key, path]) => ({
-      key,
-      hasFamily: hasFamily(index.byExecutable.get(path)),
-    }));
+    const keys = Array.from(this.#named, ([path, named]) =>
+      named.keys.map((key) => ({ key, hasFamily: hasFamily(index.byExecutable.get(path)) })),
+    ).flat();
     this.#told.tell(paths, keys);
     this.#namesAreOld = false;
   }
@@ -264,38 +275,50 @@ export class KnownPrograms {
     this.#files.forget();
     const { byExecutable } = inForce.index;
     for (const path of [...this.#named.keys()]) if (!byExecutable.has(path)) this.#forgetNamed(path);
-    for (const path of [...this.#seen.keys()]) if (!byExecutable.has(path)) this.#seen.delete(path);
+    for (const gone of [this.#seen, this.#awaited])
+      for (const path of [...gone.keys()]) if (!byExecutable.has(path)) gone.delete(path);
     const taken = new Set<ExecutableKey>();
     for (const [path, match] of byExecutable) {
       const program = this.#programOf(path, match, inForce);
       const before = this.#named.get(path);
       const known = before ?? asNamed(this.#parts.marks.programFile(path));
       const latest = known?.keys[0];
-      // Of several names for one file the first of the policies holds, as everywhere.
-      if (program === undefined || known === undefined || latest === undefined || taken.has(latest)) {
+      if (known === undefined) this.#noteMissing(path);
+      if (program === undefined || known === undefined || latest === undefined) {
         this.#forgetNamed(path);
         continue;
       }
+      // Of several names for one file the first of the policies holds, as everywhere.
+      const isFirst = !taken.has(latest);
       taken.add(latest);
       const isHeld = this.#pathOfKey.get(latest) === path;
-      if (before === undefined || !isHeld || !isSameProgram(before.program, program))
-        this.#setNamed(path, { ...known, program });
+      if (before === undefined || isHeld !== isFirst || !isSameProgram(before.program, program))
+        this.#setNamed(path, { ...known, program }, isFirst);
     }
     this.#namesAreOld = true;
   }
 
-  /** The first key is taken from whoever has it. */
-  #setNamed(path: string, named: NamedFile): void {
+  /** `isFirst`: the latest key is taken from whoever has it. */
+  #setNamed(path: string, named: NamedFile, isFirst: boolean): void {
     const { keys, program } = named;
     this.#namesAreOld = true;
     for (const key of keys) {
-      if (key !== keys[0] && (this.#pathOfKey.get(key) ?? path) !== path) continue;
+      const isTaken = isFirst && key === keys[0];
+      if (!isTaken && (this.#pathOfKey.get(key) ?? path) !== path) continue;
       // Should the number not be taken, it is at least nobody's no more.
       if (this.#unnamed.has(key)) this.#forgetUnnamed(key);
       this.#parts.marks.setExecutable(key, program);
       this.#pathOfKey.set(key, path);
     }
     this.#named.set(path, named);
+  }
+
+  #noteMissing(path: string): void {
+    const name = nameWhereLinkLeads(path);
+    if (name === this.#awaited.get(path)) return;
+    if (name === undefined) this.#awaited.delete(path);
+    else this.#awaited.set(path, name);
+    this.#namesAreOld = true;
   }
 
   #forgetNamed(path: string): void {
@@ -317,7 +340,7 @@ export class KnownPrograms {
     if (executable !== undefined && match !== undefined && owner.executableUnproven !== true) {
       const file = this.#fileWithKey(executable, key);
       if (this.#noteNamed(executable, file, match, inForce)) bindDescendants(this.#parts, inForce);
-    } else if (match === undefined) this.#noteUnnamed(key, executable, inForce);
+    } else if (match === undefined) this.#noteFile(key, executable, inForce);
   }
 
   /**
@@ -326,14 +349,16 @@ export class KnownPrograms {
    */
   #noteNamed(path: string, { key, name }: ProgramFile, match: AppMatch, inForce: InForce): boolean {
     const known = this.#named.get(path);
-    const holder = this.#pathOfKey.get(key);
-    if (holder === path || (holder !== undefined && !isBefore(path, holder, inForce))) return false;
+    // Also of a path that has a file again, or one that is another's: policies may come to leave out that other one.
+    if (known?.keys[0] === key && known.name === name) return false;
+    const holder = this.#pathOfKey.get(key) ?? path;
+    const isFirst = holder === path || isBefore(path, holder, inForce);
     const program = this.#programOf(path, match, inForce);
     if (program === undefined) return false;
     const keys = [key, ...(known?.keys ?? []).filter((other) => other !== key)];
     for (const old of keys.slice(MAX_KEYS_OF_PATH)) this.#forgetKey(path, old);
-    this.#setNamed(path, { keys: keys.slice(0, MAX_KEYS_OF_PATH), name, program });
-    return program.childrenNumber !== undefined;
+    this.#setNamed(path, { keys: keys.slice(0, MAX_KEYS_OF_PATH), name, program }, isFirst);
+    return isFirst && program.childrenNumber !== undefined;
   }
 
   /** The path may have another file by now. */

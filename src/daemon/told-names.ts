@@ -11,8 +11,8 @@ import type { SocketMarks } from '../kernel/socket-marks.ts';
 /** `hasFamily`: what the application starts counts as its own. */
 export interface NamedPath {
   readonly path: string;
-  /** Of the file there, which is another one than the path's where a link leads to it. */
-  readonly name?: FileName | undefined;
+  /** Of the file there, which is another one than the path's where a link leads to it, and of one that may come to be there. */
+  readonly names: readonly FileName[];
   readonly hasFamily: boolean;
 }
 
@@ -41,11 +41,11 @@ export class ToldNames {
     const names = new Map<FileName, boolean>();
     const files = new Map<FileId, boolean>();
     const nameOf = new Map<string, FileName>();
-    for (const { path, name, hasFamily } of paths) {
+    for (const { path, names: others, hasFamily } of paths) {
       const own = this.#nameOf.get(path) ?? nameAtPath(path);
       nameOf.set(path, own);
       add(names, own, hasFamily);
-      if (name !== undefined) add(names, name, hasFamily);
+      for (const name of others) add(names, name, hasFamily);
     }
     for (const { key, hasFamily } of keys) add(files, fileIdOf(key), hasFamily);
     this.#nameOf = nameOf;

@@ -198,7 +198,7 @@ export class CreatorOwners {
   #look(key: ExecutableKey, link: string | undefined, names: PolicyNames): Naming | undefined {
     const { marks } = this.#sources;
     if (link !== undefined && names.hasExecutable(link) && marks.keyOfFile(link) === key) return { path: link };
-    const { paths, isNow } = this.#files.withInode(describeExecutableKey(key).inode, names);
+    const { paths, isNow } = this.#files.withInode(describeExecutableKey(key).inode, names, link);
     const path = paths.find((candidate) => marks.keyOfFile(candidate) === key);
     if (path !== undefined) return { path };
     return isNow ? UNNAMED : undefined;

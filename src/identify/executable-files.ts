@@ -55,7 +55,7 @@ export class ExecutableFiles {
     if (names.hasExecutable(link)) return this.isProven(pid, link) ? link : undefined;
     const file = this.#proc.executableFile(pid);
     if (file === undefined) return undefined;
-    return this.#named.withInode(file.inode, names).paths.find((path) => {
+    return this.#named.withInode(file.inode, names, link).paths.find((path) => {
       const now = this.#fileAt(path);
       return now !== undefined && isSameFile(now, file);
     });

@@ -53,6 +53,16 @@ describe('NamedFiles', () => {
     expect(withInode(5n).isNow).toBe(true);
   });
 
+  it('NamedFiles has those looked at again between two looks that are called as the file in question', () => {
+    const { files, state } = world({ '/bin/a': 5n, '/opt/a': 6n, '/b': 7n });
+    const names = { executables: () => ['/bin/a', '/opt/a', '/b'] } as unknown as PolicyNames;
+    files.withInode(5n, names);
+    expect(files.withInode(9n, names, '/elsewhere/a')).toEqual({ paths: ['/bin/a', '/opt/a'], isNow: false });
+    expect(files.withInode(7n, names, '/elsewhere/c').paths).toEqual(['/b']);
+    state.nowMs += MIN_LOOK_PAUSE_MS;
+    expect(files.withInode(9n, names, '/elsewhere/a')).toEqual({ paths: [], isNow: true });
+  });
+
   it('NamedFiles looks at once when other files are named', () => {
     const { withInode, files, state } = world({ '/a': 5n });
     withInode(5n);
