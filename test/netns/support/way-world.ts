@@ -153,6 +153,7 @@ export class WayWorld implements AsyncDisposable {
   readonly #world: World;
   #sender: Sender | undefined;
   #witness: ChildProcessWithoutNullStreams | undefined;
+  #witnessEnded: Promise<never> = new Promise(() => undefined);
   #seen: Seen[] = [];
   readonly #markers = new Map<number, number>();
   #changed: () => void = () => undefined;
@@ -192,9 +193,12 @@ export class WayWorld implements AsyncDisposable {
     this.#seen = [];
     const answer = await this.#sender.send({ ...request, number });
     while ((this.#markers.get(number) ?? 0) < LINKS.length)
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve;
-      });
+      await Promise.race([
+        this.#witnessEnded,
+        new Promise<void>((resolve) => {
+          this.#changed = resolve;
+        }),
+      ]);
     const seen = this.#seen.filter(
       ({ destination, port }) => destination === request.destination && (port === 0 || port === request.port),
     );
@@ -249,8 +253,17 @@ export class WayWorld implements AsyncDisposable {
   async #startPrograms(): Promise<void> {
     const witness = spawn('nsenter', [`--net=/run/netns/${this.#net}`, PYTHON, WITNESS]);
     this.#witness = witness;
+    let errors = '';
+    witness.stderr.on('data', (chunk: Buffer) => {
+      errors += chunk.toString();
+    });
+    this.#witnessEnded = new Promise((_, reject) => {
+      witness.once('close', (code) => reject(new Error(`the witness ended with ${code}\n${errors}`)));
+    });
+    // Whoever waits for it hears of it.
+    this.#witnessEnded.catch(() => undefined);
     const lines = createInterface({ input: witness.stdout });
-    await new Promise((resolve) => lines.once('line', resolve));
+    await Promise.race([this.#witnessEnded, new Promise((resolve) => lines.once('line', resolve))]);
     lines.on('line', (line) => {
       const told = JSON.parse(line) as Seen | { readonly marker: number };
       if ('marker' in told) this.#markers.set(told.marker, (this.#markers.get(told.marker) ?? 0) + 1);
