@@ -20,6 +20,7 @@ import { loopbackChains, outputChains } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
 import { solicitedSets } from './compile-solicited.ts';
 import { type CompiledSources, compileSources } from './compile-sources.ts';
+import { compileTranslated } from './compile-translated.ts';
 import { type CompiledUplinks, compileUplinks } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, goto, is, rule, setBits, vmap } from './nft/expressions.ts';
@@ -77,16 +78,23 @@ const extraChains = ({ loopback, accept: inbound, queries }: AppPart): Chain[] =
 /** Two who ask from the same port are two for conntrack: answers are told apart by other ports, where such a hook is. */
 const anySource: Chain = { name: 'source', hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE), rules: [] };
 
-function uplinkHooks(uplinks: CompiledUplinks, facts: Facts): Chain[] {
+function uplinkHooks(
+  uplinks: CompiledUplinks,
+  { masquerade }: CompiledSources,
+  facts: Facts,
+): { readonly chains: readonly Chain[]; readonly sets: readonly NftSet[] } {
   const answers = compileAnswers(facts.uplinks);
-  return [
+  const translated = compileTranslated(facts);
+  const chains: Chain[] = [
     ...answers.chains,
+    ...translated.chains,
     {
       name: 'source',
       comment: 'a source address that fits the uplink, for flows that were re-routed after it was chosen',
       hook: hook('nat', 'postrouting', PRIORITY_MASQUERADE),
       rules: [
         rule(is({ kind: 'meta oifname' }, 'lo'), accept),
+        ...(masquerade === undefined ? [] : [rule(...translated.isDirect, goto(masquerade))]),
         rule(vmap(metaBits(MARK_WAY), uplinks.masquerade.name)),
       ],
     },
@@ -94,7 +102,7 @@ function uplinkHooks(uplinks: CompiledUplinks, facts: Facts): Chain[] {
       name: 'guard',
       comment: 'the last word: a flow marked for an uplink leaves by its device or not at all',
       hook: hook('filter', 'postrouting', PRIORITY_GUARD),
-      rules: [rule(vmap(metaBits(MARK_WAY), uplinks.guard.name)), ...answers.guard],
+      rules: [...translated.guard, rule(vmap(metaBits(MARK_WAY), uplinks.guard.name)), ...answers.guard],
     },
     {
       name: 'leave',
@@ -103,6 +111,7 @@ function uplinkHooks(uplinks: CompiledUplinks, facts: Facts): Chain[] {
       rules: [rule(is(metaBits(MARK_OURS), MARK_OURS), setBits('meta mark', ~MARK_FOREIGN >>> 0, 0))],
     },
   ];
+  return { chains, sets: translated.sets };
 }
 
 function masqueradeMap({ masquerade }: CompiledUplinks, sources: CompiledSources): NftMap {
@@ -156,6 +165,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
   const { passes } = sources;
   const inbound = compileInbound(input);
   const uplinks = compileUplinks(facts.uplinks);
+  const hooks = facts.uplinks.length === 0 ? { chains: [], sets: [] } : uplinkHooks(uplinks, sources, facts);
   const verdict = verdictChains({
     whenAway,
     marked: host.programs !== undefined || relays,
@@ -189,7 +199,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...sources.chains,
     ...dns.chains,
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
-    ...(facts.uplinks.length === 0 ? [] : uplinkHooks(uplinks, facts)),
+    ...hooks.chains,
     ...(facts.uplinks.length === 0 && relays ? [anySource] : []),
   ];
   return {
@@ -200,6 +210,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
       ...(governsInbound(input) ? solicitedSets(facts) : []),
       ...uplinks.sets,
       ...sources.sets,
+      ...hooks.sets,
       ...dns.sets,
       ...parts.flatMap(({ sets }) => sets),
     ]),

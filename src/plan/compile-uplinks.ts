@@ -4,6 +4,7 @@ import { heldAddresses, type UplinkState } from '../policy/facts.ts';
 import { localNetworks } from '../policy/local-networks.ts';
 import { CHAIN } from './compile-app.ts';
 import { acceptVia } from './compile-choice.ts';
+import { isTranslated } from './compile-translated.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, drop, goto, inSet, is, isNot, rule, setBits } from './nft/expressions.ts';
 import type { Chain, Expression, MapElement, NftMap, NftSet, Rule } from './nft/ruleset.ts';
@@ -68,7 +69,11 @@ function localGuardChains(uplinks: readonly UplinkState[]): { chains: Chain[]; s
   );
   const dispatch: Chain = {
     name: GUARD_LOCAL,
-    rules: uplinks.map(({ id, device }) => rule(is({ kind: 'meta oifname' }, device), goto(`guard_local_${id}`))),
+    rules: [
+      // Whoever translates says where it goes: behind a router of the link, too.
+      rule(isTranslated, accept),
+      ...uplinks.map(({ id, device }) => rule(is({ kind: 'meta oifname' }, device), goto(`guard_local_${id}`))),
+    ],
   };
   return { chains: [...perUplink, dispatch], sets: own.flatMap((one) => [setOf(4, one), setOf(6, one)]) };
 }

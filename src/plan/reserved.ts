@@ -108,6 +108,8 @@ export const PRIORITY_ASKED = 302;
 export const PRIORITY_ZONE = -300;
 /** Just before dstnat (-100): the first to redirect a connection is the only one. */
 export const PRIORITY_REDIRECT = -101;
+/** Just behind dstnat: what others have translated goes where that leads. */
+export const PRIORITY_TRANSLATED = -99;
 /** srcnat. */
 export const PRIORITY_MASQUERADE = 100;
 

@@ -148,6 +148,20 @@ export const policySet = (isMarked: boolean): fc.Arbitrary<PolicySet> =>
       };
     });
 
+/** Loopback, an own address, connected, private behind a router, public. */
+const TRANSLATIONS: readonly Address[] = [
+  '127.0.0.1',
+  '192.168.50.2',
+  '192.168.50.9',
+  '10.44.0.9',
+  '198.51.100.9',
+  '::1',
+  'fd50::2',
+  'fd50::9',
+  'fd44::9',
+  '2001:db8:b::9',
+].map(address);
+
 export type Protocol = 'TCP' | 'connected UDP' | 'unconnected UDP' | 'ICMP' | 'query';
 export const PROTOCOLS: readonly Protocol[] = ['TCP', 'connected UDP', 'unconnected UDP', 'ICMP', 'query'];
 
@@ -161,6 +175,8 @@ export interface Packet {
   /** Of the socket: one of IPv6 may send by IPv4. */
   readonly socketFamily: Family;
   readonly bound?: Address;
+  /** Somebody's rule at dstnat gives it this destination. */
+  readonly translatedTo?: Address;
   /** It was made under another policy: marked for this uplink. */
   readonly markedFor?: number;
 }
@@ -180,9 +196,11 @@ export const packet: fc.Arbitrary<Packet> = fc
     querySending: fc.constantFrom<Sending>('tcp', 'udp connected', 'udp unconnected'),
     dice: fc.integer({ min: 0, max: 99 }),
     boundTo: fc.nat(100),
+    translation: fc.nat(50),
     isApps: fc.integer({ min: 0, max: 4 }).map((n) => n > 0),
   })
-  .map(({ protocol, family, to, querySending, dice, boundTo, isApps }) => {
+  .map(({ protocol, family, to, querySending, dice, boundTo, isApps, translation }) => {
+    const translations = TRANSLATIONS.filter((one) => one.family === family);
     const isQuery = protocol === 'query';
     const here = (isQuery ? RESOLVERS : DESTINATIONS).filter((one) => one.family === family);
     const own = LINKS.flatMap(({ v4, v6 }) => (family === 4 ? v4 : v6).addresses).map(address);
@@ -194,6 +212,7 @@ export const packet: fc.Arbitrary<Packet> = fc
       isApps,
       socketFamily: family === 4 && dice >= 90 ? 6 : family,
       ...(dice < 20 && { bound: own[boundTo % own.length] as Address }),
+      ...(translation < translations.length && { translatedTo: translations[translation] as Address }),
       ...(dice >= 20 && dice < 25 && { markedFor: (boundTo % 3) + 1 }),
     };
   });

@@ -1,20 +1,22 @@
 /** Whether the way that a packet really takes is the one that `decide` says: the model's machine on one side, the policy on the other. */
 
 import { dnsRoute } from '../../src/daemon/dns-ways.ts';
-import { type Address, equalAddress, formatAddress } from '../../src/net/address.ts';
+import { type Address, equalAddress, formatAddress, isLoopbackAddress, prefixContains } from '../../src/net/address.ts';
 import { type Flow, formatFlow } from '../../src/net/flow.ts';
 import { IPPROTO_UDP } from '../../src/net/protocol.ts';
 import { compile } from '../../src/plan/compile.ts';
 import type { Host } from '../../src/plan/host.ts';
+import { lookUpRoute } from '../../src/plan/machine/look-up-route.ts';
 import { type Machine, withPlan } from '../../src/plan/machine/machine.ts';
 import { type PacketWay, type Relay, type Sent, socketMark, wayOfPacket } from '../../src/plan/machine/packet-way.ts';
 import type { Plan } from '../../src/plan/plan.ts';
-import { MARK_UPLINK_SHIFT, PROGRAM_NONE_FIRST, TABLE } from '../../src/plan/reserved.ts';
+import { MARK_UPLINK, MARK_UPLINK_SHIFT, PROGRAM_NONE_FIRST, TABLE } from '../../src/plan/reserved.ts';
 import { type DecideContext, decide } from '../../src/policy/decide.ts';
-import type { Decision } from '../../src/policy/decision.ts';
+import type { Decision, Way } from '../../src/policy/decision.ts';
 import { DNS_PORT } from '../../src/policy/dns-query.ts';
 import type { PolicySet } from '../../src/policy/effective-policy.ts';
 import { type Facts, heldAddresses, type UplinkState } from '../../src/policy/facts.ts';
+import { groupPrefixes } from '../../src/policy/groups.ts';
 import type { ProcessOwner } from '../../src/policy/identity.ts';
 import { indexApps } from '../../src/policy/match-app.ts';
 import {
@@ -106,10 +108,14 @@ export function markOf({ plan, isMarked }: World, { isApps, socketFamily, marked
 export const canBind = ({ before }: World, { bound }: Packet): boolean =>
   bound === undefined || before.devices.some(({ addresses }) => addresses.some((own) => equalAddress(own, bound)));
 
-const sentBy = ({ sending, destination, destinationPort, bound, isApps }: Packet, mark: number): Sent => ({
+const sentBy = (
+  { sending, destination, destinationPort, bound, isApps, translatedTo }: Packet,
+  mark: number,
+): Sent => ({
   socket: { sending, mark, uid: isApps ? APP_UID : APP_UID + 1, ...(bound !== undefined && { bound }) },
   destination,
   destinationPort,
+  ...(translatedTo !== undefined && { translatedTo }),
 });
 
 const relayIn =
@@ -218,6 +224,46 @@ function judgeUnsent(world: World, packet: Packet): string | undefined {
     : undefined;
 }
 
+type TranslatedPacket = Packet & { readonly translatedTo: Address };
+/** Queries that we redirect are translated already. */
+const isTranslated = (packet: Packet, way: PacketWay): packet is TranslatedPacket =>
+  packet.translatedTo !== undefined &&
+  way.kind !== 'unanswered' &&
+  !(way.kind === 'left' && way.relayedBy !== undefined);
+
+/** Where the new destination leads: directly, or by the way that was decided. */
+function judgeTranslated(world: World, packet: TranslatedPacket, way: PacketWay, decided: Way): string | undefined {
+  const { before, facts } = world;
+  const { translatedTo: to } = packet;
+  if (!('flow' in way)) return 'it was not sent';
+  const isDroppedOrTaken = way.kind === 'dropped' || (way.kind === 'left' && way.device === WIFI.device);
+  if (isDroppedOrTaken && isTakenBefore(world, way.flow)) return undefined;
+  const isDirect =
+    isLoopbackAddress(to) || [...groupPrefixes('lan'), ...facts.onLink].some((one) => prefixContains(one, to));
+  if (decided.kind === 'uplink' && !isDirect) {
+    const state = facts.uplinks.find(({ id }) => id === decided.id);
+    return way.kind === 'left' && state !== undefined ? judgeUplink(way, state) : `it was ${way.kind}`;
+  }
+  const rules =
+    decided.kind === 'system' ? before.rules : before.rules.map((rule) => ({ ...rule, suppressPrefixLength: 1 }));
+  const routeTo = (destination: Address) =>
+    lookUpRoute({ ...before, rules }, { destination, source: way.flow.source, mark: 0 });
+  // Nothing gets as far as to be translated that has no route to where it is sent.
+  if (decided.kind !== 'uplink' && routeTo(packet.destination) === undefined)
+    return way.kind === 'unreachable' ? undefined : `there is no such route, and it was ${way.kind}`;
+  const route = routeTo(to);
+  if (route === undefined)
+    return way.kind === 'unreachable' ? undefined : `there is no such route, and it was ${way.kind}`;
+  if (way.kind !== 'left') return `it was ${way.kind}, and it leads to ${route.device}`;
+  if (way.device !== route.device) return `it left by ${way.device}, and it leads to ${route.device}`;
+  if (way.device === 'lo') return (way.trace.metaMark & MARK_UPLINK) === 0 ? undefined : 'a way is left on loopback';
+  const ofDevice = addressesOf(before, way.device);
+  const isOfUplink = facts.uplinks.some((uplink) => among(heldAddresses(uplink), way.own));
+  return isOfUplink && !among(ofDevice, way.own) && !among(ofDevice, way.seen)
+    ? `${way.device} sends with ${shown(way.seen)}`
+    : undefined;
+}
+
 /** A narrower rule of the administrator's stands before ours (docs/decisions/0016): the guard lets nothing of it leave. */
 const isTakenBefore = ({ setting, before }: World, { source }: Flow): boolean =>
   setting.hasFromRule && among(addressesOf(before, WIFI.device), source);
@@ -245,6 +291,7 @@ export function judge(world: World, packet: Packet): Judgement {
 function judgeDecided(world: World, packet: Packet, way: PacketWay, decision: Decision): string | undefined {
   if (decision.verdict !== 'accept')
     return way.kind === OUTCOME[decision.verdict] ? undefined : `it was ${way.kind}, and decided: ${decision.verdict}`;
+  if (isTranslated(packet, way)) return judgeTranslated(world, packet, way, decision.way);
   if (decision.way.kind === 'system') return judgeSystem(world, packet, way);
   if (way.kind === 'unanswered') return decision.way.kind === 'uplink' ? undefined : 'nobody is asked';
   if (way.kind === 'dropped' && isTakenBefore(world, way.flow)) return undefined;
@@ -275,7 +322,7 @@ export function explainCase(
   return [
     `${fault}`,
     `packet ${packet.protocol} (${packet.sending}) to ${formatAddress(packet.destination)}, socket of IPv${packet.socketFamily}`,
-    `  bound ${shown(packet.bound)}, marked for ${packet.markedFor ?? 'nobody'}, ${packet.isApps ? "the application's" : "nobody's"}, ${isMarked ? 'marked' : 'not marked'}`,
+    `  bound ${shown(packet.bound)}, translated to ${shown(packet.translatedTo)}, marked for ${packet.markedFor ?? 'nobody'}, ${packet.isApps ? "the application's" : "nobody's"}, ${isMarked ? 'marked' : 'not marked'}`,
     `decision ${text({ verdict: decision?.verdict, way: decision?.verdict === 'accept' ? decision.way : '', reason: decision?.reason })}`,
     `way ${text({ ...way, flow: undefined })} ${'flow' in way ? formatFlow(way.flow) : ''}`,
     `chains ${'trace' in way ? way.trace.chains.join(' > ') : ''}`,

@@ -192,6 +192,14 @@ export const FAULTS: readonly SeededFault[] = [
     about: 'answers',
   },
   {
+    name: 'what others translate keeps the way of its first destination',
+    change: withChain(/^translated$/, () => []),
+  },
+  {
+    name: 'a way stays on what leaves by loopback',
+    change: withChain(/^(translated|guard_loopback)$/, () => []),
+  },
+  {
     name: 'local destinations take the way of the application',
     change: withChain(/^(local|choice_)/, (rules) => rules.filter((rule) => !does('lookup')(rule))),
   },

@@ -1,5 +1,5 @@
 /** One look-up in the routing policy database, as fib_rules_lookup() and the tables behind it do it. */
-import { type Address, type Prefix, prefixContains } from '../../net/address.ts';
+import { type Address, isLoopbackAddress, type Prefix, prefixContains } from '../../net/address.ts';
 import { LOOPBACK_DEVICE, type Machine, type Route, type RoutingRule } from './machine.ts';
 
 export interface RouteQuestion {
@@ -42,7 +42,7 @@ export function lookUpRoute({ devices, tables, rules }: Machine, question: Route
   const isOwn = devices.some(({ addresses }) =>
     addresses.some(({ family, value }) => family === destination.family && value === destination.value),
   );
-  if (isOwn) return { device: LOOPBACK_DEVICE };
+  if (isOwn || isLoopbackAddress(destination)) return { device: LOOPBACK_DEVICE };
   for (const rule of rules) {
     if (rule.family !== destination.family || !matches(rule, question)) continue;
     if (rule.action.kind === 'unreachable') return undefined;

@@ -28,6 +28,8 @@ export interface Sent {
   readonly socket: SendingSocket;
   readonly destination: Address;
   readonly destinationPort: number;
+  /** Somebody's rule at dstnat gives it another one. */
+  readonly translatedTo?: Address;
 }
 
 /** A packet that answers what came in. */
@@ -111,11 +113,12 @@ const ENDED: Record<Exclude<TraceResult['verdict'], 'accept'>, 'refused' | 'drop
 
 /** Through the hooks, with routes looked up again where they ask for it. */
 function passHooks(machine: Machine, plan: Plan, packet: Omit<TracePacket, 'outDevice'>, first: FoundRoute): PacketWay {
-  const { flow } = packet;
-  const { source, destination } = flow;
+  const { flow, translatedTo } = packet;
+  const { source } = flow;
+  const destination = translatedTo ?? flow.destination;
   let route = first;
-  const reroute: Reroute = ({ mark, redirected }) => {
-    const again = redirected ? { device: LOOPBACK_DEVICE } : lookUpRoute(machine, { destination, source, mark });
+  const reroute: Reroute = ({ mark, destination: to, redirected }) => {
+    const again = redirected ? { device: LOOPBACK_DEVICE } : lookUpRoute(machine, { destination: to, source, mark });
     route = again ?? route;
     return again?.device;
   };
@@ -166,6 +169,7 @@ export function wayOfPacket(machine: Machine, plan: Plan, sent: Sent, relay?: Re
       flow,
       metaMark: mark,
       ctMark: 0,
+      ...(sent.translatedTo !== undefined && { translatedTo: sent.translatedTo }),
       ctState: 'new',
       ctDirection: 'original',
       socket: { mark, uid, gid: uid, cgroups: new Map() },
@@ -177,7 +181,11 @@ export function wayOfPacket(machine: Machine, plan: Plan, sent: Sent, relay?: Re
   if (asks === undefined) return { kind: 'unanswered', flow, trace: way.trace };
   const { sending } = sent.socket;
   const socket = { sending, mark: asks.mark, uid: 0 };
-  const found = wayOfPacket(machine, plan, { ...sent, destination: asks.resolver, socket });
+  const found = wayOfPacket(machine, plan, {
+    socket,
+    destination: asks.resolver,
+    destinationPort: sent.destinationPort,
+  });
   if (found.kind === 'left') return { ...found, flow, relayedBy: asks.mark };
   return found.kind === 'unreachable' && !found.again ? found : { ...found, flow };
 }

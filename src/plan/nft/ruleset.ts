@@ -11,6 +11,8 @@ export type Field =
   /** Of the socket that sends or receives the packet: in `input` the one that is found by its addresses. */
   | { readonly kind: 'socket mark'; readonly mask?: number }
   | { readonly kind: 'ct state' }
+  /** `dnat`: its destination has been translated. Bits: for one value, and never for others than it. */
+  | { readonly kind: 'ct status' }
   | { readonly kind: 'ct direction' }
   /** Index of the device by which it came in; 0 where this machine sends it. */
   | { readonly kind: 'meta iif' }

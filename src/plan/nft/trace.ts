@@ -4,6 +4,7 @@
  * packet goes next (`machine/` has the routing of a whole machine); without one it keeps its device.
  */
 
+import type { Address } from '../../net/address.ts';
 import type { Flow } from '../../net/flow.ts';
 import { jhashMod } from '../../net/jhash.ts';
 import { IPPROTO_ICMPV6, IPPROTO_TCP, protocolHasPorts } from '../../net/protocol.ts';
@@ -20,6 +21,8 @@ export interface TracePacket {
   readonly ctMark?: number;
   readonly ctState: 'new' | 'established' | 'related' | 'invalid' | 'untracked';
   readonly ctDirection: 'original' | 'reply';
+  /** Somebody's rule at priority dstnat of `output` gives it this destination. */
+  readonly translatedTo?: Address;
   /**
    * The one that sends the packet, or would receive it; absent where there is none. `cgroups[L]` is the id of the socket's
    * ancestor cgroup at level L. A packet that comes in has no uid and gid.
@@ -33,7 +36,11 @@ export interface TracePacket {
 }
 
 /** Looks the route up again: the device, or `undefined` where there is none. `redirected`: to this machine itself. */
-export type Reroute = (packet: { readonly mark: number; readonly redirected: boolean }) => string | undefined;
+export type Reroute = (packet: {
+  readonly mark: number;
+  readonly destination: Address;
+  readonly redirected: boolean;
+}) => string | undefined;
 
 export interface TraceResult {
   readonly verdict: 'accept' | 'drop' | 'queue' | 'reject';
@@ -58,6 +65,9 @@ interface State {
   metaMark: number;
   ctMark: number | undefined;
   outDevice: string;
+  /** What a hook says of it: as it was when the packet came to that. */
+  hookDevice: string;
+  flow: Flow;
   masqueraded: boolean;
   redirectedTo?: number;
   rejectWith?: NonNullable<TraceResult['rejectWith']>;
@@ -66,6 +76,9 @@ interface State {
 
 /** What a rule or chain came to; `undefined` is "go on". */
 type Outcome = Verdict | { readonly kind: 'queue' } | { readonly kind: 'reject' } | undefined;
+
+/** NF_IP_PRI_NAT_DST. */
+const PRIORITY_DSTNAT = -100;
 
 /** More jumps than any kernel allows (NFT_JUMP_STACK_SIZE is 16; goto does not count). */
 const MAX_CHAINS = 64;
@@ -86,7 +99,8 @@ const masked = (mark: number | undefined, mask: number | undefined): bigint | un
 
 /** `undefined`: the field does not exist for this packet, and the rule does not match. */
 function read(state: State, field: Field): FieldValue {
-  const { flow, socket, ctState, ctDirection, inDevice } = state.packet;
+  const { flow } = state;
+  const { socket, ctState, ctDirection, inDevice } = state.packet;
   const { family } = flow.destination;
   switch (field.kind) {
     case 'meta mark':
@@ -95,10 +109,12 @@ function read(state: State, field: Field): FieldValue {
       return masked(state.ctMark, field.mask);
     case 'ct state':
       return ctState;
+    case 'ct status':
+      return state.redirectedTo !== undefined || flow !== state.packet.flow ? 'dnat' : 'none';
     case 'ct direction':
       return state.ctMark === undefined ? undefined : ctDirection;
     case 'meta oifname':
-      return state.outDevice;
+      return state.hookDevice;
     case 'meta nfproto':
       return `ipv${family}`;
     case 'meta l4proto':
@@ -311,21 +327,39 @@ export function trace(
     metaMark: packet.metaMark,
     ctMark: packet.ctMark,
     outDevice: packet.outDevice,
+    hookDevice: packet.outDevice,
+    flow: packet.flow,
     masqueraded: false,
     chains: [],
   };
+  /** Whether there is a route. */
+  const routeAgain = (): boolean => {
+    if (reroute === undefined) return true;
+    const { metaMark: mark, flow, redirectedTo } = state;
+    const device = reroute({ mark, destination: flow.destination, redirected: redirectedTo !== undefined });
+    state.outDevice = device ?? state.outDevice;
+    return device !== undefined;
+  };
+  const unroutable = (): TraceResult => ({ ...result(state, 'drop'), unroutable: true });
+  /** Whether there is a route; of what is translated already, nothing more is done. */
+  const translate = (): boolean => {
+    const { translatedTo } = packet;
+    if (translatedTo === undefined || state.flow !== packet.flow || state.redirectedTo !== undefined) return true;
+    state.flow = { ...state.flow, destination: translatedTo };
+    return routeAgain();
+  };
   for (const hook of hooks) {
+    state.hookDevice = state.outDevice;
     for (const chain of baseChains(ruleset, hook, packet.inDevice)) {
+      if (hook === 'output' && (chain.hook?.priority ?? 0) > PRIORITY_DSTNAT && !translate()) return unroutable();
       const before = { ...state };
       const outcome = runChain(state, chain.name) ?? { kind: chain.hook?.policy ?? 'accept' };
       if (outcome.kind === 'queue' && isAway) continue;
       if (outcome.kind === 'drop' || outcome.kind === 'queue' || outcome.kind === 'reject')
         return result(state, outcome.kind);
-      if (reroute === undefined || !isRerouted(chain, before, state)) continue;
-      const device = reroute({ mark: state.metaMark, redirected: state.redirectedTo !== undefined });
-      if (device === undefined) return { ...result(state, 'drop'), unroutable: true };
-      state.outDevice = device;
+      if (isRerouted(chain, before, state) && !routeAgain()) return unroutable();
     }
+    if (hook === 'output' && !translate()) return unroutable();
   }
   return result(state, 'accept');
 }
