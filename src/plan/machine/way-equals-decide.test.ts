@@ -19,6 +19,8 @@ const LEAST_SHARE = 0.01;
 /** Some cases are none: nobody can bind to an address that the machine does not have. */
 const SPARE = 1.15;
 const SEED = 20_261_130;
+/** It takes some seconds; a loaded machine takes its time. */
+const TIMEOUT_MS = 600_000;
 
 const circumstances = fc.boolean().chain((isMarked) => fc.tuple(setting, policySet(isMarked), fc.constant(isMarked)));
 const packets = fc.array(packet, { minLength: PACKETS_PER_WORLD, maxLength: PACKETS_PER_WORLD });
@@ -69,7 +71,7 @@ const answersHold = (change: (world: World) => World, onCase?: () => void) =>
 
 const same = (world: World): World => world;
 
-describe('wayOfPacket(machine, plan, packet)', () => {
+describe('wayOfPacket(machine, plan, packet)', { timeout: TIMEOUT_MS }, () => {
   it('wayOfPacket() is what decide(policy, packet) says, in each layout, by each protocol and family', () => {
     const met = new Map<string, number>();
     const outcomes = new Map<string, number>();

@@ -27,6 +27,9 @@ export interface SendRequest {
   readonly bound?: string;
 }
 
+/** Somebody's table that translates a destination. */
+const OTHERS = 'others';
+
 export interface SendAnswer {
   readonly ok: boolean;
   readonly error?: string;
@@ -186,11 +189,15 @@ export class WayWorld implements AsyncDisposable {
   }
 
   /** What the program is told, and everything that arrived at the other ends because of it. */
-  async send(request: SendRequest): Promise<{ readonly answer: SendAnswer; readonly seen: readonly Seen[] }> {
+  async send(
+    request: SendRequest,
+    translatedTo?: string,
+  ): Promise<{ readonly answer: SendAnswer; readonly seen: readonly Seen[] }> {
     if (this.#sender === undefined) throw new Error('not built');
     this.#number += 1;
     const number = this.#number;
     this.#seen = [];
+    if (translatedTo !== undefined) this.#translate(request.destination, translatedTo);
     const answer = await this.#sender.send({ ...request, number });
     while ((this.#markers.get(number) ?? 0) < LINKS.length)
       await Promise.race([
@@ -199,10 +206,22 @@ export class WayWorld implements AsyncDisposable {
           this.#changed = resolve;
         }),
       ]);
+    if (translatedTo !== undefined) this.#nft(`delete table inet ${OTHERS}`);
+    const to = translatedTo ?? request.destination;
     const seen = this.#seen.filter(
-      ({ destination, port }) => destination === request.destination && (port === 0 || port === request.port),
+      ({ destination, port }) => destination === to && (port === 0 || port === request.port),
     );
     return { answer, seen };
+  }
+
+  #translate(from: string, to: string): void {
+    const header = from.includes(':') ? 'ip6' : 'ip';
+    const rule = `${header} daddr ${from} dnat ${header} to ${to}`;
+    this.#nft(`table inet ${OTHERS} {\n chain output {\n type nat hook output priority -100\n ${rule}\n}\n}\n`);
+  }
+
+  #nft(input: string): void {
+    execFileSync('nsenter', [`--net=/run/netns/${this.#device}`, 'nft', '-f', '-'], { input });
   }
 
   #makeNetwork(): void {
@@ -245,9 +264,7 @@ export class WayWorld implements AsyncDisposable {
       this.#device,
       [...plan.routes.map(renderPlannedRoute), ...plan.rules.map(renderPlannedRule)].map(planned),
     );
-    execFileSync('nsenter', [`--net=/run/netns/${this.#device}`, 'nft', '-f', '-'], {
-      input: renderRuleset(plan.nft, 0),
-    });
+    this.#nft(renderRuleset(plan.nft, 0));
   }
 
   async #startPrograms(): Promise<void> {
