@@ -18,6 +18,7 @@ import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
 import { loopbackChains, outputChains } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
+import { compileReturning } from './compile-returning.ts';
 import { solicitedSets } from './compile-solicited.ts';
 import { type CompiledSources, compileSources } from './compile-sources.ts';
 import { compileTranslated } from './compile-translated.ts';
@@ -164,6 +165,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
   const sources = compileSources(facts.uplinks, { ...host, forwards });
   const { passes } = sources;
   const inbound = compileInbound(input);
+  const returning = facts.uplinks.length === 0 ? undefined : compileReturning(facts.uplinks);
   const uplinks = compileUplinks(facts.uplinks);
   const hooks = facts.uplinks.length === 0 ? { chains: [], sets: [] } : uplinkHooks(uplinks, sources, facts);
   const verdict = verdictChains({
@@ -197,6 +199,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
     ...verdict.chains,
     ...outputChains({ facts, passes, forwards, owns }),
     ...sources.chains,
+    ...(returning?.chains ?? []),
     ...dns.chains,
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
     ...hooks.chains,
@@ -218,6 +221,7 @@ export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
       { name: 'way_of_flow', key: 'mark', data: 'verdict', size: MAX_WAYS, elements: ways },
       verdict.map,
       uplinks.guard,
+      ...(returning?.maps ?? []),
       masqueradeMap(uplinks, sources),
       ...outgoing.maps,
       ...loopback.maps,

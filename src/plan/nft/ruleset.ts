@@ -13,6 +13,8 @@ export type Field =
   | { readonly kind: 'ct state' }
   /** `dnat`: its destination has been translated. Bits: for one value, and never for others than it. */
   | { readonly kind: 'ct status' }
+  /** Where the destination leads: `local` is this machine. */
+  | { readonly kind: 'fib daddr type' }
   | { readonly kind: 'ct direction' }
   /** Index of the device by which it came in; 0 where this machine sends it. */
   | { readonly kind: 'meta iif' }

@@ -111,6 +111,8 @@ function read(state: State, field: Field): FieldValue {
       return ctState;
     case 'ct status':
       return state.redirectedTo !== undefined || flow !== state.packet.flow ? 'dnat' : 'none';
+    case 'fib daddr type':
+      return flow.inbound || flow.loopback ? 'local' : 'unicast';
     case 'ct direction':
       return state.ctMark === undefined ? undefined : ctDirection;
     case 'meta oifname':
