@@ -107,8 +107,17 @@ export function removePins(directory: string): void {
     // The owner first: what is left of a half-removed directory is not whole.
     rmSync(join(directory, OWNER), { force: true });
     for (const name of namesIn(directory)) rmSync(join(directory, name), { force: true });
-    rmdirSync(directory);
+    removeDirectory(directory);
   });
+}
+
+/** Somebody else may remove what is left of the same gone namespace. */
+function removeDirectory(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
 }
 
 function isGone(owner: PinOwner | undefined, cookie: bigint, visible: ReadonlyMap<number, string>): boolean {
