@@ -9,7 +9,7 @@ import { dhcpReplies, dhcpReplyChain } from './compile-housekeeping.ts';
 import { type CompiledIdentity, cgroupKeys, lookUp, lookUpProgram, type ToldInput } from './compile-identity.ts';
 import { report } from './compile-refusal.ts';
 import { solicited, solicitingChain } from './compile-solicited.ts';
-import { accept, goto, is, isNot, rule, setBits } from './nft/expressions.ts';
+import { accept, goto, is, isNot, jump, rule, setBits } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
 import type { Chain, Rule } from './nft/ruleset.ts';
 import {
@@ -24,6 +24,7 @@ import {
 
 const PREFIX = 'inbound_';
 const UNNAMED = 'inbound_unnamed';
+const TAKEN = 'inbound_taken';
 /** What a program can receive, and what `accept` is about: the rest is the kernel's own business. */
 const ACCEPTED_PROTOCOLS = [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_SCTP];
 
@@ -62,6 +63,11 @@ const inputChain = (forwards: boolean): Chain => ({
     rule(isNot({ kind: 'tcp flags' }, 'syn'), accept),
     ...dhcpReplies,
     ...solicited,
+    rule(
+      is({ kind: 'meta l4proto' }, IPPROTO_UDP, IPPROTO_UDPLITE),
+      is({ kind: 'fib daddr type' }, 'local'),
+      jump(TAKEN),
+    ),
     ...askForeign(forwards),
     rule(goto('identify_inbound')),
   ],
@@ -77,6 +83,18 @@ const verdicts: readonly Chain[] = [
 
 /** A socket is there, whatever its mark: without one nothing is compared. */
 const anySocket = isNot({ kind: 'socket mark' }, 0xffffffff);
+
+/**
+ * At a port that nobody has, a datagram is answered as the kernel itself would (RFC 1122 section 3.2.2.1), and here already: conntrack
+ * forgets it then, and whoever takes the port a moment later begins anew.
+ */
+const takenChain: Chain = {
+  name: TAKEN,
+  rules: [
+    rule(anySocket, { kind: 'verdict', verdict: { kind: 'return' } }),
+    rule({ kind: 'reject', with: 'icmpx port-unreachable' }),
+  ],
+};
 
 export interface InboundInput extends ToldInput {
   readonly defaultPart: AppPart;
@@ -97,7 +115,7 @@ export function compileInbound(input: InboundInput): CompiledIdentity {
   const askAny: Rule = rule(anySocket, goto(CHAIN.ask));
   const nobody: readonly Rule[] = [...(namesUsers(input) ? [askAny] : []), rule(goto(byDefault))];
   const identify = (rules: readonly Rule[]): Chain => ({ name: 'identify_inbound', rules });
-  const common = [inputChain(governsForwarded(input)), dhcpReplyChain, solicitingChain, ...verdicts];
+  const common = [inputChain(governsForwarded(input)), dhcpReplyChain, solicitingChain, takenChain, ...verdicts];
   if (told === 'asked') return { maps: [], chains: [...common, identify([askAny, rule(goto(byDefault))])] };
   const cgroups = lookUp(cgroupKeys(input), input, target);
   const byCgroup = [...cgroups.rules, ...nobody];

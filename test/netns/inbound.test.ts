@@ -108,6 +108,21 @@ describe('accept', () => {
     expect(await internet.connect('tcp', WIFI4, 7000)).toMatchObject({ ok: true });
   });
 
+  it.each([
+    [WIFI4, 8700],
+    [WIFI6, 8701],
+  ])(
+    'is asked anew of whoever listens later at a port that nobody had, and nothing is let out as an answer (%s)',
+    async (host, port) => {
+      const own = 5700 + (port % 100);
+      expect(await internet.datagrams(host, port, own, 5)).toMatchObject({ answers: 0 });
+      await web.listen('udp', port);
+      expect(await internet.datagrams(host, port, own, 20)).toMatchObject({ answers: 0 });
+      // At a port that is open to it, the same peer is answered.
+      expect(await internet.datagrams(host, 8443, own, 3)).toMatchObject({ answers: 3 });
+    },
+  );
+
   it('is what explain says that it is', async () => {
     const explained = async (
       pid: number,

@@ -92,7 +92,10 @@ export type Expression =
     }
   /** `to = map[field]`; the rule ends without effect where the map has no such key. */
   | { readonly kind: 'map mark'; readonly to: 'ct mark'; readonly field: Field; readonly map: string }
-  | { readonly kind: 'reject'; readonly with: 'tcp reset' | 'icmpx admin-prohibited' | 'icmpx no-route' }
+  | {
+      readonly kind: 'reject';
+      readonly with: 'tcp reset' | 'icmpx admin-prohibited' | 'icmpx no-route' | 'icmpx port-unreachable';
+    }
   /** Where nobody listens the packet goes on to the next hook. */
   | { readonly kind: 'queue'; readonly number: number }
   | { readonly kind: 'log'; readonly group: number; readonly prefix: string; readonly perSecond: number }

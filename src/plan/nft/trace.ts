@@ -49,7 +49,7 @@ export interface TraceResult {
   /** Dropped, because it was routed again and there was no route. */
   readonly unroutable?: true;
   /** With `reject`: what nft sends back. */
-  readonly rejectWith?: 'tcp reset' | 'icmpx admin-prohibited' | 'icmpx no-route';
+  readonly rejectWith?: 'tcp reset' | 'icmpx admin-prohibited' | 'icmpx no-route' | 'icmpx port-unreachable';
   readonly metaMark: number;
   readonly ctMark?: number;
   readonly masqueraded: boolean;

@@ -11,6 +11,7 @@ IPV6_PKTINFO = 50
 
 held = []
 peers = []
+senders = {}
 
 
 def family(host):
@@ -50,6 +51,24 @@ def ask(number):
         return {"ok": made.recv(16) == b"x"}
     except OSError as error:
         return {"ok": False, "error": type(error).__name__ if error.errno is None else errno_name(error)}
+
+
+def datagrams(host, port, own, count):
+    """So many from the same port each time it is asked; how many answers come back."""
+    made = senders.get(own)
+    if made is None:
+        made = senders[own] = socket.socket(family(host), socket.SOCK_DGRAM)
+        made.bind(("", own))
+    made.settimeout(1)
+    for _ in range(count):
+        made.sendto(b"x", (host, port))
+    answers = 0
+    try:
+        while answers < count and made.recv(16):
+            answers += 1
+    except OSError:
+        pass  # no more, or nobody is there
+    return {"ok": True, "answers": answers}
 
 
 def push():
@@ -95,7 +114,7 @@ def listen(kind, port):
     return {"ok": True, "port": made.getsockname()[1]}
 
 
-OPERATIONS = {"connect": connect, "listen": listen, "hold": hold, "ask": ask, "push": push}
+OPERATIONS = {"connect": connect, "listen": listen, "hold": hold, "ask": ask, "push": push, "datagrams": datagrams}
 
 for line in sys.stdin:
     request = json.loads(line)

@@ -12,6 +12,7 @@ export interface TalkAnswer {
   /** getsockname(2) after connect(2). */
   readonly own?: string;
   readonly id?: number;
+  readonly answers?: number;
 }
 
 export class Talker extends AnsweringProgram<TalkAnswer> {
@@ -42,6 +43,11 @@ export class Talker extends AnsweringProgram<TalkAnswer> {
   /** Sends to everybody who is connected to its listeners. */
   push(): Promise<TalkAnswer> {
     return this.request({ op: 'push' });
+  }
+
+  /** So many from port `own`, and how many answers came. */
+  datagrams(host: string, port: number, own: number, count: number): Promise<TalkAnswer> {
+    return this.request({ op: 'datagrams', host, port, own, count });
   }
 
   ask(number: number): Promise<TalkAnswer> {
