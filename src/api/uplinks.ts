@@ -1,5 +1,5 @@
 /** `GET /v1/uplinks`: each way out, what it is, who uses it, and who does not and why. All fields are plain JSON. */
-import type { AttachedNetwork, UplinkState } from '../policy/facts.ts';
+import type { AttachedNetwork, DownCause, UplinkState } from '../policy/facts.ts';
 import type { ShownProperty } from '../policy/shown-properties.ts';
 import type { TrafficTotal, TrafficTotals } from './traffic-totals.ts';
 
@@ -42,6 +42,8 @@ export interface UplinkReport {
   readonly discovered: boolean;
   /** `not taken`: the network alone announced it. */
   readonly state: 'up' | 'down' | 'no device' | 'not taken';
+  /** Where it is down. */
+  readonly downBecause?: DownCause;
   readonly v4: boolean;
   readonly v6: boolean;
   readonly addresses: readonly string[];

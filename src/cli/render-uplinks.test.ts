@@ -133,4 +133,14 @@ describe('trafficText', () => {
     expect(trafficText({ connections: 1 })).toBe('1 connection');
     expect(trafficText({ connections: 2, packets: 5, bytes: 700 })).toBe('2 connections, 700 B in 5 packets');
   });
+
+  it.each([
+    ['device down', 'its device is down: sudo ip link set wlan0 up'],
+    ['no carrier', 'no carrier'],
+    ['no address', 'no address'],
+    ['no default route', 'add "gateway: { v4: ADDRESS }" to its file'],
+  ] as const)('renderUplinks says why an uplink is down, and what to do: %s', (downBecause, text) => {
+    const uplinks = [{ ...WIFI, state: 'down', downBecause } as const];
+    expect(renderUplinks({ uplinks, others: [], isCounted: true }, { colour: false })).toContain(text);
+  });
 });

@@ -2,6 +2,7 @@
 import type { PassedOver, UplinkReport, UplinksReport } from '../api/uplinks.ts';
 import { printable } from '../net/printable.ts';
 import { NOT_TAKEN_BECAUSE } from '../policy/choose-uplink.ts';
+import type { DownCause } from '../policy/facts.ts';
 import type { ShownProperty } from '../policy/shown-properties.ts';
 import { type Paint, painter, type Style } from './paint.ts';
 import { bytesText, totalNotes, totalText, trafficNotes, trafficText } from './render-traffic.ts';
@@ -51,6 +52,7 @@ function details(uplink: UplinkReport, paint: Paint): readonly string[] {
   const head = [`${paint(printable(name), 'bold')}${called}`, ...(radio === '' ? [] : [printable(radio)])].join(', ');
   const rows: (readonly [string, string])[] = [
     ...list('not taken', uplink.state === 'not taken' ? [NOT_TAKEN_BECAUSE] : []),
+    ...list('down', uplink.downBecause === undefined ? [] : [downText(uplink.downBecause, uplink.device)]),
     ...list('addresses', uplink.addresses),
     ...list('gateways', uplink.gateways),
     ...list('not believed', notBelievedTexts(uplink.notBelieved)),
@@ -78,6 +80,20 @@ function labelled(rows: readonly (readonly [string, string])[], paint: Paint): r
 
 const list = (label: string, texts: readonly string[]): (readonly [string, string])[] =>
   texts.length === 0 ? [] : [[label, texts.join(', ')]];
+
+/** What is missing, and what a person does about it. */
+function downText(because: DownCause, device: string): string {
+  switch (because) {
+    case 'device down':
+      return `its device is down: sudo ip link set ${device} up`;
+    case 'no carrier':
+      return 'no carrier: nobody is at the other end';
+    case 'no address':
+      return 'its device has no address that something new could have';
+    case 'no default route':
+      return 'no default route by its device: add "gateway: { v4: ADDRESS }" to its file';
+  }
+}
 
 const notBelievedTexts = (networks: readonly string[] = []): readonly string[] =>
   networks.length === 0

@@ -27,6 +27,9 @@ export interface AttachedNetwork {
   readonly domains?: readonly string[];
 }
 
+/** The first that is missing. */
+export type DownCause = 'device down' | 'no carrier' | 'no address' | 'no default route';
+
 /** One configured uplink's state in the kernel. */
 export interface UplinkState {
   readonly name: string;
@@ -37,6 +40,8 @@ export interface UplinkState {
   readonly deviceIndex?: number;
   /** Device exists, is up with carrier, and has an address; per family whether it can carry it. */
   readonly up: boolean;
+  /** Where it is not up, although its device is there. */
+  readonly downBecause?: DownCause;
   readonly v4: boolean;
   readonly v6: boolean;
   /** Those that something new can have for its source. */

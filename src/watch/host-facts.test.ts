@@ -101,6 +101,19 @@ describe('observeHost', () => {
     });
   });
 
+  it.each([
+    ['device down', { link: { up: false, lowerUp: false } }],
+    ['no carrier', { link: { lowerUp: false }, addresses: [] }],
+    ['no address', { addresses: [], routes: [] }],
+    ['no default route', { routes: [] }],
+  ] satisfies [string, Machine][])(
+    'observeHost() says that an uplink is down for want of the first that is missing: %s',
+    (because, part) => {
+      expect(observe({ addresses: V4, routes: [DEFAULT_V4], ...part }).state).toMatchObject({ downBecause: because });
+      expect(observe({ addresses: V4, routes: [DEFAULT_V4] }).state).not.toHaveProperty('downBecause');
+    },
+  );
+
   it('observeHost() tells the families apart', () => {
     const addresses = [...V4, linkAddress('2001:db8::2')];
     const v6 = address('fe80::1');

@@ -10,7 +10,7 @@ import {
   parseAddress,
 } from '../net/address.ts';
 import type { Link } from '../netlink/link.ts';
-import type { UplinkState } from '../policy/facts.ts';
+import type { DownCause, UplinkState } from '../policy/facts.ts';
 import type { InsideAddress } from '../policy/inside-address.ts';
 import type { Uplink } from '../policy/model.ts';
 import { connectedNetworks } from './connected-networks.ts';
@@ -83,12 +83,19 @@ function uplinkState({ name, device, gateways: stated }: Uplink, id: number, net
     device,
     deviceIndex: link.index,
     up: state.v4 || state.v6,
+    ...(!state.v4 && !state.v6 && { downBecause: downCause(link, addresses) }),
     ...state,
     addresses,
     ...(deprecated.length > 0 && { deprecated }),
     onLink: connectedNetworks(network, ({ index }) => index === link.index),
     gateways: { ...(v4 !== undefined && { v4 }), ...(v6 !== undefined && { v6 }) },
   };
+}
+
+function downCause({ up, lowerUp }: Link, addresses: readonly Address[]): DownCause {
+  if (!up) return 'device down';
+  if (!lowerUp) return 'no carrier';
+  return addresses.length === 0 ? 'no address' : 'no default route';
 }
 
 const statedGateway = (text: string | undefined): Address | undefined =>

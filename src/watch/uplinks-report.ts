@@ -75,11 +75,12 @@ export function uplinksReport(sources: UplinksSources): UplinksReport {
 
 function stateOf(
   state: UplinkState | undefined,
-): Pick<UplinkReport, 'state' | 'v4' | 'v6' | 'addresses' | 'gateways' | 'health' | 'network'> {
+): Pick<UplinkReport, 'state' | 'downBecause' | 'v4' | 'v6' | 'addresses' | 'gateways' | 'health' | 'network'> {
   if (state === undefined) return { state: 'no device', v4: false, v6: false, addresses: [], gateways: [] };
-  const { deviceIndex, up, v4, v6, addresses, gateways, health, network } = state;
+  const { deviceIndex, up, downBecause, v4, v6, addresses, gateways, health, network } = state;
   return {
     state: deviceIndex === undefined ? 'no device' : up ? 'up' : 'down',
+    ...(downBecause !== undefined && { downBecause }),
     v4,
     v6,
     addresses: addresses.map(formatAddress),
