@@ -2,6 +2,8 @@
 // In: {"op":"publish","name":ADDRESS|null,"whenAway":"open"|"closed"} {"op":"stats"} {"op":"stop"}. Out: ready, published, event, resolve, stats, refused, exit.
 import { createInterface } from 'node:readline';
 import { VerdictChannel } from '../../dist/daemon/verdict-channel.js';
+import { Background } from '../../dist/kernel/background.js';
+import { systemClock } from '../../dist/kernel/system-clock.js';
 import { parseAddress } from '../../dist/net/address.js';
 
 const at = { file: 'perl.yaml', line: 1, column: 1 };
@@ -32,7 +34,8 @@ const say = (message) =>
 
 let revision = 0;
 function snapshot(name, whenAway = 'closed') {
-  const addresses = typeof name !== 'string' ? [] : [{ address: parseAddress(name), expiresAtMs: Date.now() + 60_000 }];
+  const addresses =
+    typeof name !== 'string' ? [] : [{ address: parseAddress(name), expiresAtMs: systemClock.monotonicMs() + 60_000 }];
   const names = name === undefined ? new Map() : new Map([['named', { known: true, addresses }]]);
   const facts = {
     uplinks: [],
@@ -55,6 +58,7 @@ function snapshot(name, whenAway = 'closed') {
 
 try {
   const channel = await VerdictChannel.start({
+    background: new Background((fault) => say({ kind: 'fault', message: String(fault) })),
     queueNumber: Number(process.argv[2]),
     snapshot: snapshot(undefined),
     onEvents: ({ events }) => {

@@ -69,6 +69,7 @@ class Driver {
     this.process.stderr.pipe(process.stderr);
     // One that was refused the queue ends before it is told to.
     this.process.stdin.on('error', () => undefined);
+    this.process.once('close', () => this.#arrived());
     createInterface({ input: this.process.stdout }).on('line', (line) => {
       this.#messages.push(JSON.parse(line) as Message);
       this.#arrived();
@@ -85,6 +86,7 @@ class Driver {
       for (let message = this.#messages.shift(); message !== undefined; message = this.#messages.shift()) {
         if (message.kind === kind) return message;
       }
+      if (this.process.exitCode !== null) throw new Error(`the driver ended before it said "${kind}"`);
       await new Promise<void>((arrived) => {
         this.#arrived = arrived;
       });
