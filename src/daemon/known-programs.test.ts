@@ -104,7 +104,13 @@ class Bed implements Disposable {
       reader: new ProcessReader(proc, cgroups, () => this.#clock.ms),
       monotonicMs: () => this.#clock.ms,
     });
-    this.programs = new KnownPrograms({ marks, proc, cgroups, tellsScripts: () => this.tellsScripts });
+    this.programs = new KnownPrograms({
+      marks,
+      proc,
+      cgroups,
+      tellsScripts: () => this.tellsScripts,
+      monotonicMs: () => this.#clock.ms,
+    });
     this.programs.follow(this.inForce);
   }
 
@@ -130,7 +136,13 @@ class Bed implements Disposable {
   /** The next one has not told anything yet. */
   killDaemon(): void {
     const { marks, proc, cgroups } = this.machine;
-    this.programs = new KnownPrograms({ marks, proc, cgroups, tellsScripts: () => this.tellsScripts });
+    this.programs = new KnownPrograms({
+      marks,
+      proc,
+      cgroups,
+      tellsScripts: () => this.tellsScripts,
+      monotonicMs: () => this.#clock.ms,
+    });
     this.policies.countStart();
   }
 

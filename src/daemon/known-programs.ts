@@ -46,6 +46,8 @@ export interface KnownProgramsParts {
   readonly cgroups: CgroupTree | undefined;
   /** Whether the kernel tells of listed scripts when they start; where not, what can run one is never "nobody's". */
   readonly tellsScripts: () => boolean;
+  /** For the pauses between looks at all named files; the real one unless stated. */
+  readonly monotonicMs?: () => number;
 }
 
 /** What a path has, also where the number of its file is that of a path before it. */
@@ -67,7 +69,7 @@ export class KnownPrograms {
   /** In the order in which they became known. */
   readonly #unnamed = new Map<ExecutableKey, { readonly mayRunScripts: boolean; readonly none: number }>();
   readonly #cgroups = new Set<bigint>();
-  readonly #files = new NamedFiles();
+  readonly #files: NamedFiles;
   #inForce: InForce | undefined;
   #lookedAt = 0;
   readonly #told: ToldNames;
@@ -83,6 +85,7 @@ export class KnownPrograms {
   constructor(parts: KnownProgramsParts) {
     this.#parts = parts;
     const { marks, proc } = parts;
+    this.#files = new NamedFiles(parts.monotonicMs);
     this.#told = new ToldNames(marks);
     marks.setCgroupEpoch(CGROUP_EPOCH);
     const startTicks = proc.stat(process.pid)?.startTimeTicks;

@@ -62,6 +62,7 @@ export interface StartOptions extends FakeProcessOptions {
 }
 
 export class FakeMachine implements Disposable {
+  readonly #replaced: number[] = [];
   readonly root: string = realpathSync(mkdtempSync(join(tmpdir(), 'fake-machine-')));
   readonly marks: FakeSocketMarks;
   readonly proc: Proc = this.#openProc();
@@ -101,11 +102,13 @@ export class FakeMachine implements Disposable {
     writeFileSync(fresh, path);
     this.#generation += 1;
     this.#files.set(inodeOf(fresh), { generation: this.#generation, changes: 0 });
+    this.#replace(path);
     renameSync(fresh, path);
   }
 
   /** A hard link, in the place of anything there. */
   linkFile(path: string, existing: string): void {
+    this.#replace(path);
     rmSync(path, { force: true });
     linkSync(existing, path);
     this.#change(path);
@@ -114,16 +117,19 @@ export class FakeMachine implements Disposable {
   /** The same by a link that leaves the file as it is. */
   switchLink(path: string, target: string): void {
     symlinkSync(target, `${path}.fresh`);
+    this.#replace(path);
     renameSync(`${path}.fresh`, path);
   }
 
   moveFile(path: string, from: string): void {
+    this.#replace(path);
     renameSync(from, path);
     if (lstatSync(path, { throwIfNoEntry: false })?.isFile()) this.#change(path);
   }
 
   removeFile(path: string): void {
     if (lstatSync(path, { throwIfNoEntry: false })?.isFile()) this.#change(path);
+    this.#replace(path);
     rmSync(path, { force: true });
   }
 
@@ -182,7 +188,13 @@ export class FakeMachine implements Disposable {
   [Symbol.dispose](): void {
     for (const { descriptor } of this.#running.values()) closeSync(descriptor);
     this.#running.clear();
+    for (const descriptor of this.#replaced.splice(0)) closeSync(descriptor);
     rmSync(this.root, { recursive: true, force: true });
+  }
+
+  /** A number that is given out again within a tick of the clock would be the same file: it takes one that is closed for that. */
+  #replace(path: string): void {
+    if (lstatSync(path, { throwIfNoEntry: false })?.isFile()) this.#replaced.push(openSync(path, 'r'));
   }
 
   #change(path: string): void {
