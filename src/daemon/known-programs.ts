@@ -3,6 +3,7 @@
  * programs and cgroups are known to be named by nobody. Of numbers it is a cache of what the slow path says: one may be missing, then a
  * flow is asked about. Names may not (`told-names.ts`). It may never say "nobody" for what is named.
  */
+import { MAX_CGROUPS } from '../bpf/maps.ts';
 import {
   describeExecutableKey,
   type ExecutableKey,
@@ -37,8 +38,10 @@ const MAX_KEYS_OF_PATH = 4;
 const PATHS_A_LOOK = 1000;
 /** Where only root makes names. Elsewhere even looking at a file may take as long as its owner likes. */
 const SYSTEM_DIRECTORIES = /^\/(bin|lib|lib32|lib64|opt|sbin|usr)\//;
-/** What is known of cgroups is never taken back: their ids are not given out again. */
+/** Of cgroups that are known: their ids are not given out again. */
 const CGROUP_EPOCH = 1;
+/** Of those that are to be asked about once more. */
+const NO_CGROUP_EPOCH = 0;
 
 export interface KnownProgramsParts {
   readonly marks: SocketMarks;
@@ -69,6 +72,8 @@ export class KnownPrograms {
   /** In the order in which they became known. */
   readonly #unnamed = new Map<ExecutableKey, { readonly mayRunScripts: boolean; readonly none: number }>();
   readonly #cgroups = new Set<bigint>();
+  /** Since the last plan, by which a later one was not made: that one may speak of them, and not have their ids. */
+  readonly #lateCgroups = new Map<bigint, string>();
   readonly #files: NamedFiles;
   #inForce: InForce | undefined;
   #lookedAt = 0;
@@ -98,6 +103,10 @@ export class KnownPrograms {
     this.#isChanging = true;
     // The plan may speak of cgroups that nobody has spoken of.
     if (this.#inForce !== undefined) this.#tellNobody(this.#inForce);
+    for (const id of this.#lateCgroups.keys()) {
+      this.#cgroups.delete(id);
+      this.#parts.marks.addCgroup(id, NO_CGROUP_EPOCH);
+    }
   }
 
   /** What is in force now. Throws KernelError: then nothing is learned either, and the next call tries all of it again. */
@@ -109,7 +118,10 @@ export class KnownPrograms {
       this.#inForce = inForce;
     }
     this.#isChanging = false;
-    if (this.#inForce !== undefined) this.#tellNobody(this.#inForce);
+    if (this.#inForce === undefined) return;
+    for (const [id, path] of this.#lateCgroups) if (this.#isTold(path, this.#inForce)) this.#addCgroup(id);
+    this.#lateCgroups.clear();
+    this.#tellNobody(this.#inForce);
   }
 
   /** Starts of scripts are not seen any more, or are again. */
@@ -421,27 +433,37 @@ export class KnownPrograms {
     return index.byScript.size === 0 || tellsScripts() || !mayRunScripts;
   }
 
-  /** The cgroup counts as known where the maps in force tell what policies say about it. */
+  /**
+   * The cgroup counts as known where the maps in force tell what policies say about it. They have the ids of those that were there
+   * when they were made: one that is made anew under a path is another. To be asked after the id of the cgroup at `path`.
+   */
   #isTold(path: string, { index, machine }: InForce): boolean {
     const { facts, host } = machine;
     const told = cgroupAncestry(path).find((above) => matchExactCgroup(index, above, facts.containers) !== undefined);
-    return told === undefined || host.cgroups.some((cgroup) => cgroup.path === told);
+    if (told === undefined) return true;
+    const id = this.#parts.cgroups?.idOfPath(told);
+    return host.cgroups.some((cgroup) => cgroup.path === told && cgroup.id === id);
   }
 
   #noteCgroup(path: string, inForce: InForce): void {
     const id = this.#parts.cgroups?.idOfPath(path);
     if (id === undefined || this.#cgroups.has(id) || !this.#isTold(path, inForce)) return;
+    this.#addCgroup(id);
+    this.#lateCgroups.set(id, path);
+  }
+
+  #addCgroup(id: bigint): void {
     this.#cgroups.add(id);
     this.#parts.marks.addCgroup(id, CGROUP_EPOCH);
+    const [oldest] = this.#cgroups;
+    // The kernel keeps no more of them either.
+    if (this.#cgroups.size > MAX_CGROUPS && oldest !== undefined) this.#cgroups.delete(oldest);
   }
 
   /** All that exist, so that nobody has to ask once for each of them. */
   #addCgroups(inForce: InForce): void {
-    const { cgroups, marks } = this.#parts;
-    for (const { path, id } of cgroups?.walk() ?? []) {
-      if (this.#cgroups.has(id) || !this.#isTold(path, inForce)) continue;
-      this.#cgroups.add(id);
-      marks.addCgroup(id, CGROUP_EPOCH);
+    for (const { path, id } of this.#parts.cgroups?.walk() ?? []) {
+      if (!this.#cgroups.has(id) && this.#isTold(path, inForce)) this.#addCgroup(id);
     }
   }
 }

@@ -1,0 +1,112 @@
+/** Cgroups that are made anew under a path that policies name, as `systemctl restart` does: what is in them is never nobody's. */
+import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openCgroupTree } from '../../src/kernel/cgroup.ts';
+import { Machine } from './daemon/machine.ts';
+import { type DaemonProcess, DEVICE, NET, pause, type Root, SERVER4, SERVER6 } from './daemon/world.ts';
+
+const TOP = `pmrenewed${process.pid}`;
+const SENDERS = join(import.meta.dirname, 'support/cgroup-senders.py');
+const ROUNDS = 30;
+const PROCESSES = 4;
+const SENT = ROUNDS * PROCESSES * 3;
+const PORT = { denied: 81, cellular: 82, free: 83 } as const;
+const MOST_ANSWERED = 0.95;
+const GAPS_MS = [0, 5, 100] as const;
+
+let root: Root;
+let machine: Machine;
+let daemon: DaemonProcess;
+const directory = (name: string): string => join(openCgroupTree()?.mountDir ?? '', TOP, name);
+
+const inNet = (...args: readonly string[]): string =>
+  execFileSync('nsenter', [`--net=/run/netns/${NET}`, ...args], { encoding: 'utf8' });
+
+/** By uplink and port. */
+function countArrivals(): void {
+  const rules = ['n1', 'n2'].flatMap((device) =>
+    Object.values(PORT).map((port) => `iifname "${device}" udp dport ${port} counter name ${device}_${port}`),
+  );
+  const counters = ['n1', 'n2'].flatMap((device) => Object.values(PORT).map((port) => `counter ${device}_${port} {}`));
+  const chain = `chain c {\ntype filter hook prerouting priority -400;\n${rules.join('\n')}\n}`;
+  execFileSync('nsenter', [`--net=/run/netns/${NET}`, 'nft', '-f', '-'], {
+    input: `table inet arrivals {\n${counters.join('\n')}\n${chain}\n}\n`,
+  });
+}
+
+/** Since it was asked last. */
+function arrived(uplink: 'n1' | 'n2', port: number): number {
+  const text = inNet('nft', '-j', 'reset', 'counter', 'inet', 'arrivals', `${uplink}_${port}`);
+  const { nftables } = JSON.parse(text) as {
+    readonly nftables: readonly { readonly counter?: { readonly packets: number } }[];
+  };
+  return nftables.reduce((sum, { counter }) => sum + (counter?.packets ?? 0), 0);
+}
+
+/** How many were answered of how many. */
+function send(name: keyof typeof PORT, host: string, gapMs: number): Promise<readonly number[]> {
+  const args = [directory(name), host, `${PORT[name]}`, `${ROUNDS}`, `${gapMs}`, `${PROCESSES}`];
+  return new Promise((resolve, reject) => {
+    execFile(
+      'nsenter',
+      [`--net=/run/netns/${DEVICE}`, '/usr/bin/python3', SENDERS, ...args],
+      (error: ExecFileException | null, text) =>
+        error === null ? resolve(text.trim().split(' ').map(Number)) : reject(error),
+    );
+  });
+}
+
+/** Policies change, and cgroups of others come and go, until it is over. */
+async function unrest(over: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  void over.finally(() => {
+    isOver = true;
+  });
+  for (let turn = 0; !isOver; turn += 1) {
+    const other = directory(`other${turn % 3}`);
+    mkdirSync(other);
+    root.policy('other', `otherwise: ${turn % 2 === 0 ? 'deny' : 'allow'}\n`);
+    await daemon.reload();
+    rmdirSync(other);
+    for (let waited = 0; waited < 5 && !isOver; waited += 1) await pause();
+  }
+}
+
+beforeAll(async () => {
+  machine = await Machine.build();
+  ({ root } = machine);
+  countArrivals();
+  mkdirSync(directory(''));
+  const cgroupPolicy = (app: string, body: string): void =>
+    root.write(
+      `etc/pointsman/policies/${app}.yaml`,
+      `pointsman: 1\napp: ${app}\nmatch: [{ cgroup: /${TOP}/${app} }]\n${body}`,
+    );
+  cgroupPolicy('denied', 'otherwise: deny\n');
+  cgroupPolicy('cellular', 'via: { require: { type: cellular }, else: block }\notherwise: allow\n');
+  daemon = await machine.startDaemon();
+});
+
+afterAll(async () => {
+  await machine?.[Symbol.asyncDispose]();
+  rmdirSync(directory(''));
+});
+
+describe.each([SERVER4, SERVER6])('a cgroup that is made anew, to %s', (host) => {
+  it.each(GAPS_MS)('lets nothing out that is not its own %i ms after the one before', async (gapMs) => {
+    const names = ['denied', 'cellular', 'free'] as const;
+    const sending = Promise.all(names.map((name) => send(name, host, gapMs)));
+    await unrest(sending);
+    const [denied, cellular, free] = await sending;
+    expect({
+      denied: [arrived('n1', PORT.denied), arrived('n2', PORT.denied)],
+      cellularByWifi: arrived('n1', PORT.cellular),
+      freeByCellular: arrived('n2', PORT.free),
+    }).toEqual({ denied: [0, 0], cellularByWifi: 0, freeByCellular: 0 });
+    expect(denied).toEqual([0, SENT]);
+    // Of what may pass, a datagram that is asked about while policies change may be lost.
+    for (const answers of [cellular, free]) expect(answers?.[0]).toBeGreaterThan(SENT * MOST_ANSWERED);
+  });
+});
