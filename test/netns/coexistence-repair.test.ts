@@ -22,11 +22,11 @@ const TABLE = '17702';
 const RULE = '17712';
 const LOOP_MS = 4000;
 /**
- * At once, after 1 and 3 seconds, and with a round that something else asks for, as the second look at live flows after a start:
- * each time again, up to four times, where the rule is gone before it has been looked at, and once more when what was there before is
- * put back. One round to spare; the rule is deleted thousands of times.
+ * At once, after 1 and 3 seconds, and with every round that something else asks for (another look at live flows, news that were lost
+ * in the flood): each time again, up to four times, where the rule is gone before it has been looked at, and once more when what was
+ * there before is put back. Answering each of the thousands of deletions would be hundreds.
  */
-const MOST_REPAIRS = 20;
+const MOST_REPAIRS = 60;
 
 let root: Root;
 let machine: Machine;
