@@ -6,7 +6,7 @@
  * user could take the policy of any container by its name. Left out as well is storage that was moved (`data-root`,
  * `graphroot`). Both can be named by id.
  */
-import { readdirSync, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import {
   bundleRecord,
   type ContainerRecord,
@@ -15,7 +15,7 @@ import {
   type Records,
   storageRecords,
 } from './container-records.ts';
-import { fileVersion, lookAt, readText } from './read-text.ts';
+import { fileVersion, listNames, lookAt, readText } from './read-text.ts';
 import { sameTexts } from './same-texts.ts';
 
 /** Further containers have no names. */
@@ -123,7 +123,7 @@ export class Containers {
     if (stats === undefined) return [];
     const version = fileVersion(stats);
     const known = this.#entries.get(directory);
-    const value = known?.version === version ? known.value : listDirectory(directory);
+    const value = known?.version === version ? known.value : sortedNames(directory);
     if (isSettled(stats)) entries.set(directory, { version, value });
     return value;
   }
@@ -144,13 +144,7 @@ export class Containers {
 
 const isSettled = ({ mtimeMs }: Stats): boolean => Date.now() - mtimeMs > SETTLED_MS;
 
-function listDirectory(directory: string): string[] {
-  try {
-    return readdirSync(directory).sort();
-  } catch {
-    return [];
-  }
-}
+const sortedNames = (directory: string): string[] => listNames(directory).sort();
 
 function namesOf(records: readonly ContainerRecord[]): Map<string, readonly string[]> {
   const found = new Map<string, readonly string[]>();

@@ -2,14 +2,13 @@
  * Who leased addresses to this machine's devices: by the word of NetworkManager, the files of systemd-networkd, and those of
  * dhclient(8). Whoever keeps leases in another way has a client that asks by packet sockets, or all servers at once, in the end.
  */
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Address, formatAddress, parseAddress } from '../net/address.ts';
 import type { Link } from '../netlink/link.ts';
 import type { DhcpServer } from '../policy/facts.ts';
 import type { ManagedDevices } from './managed-devices.ts';
 import { NETWORKD_DIRECTORY } from './network-domains.ts';
-import { readText } from './read-text.ts';
+import { listNames, readText } from './read-text.ts';
 
 const MAX_FILE_BYTES = 262_144;
 /** Each device has a file of its own, and some names of connections. */
@@ -84,15 +83,8 @@ function dhclientServers(directory: string): ReadonlyMap<string, Address> {
 }
 
 function leaseFiles(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-      .filter((name) => name.endsWith('.leases'))
-      .sort()
-      .slice(0, MAX_FILES);
-  } catch {
-    // Whoever has no dhclient has no such directory.
-    return [];
-  }
+  const names = listNames(directory).filter((name) => name.endsWith('.leases'));
+  return names.sort().slice(0, MAX_FILES);
 }
 
 function serverIn(text: string | undefined): Address | undefined {

@@ -2,10 +2,7 @@
  * The database of dpkg(1): which packages are installed (`status`, and the journal `updates` of a dpkg at work), which
  * files are theirs (`info/NAME.list`), and which of those lie elsewhere (`diversions`, dpkg-divert(1)).
  */
-import { readdirSync } from 'node:fs';
-import { fileLooks } from '../kernel/file-looks.ts';
-import { throwShortage } from '../kernel/shortage.ts';
-import { fileVersion, lookAt, NO_FILE, readText } from './read-text.ts';
+import { fileVersion, listNames, lookAt, NO_FILE, readText } from './read-text.ts';
 
 /** Below the root. */
 export const DPKG_DIRECTORY = '/var/lib/dpkg';
@@ -151,14 +148,8 @@ function parseDiversions(text: string): Map<string, Diversion> {
 
 /** In the order in which they were written: their names are numbers. */
 function journalNames(directory: string): string[] {
-  try {
-    if (!fileLooks().answers(directory)) return [];
-    const names = readdirSync(directory).filter((name) => /^\d+$/.test(name));
-    return names.sort((a, b) => Number(a) - Number(b)).slice(0, MAX_JOURNAL_FILES);
-  } catch (error) {
-    throwShortage(error, 'list', directory);
-    return [];
-  }
+  const names = listNames(directory).filter((name) => /^\d+$/.test(name));
+  return names.sort((a, b) => Number(a) - Number(b)).slice(0, MAX_JOURNAL_FILES);
 }
 
 const stanzasOf =

@@ -1,5 +1,5 @@
 /** Files that others write, looked at and read without throwing, but where descriptors or memory are short (KernelError). */
-import { readFileSync, type Stats, statSync } from 'node:fs';
+import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { fileLooks } from '../kernel/file-looks.ts';
 import { throwShortage } from '../kernel/shortage.ts';
 
@@ -11,6 +11,16 @@ export function readText(path: string, maxBytes: number): string {
   } catch (error) {
     throwShortage(error, 'read', path);
     return '';
+  }
+}
+
+/** What is in a directory, in no order; nothing where it is not there, or does not say so in time. */
+export function listNames(directory: string): string[] {
+  try {
+    return fileLooks().answers(directory) ? readdirSync(directory) : [];
+  } catch (error) {
+    throwShortage(error, 'list', directory);
+    return [];
   }
 }
 

@@ -1,6 +1,6 @@
 /** Paths below a directory that stands for the root, with symbolic links on the way followed there. */
-import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { fileLooks } from '../kernel/file-looks.ts';
 
 export class RootDirectory {
   /** Without a slash at its end; empty: the root itself. */
@@ -14,15 +14,13 @@ export class RootDirectory {
     return `${this.path}${path}`;
   }
 
-  /** Without links, as seen from below; `undefined` where nothing is. The root is the empty text. */
+  /** Without links, as seen from below; `undefined` where nothing is, or where it does not say so in time. The root is the empty text. */
   realPath(path: string): string | undefined {
-    try {
-      const real = realpathSync.native(this.at(path));
-      const inside = this.path === '' ? real : real.slice(realpathSync.native(this.path).length);
-      return inside === '/' ? '' : inside;
-    } catch {
-      return undefined;
-    }
+    const real = fileLooks().realPath(this.at(path))?.toString();
+    const root = this.path === '' ? '' : fileLooks().realPath(this.path)?.toString();
+    if (real === undefined || root === undefined) return undefined;
+    const inside = real.slice(root.length);
+    return inside === '/' ? '' : inside;
   }
 
   /**
