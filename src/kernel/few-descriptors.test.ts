@@ -1,6 +1,8 @@
 /** What opens a descriptor, where there are few or none: in a process of its own, whose limit can be lowered. */
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 
@@ -9,7 +11,7 @@ const checkout = fileURLToPath(new URL('../..', import.meta.url));
 const MOST_FREE = 14;
 
 beforeAll(() => {
-  const built = spawnSync(join(checkout, 'node_modules/.bin/tsc'), ['-b', 'src/kernel'], { cwd: checkout });
+  const built = spawnSync(join(checkout, 'node_modules/.bin/tsc'), ['-b', 'src/watch'], { cwd: checkout });
   expect(built.status).toBe(0);
 });
 
@@ -39,6 +41,14 @@ const EFFECTS = {
   'processes': async () => {
     const proc = (await import('CHECKOUT/dist/kernel/proc.js')).openProc();
     if (proc.pids().length === 0) throw new Error('nobody is there');
+  },
+  'names in a directory': async () => {
+    const { listNames } = await import('CHECKOUT/dist/watch/read-text.js');
+    if (listNames('/proc/self').length === 0) throw new Error('it is taken for empty');
+  },
+  'policy directory': async () => {
+    const { listSourceFiles } = await import('CHECKOUT/dist/store/source-file.js');
+    if (listSourceFiles('/etc').kind !== 'listed') throw new Error('it is refused');
   },
 };
 // Loaded while there is room.
@@ -75,7 +85,40 @@ function sweep(what: string): Swept {
   return JSON.parse(stdout) as Swept;
 }
 
+/** A look that needs a thread, which is not there yet, with so few descriptors free; what is late then; and the look after that. */
+const LOOK_SCRIPT = `
+import { closeSync, openSync } from 'node:fs';
+const { libc } = await import('CHECKOUT/dist/kernel/libc.js');
+libc();
+const { FileLooks } = await import('CHECKOUT/dist/kernel/file-looks.js');
+const looks = new FileLooks();
+const taken = [];
+try { for (;;) taken.push(openSync('/dev/null', 'r')); } catch {}
+for (let i = 0; i < Number(process.argv[2]); i += 1) closeSync(taken.pop());
+const look = () => {
+  try { return looks.stat('/proc/self/exe') === undefined ? 'nothing' : 'there'; } catch ({ name, code }) { return name + ' ' + code; }
+};
+const short = look();
+for (const fd of taken) closeSync(fd);
+console.log(JSON.stringify({ short, late: looks.late(), after: look() }));
+process.exit(0);
+`;
+
 describe('few descriptors', () => {
+  // Ten are what a thread of Node opens; one less and it never runs.
+  it.each([0, 1, 4, 8, 9, 10, 15])('few descriptors (%i) are no file system that does not answer', (free) => {
+    const script = LOOK_SCRIPT.replaceAll('CHECKOUT', checkout.replace(/\/$/, ''));
+    const file = join(mkdtempSync(join(tmpdir(), 'few-descriptors-')), 'look.mjs');
+    writeFileSync(file, script);
+    const limited = ['-c', 'ulimit -n 64; exec "$@"', 'sh', process.execPath, file, `${free}`];
+    const { stdout, stderr } = spawnSync('sh', limited, { encoding: 'utf8' });
+    rmSync(dirname(file), { recursive: true });
+    expect({ stderr, seen: JSON.parse(stdout) as unknown }).toEqual({
+      stderr: '',
+      seen: { short: 'KernelError EMFILE', late: [], after: 'there' },
+    });
+  });
+
   it.each([
     'tool',
     'tool with input',
@@ -85,6 +128,8 @@ describe('few descriptors', () => {
     '/proc/PID',
     'descriptors of a process',
     'processes',
+    'names in a directory',
+    'policy directory',
   ])('few descriptors are a KernelError of whatever opens one (%s), and nothing stays open', (what) => {
     const { outcomes, left } = sweep(what);
     expect(outcomes[0]).toBe('KernelError EMFILE');

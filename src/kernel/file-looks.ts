@@ -16,7 +16,7 @@ import { libc } from './libc.ts';
 import type { LookAnswer, LookRequest } from './look-request.ts';
 import { LookThread } from './looking-thread.ts';
 import { devicesElsewhere, mountPointOf } from './mount-point.ts';
-import { isShortage } from './shortage.ts';
+import { isShortage, throwShortage } from './shortage.ts';
 import { systemClock } from './system-clock.ts';
 
 /** So long a look may take. A disk that has to start turning takes longer, and is looked at again. */
@@ -76,6 +76,8 @@ export class FileLooks {
   readonly #withinMs: number;
   #idle: LookThread[] = [];
   #held: Held[] = [];
+  /** Their question was lost, while later ones are answered. */
+  #lost: LookThread[] = [];
   readonly #latePaths = new Map<string, Held>();
   #elsewhere: { readonly devices: ReadonlySet<string>; readonly readMs: MonotonicMs } | undefined;
   readonly #how = openHow();
@@ -88,6 +90,10 @@ export class FileLooks {
 
   /** Of what is at the end of all links. `undefined`: nothing is there, or it does not say so in time. Throws KernelError where descriptors are short. */
   stat(path: string): FileStat | undefined {
+    return inTime(this.#look(path));
+  }
+
+  #look(path: string): FileStat | 'late' | undefined {
     const bytes = zeroEnded(path);
     if (bytes === undefined) return undefined;
     const fd = this.#openAtHand(bytes);
@@ -126,7 +132,7 @@ export class FileLooks {
 
   /** What a path is for another process: see `fileAtProcessPath`. */
   statAtProcessPath(processDir: string, path: string): FileStat | undefined {
-    return statIn(this.#ask({ what: 'process path', path, processDir }));
+    return inTime(statIn(this.#ask({ what: 'process path', path, processDir })));
   }
 
   /** The first bytes of a file of procfs that is made of another process's memory. One character for each byte. */
@@ -140,7 +146,14 @@ export class FileLooks {
     return this.stat(path) !== undefined;
   }
 
-  /** Whether a path was not looked at, or in vain, because something does not answer. */
+  /** Whether a path is not looked at, or in vain, because something does not answer, or because too much does not. */
+  isTooLate(path: string): boolean {
+    const found = this.#look(path);
+    // Nothing may be there by what the kernel has cached of a place that does not answer.
+    return found === 'late' || (found === undefined && this.isLate(path));
+  }
+
+  /** Whether a path is known to lead to what does not answer. */
   isLate(path: string): boolean {
     this.#release();
     return this.#heldAt(latin1(resolve(path))) !== undefined;
@@ -173,7 +186,7 @@ export class FileLooks {
     return NOT_AT_HAND.includes(error.errno) ? 'not at hand' : 'nothing there';
   }
 
-  /** Throws `shortage` where nobody could be asked. */
+  /** Throws KernelError where descriptors are too short to ask anybody, `shortage` where nobody else could be asked. */
   #ask(request: Omit<LookRequest, 'held'>, shortage?: KernelError): LookAnswer {
     this.#release();
     const held = this.#heldAt(keyOf(request));
@@ -203,8 +216,10 @@ export class FileLooks {
   }
 
   #hold(request: Omit<LookRequest, 'held'>, thread: LookThread): void {
-    const stuckAt = request.what === 'stat' || request.what === 'real path' ? thread.place : keyOf(request);
-    const place = mountPointOf(mountinfo(), stuckAt) ?? stuckAt;
+    const isWalk = request.what === 'stat' || request.what === 'real path';
+    // Nowhere yet: the thread has not begun, which says nothing about other paths.
+    const stuckAt = (isWalk && thread.place) || keyOf(request);
+    const place = mountAround(stuckAt);
     const nowMs = this.#monotonicMs();
     // Of procfs not all of it.
     const held: Held = {
@@ -254,9 +269,7 @@ export class FileLooks {
     });
   }
 
-  /** Their question was lost, while later ones are answered. */
-  #lost: LookThread[] = [];
-
+  /** Throws KernelError where descriptors are too short for another one. */
   #takeThread(): LookThread | undefined {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
@@ -322,15 +335,29 @@ function linkText(fd: number): Buffer | undefined {
   }
 }
 
+/** Throws KernelError where descriptors are short: without it, a dead mount looks like any other. */
 function mountinfo(): string {
   try {
     return readFileSync('/proc/self/mountinfo', 'latin1');
-  } catch {
+  } catch (error) {
+    throwShortage(error, 'look at', 'mounts');
     return '';
   }
 }
 
-function statIn(answer: LookAnswer): FileStat | undefined {
+/** Where it cannot be told, the path alone. */
+function mountAround(path: string): string {
+  try {
+    return mountPointOf(mountinfo(), path) ?? path;
+  } catch {
+    return path;
+  }
+}
+
+const inTime = (found: FileStat | 'late' | undefined): FileStat | undefined => (found === 'late' ? undefined : found);
+
+function statIn(answer: LookAnswer): FileStat | 'late' | undefined {
+  if (answer.kind === 'held') return 'late';
   if (answer.kind !== 'seen' || answer.stat === undefined) return undefined;
   const number = (key: keyof FileStat): bigint => BigInt(answer.stat?.[key] ?? 0);
   return {

@@ -1,6 +1,7 @@
 /** One looking thread, as who asks sees it. */
 import { readFileSync } from 'node:fs';
 import { isMainThread, Worker } from 'node:worker_threads';
+import { requireDescriptors } from './descriptor-room.ts';
 import { libc } from './libc.ts';
 import {
   ANSWER_BYTES,
@@ -18,6 +19,8 @@ import {
   textOf,
 } from './look-request.ts';
 
+/** What a thread of Node opens until it runs, with some to spare. Where there are fewer, it is never heard of. */
+const START_DESCRIPTORS = 16;
 /** So long a thread may take to start on a busy machine. */
 const START_WITHIN_MS = 10_000;
 /** So long it is waited for while it could run but for the processor: that says nothing about the file. */
@@ -39,8 +42,9 @@ export class LookThread {
     this.#memory = memory;
   }
 
-  /** `undefined` where there can be no more threads. */
+  /** `undefined` where there can be no more threads. Throws KernelError where descriptors are short. */
   static start(): LookThread | undefined {
+    requireDescriptors(START_DESCRIPTORS, 'look at');
     const buffer = new SharedArrayBuffer(LOOK_MEMORY_BYTES);
     try {
       const worker = new Worker(THREAD, {

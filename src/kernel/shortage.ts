@@ -13,6 +13,7 @@ export function isShortage(error: unknown): boolean {
 /** For reads that take every refusal for "nothing is there": a shortage is none. Throws KernelError. */
 export function throwShortage(error: unknown, operation: string, object: string): void {
   if (!isShortage(error)) return;
+  if (error instanceof KernelError) throw error;
   const { errno = 0, message } = error as NodeJS.ErrnoException;
   throw new KernelError(operation, Math.abs(errno), codeOf(error), object, message, { cause: error });
 }

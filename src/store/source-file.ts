@@ -65,7 +65,7 @@ export interface ReadOptions {
 /** Reads a regular file, or one that symbolic links end in. */
 export function readSourceFile(path: string, { known, trusted }: ReadOptions = {}): SourceFile {
   try {
-    if (isTooSlow(path)) return unreadable(NO_ANSWER);
+    if (fileLooks().isTooLate(path)) return unreadable(NO_ANSWER);
     return trusted === undefined ? readAnybodys(path, known) : readTrusted(path, known, trusted);
   } catch (error) {
     throwShortage(error, 'read', path);
@@ -113,11 +113,6 @@ export function notTrusted({ at, by }: Extract<PathLook, { kind: 'not trusted' }
     because: `${by} can change ${at}`,
     hint: `chown root:root and chmod go-w ${at}${groups}`,
   };
-}
-
-/** On a file system that does not answer; asked once a look, so that nobody waits for it. */
-function isTooSlow(path: string): boolean {
-  return !fileLooks().answers(path) && fileLooks().isLate(path);
 }
 
 const NO_ANSWER = 'the file system does not answer';
@@ -174,7 +169,7 @@ export type Listing =
 /** Names of policy files, sorted. A directory that is not there holds none. */
 export function listSourceFiles(directory: string, trusted?: TrustedPaths): Listing {
   try {
-    if (isTooSlow(directory)) return unreadable(NO_ANSWER);
+    if (fileLooks().isTooLate(directory)) return unreadable(NO_ANSWER);
     const refused = trusted && refusedDirectory(directory, trusted);
     if (refused !== undefined) return refused;
     const names = readdirSync(directory).filter(isPolicyFileName).sort();
@@ -193,10 +188,11 @@ export function listSourceFiles(directory: string, trusted?: TrustedPaths): List
 /** Why what is in a directory, and what is not, is not to be believed. */
 export function refusedDirectory(directory: string, trusted: TrustedPaths): RefusedFile | undefined {
   try {
-    if (isTooSlow(directory)) return unreadable(NO_ANSWER);
+    if (fileLooks().isTooLate(directory)) return unreadable(NO_ANSWER);
     const look = trusted.look(directory);
     return look.kind === 'not trusted' ? { kind: 'refused', ...notTrusted(look) } : undefined;
   } catch (error) {
+    throwShortage(error, 'look at', directory);
     return unreadable(errorText(error));
   }
 }

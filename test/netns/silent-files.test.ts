@@ -21,6 +21,9 @@ const REFUSED = 7;
 let device: Device;
 let daemon: Daemon | undefined;
 let silent: SilentFiles;
+/** More than there are threads to wait for. */
+const MANY = 12;
+let others: SilentFiles[] = [];
 let place: string;
 
 /** In the mount namespace of this machine: the daemon sees it, and it is gone with its program. */
@@ -75,8 +78,12 @@ beforeEach(async () => {
 afterEach(async () => {
   // A thread that waits for it cannot be ended, and so neither can its process: everything else of the daemon ends by itself.
   const stopped = daemon?.ending === undefined ? daemon?.stop() : undefined;
-  await until('all to be removed', async () => !existsSync(device.path('run/pointsman/pointsman.sock')));
-  await silent.unmount();
+  try {
+    await until('all to be removed', async () => !existsSync(device.path('run/pointsman/pointsman.sock')));
+  } finally {
+    for (const files of [silent, ...others]) await files.unmount();
+    others = [];
+  }
   await stopped;
   daemon = undefined;
   rmSync(device.path(POLICIES), { recursive: true, force: true });
@@ -201,5 +208,22 @@ describe('other ways to a file system that does not answer', () => {
     const status = await device.untilStatus('both mistakes', ({ diagnostics }) => diagnostics.length >= 2);
     expect(status.diagnostics.map(({ message }) => message).join()).toContain('the file system does not answer');
     rmSync(device.path('etc/pointsman/profiles'));
+  });
+
+  it('keep nothing from going on: policies on more of them than can be waited for', async () => {
+    const directories = Array.from({ length: MANY }, (_, i) => join(device.stateDir, `silent${i}`));
+    for (const directory of directories) {
+      mkdirSync(directory);
+      others.push(await SilentFiles.mount(directory));
+    }
+    daemon = await device.startDaemon({});
+    for (const [i, directory] of directories.entries())
+      symlinkSync(join(directory, 'policy.yaml'), device.path(`${POLICIES}/org.example.Far${i}.yaml`));
+    await device.untilStatus(
+      'each to be told',
+      ({ diagnostics }) =>
+        diagnostics.filter(({ message }) => message.includes('the file system does not answer')).length === MANY,
+    );
+    await expectItGoesOn();
   });
 });
