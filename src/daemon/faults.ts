@@ -3,7 +3,7 @@ import { requireDescriptors } from '../kernel/descriptor-room.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Health } from './health.ts';
 
-/** Texts of so many different faults are told and logged; what comes after them is, like a repetition, only counted. */
+/** Texts of so many different faults are told; what comes after them is, like a repetition, left out. */
 const MAX_TOLD = 16;
 const MAX_TEXT_LENGTH = 200;
 /** Enough for what a look at everything needs at once: below it, the shortage is not over. */

@@ -5,7 +5,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import type { Background } from '../kernel/background.ts';
 import { kernelErrorFromErrno } from '../kernel/errno.ts';
 import { EventFd } from '../kernel/event-fd.ts';
-import { endWithoutWaiting } from '../kernel/looking-thread.ts';
+import { endWithoutWaiting } from '../kernel/look-thread.ts';
 import type { SocketMarksHandle } from '../kernel/socket-marks.ts';
 import { faultOf } from './fault-notes.ts';
 import type { FromVerdictThread, ToVerdictThread, VerdictStats, VerdictThreadStart } from './verdict-message.ts';

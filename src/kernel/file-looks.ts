@@ -14,7 +14,7 @@ import { decodeStatx, deviceText, type FileStat, fileStatOf, STATX_BYTES } from 
 import { KernelError } from './kernel-error.ts';
 import { libc } from './libc.ts';
 import type { LookAnswer, LookRequest } from './look-request.ts';
-import { LookThread } from './looking-thread.ts';
+import { LookThread } from './look-thread.ts';
 import { devicesElsewhere, mountPointOf } from './mount-point.ts';
 import { isShortage, throwShortage } from './shortage.ts';
 import { systemClock } from './system-clock.ts';

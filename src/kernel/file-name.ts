@@ -2,9 +2,7 @@ import { lstatSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type FileName, fileNameOf } from '../bpf/records.ts';
 import { fileLooks } from './file-looks.ts';
-
-/** As path_resolution(7) has it: MAXSYMLINKS. */
-const MAX_LINKS = 40;
+import { MAX_LINKS } from './symbolic-links.ts';
 
 /** The name of the file that is at an absolute path, unless a link is. */
 export function nameAtPath(path: string): FileName {

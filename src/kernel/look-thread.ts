@@ -1,17 +1,15 @@
-/**
- * The thread that looks at files for another one, which does not wait for ever: this one may be stuck in the kernel, for as long
- * as a file server does not answer, and then nobody can end it. Started by LookThread; it knows no event loop.
- */
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, realpathSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { workerData } from 'node:worker_threads';
-import { type FileStat, fileStatOf } from './file-stat.ts';
+/** One looking thread, as who asks sees it. */
+import { readFileSync } from 'node:fs';
+import { isMainThread, Worker } from 'node:worker_threads';
+import { requireDescriptors } from './descriptor-room.ts';
 import { libc } from './libc.ts';
 import {
   ANSWER_BYTES,
   ANSWERED,
   ASKED,
+  LOOK_MEMORY_BYTES,
   type LookAnswer,
+  type LookMemory,
   type LookRequest,
   lookMemory,
   PLACE_BYTES,
@@ -20,144 +18,125 @@ import {
   THREAD_ID,
   textOf,
 } from './look-request.ts';
-import { fileAtProcessPath } from './process-path.ts';
 
-/** linux/sched.h */
-const CLONE_FILES = 0x400;
-const SIG_BLOCK = 0;
-/** sizeof(sigset_t) */
-const SIGNAL_SET_BYTES = 128;
-/** Of the kernel (MAXSYMLINKS). */
-const MAX_LINKS = 40;
-const LAST_STANDARD_STREAM = 2;
-/** What a thread's own event loop has. */
-const OF_A_LOOP = /^(?:anon_inode:\[(?:eventpoll|eventfd|io_uring)\]|pipe:)/;
+/** What a thread of Node opens until it runs, with some to spare. Where there are fewer, it is never heard of. */
+const START_DESCRIPTORS = 16;
+/** So long a thread may take to start on a busy machine. */
+const START_WITHIN_MS = 10_000;
+/** So long it is waited for while it could run but for the processor: that says nothing about the file. */
+const MAX_RUNNABLE_MS = 5000;
+const RUNNABLE_STEP_MS = 50;
+/** It keeps next to nothing. */
+const HEAP_MB = 8;
 
-const memory = lookMemory(workerData as SharedArrayBuffer);
+/** Compiled, also where the sources themselves run: Node starts no thread from those. */
+const THREAD = new URL(
+  import.meta.url.endsWith('.ts') ? '../../dist/kernel/look-worker.js' : './look-worker.js',
+  import.meta.url,
+);
 
-standAlone();
-serve();
+export class LookThread {
+  readonly #memory: LookMemory;
 
-/**
- * A process that was killed lives on in a thread that cannot die, and so would its sockets and locks: this one lets go of all of
- * them. Nor may it be chosen to handle a signal.
- */
-function standAlone(): void {
-  const everySignal = new Uint8Array(SIGNAL_SET_BYTES).fill(0xff);
-  libc().pthread_sigmask(SIG_BLOCK, everySignal, new Uint8Array(SIGNAL_SET_BYTES));
-  Atomics.store(memory.state, THREAD_ID, Number(readlinkSync('/proc/thread-self').split('/')[2]));
-  if (libc().unshare(CLONE_FILES) !== 0) return;
-  for (const name of readdirSync('/proc/thread-self/fd')) {
-    const fd = Number(name);
-    if (fd > LAST_STANDARD_STREAM && !OF_A_LOOP.test(linkOf(`/proc/thread-self/fd/${name}`))) libc().close(fd);
+  private constructor(memory: LookMemory) {
+    this.#memory = memory;
   }
-}
 
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    // The directory itself, which is closed by now.
-    return 'pipe:';
-  }
-}
-
-function serve(): never {
-  const { state, request, answer } = memory;
-  for (let done = 0; ; ) {
-    Atomics.wait(state, ASKED, done);
-    done = Atomics.load(state, ASKED);
-    const asked = JSON.parse(textOf(request, Atomics.load(state, REQUEST_BYTES))) as LookRequest;
-    const text = JSON.stringify(tryToLook(asked));
-    Atomics.store(state, ANSWER_BYTES, putText(answer, text));
-    Atomics.store(state, ANSWERED, done);
-    Atomics.notify(state, ANSWERED);
-  }
-}
-
-function tryToLook(request: LookRequest): LookAnswer {
-  try {
-    return look(request);
-  } catch (error) {
-    // A mistake of ours is no file that is not there.
-    if (!(error instanceof Error && 'code' in error)) throw error;
-    return { kind: 'absent' };
-  }
-}
-
-function look({ what, path, processDir = '', bytes = 0, held }: LookRequest): LookAnswer {
-  switch (what) {
-    case 'start':
-      return { kind: 'seen', text: firstBytes(path, bytes) };
-    case 'process path': {
-      const stat = fileAtProcessPath(processDir, path);
-      return stat === undefined ? { kind: 'absent' } : seen(stat);
+  /** `undefined` where there can be no more threads. Throws KernelError where descriptors are short. */
+  static start(): LookThread | undefined {
+    requireDescriptors(START_DESCRIPTORS, 'look at');
+    const buffer = new SharedArrayBuffer(LOOK_MEMORY_BYTES);
+    try {
+      const worker = new Worker(THREAD, {
+        workerData: buffer,
+        stdout: false,
+        stderr: false,
+        resourceLimits: { maxOldGenerationSizeMb: HEAP_MB, maxYoungGenerationSizeMb: 1 },
+      });
+      worker.unref();
+      // One that ends by itself answers nothing any more, which is a look that comes too late.
+      worker.on('error', () => undefined);
+    } catch {
+      return undefined;
     }
-    case 'stat':
-    case 'real path': {
-      const real = walk(path, held);
-      if (typeof real !== 'string') return real;
-      if (what === 'real path')
-        return { kind: 'seen', text: realpathSync.native(asBytes(real), { encoding: 'latin1' }) };
-      const stats = statSync(asBytes(real), { bigint: true, throwIfNoEntry: false });
-      return stats === undefined ? { kind: 'absent' } : seen(fileStatOf(stats));
-    }
+    return new LookThread(lookMemory(buffer));
   }
-}
 
-function asBytes(path: string): Buffer {
-  return Buffer.from(path, 'latin1');
-}
-
-/** Of procfs, where the kernel makes up a file from another process's memory: reading may wait for who has that. */
-function firstBytes(path: string, bytes: number): string {
-  const buffer = Buffer.alloc(bytes);
-  const fd = openSync(asBytes(path), 'r');
-  try {
-    return buffer.toString('latin1', 0, readSync(fd, buffer, 0, bytes, null));
-  } finally {
-    closeSync(fd);
+  /** Only while it has answered all before. */
+  ask(request: LookRequest): void {
+    const { state, request: place } = this.#memory;
+    Atomics.store(state, REQUEST_BYTES, putText(place, JSON.stringify(request)));
+    Atomics.store(state, PLACE_BYTES, 0);
+    Atomics.add(state, ASKED, 1);
+    Atomics.notify(state, ASKED);
   }
-}
 
-/** Step by step, and each step is told beforehand: so that whoever waits in vain knows for what. */
-function walk(path: string, held: readonly string[]): string | Exclude<LookAnswer, { readonly kind: 'seen' }> {
-  let ahead = stepsOf(path);
-  let at = '/';
-  let links = 0;
-  while (ahead.length > 0) {
-    const [step = '', ...rest] = ahead;
-    ahead = rest;
-    if (step === '..') {
-      at = dirname(at);
-      continue;
-    }
-    const next = at === '/' ? `/${step}` : `${at}/${step}`;
-    if (held.some((place) => next === place || next.startsWith(`${place}/`))) return { kind: 'held' };
-    Atomics.store(memory.state, PLACE_BYTES, putText(memory.place, next));
-    const stats = lstatSync(asBytes(next), { throwIfNoEntry: false });
-    if (stats === undefined) return { kind: 'absent' };
-    // The kernel's own links lead to files that have no path here.
-    if (!stats.isSymbolicLink() || next.startsWith('/proc/')) at = next;
-    else {
-      links += 1;
-      if (links > MAX_LINKS) return { kind: 'absent' };
-      const target = readlinkSync(asBytes(next), 'latin1');
-      if (target.startsWith('/')) at = '/';
-      ahead = [...stepsOf(target), ...ahead];
+  get hasAnswered(): boolean {
+    return Atomics.load(this.#memory.state, ANSWERED) === Atomics.load(this.#memory.state, ASKED);
+  }
+
+  /** Where it is, one character for each byte. */
+  get place(): string {
+    return textOf(this.#memory.place, Atomics.load(this.#memory.state, PLACE_BYTES));
+  }
+
+  answer(): LookAnswer {
+    return JSON.parse(textOf(this.#memory.answer, Atomics.load(this.#memory.state, ANSWER_BYTES))) as LookAnswer;
+  }
+
+  /** Whether it answers within this time, less what it waits for a processor. */
+  waitFor(timeoutMs: number): boolean {
+    if (!this.#waitToStart()) return this.#giveUp();
+    if (this.#wait(timeoutMs)) return true;
+    for (let waitedMs = 0; waitedMs < MAX_RUNNABLE_MS && this.#isRunnable(); waitedMs += RUNNABLE_STEP_MS)
+      if (this.#wait(RUNNABLE_STEP_MS)) return true;
+    return this.#giveUp();
+  }
+
+  #wait(timeoutMs: number): boolean {
+    const { state } = this.#memory;
+    const asked = Atomics.load(state, ASKED);
+    const endMs = performance.now() + timeoutMs;
+    for (;;) {
+      const answered = Atomics.load(state, ANSWERED);
+      if (answered === asked) return true;
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) return false;
+      Atomics.wait(state, ANSWERED, answered, leftMs);
     }
   }
-  return at;
+
+  #waitToStart(): boolean {
+    const endMs = performance.now() + START_WITHIN_MS;
+    while (Atomics.load(this.#memory.state, THREAD_ID) === 0) {
+      if (performance.now() > endMs) return false;
+      Atomics.wait(this.#memory.state, ANSWERED, Atomics.load(this.#memory.state, ANSWERED), 1);
+      if (this.hasAnswered) return true;
+    }
+    return true;
+  }
+
+  #isRunnable(): boolean {
+    try {
+      const text = readFileSync(`/proc/self/task/${Atomics.load(this.#memory.state, THREAD_ID)}/stat`, 'latin1');
+      return text.slice(text.lastIndexOf(')') + 2).startsWith('R');
+    } catch {
+      return false;
+    }
+  }
+
+  /** Node waits for its threads when it ends: for this one that may be for ever. */
+  #giveUp(): false {
+    endWithoutWaiting();
+    return false;
+  }
 }
 
-function stepsOf(path: string): string[] {
-  return path.split('/').filter((step) => step !== '' && step !== '.');
+/** From now on the process ends without waiting for its threads. Of no effect in other threads than the first. */
+export function endWithoutWaiting(): void {
+  if (isMainThread && !process.listeners('exit').includes(exitAtOnce)) process.on('exit', exitAtOnce);
 }
 
-function seen(stat: FileStat): LookAnswer {
-  return {
-    kind: 'seen',
-    text: '',
-    stat: Object.fromEntries(Object.entries(stat).map(([key, value]) => [key, String(value)])),
-  };
+function exitAtOnce(code: number): void {
+  libc()._exit(code);
 }

@@ -4,11 +4,10 @@
  */
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
 import { type FileStat, fileStatOf } from './file-stat.ts';
+import { MAX_LINKS } from './symbolic-links.ts';
 
 /** Longer paths are not followed: anybody can have us follow one. */
 export const MAX_PATH_STEPS = 64;
-/** Of the kernel (MAXSYMLINKS); one more is ELOOP. */
-const MAX_LINKS = 40;
 /** PATH_MAX of linux/limits.h. */
 const MAX_PATH_BYTES = 4096;
 

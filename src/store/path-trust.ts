@@ -6,6 +6,7 @@
 import { type BigIntStats, lstatSync, readlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { aclWriters } from '../kernel/posix-acl.ts';
+import { MAX_LINKS } from '../kernel/symbolic-links.ts';
 
 /** Who may change what the daemon believes. */
 export interface Trust {
@@ -43,8 +44,6 @@ interface Directory {
 
 type Entered = Directory | Extract<PathLook, { readonly kind: 'not trusted' }>;
 
-/** Of the kernel (MAXSYMLINKS); one more is ELOOP. */
-const MAX_LINKS = 40;
 const S_ISVTX = 0o1000n;
 const S_IWGRP = 0o020n;
 const S_IWOTH = 0o002n;

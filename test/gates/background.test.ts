@@ -19,7 +19,7 @@ const SETTLES = /^(?:\(\) => |\(\w+\) => )?(?:resolve|reject|done)(?:\)|\((?:tru
 const PERMITTED: Readonly<Record<string, string>> = {
   'kernel/background.ts': 'the owner itself',
   'kernel/instance-name.ts': 'settles the promise of whoever asks, and catches what the kernel refuses',
-  'kernel/looking-thread.ts': 'nothing but noting that the thread has ended, which its deadline tells as well',
+  'kernel/look-thread.ts': 'nothing but noting that the thread has ended, which its deadline tells as well',
   'kernel/run-tool.ts': 'collects what a tool writes, and settles the promise of whoever runs it',
   'daemon/signals.ts': 'given to the owner by its caller',
   'daemon/run.ts': 'the last resort',

@@ -1,0 +1,162 @@
+/**
+ * The thread that looks at files for another one, which does not wait for ever: this one may be stuck in the kernel, for as long
+ * as a file server does not answer, and then nobody can end it. Started by LookThread; it knows no event loop.
+ */
+import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, realpathSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { workerData } from 'node:worker_threads';
+import { type FileStat, fileStatOf } from './file-stat.ts';
+import { libc } from './libc.ts';
+import {
+  ANSWER_BYTES,
+  ANSWERED,
+  ASKED,
+  type LookAnswer,
+  type LookRequest,
+  lookMemory,
+  PLACE_BYTES,
+  putText,
+  REQUEST_BYTES,
+  THREAD_ID,
+  textOf,
+} from './look-request.ts';
+import { fileAtProcessPath } from './process-path.ts';
+import { MAX_LINKS } from './symbolic-links.ts';
+
+/** linux/sched.h */
+const CLONE_FILES = 0x400;
+const SIG_BLOCK = 0;
+/** sizeof(sigset_t) */
+const SIGNAL_SET_BYTES = 128;
+const LAST_STANDARD_STREAM = 2;
+/** What a thread's own event loop has. */
+const OF_A_LOOP = /^(?:anon_inode:\[(?:eventpoll|eventfd|io_uring)\]|pipe:)/;
+
+const memory = lookMemory(workerData as SharedArrayBuffer);
+
+standAlone();
+serve();
+
+/**
+ * A process that was killed lives on in a thread that cannot die, and so would its sockets and locks: this one lets go of all of
+ * them. Nor may it be chosen to handle a signal.
+ */
+function standAlone(): void {
+  const everySignal = new Uint8Array(SIGNAL_SET_BYTES).fill(0xff);
+  libc().pthread_sigmask(SIG_BLOCK, everySignal, new Uint8Array(SIGNAL_SET_BYTES));
+  Atomics.store(memory.state, THREAD_ID, Number(readlinkSync('/proc/thread-self').split('/')[2]));
+  if (libc().unshare(CLONE_FILES) !== 0) return;
+  for (const name of readdirSync('/proc/thread-self/fd')) {
+    const fd = Number(name);
+    if (fd > LAST_STANDARD_STREAM && !OF_A_LOOP.test(linkOf(`/proc/thread-self/fd/${name}`))) libc().close(fd);
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    // The directory itself, which is closed by now.
+    return 'pipe:';
+  }
+}
+
+function serve(): never {
+  const { state, request, answer } = memory;
+  for (let done = 0; ; ) {
+    Atomics.wait(state, ASKED, done);
+    done = Atomics.load(state, ASKED);
+    const asked = JSON.parse(textOf(request, Atomics.load(state, REQUEST_BYTES))) as LookRequest;
+    const text = JSON.stringify(tryToLook(asked));
+    Atomics.store(state, ANSWER_BYTES, putText(answer, text));
+    Atomics.store(state, ANSWERED, done);
+    Atomics.notify(state, ANSWERED);
+  }
+}
+
+function tryToLook(request: LookRequest): LookAnswer {
+  try {
+    return look(request);
+  } catch (error) {
+    // A mistake of ours is no file that is not there.
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    return { kind: 'absent' };
+  }
+}
+
+function look({ what, path, processDir = '', bytes = 0, held }: LookRequest): LookAnswer {
+  switch (what) {
+    case 'start':
+      return { kind: 'seen', text: firstBytes(path, bytes) };
+    case 'process path': {
+      const stat = fileAtProcessPath(processDir, path);
+      return stat === undefined ? { kind: 'absent' } : seen(stat);
+    }
+    case 'stat':
+    case 'real path': {
+      const real = walk(path, held);
+      if (typeof real !== 'string') return real;
+      if (what === 'real path')
+        return { kind: 'seen', text: realpathSync.native(asBytes(real), { encoding: 'latin1' }) };
+      const stats = statSync(asBytes(real), { bigint: true, throwIfNoEntry: false });
+      return stats === undefined ? { kind: 'absent' } : seen(fileStatOf(stats));
+    }
+  }
+}
+
+function asBytes(path: string): Buffer {
+  return Buffer.from(path, 'latin1');
+}
+
+/** Of procfs, where the kernel makes up a file from another process's memory: reading may wait for who has that. */
+function firstBytes(path: string, bytes: number): string {
+  const buffer = Buffer.alloc(bytes);
+  const fd = openSync(asBytes(path), 'r');
+  try {
+    return buffer.toString('latin1', 0, readSync(fd, buffer, 0, bytes, null));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Step by step, and each step is told beforehand: so that whoever waits in vain knows for what. */
+function walk(path: string, held: readonly string[]): string | Exclude<LookAnswer, { readonly kind: 'seen' }> {
+  let ahead = stepsOf(path);
+  let at = '/';
+  let links = 0;
+  while (ahead.length > 0) {
+    const [step = '', ...rest] = ahead;
+    ahead = rest;
+    if (step === '..') {
+      at = dirname(at);
+      continue;
+    }
+    const next = at === '/' ? `/${step}` : `${at}/${step}`;
+    if (held.some((place) => next === place || next.startsWith(`${place}/`))) return { kind: 'held' };
+    Atomics.store(memory.state, PLACE_BYTES, putText(memory.place, next));
+    const stats = lstatSync(asBytes(next), { throwIfNoEntry: false });
+    if (stats === undefined) return { kind: 'absent' };
+    // The kernel's own links lead to files that have no path here.
+    if (!stats.isSymbolicLink() || next.startsWith('/proc/')) at = next;
+    else {
+      links += 1;
+      if (links > MAX_LINKS) return { kind: 'absent' };
+      const target = readlinkSync(asBytes(next), 'latin1');
+      if (target.startsWith('/')) at = '/';
+      ahead = [...stepsOf(target), ...ahead];
+    }
+  }
+  return at;
+}
+
+function stepsOf(path: string): string[] {
+  return path.split('/').filter((step) => step !== '' && step !== '.');
+}
+
+function seen(stat: FileStat): LookAnswer {
+  return {
+    kind: 'seen',
+    text: '',
+    stat: Object.fromEntries(Object.entries(stat).map(([key, value]) => [key, String(value)])),
+  };
+}
