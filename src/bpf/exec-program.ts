@@ -1,10 +1,10 @@
 /**
  * Tracepoint sched_process_exec: a process runs another program. Of what was known of it stays only whose child it is; a
  * program whose children count as its own begins that. One that may be such a program, as it has the name of one or is its file,
- * touched since, begins what has the number 0: that is asked about.
+ * touched since, begins what has the number 0: that is asked about. One that yields begins nothing in a family that keeps its own.
  */
 import { assemble } from './assembler.ts';
-import { and32, branch, exit, goto, type Instruction, label, load, move, store } from './instruction.ts';
+import { and32, branch, exit, goto, type Instruction, label, load, move, or32, store } from './instruction.ts';
 import type { KernelLayout } from './kernel-layout.ts';
 import { count, lookup, remove, update } from './kernel-memory.ts';
 import { COUNTER_TASKS_LOST, type MapDescriptors } from './maps.ts';
@@ -12,11 +12,14 @@ import { clearKey, findExecutable, readExecutableOfTask, readNameOfFile } from '
 import { findTask, readProcess } from './read-process.ts';
 import {
   EXECUTABLE_CHILDREN,
+  EXECUTABLE_KEEPS,
   EXECUTABLE_KEY_BYTES,
   EXECUTABLE_RECORD_FIELDS,
+  EXECUTABLE_YIELDS,
   FILE_NAME_BYTES,
   NAMED_FAMILY,
   TASK_CHILDREN,
+  TASK_KEEPS,
   TASK_RECORD_BYTES,
   TASK_RECORD_FIELDS,
   TASK_SCRIPT,
@@ -33,7 +36,7 @@ const START_TICKS = RECORD + TASK_RECORD_FIELDS.startTicks;
 /** Argument of the tracepoint. */
 const TASK_ARGUMENT = 0;
 
-/* r6: the task, later the number of the children. r8: value of `config`. r9: pointers on the way. */
+/* r6: the task, later the number of the children. r8: value of `config`, later whether the family keeps its own. r9: pointers on the way. */
 
 /** Instructions for BPF_PROG_TYPE_RAW_TRACEPOINT on `sched_process_exec`, license GPL. */
 export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Array {
@@ -54,10 +57,19 @@ export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
 
     ...lookup(maps.executables, EXECUTABLE),
     branch('r0', 'equal', 0, 'not known'),
-    load('u32', 'r1', 'r0', EXECUTABLE_RECORD_FIELDS.flags),
+    load('u32', 'r8', 'r0', EXECUTABLE_RECORD_FIELDS.flags),
+    move('r1', 'r8'),
     and32('r1', EXECUTABLE_CHILDREN),
     branch('r1', 'equal', 0, 'no family'),
     load('u32', 'r6', 'r0', EXECUTABLE_RECORD_FIELDS.childrenNumber),
+    move('r1', 'r8'),
+    and32('r8', EXECUTABLE_KEEPS),
+    and32('r1', EXECUTABLE_YIELDS),
+    branch('r1', 'equal', 0, 'member of family'),
+    ...findTask(maps.tasks, { ...process, otherwise: 'member of family' }),
+    load('u32', 'r1', 'r0', at.flags),
+    and32('r1', TASK_KEEPS),
+    branch('r1', 'not equal', 0, 'no family'),
     goto('member of family'),
 
     label('not known'),
@@ -66,6 +78,8 @@ export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
     label('no family'),
     ...findTask(maps.tasks, { ...process, otherwise: 'done' }),
     load('u32', 'r1', 'r0', at.flags),
+    move('r8', 'r1'),
+    and32('r8', TASK_KEEPS),
     and32('r1', TASK_SCRIPT | TASK_CHILDREN),
     // A child that ran no script is what it was.
     branch('r1', 'equal', TASK_CHILDREN, 'done'),
@@ -77,7 +91,8 @@ export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
 
     label('member of family'),
     store('u32', 'r10', RECORD + at.number, 'r6'),
-    store('u32', 'r10', RECORD + at.flags, TASK_CHILDREN),
+    or32('r8', TASK_CHILDREN),
+    store('u32', 'r10', RECORD + at.flags, 'r8'),
     store('u32', 'r10', RECORD + at.childrenNumber, 'r6'),
     store('u32', 'r10', RECORD + at.childrenNumber + 4, 0),
     ...update(maps.tasks, PID, RECORD),
@@ -110,6 +125,8 @@ function mayBeFamily(layout: KernelLayout, maps: MapDescriptors): readonly Instr
     goto('no family'),
     label('perhaps family'),
     move('r6', 0),
+    // Whether it is one that keeps its own is not known either: what yields is asked about.
+    move('r8', TASK_KEEPS),
     goto('member of family'),
   ];
 }

@@ -100,6 +100,26 @@ describe.each(KERNELS)('programs on processes, %s', (name) => {
     },
   );
 
+  it('execProgram() lets what yields begin nothing in a family that keeps its own, and only there', () => {
+    const world = new MarkingWorld(layout);
+    world.setExecutable(PYTHON, { number: 5, childrenNumber: 11, yields: true });
+    const parent = world.kernel.addProcess(PARENT);
+    const around = { ...RELATIVE, number: 12, childrenNumber: 12 };
+    world.setTask(100, { ...around, keeps: true });
+    world.trace(exec, parent);
+    expect(world.taskOf(100)).toEqual({ ...around, keeps: true });
+    // A script of its own, in that family, goes on to something else.
+    world.setTask(100, { ...around, number: 9, script: true, keeps: true });
+    world.trace(exec, parent);
+    expect(world.taskOf(100)).toEqual({ ...around, keeps: true });
+    world.setTask(100, around);
+    world.trace(exec, parent);
+    expect(world.taskOf(100)).toEqual(RELATIVE);
+    world.setExecutable(PYTHON, { number: 5, childrenNumber: 11, keeps: true });
+    world.trace(exec, parent);
+    expect(world.taskOf(100)).toEqual({ ...RELATIVE, keeps: true });
+  });
+
   it.each([
     ['the name', { name: 'python3', flags: NAMED_FAMILY }],
     ['the file, touched since', { file: { ...PYTHON, changeSeconds: 1n }, flags: NAMED_FAMILY }],
@@ -108,7 +128,7 @@ describe.each(KERNELS)('programs on processes, %s', (name) => {
     world.setNamed(named);
     const parent = world.kernel.addProcess(PARENT);
     world.trace(exec, parent);
-    const unknown = { number: 0, script: false, childrenNumber: 0 };
+    const unknown = { number: 0, script: false, childrenNumber: 0, keeps: true };
     expect(world.taskOf(100)).toEqual({ ...unknown, startTicks: PARENT.startTicks });
     // What that starts is asked about too, and so on.
     world.trace(fork, parent, world.kernel.addProcess(CHILD));

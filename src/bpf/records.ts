@@ -154,21 +154,31 @@ export const fileIdOf = (key: ExecutableKey): FileId => key.slice(0, 2 * FILE_ID
 
 export const encodeFileId = (id: FileId): Uint8Array => encodeHex(id, FILE_ID_BYTES);
 
-/** Value of `executables`. With `childrenNumber`, that is the number of the processes it starts. */
+/**
+ * Value of `executables`. With `childrenNumber`, that is the number of the processes it starts. `keeps`: also of those that yield.
+ * `yields`: in a family that keeps its own, a process that runs it has the number of that family.
+ */
 export interface ExecutableRecord {
   readonly number: number;
   readonly childrenNumber?: number;
+  readonly keeps?: true;
+  readonly yields?: true;
 }
 
 export const EXECUTABLE_RECORD_BYTES = 16;
 export const EXECUTABLE_RECORD_FIELDS = { number: 0, flags: 4, childrenNumber: 8 } as const;
 export const EXECUTABLE_CHILDREN = 1;
+export const EXECUTABLE_YIELDS = 2;
+/** The same bit as in the flags of the task that it begins. */
+export const EXECUTABLE_KEEPS = 4;
 
 export function encodeExecutableRecord(record: ExecutableRecord): Uint8Array {
   const bytes = new Uint8Array(EXECUTABLE_RECORD_BYTES);
   const at = EXECUTABLE_RECORD_FIELDS;
   setU32(bytes, at.number, record.number);
-  setU32(bytes, at.flags, record.childrenNumber === undefined ? 0 : EXECUTABLE_CHILDREN);
+  const children = record.childrenNumber === undefined ? 0 : EXECUTABLE_CHILDREN;
+  const keeps = record.keeps ? EXECUTABLE_KEEPS : 0;
+  setU32(bytes, at.flags, children | keeps | (record.yields ? EXECUTABLE_YIELDS : 0));
   setU32(bytes, at.childrenNumber, record.childrenNumber ?? 0);
   return bytes;
 }
@@ -177,10 +187,12 @@ export function decodeExecutableRecord(bytes: Uint8Array): ExecutableRecord {
   checkLength('executable record', bytes, EXECUTABLE_RECORD_BYTES);
   const view = viewOf(bytes);
   const at = EXECUTABLE_RECORD_FIELDS;
-  const children = (view.getUint32(at.flags, true) & EXECUTABLE_CHILDREN) !== 0;
+  const flags = view.getUint32(at.flags, true);
   return {
     number: view.getUint32(at.number, true),
-    ...(children && { childrenNumber: view.getUint32(at.childrenNumber, true) }),
+    ...((flags & EXECUTABLE_CHILDREN) !== 0 && { childrenNumber: view.getUint32(at.childrenNumber, true) }),
+    ...((flags & EXECUTABLE_KEEPS) !== 0 && { keeps: true }),
+    ...((flags & EXECUTABLE_YIELDS) !== 0 && { yields: true }),
   };
 }
 
@@ -208,7 +220,8 @@ export function decodeWaysRecord(bytes: Uint8Array): WaysRecord {
 
 /**
  * Value of `tasks`. `script`: the process runs a script with this number, whatever its executable is; otherwise the number
- * is for executables that have none of their own. With `childrenNumber`, a fork keeps the entry, and an exec has this number.
+ * is for executables that have none of their own. With `childrenNumber`, a fork keeps the entry, and an exec has this number. With
+ * `keeps`, that number is also for executables that yield.
  * `startTicks`: when the process started, in 1/100 s after boot, as in /proc/PID/stat.
  */
 export interface TaskRecord {
@@ -216,19 +229,21 @@ export interface TaskRecord {
   readonly script: boolean;
   readonly startTicks: number;
   readonly childrenNumber?: number;
+  readonly keeps?: true;
 }
 
 export const TASK_RECORD_BYTES = 24;
 export const TASK_RECORD_FIELDS = { number: 0, flags: 4, startTicks: 8, childrenNumber: 16 } as const;
 export const TASK_SCRIPT = 1;
 export const TASK_CHILDREN = 2;
+export const TASK_KEEPS = 4;
 
 export function encodeTaskRecord(record: TaskRecord): Uint8Array {
   const bytes = new Uint8Array(TASK_RECORD_BYTES);
   const at = TASK_RECORD_FIELDS;
   const children = record.childrenNumber === undefined ? 0 : TASK_CHILDREN;
   setU32(bytes, at.number, record.number);
-  setU32(bytes, at.flags, (record.script ? TASK_SCRIPT : 0) | children);
+  setU32(bytes, at.flags, (record.script ? TASK_SCRIPT : 0) | children | (record.keeps ? TASK_KEEPS : 0));
   setU64(bytes, at.startTicks, BigInt(record.startTicks));
   setU32(bytes, at.childrenNumber, record.childrenNumber ?? 0);
   return bytes;
@@ -244,6 +259,7 @@ export function decodeTaskRecord(bytes: Uint8Array): TaskRecord {
     script: (flags & TASK_SCRIPT) !== 0,
     startTicks: Number(view.getBigUint64(at.startTicks, true)),
     ...((flags & TASK_CHILDREN) !== 0 && { childrenNumber: view.getUint32(at.childrenNumber, true) }),
+    ...((flags & TASK_KEEPS) !== 0 && { keeps: true }),
   };
 }
 

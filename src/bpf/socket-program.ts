@@ -31,6 +31,7 @@ import {
   CREATOR_RECORD_BYTES,
   CREATOR_RECORD_FIELDS,
   EXECUTABLE_RECORD_FIELDS,
+  EXECUTABLE_YIELDS,
   FILE_NAME_BYTES,
   HELLO_PROTOCOL,
   HELLO_RECORD_BYTES,
@@ -38,6 +39,7 @@ import {
   HELLO_SOCKET_TYPE,
   PROGRAM_FILE_BYTES,
   PROGRAM_FILE_FIELDS,
+  TASK_KEEPS,
   TASK_RECORD_FIELDS,
   TASK_SCRIPT,
   WAYS_RECORD_FIELDS,
@@ -181,7 +183,10 @@ function findTaskRecord(maps: MapDescriptors): readonly Instruction[] {
   ];
 }
 
-/** r9 = number of the program, or 0: a script before its interpreter, a name before an origin, and "none" last. */
+/**
+ * r9 = number of the program, or 0: a script before its interpreter, a name before an origin (but for one that yields to its family),
+ * and "none" last.
+ */
 function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instruction[] {
   return [
     move('r9', 0),
@@ -194,7 +199,7 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     ...lookup(maps.executables, EXECUTABLE),
     branch('r0', 'equal', 0, 'not by executable'),
     load('u32', 'r9', 'r0', EXECUTABLE_RECORD_FIELDS.number),
-    branch('r9', 'below', PROGRAM_NONE_FIRST, 'number known'),
+    branch('r9', 'below', PROGRAM_NONE_FIRST, 'named'),
     branch('r7', 'not equal', 0, 'by task'),
     goto('by cgroup'),
 
@@ -206,12 +211,7 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     label('by cgroup'),
     load('u32', 'r1', 'r10', PID),
     branch('r1', 'equal', INIT_PID, 'nothing known'),
-    // Once a process could not be written down, any that is not may be somebody's child.
-    store('u32', 'r10', INDEX, COUNTER_TASKS_LOST),
-    ...lookup(maps.counters, INDEX),
-    branch('r0', 'equal', 0, 'nothing known'),
-    load('u64', 'r1', 'r0', 0),
-    branch('r1', 'not equal', 0, 'nothing known'),
+    ...branchIfTasksLost(maps),
     load('u32', 'r1', 'r8', CONFIG_FIELDS.anyCgroup),
     branch('r1', 'not equal', 0, 'number known'),
     ...lookup(maps.cgroups, CGROUP),
@@ -223,10 +223,37 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     move('r9', 0),
     goto('number known'),
 
+    label('named'),
+    load('u32', 'r1', 'r0', EXECUTABLE_RECORD_FIELDS.flags),
+    and32('r1', EXECUTABLE_YIELDS),
+    branch('r1', 'equal', 0, 'number known'),
+    branch('r7', 'not equal', 0, 'named in family'),
+    ...branchIfTasksLost(maps),
+    goto('number known'),
+    label('named in family'),
+    load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
+    and32('r1', TASK_KEEPS),
+    branch('r1', 'equal', 0, 'number known'),
+    // The application itself, whose family it is.
+    load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.childrenNumber),
+    load('u32', 'r2', 'r0', EXECUTABLE_RECORD_FIELDS.childrenNumber),
+    branch('r1', 'equal', 'r2', 'number known'),
+
     label('by task'),
     load('u32', 'r9', 'r7', TASK_RECORD_FIELDS.number),
     label('number known'),
     and32('r9', MARK_NUMBER),
+  ];
+}
+
+/** Once a process could not be written down, any that is not may be somebody's child: on to `nothing known`. */
+function branchIfTasksLost(maps: MapDescriptors): readonly Instruction[] {
+  return [
+    store('u32', 'r10', INDEX, COUNTER_TASKS_LOST),
+    ...lookup(maps.counters, INDEX),
+    branch('r0', 'equal', 0, 'nothing known'),
+    load('u64', 'r1', 'r0', 0),
+    branch('r1', 'not equal', 0, 'nothing known'),
   ];
 }
 

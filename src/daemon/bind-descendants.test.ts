@@ -29,10 +29,10 @@ beforeEach(() => {
 
 afterEach(() => machine[Symbol.dispose]());
 
-function inForce(numbers: ReadonlyMap<string, number> = NUMBERS): InForce {
+function inForce(numbers: ReadonlyMap<string, number> = NUMBERS, shipped: readonly string[] = []): InForce {
   const app = (name: string, path: string) => ({
     app: name,
-    match: [{ kind: 'exec', value: path, at } as const],
+    match: [{ kind: 'exec', value: path, at, ...(shipped.includes(name) && { shipped: true as const }) } as const],
     rules: [],
     files: [],
     children: { value: { are: 'same', at }, layer: 'administrator' } as const,
@@ -61,6 +61,15 @@ describe('bindDescendants', () => {
     expect([running, shell, inner, innermost, stranger].map(numberOf)).toEqual([1, 1, 2, 2, undefined]);
     // Whatever they start from now on.
     expect([running, shell, inner, innermost].map((parent) => numberOf(childOf(parent, other)))).toEqual([1, 1, 2, 2]);
+  });
+
+  it('bindDescendants() leaves what only packages name to the family in which it runs', () => {
+    const running = machine.start(mail);
+    const inner = childOf(childOf(running, term), other);
+    const alone = machine.start(term);
+    bindDescendants(machine, inForce(NUMBERS, ['term']));
+    expect([running, inner, alone].map(numberOf)).toEqual([1, 1, 2]);
+    expect(numberOf(childOf(running, other))).toBe(1);
   });
 
   it('bindDescendants() does not believe a process that it is the application', () => {

@@ -1,6 +1,7 @@
 /** Programs of applications with `children: same`, and what they had started, before anybody followed them. */
 
 import { ExecutableFiles } from '../identify/executable-files.ts';
+import { type Family, familyAmong } from '../identify/family.ts';
 import { MAX_GENERATIONS } from '../identify/parent-app.ts';
 import { type PolicyNames, policyNames } from '../identify/policy-names.ts';
 import { scriptOfProcess } from '../identify/script-of-process.ts';
@@ -8,6 +9,7 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { SocketMarks } from '../kernel/socket-marks.ts';
 import { programName } from '../plan/program.ts';
+import { type AppIndex, yieldsToFamilies } from '../policy/match-app.ts';
 import type { InForce } from './in-force.ts';
 
 /** Looks at the list of processes: each finds those that were started by one that the look before had not bound yet. */
@@ -26,7 +28,8 @@ export function bindDescendants(parts: BindDescendantsParts, inForce: InForce): 
   const { marks, proc } = parts;
   const { index, ids } = inForce;
   if (index.byParent.size === 0 || !marks.inheritance) return;
-  const appOf = nearestApps(parts, policyNames(index, ids.programs));
+  const names = policyNames(index, ids.programs);
+  const familyOf = nearestFamilies(parts, names);
   const seen = new Set<number>();
   for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const fresh = proc.pids().filter((pid) => !seen.has(pid));
@@ -35,29 +38,47 @@ export function bindDescendants(parts: BindDescendantsParts, inForce: InForce): 
     for (const pid of fresh.sort((a, b) => a - b)) {
       seen.add(pid);
       const startTicks = proc.stat(pid)?.startTimeTicks;
-      const app = startTicks === undefined ? undefined : appOf(pid);
-      const number = app === undefined ? undefined : ids.programs.numbers.get(programName({ kind: 'children', app }));
-      if (startTicks !== undefined && number !== undefined) bind(marks, pid, startTicks, number);
+      const family = startTicks === undefined ? undefined : familyOf(pid);
+      if (startTicks === undefined || family === undefined) continue;
+      const number = ids.programs.numbers.get(programName({ kind: 'children', app: family.app }));
+      if (number !== undefined)
+        bind(marks, { pid, startTicks }, { ...family, number }, (script) => yields(script, family, names, index));
     }
   }
 }
 
-function bind(marks: SocketMarks, pid: number, startTicks: number, number: number): void {
+function bind(
+  marks: SocketMarks,
+  { pid, startTicks }: { readonly pid: number; readonly startTicks: number },
+  { number, keeps }: { readonly number: number; readonly keeps: boolean },
+  isYielding: (script: number) => boolean,
+): void {
   try {
-    // A script says more than who started it.
-    if (marks.taskOf(pid, startTicks)?.script === true) return;
-    marks.bindTask(pid, startTicks, { number, script: false, childrenNumber: number });
+    const task = marks.taskOf(pid, startTicks);
+    // A script says more than who started it, but for one that yields.
+    if (task?.script === true && !isYielding(task.number)) return;
+    marks.bindTask(pid, startTicks, { number, script: false, childrenNumber: number, ...(keeps && { keeps }) });
   } catch (error) {
     // Ended meanwhile; or no memory, then it stays unbound until its application is looked at anew.
     if (!(error instanceof KernelError)) throw error;
   }
 }
 
-/** The application with `children: same` that a process is, or else that the nearest of its ancestors is. */
-function nearestApps({ marks, proc }: BindDescendantsParts, names: PolicyNames): (pid: number) => string | undefined {
+/** Whether a script of this number gives way to the family in which it runs. */
+function yields(script: number, { app, keeps }: Family, names: PolicyNames, { byScript }: AppIndex): boolean {
+  const program = names.programOf(script);
+  const match = program?.kind === 'script' ? byScript.get(program.path) : undefined;
+  return match !== undefined && keeps && yieldsToFamilies(match) && match.policy.app !== app;
+}
+
+/** What a process begins, where its application has `children: same`, or else what it is in. */
+function nearestFamilies(
+  { marks, proc }: BindDescendantsParts,
+  names: PolicyNames,
+): (pid: number) => Family | undefined {
   const executables = new ExecutableFiles(proc);
-  const known = new Map<number, string | undefined>();
-  const ownApp = (pid: number): string | undefined => {
+  const known = new Map<number, Family | undefined>();
+  const begunBy = (pid: number): Family | undefined => {
     const link = proc.executable(pid);
     if (link === undefined) return undefined;
     // By its number also where the file has been replaced since.
@@ -65,19 +86,21 @@ function nearestApps({ marks, proc }: BindDescendantsParts, names: PolicyNames):
     const program = names.programOf((key === undefined ? undefined : marks.programOf(key)) ?? 0);
     const executable = program?.kind === 'exec' ? program.path : executables.namedPathOf(pid, link, names);
     const script = scriptOfProcess(proc, pid, names.scripts);
-    return names.childrenOf({
+    return names.familyOf({
       ...(executable !== undefined && { executable }),
       ...(script !== undefined && { script }),
     });
   };
   return (pid) => {
+    const begun: Family[] = [];
     let current: number | undefined = pid;
     for (let generation = 0; generation <= MAX_GENERATIONS && current !== undefined && current > 1; generation++) {
-      if (!known.has(current)) known.set(current, ownApp(current));
-      const app = known.get(current);
-      if (app !== undefined) return app;
+      if (!known.has(current)) known.set(current, begunBy(current));
+      const family = known.get(current);
+      if (family !== undefined) begun.push(family);
+      if (family?.yields === false) break;
       current = proc.stat(current)?.parentPid;
     }
-    return undefined;
+    return familyAmong(begun);
   };
 }

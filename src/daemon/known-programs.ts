@@ -24,7 +24,14 @@ import type { ExecutableProgram, SocketMarks } from '../kernel/socket-marks.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
 import { PROGRAM_DAEMON, PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
-import { type AppMatch, cgroupAncestry, matchExactCgroup, speaksOfCgroups } from '../policy/match-app.ts';
+import {
+  type AppMatch,
+  cgroupAncestry,
+  keepsChildren,
+  matchExactCgroup,
+  speaksOfCgroups,
+  yieldsToFamilies,
+} from '../policy/match-app.ts';
 import { bindDescendants } from './bind-descendants.ts';
 import type { InForce } from './in-force.ts';
 import { ToldNames } from './told-names.ts';
@@ -84,6 +91,8 @@ export class KnownPrograms {
   readonly #seen = new Map<string, FileChange>();
   /** Whether the kernel can tell each program that is named. */
   #allHaveNumbers = false;
+  /** Whether any application keeps what it starts, although a package's file names it. */
+  #anyFamilyKeeps = false;
   /** A plan is being applied: what policies say now does not hold in the kernel yet. */
   #isChanging = false;
 
@@ -276,18 +285,24 @@ export class KnownPrograms {
     return all.slice(from, this.#lookedAt);
   }
 
-  #programOf(path: string, { policy }: AppMatch, { ids, index }: InForce): ExecutableProgram | undefined {
+  #programOf(path: string, match: AppMatch, { ids, index }: InForce): ExecutableProgram | undefined {
+    const { policy } = match;
     const { numbers } = ids.programs;
     const number = numbers.get(programName({ kind: 'exec', path }));
     if (number === undefined) return undefined;
     const children = index.byParent.has(policy.app)
       ? numbers.get(programName({ kind: 'children', app: policy.app }))
       : undefined;
-    return { number, ...(children !== undefined && { childrenNumber: children }) };
+    return {
+      number,
+      ...(children !== undefined && { childrenNumber: children, ...(keepsChildren(policy) && { keeps: true }) }),
+      ...(this.#anyFamilyKeeps && yieldsToFamilies(match) && { yields: true }),
+    };
   }
 
   #learnNamed(inForce: InForce): void {
     this.#files.forget();
+    this.#anyFamilyKeeps = [...inForce.index.byParent.values()].some(({ policy }) => keepsChildren(policy));
     const { byExecutable } = inForce.index;
     for (const path of [...this.#named.keys()]) if (!byExecutable.has(path)) this.#forgetNamed(path);
     for (const gone of [this.#seen, this.#awaited])
@@ -472,7 +487,7 @@ const asNamed = (file: ProgramFile | undefined): Omit<NamedFile, 'program'> | un
   file && { keys: [file.key], name: file.name };
 
 const isSameProgram = (a: ExecutableProgram, b: ExecutableProgram): boolean =>
-  a.number === b.number && a.childrenNumber === b.childrenNumber;
+  a.number === b.number && a.childrenNumber === b.childrenNumber && a.keeps === b.keeps && a.yields === b.yields;
 
 const allHaveNumbers = ({ index, ids }: InForce): boolean =>
   [...namedPrograms(index)].every(({ program }) => ids.programs.numbers.has(programName(program)));

@@ -37,10 +37,25 @@ describe('listedScripts', () => {
       'exec:/usr/bin/a': 5,
     };
     expect(listed(numbers)).toEqual({
-      '/opt/a.py': { number: 1, childrenNumber: 4 },
+      '/opt/a.py': { number: 1, childrenNumber: 4, keeps: true },
       '/opt/b.sh': { number: 2 },
       '/opt/c.sh': { number: 3 },
     });
+  });
+
+  it('listedScripts() says which yield to a family that keeps its own: where there is one, those that only packages name', () => {
+    const shipped = (of: ReturnType<typeof app>) => ({
+      ...of,
+      match: of.match.map((match) => ({ ...match, shipped: true as const })),
+    });
+    const numbers = new Map(Object.entries({ 'script:/opt/a.py': 1, 'script:/opt/b.sh': 2, 'children:a': 4 }));
+    const of = (apps: readonly ReturnType<typeof app>[]) => {
+      const set = indexApps({ apps, systemDefault: builtinSystemDefault, uplinks: [] });
+      return listedScripts(set, { numbers, none: PROGRAM_NONE_FIRST }).get('/opt/b.sh');
+    };
+    const b = shipped(app('b', ['/opt/b.sh'], undefined));
+    expect(of([app('a', ['/opt/a.py'], 'same'), b])).toEqual({ number: 2, yields: true });
+    expect(of([app('a', ['/opt/a.py'], 'own'), b])).toEqual({ number: 2 });
   });
 
   it('listedScripts() leaves scripts without a number out, and has no number for children that have none', () => {

@@ -39,6 +39,10 @@ export type TaskBinder = Pick<SharedSocketMarks, 'bindTask'> & Partial<Pick<Shar
 export interface ScriptProgram {
   readonly number: number;
   readonly childrenNumber?: number;
+  /** What it starts counts as that also where it has a number of its own that yields. */
+  readonly keeps?: true;
+  /** In a family that keeps its own, a process that runs it counts as that. */
+  readonly yields?: true;
 }
 
 export interface ScriptGateOptions {
@@ -148,15 +152,26 @@ export class ScriptGate {
   }
 }
 
-/** What it starts goes on counting as that of the application that started it, unless the script's own says otherwise. */
+/**
+ * What it starts goes on counting as that of the application that started it, unless the script's own says otherwise. One that yields
+ * is nothing of its own in a family that keeps what it starts.
+ */
 export function bindScript(
   binder: TaskBinder,
   { pid, startTimeTicks }: { readonly pid: number; readonly startTimeTicks: number },
-  program: ScriptProgram,
+  { number, childrenNumber, keeps, yields }: ScriptProgram,
 ): void {
   const before = binder.taskOf?.(pid, startTimeTicks);
-  const inherited = before?.script === false ? { childrenNumber: before.number } : {};
-  binder.bindTask(pid, startTimeTicks, { ...inherited, ...program, script: true });
+  const isOthers = before?.script === false && before.number !== childrenNumber;
+  if (isOthers && before.keeps && yields) return;
+  const outer = before?.script === false ? { childrenNumber: before.number, keeps: before.keeps } : undefined;
+  const family = childrenNumber === undefined ? outer : { childrenNumber, keeps };
+  binder.bindTask(pid, startTimeTicks, {
+    number,
+    script: true,
+    ...(family !== undefined && { childrenNumber: family.childrenNumber }),
+    ...(family?.keeps && { keeps: true }),
+  });
 }
 
 function readStart(fd: number): string {

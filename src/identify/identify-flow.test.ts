@@ -22,7 +22,7 @@ const everything: PolicyNames = {
   scripts: new Set(),
   anyChildren: false,
   families: () => [],
-  childrenOf: () => undefined,
+  familyOf: () => undefined,
   programOf: () => undefined,
 };
 const identifyFlow = (from: OpenIdentitySources, flow: Flow, hint: Partial<IdentityHint> = {}) =>

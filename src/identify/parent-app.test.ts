@@ -30,10 +30,10 @@ beforeEach(() => {
 
 afterEach(() => machine[Symbol.dispose]());
 
-function appOf({ pid }: FakeProcess, proc: Proc = machine.proc): string | undefined {
+function appOf({ pid }: FakeProcess, proc: Proc = machine.proc, shipped: readonly string[] = []): string | undefined {
   const app = (name: string, kind: 'exec' | 'script', value: string, isFollowed: boolean) => ({
     app: name,
-    match: [{ kind, value, at } as const],
+    match: [{ kind, value, at, ...(shipped.includes(name) && { shipped: true as const }) }],
     rules: [],
     files: [],
     ...(isFollowed && { children: same }),
@@ -59,6 +59,17 @@ describe('parentApp', () => {
     const term = childOf(childOf(mail, paths.other), paths.term);
     expect(appOf(term)).toBe('mail');
     expect(appOf(childOf(childOf(term, paths.plain), paths.other))).toBe('term');
+  });
+
+  it('parentApp() passes by what only packages name inside of a family that keeps its own, and finds it elsewhere', () => {
+    const { proc } = machine;
+    const mail = machine.start(paths.mail);
+    const term = childOf(mail, paths.term);
+    const inner = childOf(childOf(term, paths.script), paths.other);
+    expect(appOf(inner, proc, ['term', 'script'])).toBe('mail');
+    expect(appOf(inner, proc, ['script'])).toBe('term');
+    const alone = childOf(machine.start(paths.term), paths.other);
+    expect(appOf(alone, proc, ['term', 'script'])).toBe('term');
   });
 
   it('parentApp() does not take a process for its own child, nor anything for the child of init', () => {

@@ -36,7 +36,8 @@ describe('policyNames', () => {
   });
 
   it('policyNames() knows whose children count as the application, a script before its executable', () => {
-    const { childrenOf, anyChildren } = policyNames(index, undefined);
+    const { familyOf, anyChildren } = policyNames(index, undefined);
+    const childrenOf = (program: Parameters<typeof familyOf>[0]): string | undefined => familyOf(program)?.app;
     expect(anyChildren).toBe(true);
     expect(childrenOf({ executable: '/usr/bin/mail' })).toBe('mail');
     expect(childrenOf({ executable: '/usr/bin/job' })).toBeUndefined();

@@ -2,7 +2,8 @@
 import type { Programs } from '../plan/host.ts';
 import { type Program, parseProgramName } from '../plan/program.ts';
 import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
-import type { AppIndex } from '../policy/match-app.ts';
+import { type AppIndex, keepsChildren, yieldsToFamilies } from '../policy/match-app.ts';
+import type { Family } from './family.ts';
 
 export interface PolicyNames {
   hasExecutable(path: string): boolean;
@@ -12,8 +13,8 @@ export interface PolicyNames {
   readonly anyChildren: boolean;
   /** Applications with `children: same`. */
   families(): Iterable<string>;
-  /** The application whose `children: same` covers what a program with this executable or script starts. */
-  childrenOf(program: { readonly executable?: string; readonly script?: string }): string | undefined;
+  /** What a program with this executable or script begins, where its application has `children: same`. */
+  familyOf(program: { readonly executable?: string; readonly script?: string }): Family | undefined;
   /** The program with this number in a mark; `undefined` where it says that none is named, or nothing at all. */
   programOf(number: number): Program | undefined;
 }
@@ -27,9 +28,10 @@ export function policyNames(index: AppIndex, programs: Programs | undefined): Po
     scripts: new Set(index.byScript.keys()),
     anyChildren: index.byParent.size > 0,
     families: () => index.byParent.keys(),
-    childrenOf: ({ executable = '', script = '' }) => {
-      const policy = (index.byScript.get(script) ?? index.byExecutable.get(executable))?.policy;
-      return policy !== undefined && index.byParent.has(policy.app) ? policy.app : undefined;
+    familyOf: ({ executable = '', script = '' }) => {
+      const match = index.byScript.get(script) ?? index.byExecutable.get(executable);
+      if (match === undefined || !index.byParent.has(match.policy.app)) return undefined;
+      return { app: match.policy.app, keeps: keepsChildren(match.policy), yields: yieldsToFamilies(match) };
     },
     programOf: (number) => {
       const name = number < PROGRAM_NONE_FIRST ? byNumber.get(number) : undefined;

@@ -13,12 +13,18 @@ export interface ExecutableProgram {
   readonly number: number;
   /** What a process that starts the executable counts as, and what it starts, where they have no number of their own. */
   readonly childrenNumber?: number;
+  /** Also where they have one that yields. */
+  readonly keeps?: true;
+  /** In a family that keeps its own, a process that runs it counts as that. */
+  readonly yields?: true;
 }
 
 export interface TaskProgram {
   readonly number: number;
   /** It runs a script: `number` goes before that of its executable. */
   readonly script: boolean;
+  /** What it starts counts as its family's also where it has a number of its own that yields. */
+  readonly keeps?: true;
 }
 
 export interface BoundTask extends TaskProgram {

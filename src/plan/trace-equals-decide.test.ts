@@ -23,7 +23,16 @@ import {
 } from '../policy/facts.ts';
 import type { ContainerOwner, ProcessOwner } from '../policy/identity.ts';
 import { cgroupAncestry, indexApps, matchExactCgroup } from '../policy/match-app.ts';
-import type { Destination, Match, PropertyConstraint, SourceLocation, Uplink, Verb, Via } from '../policy/model.ts';
+import type {
+  Destination,
+  Layer,
+  Match,
+  PropertyConstraint,
+  SourceLocation,
+  Uplink,
+  Verb,
+  Via,
+} from '../policy/model.ts';
 import { keptKey } from '../policy/via-text.ts';
 import { compile } from './compile.ts';
 import { RELAY_ALIVE } from './compile-dns.ts';
@@ -213,7 +222,9 @@ const match: fc.Arbitrary<Match> = fc.oneof(
 const program: fc.Arbitrary<Match> = fc.constantFrom<Match>(
   { kind: 'exec', value: '/usr/bin/curl', at },
   { kind: 'exec', value: '/usr/bin/mail', at },
+  { kind: 'exec', value: '/usr/bin/mail', at, shipped: true },
   { kind: 'script', value: '/opt/x.py', at },
+  { kind: 'script', value: '/opt/x.py', at, shipped: true },
   { kind: 'container', value: 'web', at },
   { kind: 'container', value: 'db', at },
 );
@@ -222,7 +233,9 @@ const policy = (anyExec: boolean, app: string): fc.Arbitrary<EffectivePolicy> =>
   fc
     .record({
       match: fc.array(anyExec ? fc.oneof(match, program) : match, { minLength: 1, maxLength: 2 }),
-      children: anyExec ? fc.constantFrom('same', undefined, undefined) : fc.constant(undefined),
+      children: anyExec
+        ? fc.constantFrom<Layer | undefined>('administrator', 'package', undefined, undefined)
+        : fc.constant(undefined),
       accept: fc.option(fc.array(peer, { maxLength: 3 }), { nil: undefined, freq: 2 }),
       rules: fc.array(rule, { maxLength: 4 }),
       otherwise: fc.option(verb, { nil: undefined }),
@@ -238,7 +251,7 @@ const policy = (anyExec: boolean, app: string): fc.Arbitrary<EffectivePolicy> =>
         ? {}
         : { otherwise: { layer: 'administrator', value: { do: otherwise, at } } as const }),
       ...(way === undefined ? {} : { via: { layer: 'administrator', value: way } as const }),
-      ...(children === undefined ? {} : { children: { layer: 'administrator', value: { are: 'same', at } } as const }),
+      ...(children === undefined ? {} : { children: { layer: children, value: { are: 'same', at } } as const }),
       ...(accept === undefined ? {} : { accept: { layer: 'administrator', value: { from: accept, at } } as const }),
       ...(blocked === 0 ? { blocked: { because: 'broken' } } : {}),
     }));
@@ -545,17 +558,19 @@ function socketMark(w: World, { owner, isKnown, isOld }: Sender): number {
   const { numbers } = host.programs;
   const { byScript, byExecutable, byParent } = indexApps(policySet);
   const { script = '', executable = '', childOf = '' } = owner;
-  const number = byScript.has(script)
-    ? numbers.get(`script:${script}`)
-    : byExecutable.has(executable)
-      ? numbers.get(`exec:${executable}`)
-      : byParent.has(childOf)
-        ? numbers.get(`children:${childOf}`)
-        : isKnown && isCgroupTold(w, owner.cgroup ?? '/')
-          ? isOld
-            ? NONE_BEFORE
-            : NONE
-          : undefined;
+  const named = byScript.get(script) ?? byExecutable.get(executable);
+  const family = byParent.get(childOf);
+  const keeps = family?.policy.children?.layer === 'administrator';
+  const isOwn = named !== undefined && !(keeps && named.match.kind !== 'children' && named.match.shipped);
+  const number = isOwn
+    ? numbers.get(byScript.has(script) ? `script:${script}` : `exec:${executable}`)
+    : family !== undefined
+      ? numbers.get(`children:${childOf}`)
+      : isKnown && isCgroupTold(w, owner.cgroup ?? '/')
+        ? isOld
+          ? NONE_BEFORE
+          : NONE
+        : undefined;
   return number === undefined ? 0 : (programMark(number) | 0x01000000) >>> 0;
 }
 

@@ -73,11 +73,15 @@ function candidatesOf({ match }: EffectivePolicy, packages: Packages, before: Ex
   return { programs, candidates, before: before?.policy };
 }
 
-function programsOf({ value: fromPackage, at }: Match, programs: PackagePrograms | undefined): readonly DerivedMatch[] {
+function programsOf(
+  { value: fromPackage, at, shipped }: Match,
+  programs: PackagePrograms | undefined,
+): readonly DerivedMatch[] {
   if (programs === undefined) return [];
+  const from = { at, fromPackage, ...(shipped && { shipped }) };
   return [
-    ...programs.executables.map((value): DerivedMatch => ({ kind: 'exec', value, at, fromPackage })),
-    ...programs.scripts.map((value): DerivedMatch => ({ kind: 'script', value, at, fromPackage })),
+    ...programs.executables.map((value): DerivedMatch => ({ kind: 'exec', value, ...from })),
+    ...programs.scripts.map((value): DerivedMatch => ({ kind: 'script', value, ...from })),
   ];
 }
 

@@ -9,6 +9,11 @@ export function layerStrength(layer: Layer): number {
   return LAYERS.indexOf(layer);
 }
 
+/** What the administrator writes himself: stronger than any package, and not only narrowing, as answers are. */
+export function isAdministrators(layer: Layer): boolean {
+  return layer === 'administrator' || layer === 'locks';
+}
+
 const POLICY_FILE_NAME = /^[^.].*\.ya?ml$/s;
 
 /** `*.yaml` and `*.yml`. Hidden files and what editors and dpkg leave behind (`x.yaml~`, `x.yaml.dpkg-new`) do not count. */

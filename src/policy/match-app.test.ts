@@ -85,6 +85,28 @@ const appOf = (index: ReturnType<typeof appEach>, traits: Traits, names = NOBODY
   matchApp(index, traits, names)?.policy.app;
 
 describe('matchApp', () => {
+  it.each([
+    ['administrator', true, 'backup'],
+    ['locks', true, 'backup'],
+    ['package', true, 'ssh'],
+    ['administrator', false, 'ssh'],
+  ] as const)(
+    'matchApp leaves a child with `children: same` of %s, named by a package alone: %s, to %s',
+    (layer, shipped, app) => {
+      const named = (kind: MatchKind, value: string): Match => ({ ...entry(kind, value), ...(shipped && { shipped }) });
+      const index = indexApps(
+        setOf([
+          policyOf('backup', [entry('exec', '/usr/bin/backup')], { ...same, layer }),
+          policyOf('ssh', [named('exec', '/usr/bin/ssh'), named('script', '/usr/bin/ssh-argv0')]),
+        ]),
+      );
+      expect(appOf(index, { executable: '/usr/bin/ssh', childOf: 'backup' })).toBe(app);
+      expect(appOf(index, { executable: '/bin/sh', script: '/usr/bin/ssh-argv0', childOf: 'backup' })).toBe(app);
+      expect(appOf(index, { executable: '/usr/bin/ssh' })).toBe('ssh');
+      expect(appOf(index, { executable: '/usr/bin/ssh', childOf: 'nobody' })).toBe('ssh');
+    },
+  );
+
   const traits: Required<Omit<Traits, 'executableUnproven'>> = {
     script: '/opt/x.py',
     executable: '/usr/bin/python3',

@@ -1,10 +1,12 @@
 /**
- * Which application a process is, the most exact kind first: script > executable > who started it > cgroup > user > group.
+ * Which application a process is, the most exact kind first: script > executable > who started it > cgroup > user > group. Where the
+ * administrator follows what an application starts, that comes before a script or executable that only a package's file names.
  * Of several cgroups that contain the process the deepest one wins. One index, built once for a policy set.
  */
 import { type CgroupScopes, scopesOfCgroup } from './cgroup-scope.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
+import { isAdministrators } from './layers.ts';
 import type { Match, SourceLocation } from './model.ts';
 import { matchKey } from './policy-source.ts';
 import { changedApps, findApp } from './sorted-apps.ts';
@@ -235,6 +237,16 @@ export function matchGroup(index: AppIndex, gid: number, groups: Names['groups']
   return matchNumber(index.byGroup, gid, groups);
 }
 
+/** Whether what it starts stays its own, although a package's file names it: who says so is stronger than packages. */
+export const keepsChildren = ({ children }: EffectivePolicy): boolean =>
+  children?.value.are === 'same' && isAdministrators(children.layer);
+
+/** Whether a program gives way that only a package's file names: packages take nothing out of what the administrator follows. */
+export const yieldsToFamilies = ({ match }: AppMatch): boolean => match.kind !== 'children' && match.shipped === true;
+
+const yieldsTo = (named: AppMatch, family: AppMatch): boolean =>
+  yieldsToFamilies(named) && keepsChildren(family.policy);
+
 /** What is known of an owner: absent parts match nothing. */
 export interface Traits {
   readonly script?: string;
@@ -249,10 +261,14 @@ export interface Traits {
 
 export function matchApp(index: AppIndex, owner: Traits, names: Names): AppMatch | undefined {
   const { script, executable, executableUnproven, childOf, cgroup, uid, gid } = owner;
-  return (
+  const named =
     (script === undefined ? undefined : index.byScript.get(script)) ??
-    (executable === undefined || executableUnproven ? undefined : index.byExecutable.get(executable)) ??
-    (childOf === undefined ? undefined : index.byParent.get(childOf)) ??
+    (executable === undefined || executableUnproven ? undefined : index.byExecutable.get(executable));
+  const family = childOf === undefined ? undefined : index.byParent.get(childOf);
+  return (
+    (named !== undefined && family !== undefined && yieldsTo(named, family) ? family : undefined) ??
+    named ??
+    family ??
     (cgroup === undefined ? undefined : matchCgroup(index, cgroup, names.containers)) ??
     (uid === undefined ? undefined : matchUser(index, uid, names.users)) ??
     (gid === undefined ? undefined : matchGroup(index, gid, names.groups))

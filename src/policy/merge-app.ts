@@ -1,7 +1,7 @@
 /** Merging for one application. */
 import type { Diagnostic } from './diagnostic.ts';
 import type { EffectivePolicy, EffectiveRule, Stated, StatedWord } from './effective-policy.ts';
-import { layerStrength } from './layers.ts';
+import { isAdministrators, layerStrength } from './layers.ts';
 import type { Accept, Children, Layer, Match, Otherwise, Policy, Rule, Via, Word } from './model.ts';
 import { type AppSource, diagnosticAt, matchKey } from './policy-source.ts';
 
@@ -63,9 +63,6 @@ interface LayerPolicy {
   readonly policy: Policy;
 }
 
-/** Layers whose `otherwise` stands directly behind their own rules. Of answers only what narrows is taken, and packages are the weakest. */
-const CUTS_BELOW: ReadonlySet<Layer> = new Set<Layer>(['administrator', 'locks']);
-
 /**
  * Strongest layer first. Behind an `otherwise` of the administrator's nothing that a weaker layer allows is reached, so that no
  * package opens what he closed; what it denies or drops stays. Says which rules are cut off.
@@ -82,7 +79,7 @@ function rulesInOrder(
       if (cutBy === undefined || rule.do !== 'allow') rules.push(effectiveRule(rule, layer, via));
       else diagnostics.push(cutOff(rule, cutBy));
     }
-    if (policy.otherwise !== undefined && CUTS_BELOW.has(layer) && policy.below?.word !== 'keep')
+    if (policy.otherwise !== undefined && isAdministrators(layer) && policy.below?.word !== 'keep')
       cutBy ??= policy.otherwise;
   }
   return rules;
@@ -129,10 +126,16 @@ function matchesOf(sources: readonly AppSource[], diagnostics: Diagnostic[]): Ma
     }
     for (const match of policy.match) {
       const key = matchKey(match);
-      if (!byKey.has(key)) byKey.set(key, match);
+      if (!byKey.has(key)) byKey.set(key, isAdministrators(layer) ? match : shipped(match));
     }
   }
   return [...byKey.values()];
+}
+
+/** Of programs alone: only those are taken out of what started them. */
+function shipped(match: Match): Match {
+  const namesPrograms = match.kind === 'exec' || match.kind === 'script' || match.kind === 'package';
+  return namesPrograms ? { ...match, shipped: true } : match;
 }
 
 /** What of an answer holds while no layer can say `ask`: only what takes permissions away. */

@@ -148,7 +148,8 @@ describe('mergePolicies', () => {
       layer('package', policy('/p/a', 'a', { match: [exec('/p/a', '/a'), exec('/p/a', '/b', 3)] })),
       layer('administrator', policy('/e/a', 'a', { match: [exec('/e/a', '/c'), exec('/e/a', '/a', 3)] })),
     ]);
-    expect(merged.apps[0]?.match).toEqual([exec('/e/a', '/c'), exec('/e/a', '/a', 3), exec('/p/a', '/b', 3)]);
+    const shipped = { ...exec('/p/a', '/b', 3), shipped: true };
+    expect(merged.apps[0]?.match).toEqual([exec('/e/a', '/c'), exec('/e/a', '/a', 3), shipped]);
   });
 
   it('mergePolicies keeps of an answer only what narrows, and says what it leaves out', () => {
@@ -168,7 +169,7 @@ describe('mergePolicies', () => {
       ),
     ]);
     const [app] = merged.apps;
-    expect(app?.match).toEqual([exec('/p/a', '/a')]);
+    expect(app?.match).toEqual([{ ...exec('/p/a', '/a'), shipped: true }]);
     expect(app?.rules.map(({ at }) => at.line)).toEqual([4, 5]);
     expect(app?.otherwise?.layer).toBe('package');
     expect(app?.via).toBeUndefined();
@@ -189,7 +190,8 @@ describe('mergePolicies', () => {
       layer('package', policy('/p/a', 'a', { match: [exec('/p/a', '/x'), exec('/p/a', '/a', 3)] })),
       layer('administrator', policy('/e/b', 'b', { match: [exec('/e/b', '/x')] })),
     ]);
-    expect(merged.apps.map(({ match }) => match)).toEqual([[exec('/p/a', '/a', 3)], [exec('/e/b', '/x')]]);
+    const shipped = { ...exec('/p/a', '/a', 3), shipped: true };
+    expect(merged.apps.map(({ match }) => match)).toEqual([[shipped], [exec('/e/b', '/x')]]);
     expect(merged.diagnostics).toMatchObject([{ severity: 'error', code: 'match-conflict', file: '/p/a', line: 2 }]);
     expect(merged.diagnostics[0]?.message).toContain('/e/b:2:1');
   });

@@ -43,6 +43,8 @@ export interface Match {
   readonly value: string;
   readonly at: SourceLocation;
   readonly fromPackage?: string;
+  /** Only a package's file names it: it takes no program out of the administrator's `children: same`. */
+  readonly shipped?: true;
 }
 
 /** Address groups with a name, fixed by RFCs: see `groups.ts`. */

@@ -475,6 +475,33 @@ export function socketMarksContract(
         expect(marks.taskOf(child.pid, child.startTicks)).toEqual({ number: 13, script: false });
       });
 
+      it('in a family that keeps its own what yields counts as that, and begins nothing', async () => {
+        const [keeping, other, shipped] = [world.addProgram(), world.addProgram(), world.addProgram()];
+        marks.setExecutable(keyOf(keeping), { number: 7, childrenNumber: 13, keeps: true });
+        nameProgram(other, 8, 14);
+        marks.setExecutable(keyOf(shipped), { number: 9, childrenNumber: 15, yields: true });
+        const process = await world.start(keeping);
+        expect(await markOf(process)).toBe(programMark(7));
+        const child = await process.fork();
+        await child.exec(shipped);
+        expect(await markOf(child)).toBe(programMark(13));
+        await child.exec(world.addProgram());
+        expect(await markOf(child)).toBe(programMark(13));
+        // Another's that keeps nothing, or nobody's.
+        await process.exec(other);
+        await process.exec(shipped);
+        expect(await markOf(process)).toBe(programMark(9));
+        const stranger = await world.start(shipped);
+        expect(await markOf(stranger)).toBe(programMark(9));
+      });
+
+      it('an application whose own executable yields counts as itself in its family', async () => {
+        const program = world.addProgram();
+        marks.setExecutable(keyOf(program), { number: 7, childrenNumber: 13, keeps: true, yields: true });
+        const process = await world.start(program);
+        expect(await markOf(process)).toBe(programMark(7));
+      });
+
       it('children of an executable that go on to another with children belong to that', async () => {
         const first = world.addProgram();
         const second = world.addProgram();

@@ -114,4 +114,29 @@ describe('a package that ships a policy', () => {
     device.remove(`${POLICIES}/org.example.Browser.yaml`);
     await until('the application to be forgotten', async () => !(await isKnown()));
   });
+
+  it("pointsman lets it take no program out of the administrator's `children: same`", async () => {
+    const url = (address: string): string => `http://${address}/`;
+    const under = async (...command: readonly string[]): Promise<number> =>
+      (await device.run([...command, 'curl', '-sS', '--max-time', '10', url('203.0.113.10')])).exitCode;
+    device.write(
+      `${POLICIES}/backup.yaml`,
+      'pointsman: 1\napp: backup\nmatch:\n  - exec: /usr/bin/nice\nchildren: same\nrules: []\notherwise: deny\n',
+    );
+    await until('what backup starts to be refused', async () => (await under('nice')) === REFUSED);
+    dpkg('--install', buildPackage({ [SHIPPED]: POLICY, ...PROGRAM }));
+    // Not from what started it, it is the package's.
+    await until('curl to be refused one address', async () => (await curl('203.0.113.40')) === REFUSED);
+    expect(await curl('203.0.113.10')).toBe(OK);
+    const tries = [];
+    for (const command of [['nice'], ['nice', 'nohup'], ['nice', 'setsid', '--wait'], ['nice', 'nice']])
+      for (let round = 0; round < 5; round++) tries.push(await under(...command));
+    expect(tries).toEqual(tries.map(() => REFUSED));
+    // The administrator's own word is stronger.
+    device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', 'otherwise: allow');
+    await until('curl to be let through', async () => (await under('nice')) === OK);
+    dpkg('--remove', 'browser');
+    for (const app of ['backup', 'org.example.Browser']) device.remove(`${POLICIES}/${app}.yaml`);
+    await until('the application to be forgotten', async () => !(await isKnown()));
+  });
 });

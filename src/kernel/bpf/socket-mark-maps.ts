@@ -140,8 +140,8 @@ export class MappedSocketMarks implements SharedSocketMarks {
   taskOf(pid: number, startTicks: number): TaskProgram | undefined {
     const bytes = this.maps.tasks.lookup(encodeU32(pid));
     if (bytes === undefined) return undefined;
-    const task = decodeTaskRecord(bytes);
-    return task.startTicks === startTicks ? { number: task.number, script: task.script } : undefined;
+    const { startTicks: started, number, script, keeps } = decodeTaskRecord(bytes);
+    return started === startTicks ? { number, script, ...(keeps && { keeps }) } : undefined;
   }
 
   addCgroup(id: bigint, epoch: number): void {

@@ -226,7 +226,7 @@ export class FakeSocketMarks implements SocketMarks {
 
   taskOf(pid: number, startTicks: number): TaskProgram | undefined {
     const task = this.#validTask({ pid, startTicks });
-    return task && { number: task.number, script: task.script };
+    return task && { number: task.number, script: task.script, ...(task.keeps && { keeps: true }) };
   }
 
   setNamed({ names, files }: NamedFiles): void {
@@ -319,11 +319,25 @@ export class FakeSocketMarks implements SocketMarks {
   #afterExec(process: FakeProcess): void {
     if (!this.inheritance) return;
     const { pid, startTicks } = process;
-    const own = this.#executables.get(process.executable)?.childrenNumber;
     const task = this.#validTask(process);
-    const childrenNumber = own ?? (this.#mayHaveFamily(process) ? 0 : task?.childrenNumber);
-    if (childrenNumber === undefined) this.#tasks.delete(pid);
-    else this.#keepTask(pid, { number: childrenNumber, script: false, childrenNumber, startTicks });
+    const family = this.#familyBegunBy(process, task) ?? task;
+    if (family?.childrenNumber === undefined) this.#tasks.delete(pid);
+    else {
+      const { childrenNumber, keeps } = family;
+      this.#keepTask(pid, {
+        number: childrenNumber,
+        script: false,
+        childrenNumber,
+        startTicks,
+        ...(keeps && { keeps }),
+      });
+    }
+  }
+
+  #familyBegunBy(process: FakeProcess, task: Task | undefined): Pick<Task, 'childrenNumber' | 'keeps'> | undefined {
+    const known = this.#executables.get(process.executable);
+    if (known?.childrenNumber !== undefined) return known.yields && task?.keeps ? undefined : known;
+    return this.#mayHaveFamily(process) ? { childrenNumber: 0, keeps: true } : undefined;
   }
 
   #mayHaveFamily({ executable, name }: FakeProcess): boolean {
@@ -334,10 +348,16 @@ export class FakeSocketMarks implements SocketMarks {
 
   #numberOf(process: FakeProcess): number {
     const living = this.#living(process);
-    const executable = this.#executables.get(living.executable)?.number;
+    const known = this.#executables.get(living.executable);
+    const executable = known?.number;
     const task = this.#validTask(process);
     if (task?.script) return task.number;
-    if (executable !== undefined && executable < PROGRAM_NONE_FIRST) return executable;
+    if (executable !== undefined && executable < PROGRAM_NONE_FIRST) {
+      if (!known?.yields) return executable;
+      if (task === undefined) return this.#counts.tasksLost > 0 ? 0 : executable;
+      const isOther = task.keeps && task.childrenNumber !== (known.childrenNumber ?? 0);
+      return isOther ? task.number : executable;
+    }
     if (task !== undefined) return task.number;
     if (this.#counts.tasksLost > 0) return 0;
     const none = living.pid === 1 ? 0 : (executable ?? this.#nobodyOf({ key: living.executable, name: living.name }));
