@@ -12,6 +12,8 @@ describe('parseConnectTarget', () => {
     ['[2001:db8::1]:993', { host: '2001:db8::1', port: 993, protocol: 'tcp' }],
     ['[2001:db8::1]:53/UDP', { host: '2001:db8::1', port: 53, protocol: 'udp' }],
     ['2001:db8::1/icmp', { host: '2001:db8::1', protocol: 'icmp' }],
+    ['[::ffff:192.0.2.1]:443', { host: '192.0.2.1', port: 443, protocol: 'tcp' }],
+    ['::ffff:c000:201/icmp', { host: '192.0.2.1', protocol: 'icmp' }],
     ['[::1]/icmp', { host: '::1', protocol: 'icmp' }],
     ['_sip._udp.example.org:5060/udp', { host: '_sip._udp.example.org', port: 5060, protocol: 'udp' }],
   ])('parseConnectTarget reads %s', (text, value) => {

@@ -1,5 +1,5 @@
 /** `--to` of `explain`: what a program would connect to. */
-import { parseAddress } from '../net/address.ts';
+import { formatAddress, parseAddress, unmapAddress } from '../net/address.ts';
 import { parsePortRange } from '../net/port.ts';
 import { destinationHint, portInAddress } from '../policy/destination-hint.ts';
 
@@ -31,9 +31,10 @@ export function parseConnectTarget(text: string): ConnectTargetResult {
     return mistake(`an IPv6 address needs brackets and a port: [${bare}]:443`);
   }
   const [, hostText = '', portText] = isBareV6 ? [bare, bare] : (TARGET.exec(bare) ?? []);
-  const host = hostText.startsWith('[') ? hostText.slice(1, -1) : hostText;
-  const problem = hostProblem(host, hostText.startsWith('['));
+  const written = hostText.startsWith('[') ? hostText.slice(1, -1) : hostText;
+  const problem = hostProblem(written, hostText.startsWith('['));
   if (problem !== undefined) return mistake(problem);
+  const host = asInPackets(written);
   switch (protocolText) {
     case 'icmp':
       if (portText !== undefined) return mistake('ICMP has no ports: HOST/icmp');
@@ -68,6 +69,13 @@ function hostProblem(host: string, inBrackets: boolean): string | undefined {
   if (address !== undefined) return undefined;
   if (LOOKS_LIKE_V4.test(host) || !NAME.test(host)) return `"${host}" is neither an address nor a name`;
   return undefined;
+}
+
+/** A program that connects to an IPv4-mapped address sends IPv4. */
+function asInPackets(host: string): string {
+  const address = parseAddress(host);
+  const unmapped = address && unmapAddress(address);
+  return unmapped === undefined || unmapped === address ? host : formatAddress(unmapped);
 }
 
 function mistake(message: string): ConnectTargetResult {

@@ -1,7 +1,7 @@
 /** A person's question, with everything it needs of the machine looked up: the same for the daemon and for the command line. */
 import { fileLooks } from '../kernel/file-looks.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
-import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
+import { type Address, isLoopbackAddress, parseAddress, unmapAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import type { Host } from '../plan/host.ts';
@@ -129,7 +129,8 @@ async function addressesOf(
   { context, lookUp }: ExplainSources,
   host: string,
 ): Promise<{ addresses: readonly Address[]; note?: string }> {
-  const literal = parseAddress(host);
+  const written = parseAddress(host);
+  const literal = written && unmapAddress(written);
   if (literal !== undefined) return { addresses: [literal] };
   const name = host.toLowerCase().replace(/\.$/, '');
   const state = context.facts.names.get(name);
