@@ -1,6 +1,7 @@
 /** `check`: every mistake of every file, those between files included. Needs no privileges and no daemon. */
-import { basename, dirname } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import type { Diagnostic } from '../policy/diagnostic.ts';
+import { misfitMatch } from '../policy/match-fit.ts';
 import { type LayerPolicies, mergePolicies } from '../policy/merge.ts';
 import type { Layer, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
 import {
@@ -19,6 +20,7 @@ import { TrustedPaths } from '../store/path-trust.ts';
 import type { Paths } from '../store/paths.ts';
 import { trustOf } from '../store/policy-files.ts';
 import { readSourceFile } from '../store/source-file.ts';
+import { MatchLooks } from '../watch/match-looks.ts';
 import { packageShippers } from '../watch/package-shippers.ts';
 import { findPolicyFiles, kindOfFile } from './find-policy-files.ts';
 
@@ -45,10 +47,22 @@ export interface CheckPlace {
   readonly layer: Layer;
 }
 
-/** Files that a person names, whoever can change them: those in one directory (and the uplinks and profiles beside it) belong together. */
-export function checkPaths(paths: readonly string[]): CheckReport {
-  return check(paths, (file) => ({ group: groupOf(file), layer: 'administrator' }));
+/**
+ * Files that a person names, whoever can change them: those in one directory (and the uplinks and profiles beside it) belong together.
+ * Of those that the daemon does not read, as in a package's sources, what they name may be on another machine.
+ */
+export function checkPaths(paths: readonly string[], { root }: Paths): CheckReport {
+  const isRead = (file: string): boolean => isMachine(root) && READ_BY_DAEMON.test(resolve(file));
+  const [here, elsewhere] = [true, false].map((isComplete) => new MatchLooks({ root, isComplete }));
+  return check(paths, {
+    placeOf: (file) => ({ group: groupOf(file), layer: 'administrator' }),
+    looksOf: (file) => (isRead(file) ? here : elsewhere),
+  });
 }
+
+/** The daemon reads what is below other roots for the programs of this machine, and a build root may be one of another. */
+const isMachine = (root: string): boolean => root === '/';
+const READ_BY_DAEMON = /^\/(?:etc|usr\/share|var\/lib)\/pointsman\//;
 
 /** All files that the daemon reads below a root. */
 export function checkInstalled(paths: Paths): CheckReport {
@@ -70,7 +84,9 @@ export function checkInstalled(paths: Paths): CheckReport {
     group: '',
     layer: layers.find(([directory]) => file.startsWith(`${directory}/`))?.[1] ?? 'administrator',
   });
-  return check(present, placeOf, new TrustedPaths(trustOf(paths)), new PackageClaims(packageShippers(paths)));
+  const looks = new MatchLooks({ root: paths.root, isComplete: isMachine(paths.root) });
+  const trusted = new TrustedPaths(trustOf(paths));
+  return check(present, { placeOf, looksOf: () => looks, trusted }, new PackageClaims(packageShippers(paths)));
 }
 
 function groupOf(file: string): string {
@@ -78,10 +94,15 @@ function groupOf(file: string): string {
   return /(?:^|\/)(?:policies|uplinks|profiles)$/.test(directory) ? dirname(directory) : directory;
 }
 
+interface Checking {
+  readonly placeOf: (file: string) => CheckPlace;
+  readonly looksOf: (file: string) => MatchLooks | undefined;
+  readonly trusted?: TrustedPaths;
+}
+
 function check(
   paths: readonly string[],
-  placeOf: (file: string) => CheckPlace,
-  trusted?: TrustedPaths,
+  { placeOf, looksOf, trusted }: Checking,
   claims = new PackageClaims(undefined),
 ): CheckReport {
   const { files, problems } = findPolicyFiles(paths);
@@ -91,7 +112,7 @@ function check(
     const { group, layer } = placeOf(file);
     const together = groups.get(group) ?? emptyGroup();
     groups.set(group, together);
-    diagnostics.push(...checkFile(file, layer, together, trusted));
+    diagnostics.push(...checkFile(file, layer, together, { trusted, looks: looksOf(file) }));
   }
   for (const together of groups.values()) diagnostics.push(...checkTogether(together, claims));
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
@@ -114,7 +135,7 @@ function checkFile(
   file: string,
   layer: Layer,
   together: Together,
-  trusted: TrustedPaths | undefined,
+  { trusted, looks }: { readonly trusted: TrustedPaths | undefined; readonly looks: MatchLooks | undefined },
 ): readonly Diagnostic[] {
   const source = readSourceFile(file, { trusted });
   if (source.kind === 'masked') return [];
@@ -132,8 +153,9 @@ function checkFile(
       const { policy, diagnostics } = parsePolicyFile(file, source.bytes);
       const policies = together.layers.get(layer) ?? [];
       together.layers.set(layer, policies);
-      if (policy !== undefined) policies.push(policy);
-      return diagnostics;
+      if (policy === undefined) return diagnostics;
+      policies.push(policy);
+      return [...diagnostics, ...misfits(policy, source.bytes, looks)];
     }
     case 'uplink': {
       const { uplink, diagnostics } = parseUplinkFile(file, source.bytes);
@@ -157,6 +179,20 @@ function checkFile(
       return diagnostics;
     }
   }
+}
+
+/** What the text alone does not tell, at the place of the value. */
+function misfits(policy: Policy, bytes: Uint8Array, looks: MatchLooks | undefined): readonly Diagnostic[] {
+  const lines = new TextDecoder().decode(bytes).split('\n');
+  return policy.match.flatMap((entry) => {
+    const misfit = misfitMatch(entry.kind, entry.value) === undefined ? looks?.misfit(entry, policy) : undefined;
+    if (misfit === undefined) return [];
+    const { message, hint } = misfit;
+    const source = lines[entry.at.line - 1]?.replace(/\r$/, '') ?? '';
+    const column = source.indexOf(entry.value, entry.at.column - 1) + 1;
+    const place = column > 0 ? { source, column, length: entry.value.length } : {};
+    return [{ ...diagnosticAt(entry.at, 'warning', 'misfit-match', message, hint), ...place }];
+  });
 }
 
 function checkTogether(

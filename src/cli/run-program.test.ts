@@ -97,6 +97,28 @@ describe('runProgram', () => {
     expect(err).toContain('pointsman plan --help');
   });
 
+  it('runProgram check says what an entry really names, and --strict fails on it', async () => {
+    const below = join(root, 'machine');
+    const policies = join(below, 'etc/pointsman/policies');
+    const file = join(policies, 'browser.yaml');
+    mkdirSync(policies, { recursive: true });
+    mkdirSync(join(below, 'usr/bin'), { recursive: true });
+    writeFileSync(join(below, 'usr/bin/browser'), '#!/bin/sh\n', { mode: 0o755 });
+    const entries = 'match:\n  - exec: /usr/bin/browser\n  - exec: /usr/bin/not-built-yet\n';
+    writeFileSync(file, `pointsman: 1\napp: browser\n${entries}rules: [{ to: "*", do: deny }]\n`);
+    const { exitCode, out } = await run(['--root', below, 'check']);
+    expect(exitCode).toBe(0);
+    expect(out).toContain(`${file}:4:11: warning: /usr/bin/browser is a script: what runs is its interpreter`);
+    expect(out).toContain('    4 |   - exec: /usr/bin/browser\n      |           ^^^^^^^^^^^^^^^^\n');
+    expect(out).toContain('hint: name it so: script: /usr/bin/browser');
+    expect(out).not.toContain('not-built-yet');
+    expect((await run(['--root', below, 'check', '--strict', file])).exitCode).toBe(1);
+    writeFileSync(file, 'pointsman: 1\napp: browser\nmatch:\n  - exec: /usr/bin/not-built-yet\n');
+    expect((await run(['--root', below, 'check', '--strict'])).exitCode).toBe(0);
+    // Of a file that no daemon reads, as in the sources of a package.
+    expect((await run(['check', '--strict', file])).exitCode).toBe(0);
+  });
+
   it.each([
     [['explain', '--to', 'a:1']],
     [['explain', '--exe', '/x']],

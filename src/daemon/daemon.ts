@@ -43,6 +43,7 @@ import { Health } from './health.ts';
 import type { IdentityTiers } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
 import { isLeftOut } from './left-out.ts';
+import { MisfitEntries } from './misfit-entries.ts';
 import { reportPanic } from './panic-warning.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
@@ -104,6 +105,7 @@ export class Daemon implements AsyncDisposable {
   readonly #foreign: ForeignLooks;
   readonly #confirmWindow: ConfirmWindow;
   readonly #history = new PolicyHistory();
+  readonly #misfits = new MisfitEntries();
   readonly #mistakes: FileMistakes;
   readonly #kernelDecisions: KernelDecisions;
   readonly #strangers: StrangerOwner | undefined;
@@ -447,6 +449,7 @@ export class Daemon implements AsyncDisposable {
     reportDeviceNames(this.#health, round, kernel.routing);
     this.#dns.reportFollowed();
     this.#reportInForce();
+    if (round.pending.kinds.has('files')) this.#reportMisfits();
     this.#mistakes.note(round.loaded.diagnostics);
     this.#health.report('files-broken', filesBroken(round.loaded.diagnostics));
     this.#health.report('connections-not-ended', this.#enforcement.flows.warning);
@@ -502,6 +505,12 @@ export class Daemon implements AsyncDisposable {
     await this.#dns.look();
     if (this.#isLeaving) return;
     this.#reportInForce();
+    this.#reportMisfits();
+  }
+
+  #reportMisfits(): void {
+    const policySet = this.#enforcement.inForce?.policySet;
+    this.#health.report('entries-misfit', policySet && this.#misfits.look(policySet));
   }
 
   get #keeps(): boolean {

@@ -36,6 +36,7 @@ export const HEALTH_CODES = [
   'families-not-kept',
   'programs-not-kept',
   'packages-not-told',
+  'entries-misfit',
   'no-descriptors',
   'internal-error',
 ] as const;

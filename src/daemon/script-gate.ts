@@ -18,11 +18,11 @@
 import { readSync } from 'node:fs';
 import { ScriptFiles } from '../identify/script-files.ts';
 import { type OpenerProc, scriptStart } from '../identify/script-start.ts';
-import { SHEBANG_LIMIT_BYTES } from '../identify/shebang.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import type { FanotifyEvent } from '../kernel/fanotify-event.ts';
 import { fileIdentity } from '../kernel/file-identity.ts';
 import { openProc } from '../kernel/proc.ts';
+import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 
 /** So long a script's start may be held by a thread that does not answer. */

@@ -12,8 +12,8 @@
  */
 import { type FileIdentity, isSameFile } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
+import { parseShebang, type Shebang } from '../kernel/shebang.ts';
 import { isInterpreter, mainProgram } from './interpreter.ts';
-import { parseShebang, type Shebang } from './shebang.ts';
 
 /** Where `env` is taken to find programs: its own PATH is the opener's affair. */
 const SEARCHED_DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];

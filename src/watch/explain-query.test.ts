@@ -1,3 +1,6 @@
+import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Programs } from '../plan/host.ts';
 import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
@@ -144,6 +147,41 @@ describe('answerExplainQuery', () => {
       'goes to the daemon, because policies name users',
     );
     expect(await pathOf({ ...unit, names: 'users' }, { app: 'web' })).toBe('decided in the kernel (cgroup map)');
+  });
+
+  it('answerExplainQuery asks for what would run, and not for what is named', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'explain-'));
+    const put = (name: string, text: string): string => {
+      writeFileSync(join(directory, name), text, { mode: 0o755 });
+      return join(directory, name);
+    };
+    try {
+      const script = put('script', '#!/bin/sh\n');
+      const program = put('program', '\x7fELF');
+      const inItsPlace = put('program.avx2', '\x7fELF');
+      const plain = put('plain', '\x7fELF');
+      const link = join(directory, 'link');
+      symlinkSync('plain', link);
+      const appOf = async (match: string, exe: string) => {
+        const { app, identity } = await connects({ match }, '192.0.2.7', { exe });
+        return `${app}: ${identity.split(': ')[0]?.replaceAll(`${directory}/`, '')}`;
+      };
+      const sh = realpathSync('/bin/sh');
+      expect(await appOf(`exec: ${script}`, script)).toBe(`undefined: script (a script, which ${sh} runs)`);
+      expect(await appOf(`script: ${script}`, script)).toBe(`web: script (a script, which ${sh} runs)`);
+      expect(await appOf(`exec: ${sh}`, script)).toBe(`web: script (a script, which ${sh} runs)`);
+      expect(await appOf(`exec: ${program}`, program)).toBe(
+        'undefined: program (which runs program.avx2 in its own place)',
+      );
+      expect(await appOf(`exec: ${inItsPlace}`, program)).toBe(
+        'web: program (which runs program.avx2 in its own place)',
+      );
+      // A file by another name than the policy's.
+      expect(await appOf(`exec: ${link}`, plain)).toBe('web: plain');
+      expect(await appOf(`exec: ${plain}`, link)).toBe('web: link (plain)');
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('answerExplainQuery refuses a question about nobody, and from nowhere', async () => {

@@ -1,5 +1,4 @@
 /** A person's question, with everything it needs of the machine looked up: the same for the daemon and for the command line. */
-import { fileLooks } from '../kernel/file-looks.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import { type Address, isLoopbackAddress, parseAddress, unmapAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
@@ -19,6 +18,7 @@ import type { ProcessOwner } from '../policy/identity.ts';
 import { didYouMean } from '../policy/suggestion.ts';
 import { inboundPath, outboundPath } from './kernel-path.ts';
 import type { LookUp } from './name-lookup.ts';
+import { startedOwner } from './started-owner.ts';
 
 /** The question is about something that is not there. */
 export class UnknownSubject extends Error {
@@ -89,9 +89,8 @@ export function subjectOf(
     return { kind: 'app', policy };
   }
   if (exe !== undefined) {
-    const executable = resolved(exe);
-    const called = executable === exe ? exe : `${exe} (${executable})`;
-    return { kind: 'owner', owner: { kind: 'process', pid: NO_PID, uid: NO_UID, executable }, called };
+    const { called, ...program } = startedOwner(exe, context.index);
+    return { kind: 'owner', owner: { kind: 'process', pid: NO_PID, uid: NO_UID, ...program }, called };
   }
   if (pid === undefined) throw new UnknownSubject('nobody is asked about');
   const owner = processOwner(proc, pid);
@@ -115,14 +114,6 @@ function processOwner(proc: Proc, pid: number): ProcessOwner | undefined {
     ...(executable !== undefined && { executable }),
     ...(cgroup !== undefined && { cgroup }),
   };
-}
-
-function resolved(path: string): string {
-  try {
-    return fileLooks().realPath(path)?.toString() ?? path;
-  } catch {
-    return path;
-  }
 }
 
 async function addressesOf(

@@ -48,7 +48,7 @@ export class ProgramKinds {
     const version = `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}`;
     const known = this.#known.get(path);
     if (known?.version === version) return known.kind;
-    const start = firstBytes(path);
+    const start = firstBytes(path, ELF_MAGIC.length);
     if (start === undefined) return undefined;
     const kind = kindOfStart(start);
     this.#known.delete(path);
@@ -71,8 +71,9 @@ function kindOfStart(start: Uint8Array): ProgramKind | undefined {
   return startsWith(SCRIPT_MAGIC) ? 'script' : undefined;
 }
 
-function firstBytes(path: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(ELF_MAGIC.length);
+/** Of a regular file, for who has asked whether it answers; `undefined` where it cannot be read. */
+export function firstBytes(path: string, length: number): Uint8Array | undefined {
+  const bytes = new Uint8Array(length);
   try {
     // It may have become a FIFO since it was looked at: no open() waits for a writer here.
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

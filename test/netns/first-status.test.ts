@@ -48,8 +48,14 @@ describe('the first status', () => {
     expect(await device.pointsman('reload')).toMatchObject({ exitCode: 0 });
     expect(await warnings()).toMatch(/^uplink-missing: .*\bgone9\b/m);
     device.remove(UPLINKS);
+    // What runs there is bash.
+    device.writePolicy('org.example.Script', 'exec: /usr/bin/ldd', 'otherwise: deny');
     expect(await device.pointsman('reload')).toMatchObject({ exitCode: 0 });
     expect(await warnings()).not.toContain('uplink-missing');
+    expect(await warnings()).toMatch(/^entries-misfit: \S+org.example.Script.yaml:4:5: \/usr\/bin\/ldd is a script: /m);
+    device.writePolicy('org.example.Script', 'script: /usr/bin/ldd', 'otherwise: deny');
+    expect(await device.pointsman('reload')).toMatchObject({ exitCode: 0 });
+    expect(await warnings()).not.toContain('entries-misfit');
     await daemon.stop();
   });
 });

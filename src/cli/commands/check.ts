@@ -15,7 +15,8 @@ export function checkCommand(context: CliContext): Command {
     .action(async (paths: readonly string[], { json, strict }: JsonOption & { readonly strict?: true }) => {
       const terminal = terminalOf(context, command);
       const { checkInstalled, checkPaths } = await import('../check-files.ts');
-      const report = paths.length === 0 ? checkInstalled(pathsFor(globalOptions(command).root)) : checkPaths(paths);
+      const places = pathsFor(globalOptions(command).root);
+      const report = paths.length === 0 ? checkInstalled(places) : checkPaths(paths, places);
       if (json) writeJson(terminal, report);
       else terminal.out(renderCheck(report, terminal.outColour));
       if (report.errors > 0 || (strict && report.warnings > 0)) context.exit(EXIT.failed);
