@@ -7,6 +7,7 @@ import { appsCommand } from './commands/apps.ts';
 import { checkCommand } from './commands/check.ts';
 import { completionCommand } from './commands/completion.ts';
 import { confirmCommand } from './commands/confirm.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { downCommand } from './commands/down.ts';
 import { explainCommand } from './commands/explain.ts';
 import { helpCommand } from './commands/help.ts';
@@ -66,6 +67,7 @@ const COMMANDS = [
   routeCommand,
   metricsCommand,
   checkCommand,
+  doctorCommand,
   planCommand,
   explainCommand,
   panicCommand,

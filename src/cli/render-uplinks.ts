@@ -82,7 +82,7 @@ const list = (label: string, texts: readonly string[]): (readonly [string, strin
   texts.length === 0 ? [] : [[label, texts.join(', ')]];
 
 /** What is missing, and what a person does about it. */
-function downText(because: DownCause, device: string): string {
+export function downText(because: DownCause, device: string): string {
   switch (because) {
     case 'device down':
       return `its device is down: sudo ip link set ${device} up`;

@@ -1,0 +1,30 @@
+import { Command } from 'commander';
+import { addExamples, type CliContext, clientOf, globalOptions, terminalOf, writeJson } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
+import { type JsonOption, jsonOption } from '../options.ts';
+import { withProgress } from '../progress.ts';
+import { renderDoctor } from '../render-doctor.ts';
+
+/** A daemon that does not answer is a finding. */
+const STATUS_TIMEOUT_MS = 5000;
+
+export function doctorCommand(context: CliContext): Command {
+  const command = new Command('doctor')
+    .description('what works on this machine, and what would mend what does not; needs no daemon')
+    .addOption(jsonOption())
+    .action(async ({ json }: JsonOption) => {
+      const terminal = terminalOf(context, command);
+      const { examine } = await import('../doctor.ts');
+      const { root } = globalOptions(command);
+      const asked = examine({ root, client: clientOf(command, { timeoutMs: STATUS_TIMEOUT_MS }) });
+      const report = await withProgress(terminal, 'looking at this machine', asked);
+      if (json) writeJson(terminal, report);
+      else terminal.out(renderDoctor(report, { colour: terminal.outColour }));
+      if (report.findings.some(({ state }) => state === 'broken')) context.exit(EXIT.failed);
+    });
+  return addExamples(command, [
+    ['sudo pointsman doctor', 'all of it'],
+    ['pointsman doctor', 'what anybody may see'],
+    ['sudo pointsman doctor --json | jq \'.findings[] | select(.state == "broken")\'', 'for scripts'],
+  ]);
+}
