@@ -29,6 +29,7 @@ export default defineConfig({
             'test/cases/**/*.test.ts',
             'test/gates/**/*.test.ts',
             'test/packaging/**/*.test.ts',
+            'test/schedules/**/*.test.ts',
           ],
           exclude,
           testTimeout: 60_000,
@@ -50,6 +51,15 @@ export default defineConfig({
           ...netns,
           name: 'netns-alone',
           include: [...ALONE],
+          exclude,
+          fileParallelism: false,
+        },
+      },
+      // `npm run test:long` says what.
+      {
+        test: {
+          name: 'long',
+          include: ['test/long/**/*.test.ts'],
           exclude,
           fileParallelism: false,
         },

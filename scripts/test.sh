@@ -52,7 +52,7 @@ if node_modules/.bin/tsc -b >&2; then
   for suite in $suites; do
     case $suite in
       gates) run_suite gates --project unit test/gates/ ;;
-      unit) run_suite unit --project unit "$root/src/" "$root/test/attribution/score/" "$root/test/cases/" "$root/test/packaging/" "$root/bench/" ;;
+      unit) run_suite unit --project unit "$root/src/" "$root/test/attribution/score/" "$root/test/cases/" "$root/test/packaging/" "$root/test/schedules/" "$root/bench/" ;;
       netns) run_suite netns --project netns --project netns-alone ;;
       vm) run_suite vm --project vm ;;
     esac
