@@ -1,5 +1,5 @@
 /** One line of `GET /v1/watch` (newline-delimited JSON). */
-import type { Decision } from '../policy/decision.ts';
+import type { Decision, RefusalCause } from '../policy/decision.ts';
 
 export type WatchEvent = DecisionEvent | ChangeEvent | UplinkEvent | WarningEvent;
 
@@ -19,7 +19,7 @@ export interface DecisionEvent {
   readonly pid?: number;
   readonly uid?: number;
   readonly verdict: Decision['verdict'];
-  readonly cause?: 'denied' | 'no-uplink';
+  readonly cause?: RefusalCause;
   /** "wifi", "system", "local", "inbound". */
   readonly way?: string;
   /** In one line: rule, file and line. */

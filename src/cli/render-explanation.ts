@@ -43,7 +43,7 @@ export function renderExplanation(explanation: Explanation, options: { readonly 
 
 function flowLines(flow: ExplainedFlow, paint: Paint): readonly string[] {
   const [word, style] = VERDICTS[flow.verdict];
-  const cause = flow.cause === 'no-uplink' ? ', because no uplink is permitted' : '';
+  const cause = causeText(flow.cause);
   const because = printable(flow.reason);
   const place = flow.file === undefined ? '' : `${printable(flow.file)}:${flow.line ?? 1}`;
   const placed = because.includes(place) ? because : `${because}, ${place}`;
@@ -56,6 +56,18 @@ function flowLines(flow: ExplainedFlow, paint: Paint): readonly string[] {
     ...section('uplinks', flow.uplinks.map(uplinkCells), paint),
     `  path: ${printable(flow.path)}`,
   ];
+}
+
+function causeText(cause: ExplainedFlow['cause']): string {
+  switch (cause) {
+    case 'no-uplink':
+      return ', because no uplink is permitted';
+    case 'other-device':
+      return ', because it may not leave by the device that its program chose';
+    case 'denied':
+    case undefined:
+      return '';
+  }
 }
 
 function ambiguity(names: readonly string[]): readonly string[] {

@@ -33,6 +33,7 @@ import type { ConfirmWindow } from './confirm-window.ts';
 import type { Enforcement } from './enforce.ts';
 import type { EventStream } from './event-stream.ts';
 import { type EvidenceSources, openEvidence } from './evidence-sources.ts';
+import type { GuardCounts } from './guard-drops.ts';
 import type { Health } from './health.ts';
 import { factsNow, type InForce } from './in-force.ts';
 import { metricFamilies } from './metric-families.ts';
@@ -54,6 +55,7 @@ export interface ControlParts {
   readonly networks: Pick<NetworkWatch, 'describe'>;
   /** Looks at what is open; undefined where nobody counts. */
   readonly traffic: () => TrafficTotals | undefined;
+  readonly guardCounts: () => GuardCounts;
   readonly status: () => Promise<Status>;
   readonly permissionsOf: PolicyFiles['permissionsOf'];
   readonly stop: () => void;
@@ -77,7 +79,7 @@ export function createControl(parts: ControlParts): Control {
     who: (query) => withEvidence(parts, executables, (evidence) => who(evidence, query)),
     uplinks: async () => uplinks(parts),
     route: async (query) => route(parts, query),
-    metrics: async () => metricFamilies(await parts.status(), parts.traffic()),
+    metrics: async () => metricFamilies(await parts.status(), parts.traffic(), parts.guardCounts()),
     reload: async (request, reader) => {
       const before = history.settled(parts.clock.monotonicMs()) ?? requireInForce(enforcement).policySet;
       const report = await reload(parts, request, before);

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Background } from '../kernel/background.ts';
 import { fileLooks } from '../kernel/file-looks.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
 import type { Address } from '../net/address.ts';
 import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
 import { counted } from '../net/counted.ts';
@@ -39,6 +40,7 @@ import { type Faults, isOutOfDescriptors } from './faults.ts';
 import { FileMistakes, filesBroken } from './file-mistakes.ts';
 import { ForeignLooks, foreignTrigger } from './foreign-looks.ts';
 import { reportForeignRouting } from './foreign-routing-warnings.ts';
+import { GuardDrops } from './guard-drops.ts';
 import { Health } from './health.ts';
 import type { IdentityTiers } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
@@ -108,6 +110,7 @@ export class Daemon implements AsyncDisposable {
   readonly #misfits = new MisfitEntries();
   readonly #mistakes: FileMistakes;
   readonly #kernelDecisions: KernelDecisions;
+  readonly #guardDrops: GuardDrops;
   readonly #strangers: StrangerOwner | undefined;
   readonly #packagesWatches: readonly PackagesWatch[];
   readonly #profileClock: ProfileClock;
@@ -208,6 +211,12 @@ export class Daemon implements AsyncDisposable {
       clock,
       publish: (event) => this.#events.publish(event),
       ...(this.#strangers !== undefined && { strangers: this.#strangers }),
+    });
+    this.#guardDrops = new GuardDrops({
+      connections: kernel.connections,
+      uplinks: () => inForce()?.machine.facts.uplinks ?? [],
+      deviceName: (index) => deviceName(kernel, index),
+      tell: (flow, mark) => this.#kernelDecisions.hearGuarded(flow, mark),
     });
     this.#profileClock = new ProfileClock({
       background,
@@ -361,6 +370,7 @@ export class Daemon implements AsyncDisposable {
       stop: () => this.#parts.departure.ask('asked to', 'remove'),
       leave: () => this.#parts.departure.ask('another daemon takes over', 'keep'),
       traffic: () => this.#traffic?.totals(),
+      guardCounts: () => this.#guardDrops.counts,
       permissionsOf: (path) => this.#parts.files.permissionsOf(path),
       status: async () => this.#status(await this.#verdicts?.stats()),
     });
@@ -418,6 +428,9 @@ export class Daemon implements AsyncDisposable {
       case 'logged':
         this.#kernelDecisions.hearLogged(event.packets);
         break;
+      case 'guarded':
+        this.#guardDrops.hear(event.packets);
+        break;
     }
   }
 
@@ -452,7 +465,7 @@ export class Daemon implements AsyncDisposable {
     if (round.pending.kinds.has('files')) this.#reportMisfits();
     this.#mistakes.note(round.loaded.diagnostics);
     this.#health.report('files-broken', filesBroken(round.loaded.diagnostics));
-    this.#health.report('connections-not-ended', this.#enforcement.flows.warning);
+    this.#health.report('connections-not-ended', this.#enforcement.flows.warning ?? this.#guardDrops.warning);
     const { inForce } = this.#enforcement;
     if (!this.#isLeaving) this.#probing.follow(inForce);
     this.#reportProbing();
@@ -519,5 +532,15 @@ export class Daemon implements AsyncDisposable {
 
   get #isLeaving(): boolean {
     return this.#isDisposed || this.#parts.departure.leaving !== undefined;
+  }
+}
+
+/** Undefined where it has gone, or the kernel cannot be asked just now. */
+function deviceName({ routing }: Pick<Kernel, 'routing'>, index: number): string | undefined {
+  try {
+    return routing.links().find((link) => link.index === index)?.name;
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    return undefined;
   }
 }

@@ -32,6 +32,7 @@ export class EventKeeper implements AsyncDisposable {
   static async start(options: EventKeeperOptions): Promise<EventKeeper> {
     const keeper = new EventKeeper(options);
     keeper.#events = await keeper.#open();
+    keeper.#watchGuard();
     return keeper;
   }
 
@@ -45,6 +46,10 @@ export class EventKeeper implements AsyncDisposable {
     if (textOf(keys) === textOf(this.#neighbours)) return;
     this.#neighbours = keys;
     this.#tellNeighbours();
+  }
+
+  #watchGuard(): void {
+    this.#events?.watchGuard().catch((error: unknown) => this.#options.onTrouble(asError(error)));
   }
 
   #tellNeighbours(): void {
@@ -84,6 +89,7 @@ export class EventKeeper implements AsyncDisposable {
       if (this.#isClosed) return await events[Symbol.asyncDispose]();
       this.#events = events;
       this.#options.onTrouble(undefined);
+      this.#watchGuard();
       if (this.#watchesFlows) this.watchFlows(true);
       if (this.#neighbours.length > 0) this.#tellNeighbours();
       this.#options.onEvent({ kind: 'resynchronise', source: 'network' });

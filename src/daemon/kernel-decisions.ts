@@ -21,6 +21,7 @@ import type { VerdictEvent } from './verdict-loop.ts';
 export const SETTLE_MS = 80;
 /** The rules that refuse what comes in call it so (`compile-inbound.ts`). */
 const NOT_ACCEPTED = 'not accepted';
+const OTHER_DEVICE = 'other device';
 /** Flows of the verdict thread that are remembered, to be told from the kernel's own. */
 const MAX_REMEMBERED = 8192;
 
@@ -85,6 +86,14 @@ export class KernelDecisions implements Disposable {
     }
   }
 
+  /** What the last guard dropped; `chosenDevice`: by which it was about to leave. */
+  hearGuarded(flow: Flow, mark: number): void {
+    const at = this.#moment();
+    const { appId } = readMark(mark);
+    if (at !== undefined)
+      this.#tell(flow, appId, at, { ...ownerIn(this.#strangerOf(flow, appId)), refusal: OTHER_DEVICE });
+  }
+
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearTimeout(timer);
   }
@@ -130,8 +139,12 @@ export class KernelDecisions implements Disposable {
   }
 }
 
+const ownerIn = (owner: ProcessOwner | undefined): { readonly owner?: ProcessOwner } =>
+  owner === undefined ? {} : { owner };
+
 function outcomeOf(prefix: string): Pick<DecisionEvent, 'verdict' | 'cause'> {
   if (prefix === 'dropped') return { verdict: 'drop' };
+  if (prefix === OTHER_DEVICE) return { verdict: 'reject', cause: 'other-device' };
   return { verdict: 'reject', cause: prefix === 'no uplink' ? 'no-uplink' : 'denied' };
 }
 

@@ -37,6 +37,8 @@ const TRAFFIC: TrafficTotals = {
   ],
 };
 
+const GUARD = { opening: 4, other: 3, answers: 2, ended: 1 };
+
 const GOLDEN = `\
 # HELP pointsman_build_info Which version runs.
 # TYPE pointsman_build_info gauge
@@ -135,6 +137,14 @@ pointsman_dns_mismatches_total 1
 # HELP pointsman_dns_learned_names_total Names in rules that an answer brought new addresses for.
 # TYPE pointsman_dns_learned_names_total counter
 pointsman_dns_learned_names_total 3
+# HELP pointsman_guard_drops_total Packets that were about to leave by a device that they may not leave by; at least so many.
+# TYPE pointsman_guard_drops_total counter
+pointsman_guard_drops_total{what="opening"} 4
+pointsman_guard_drops_total{what="other"} 3
+pointsman_guard_drops_total{what="answer"} 2
+# HELP pointsman_guard_ended_connections_total Connections that were ended because their program chose a device that they may not leave by.
+# TYPE pointsman_guard_ended_connections_total counter
+pointsman_guard_ended_connections_total 1
 `;
 
 /** What a reader of the format 0.0.4 makes of a text; throws where it is none. Written from the format's page alone. */
@@ -190,11 +200,11 @@ function parsed(text: string): MetricFamily[] {
 
 describe('metricFamilies', () => {
   it('metricFamilies has what status and accounts say, and as text as Prometheus reads it', () => {
-    expect(renderExposition(metricFamilies(STATUS, TRAFFIC))).toBe(GOLDEN);
+    expect(renderExposition(metricFamilies(STATUS, TRAFFIC, GUARD))).toBe(GOLDEN);
   });
 
   it('metricFamilies has stable names: with a prefix, a unit that is a base unit, and _total on counters alone', () => {
-    const families = metricFamilies(STATUS, TRAFFIC);
+    const families = metricFamilies(STATUS, TRAFFIC, GUARD);
     expect(new Set(families.map(({ name }) => name)).size).toBe(families.length);
     for (const { name, type, help, samples } of families) {
       expect(name).toMatch(/^pointsman_[a-z_]+$/);
@@ -207,13 +217,13 @@ describe('metricFamilies', () => {
 
   it('metricFamilies says of bytes nothing where the kernel does not count them', () => {
     const accounts = TRAFFIC.accounts.map(({ sent: _, received: __, ...account }) => account);
-    const text = renderExposition(metricFamilies(STATUS, { ...TRAFFIC, accounts }));
+    const text = renderExposition(metricFamilies(STATUS, { ...TRAFFIC, accounts }, GUARD));
     expect(text).toContain('pointsman_connections_begun_total{');
     expect(text).not.toContain('connection_bytes');
   });
 
   it('metricFamilies says nothing of connections where nobody counts them', () => {
-    const text = renderExposition(metricFamilies(STATUS, undefined));
+    const text = renderExposition(metricFamilies(STATUS, undefined, GUARD));
     expect(text).toContain('pointsman_verdicts_total{verdict="accept"} 5\n');
     expect(text).not.toMatch(/pointsman_conn/);
   });
@@ -221,7 +231,7 @@ describe('metricFamilies', () => {
 
 describe('renderExposition', () => {
   it('renderExposition is read back as it was', () => {
-    const families = metricFamilies(STATUS, TRAFFIC);
+    const families = metricFamilies(STATUS, TRAFFIC, GUARD);
     expect(parsed(renderExposition(families))).toEqual(families);
   });
 

@@ -3,6 +3,7 @@ import type { MetricFamily, MetricSample } from '../api/metrics.ts';
 import type { DaemonState, Status, UplinkStatus } from '../api/status.ts';
 import type { AccountTotal, TrafficTotals } from '../api/traffic-totals.ts';
 import type { FamilyHealth } from '../policy/facts.ts';
+import type { GuardCounts } from './guard-drops.ts';
 
 const STATES: readonly DaemonState[] = ['starting', 'enforcing', 'degraded', 'blocked', 'stopping'];
 const MS_A_SECOND = 1000;
@@ -11,13 +12,14 @@ const MS_A_SECOND = 1000;
  * Without `traffic` where nobody counts. Label values are names of applications and uplinks and words of ours: there
  * are as many as those, whatever connects.
  */
-export function metricFamilies(status: Status, traffic: TrafficTotals | undefined): MetricFamily[] {
+export function metricFamilies(status: Status, traffic: TrafficTotals | undefined, guard: GuardCounts): MetricFamily[] {
   const connections = traffic === undefined ? [] : ofConnections(traffic);
   return [
     ...ofDaemon(status),
     ...ofUplinks(status.uplinks.filter(({ notTaken }) => !notTaken)),
     ...connections,
     ...ofDecisions(status),
+    ...ofGuard(guard),
   ];
 }
 
@@ -166,6 +168,21 @@ function ofDecisions({ verdicts, dns }: Status): MetricFamily[] {
     counter('pointsman_dns_learned_names_total', 'Names in rules that an answer brought new addresses for.', [
       sample(dns.learned),
     ]),
+  ];
+}
+
+function ofGuard({ opening, other, answers, ended }: GuardCounts): MetricFamily[] {
+  return [
+    counter(
+      'pointsman_guard_drops_total',
+      'Packets that were about to leave by a device that they may not leave by; at least so many.',
+      [sample(opening, { what: 'opening' }), sample(other, { what: 'other' }), sample(answers, { what: 'answer' })],
+    ),
+    counter(
+      'pointsman_guard_ended_connections_total',
+      'Connections that were ended because their program chose a device that they may not leave by.',
+      [sample(ended)],
+    ),
   ];
 }
 

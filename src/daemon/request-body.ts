@@ -15,6 +15,8 @@ const MAX_CONFIRM_MS = 86_400_000;
 
 /** INET6_ADDRSTRLEN of netinet/in.h, without its end. */
 const MAX_ADDRESS_LENGTH = 45;
+/** IFNAMSIZ of linux/if.h, without its end. */
+const MAX_DEVICE_LENGTH = 15;
 /** pid_t */
 const MAX_PID = 0x7fffffff;
 
@@ -33,6 +35,7 @@ const explainSchema = z
     fromPort: z.int().min(0).max(65535).optional(),
     port: z.int().min(0).max(65535).optional(),
     protocol: z.enum(['tcp', 'udp', 'icmp']),
+    device: z.string().min(1).max(MAX_DEVICE_LENGTH).optional(),
   })
   .refine(({ app, exe, pid }) => [app, exe, pid].filter((who) => who !== undefined).length === 1, {
     message: 'exactly one of app, exe and pid says who',
@@ -91,10 +94,10 @@ export function readExplainQuery(body: string): ExplainQuery {
 }
 
 /** Throws RequestRefused. */
-function questionOf({ host, from, fromPort, port, protocol }: Asked): OutboundQuestion | InboundQuestion {
+function questionOf({ host, from, fromPort, port, protocol, device }: Asked): OutboundQuestion | InboundQuestion {
   if (host !== undefined && from === undefined && fromPort === undefined)
-    return { host, protocol, ...(port !== undefined && { port }) };
-  if (from !== undefined && host === undefined && port !== undefined && protocol !== 'icmp')
+    return { host, protocol, ...(port !== undefined && { port }), ...(device !== undefined && { device }) };
+  if (from !== undefined && host === undefined && device === undefined && port !== undefined && protocol !== 'icmp')
     return { from, port, protocol, ...(fromPort !== undefined && { fromPort }) };
   const message = 'either host says where to, or from says who connects to which port by tcp or udp';
   throw new RequestRefused(400, { code: 'bad-request', message });

@@ -17,6 +17,11 @@ export function openConnections(socket: NetlinkSocket): Connections {
       const found = connectedSocket(socket, ends);
       return found !== undefined && destroy(socket, ends, found.cookie);
     },
+    boundDevice: (flow) => {
+      const ends = endsOf(flow);
+      const found = ends && connectedSocket(socket, ends);
+      return found === undefined || found.interfaceIndex === 0 ? undefined : found.interfaceIndex;
+    },
   };
 }
 

@@ -149,6 +149,8 @@ export interface Connections {
    * EOPNOTSUPP where the kernel can not do that.
    */
   abort(flow: OutgoingFlow): boolean;
+  /** The device that the socket which is connected so is bound to; undefined where there is no such socket, or it is bound to none. */
+  boundDevice(flow: OutgoingFlow): number | undefined;
 }
 
 export interface OutgoingFlow

@@ -14,6 +14,8 @@ export interface Flow {
   readonly destinationPort?: number;
   readonly icmp?: { readonly type: number; readonly code: number; readonly identifier?: number };
   readonly loopback: boolean;
+  /** Name of the device that its program chose (SO_BINDTODEVICE): by another one it does not leave. */
+  readonly chosenDevice?: string;
   /** A TCP segment that does not open a connection: the connection was there before anybody looked. */
   readonly midstream?: true;
   /** It comes in: `source` is the peer, and `destinationPort` a port of this machine. */
@@ -27,7 +29,7 @@ export function flowKey(flow: Flow): string {
   const icmp = flow.icmp === undefined ? '' : `${flow.icmp.type}.${flow.icmp.code}.${flow.icmp.identifier ?? ''}`;
   const from = endpointKey(flow.source, flow.sourcePort);
   const to = endpointKey(flow.destination, flow.destinationPort);
-  return `${flow.protocol}|${from}|${to}|${icmp}|${flow.loopback ? 'lo' : ''}${flow.midstream ? '~' : ''}${flow.inbound ? '<' : ''}${flow.forwarded ? '^' : ''}`;
+  return `${flow.protocol}|${from}|${to}|${icmp}|${flow.loopback ? 'lo' : ''}${flow.midstream ? '~' : ''}${flow.inbound ? '<' : ''}${flow.forwarded ? '^' : ''}${flow.chosenDevice === undefined ? '' : `@${flow.chosenDevice}`}`;
 }
 
 function endpointKey(address: Address, port: number | undefined): string {

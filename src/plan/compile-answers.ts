@@ -6,7 +6,8 @@
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP } from '../net/protocol.ts';
 import { heldAddresses, type UplinkState } from '../policy/facts.ts';
 import { LOCAL4, LOCAL6 } from './compile-choice.ts';
-import { accept, drop, goto, inSet, is, isNot, rule } from './nft/expressions.ts';
+import { dropOtherAnswer } from './compile-guard.ts';
+import { accept, goto, inSet, is, isNot, rule } from './nft/expressions.ts';
 import { isReply } from './nft/marks.ts';
 import type { Chain, Field, Rule } from './nft/ruleset.ts';
 
@@ -34,7 +35,7 @@ function ofOthers(uplink: UplinkState, uplinks: readonly UplinkState[]): Rule[] 
   return FAMILIES.flatMap((family) =>
     [...new Set(others.flatMap((other) => addressesOf(other, family)))]
       .filter((value) => !addressesOf(uplink, family).includes(value))
-      .map((value) => rule(is(sourceOf(family), value), { kind: 'counter' }, drop)),
+      .map((value) => rule(is(sourceOf(family), value), dropOtherAnswer)),
   );
 }
 
@@ -64,7 +65,7 @@ function chainsOf(uplink: UplinkState, uplinks: readonly UplinkState[]): Chain[]
         rule(goto(from(id))),
       ],
     },
-    { name: from(id), rules: foreign.map((expression) => rule(expression, { kind: 'counter' }, drop)) },
+    { name: from(id), rules: foreign.map((expression) => rule(expression, dropOtherAnswer)) },
   ];
 }
 

@@ -4,9 +4,10 @@ import { heldAddresses, type UplinkState } from '../policy/facts.ts';
 import { localNetworks } from '../policy/local-networks.ts';
 import { CHAIN } from './compile-app.ts';
 import { acceptVia } from './compile-choice.ts';
+import { dropOtherDevice, guardChains } from './compile-guard.ts';
 import { isTranslated } from './compile-translated.ts';
 import { addressElements } from './nft/elements.ts';
-import { accept, drop, goto, inSet, is, isNot, rule, setBits } from './nft/expressions.ts';
+import { accept, goto, inSet, is, isNot, rule, setBits } from './nft/expressions.ts';
 import type { Chain, Expression, MapElement, NftMap, NftSet, Rule } from './nft/ruleset.ts';
 import { MARK_WAY, MAX_WAYS, UPLINK_LOCAL, wayMark } from './reserved.ts';
 
@@ -33,7 +34,7 @@ function viaChain({ id, up }: UplinkState): Chain {
 /** Whatever re-routed the packet since: by this device or not at all. Two comparisons cost every packet less than a set. */
 function guardChain({ id, device }: UplinkState): Chain {
   const by = (name: string): Rule => rule(is({ kind: 'meta oifname' }, name), accept);
-  return { name: guard(id), rules: [by(device), by('lo'), rule({ kind: 'counter' }, drop)] };
+  return { name: guard(id), rules: [by(device), by('lo'), dropOtherDevice] };
 }
 
 const sourceRule = (family: 4 | 6, addresses: readonly Address[]): Rule => {
@@ -63,7 +64,7 @@ function localGuardChains(uplinks: readonly UplinkState[]): { chains: Chain[]; s
       rules: [
         rule(inSet(`local4_of_${id}`, { kind: 'ip daddr' }), accept),
         rule(inSet(`local6_of_${id}`, { kind: 'ip6 daddr' }), accept),
-        rule({ kind: 'counter' }, drop),
+        dropOtherDevice,
       ],
     }),
   );
@@ -109,6 +110,7 @@ export function compileUplinks(uplinks: readonly UplinkState[]): CompiledUplinks
     sets: local.sets,
     chains: [
       ...local.chains,
+      ...(uplinks.length > 0 ? guardChains : []),
       ...uplinks.flatMap((uplink) => [
         acceptChain(uplink),
         viaChain(uplink),

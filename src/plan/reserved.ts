@@ -113,9 +113,10 @@ export const PRIORITY_TRANSLATED = -99;
 /** srcnat. */
 export const PRIORITY_MASQUERADE = 100;
 
-/** NFQUEUE number and NFLOG group. */
+/** NFQUEUE number and NFLOG groups: of what is refused where it is decided, and of what the last guard drops. */
 export const QUEUE_NUMBER = 17700;
 export const LOG_GROUP = 17700;
+export const GUARD_LOG_GROUP = 17701;
 /** Refused flows reported per second and chain; more are refused all the same, unreported. */
 export const LOG_PER_SECOND = 50;
 

@@ -7,6 +7,7 @@ import type { Flow } from '../net/flow.ts';
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from '../net/protocol.ts';
 import { chooseForQueries } from './choose-for-queries.ts';
 import { chooseUplink, waysOut } from './choose-uplink.ts';
+import { asChosen } from './chosen-device.ts';
 import type { Decision, Reason } from './decision.ts';
 import { isQuery, queryVia } from './dns-query.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
@@ -94,14 +95,14 @@ function perform(
   if (via === undefined) return { ...head, verdict: 'accept', way: { kind: 'system' } };
   const isLocal = isLocalFor(via, context.facts, flow.destination);
   if (isLocal && !isQuery(context.facts, flow)) {
-    return { ...head, verdict: 'accept', way: { kind: 'local' } };
+    return asChosen({ ...head, verdict: 'accept', way: { kind: 'local' } }, flow, context.facts);
   }
   const slot = via.share === undefined ? undefined : shareSlot(via.share, flow, app ?? '');
   const choice = chooseUplink(via, flow.destination.family, waysOut(context.policySet, context.facts), slot);
   if (choice.way.kind === 'none' && waits(context, via))
     return { ...head, choice, verdict: 'queue', reason: { kind: 'no-uplink-yet', instead: reason, at: via.at } };
   if (choice.way.kind === 'none') return { ...head, choice, verdict: 'reject', cause: 'no-uplink' };
-  return { ...head, choice, verdict: 'accept', way: choice.way };
+  return asChosen({ ...head, choice, verdict: 'accept', way: choice.way }, flow, context.facts);
 }
 
 /**

@@ -61,10 +61,17 @@ export interface Accepted extends Decided {
   readonly way: Way;
 }
 
-/** `no-uplink` is what `else: block` gives; `denied` is a rule's `deny`. */
+/**
+ * `no-uplink` is what `else: block` gives; `denied` is a rule's `deny`; `other-device`: its program chose a device that it may not
+ * leave by.
+ */
+export type RefusalCause = 'denied' | 'no-uplink' | 'other-device';
+
 export interface Rejected extends Decided {
   readonly verdict: 'reject';
-  readonly cause: 'denied' | 'no-uplink';
+  readonly cause: RefusalCause;
+  /** With `other-device`: which, and those by which it may leave; none where it goes to a network of another one. */
+  readonly chosen?: { readonly device: string; readonly permitted: readonly string[] };
 }
 
 export interface Dropped extends Decided {

@@ -1,5 +1,5 @@
 /** Decisions in people's words: the same in `watch`, `explain` and the lab. */
-import type { Decision, Reason, Way } from './decision.ts';
+import type { Decision, Reason, Rejected, Way } from './decision.ts';
 import { durationText } from './duration.ts';
 import type { AppMatch } from './match-app.ts';
 import type { Bound, Layer, SourceLocation, Via } from './model.ts';
@@ -102,12 +102,19 @@ function words(reason: Reason): string {
 
 /** One line: what decided, and where it is written. */
 export function describeReason(
-  decision: Pick<Decision, 'reason' | 'choice' | 'verdict'> & { readonly cause?: string },
+  decision: Pick<Decision, 'reason' | 'choice' | 'verdict'> & Partial<Pick<Rejected, 'cause' | 'chosen'>>,
 ): string {
   const at = reasonLocation(decision.reason);
   const refused = decision.cause === 'no-uplink' && decision.choice !== undefined;
   const uplink = refused ? `, no uplink meets via at line ${decision.choice.via.line}` : '';
-  return `${words(decision.reason)}${uplink}${at === undefined ? '' : `, ${describeLocation(at)}`}`;
+  return `${words(decision.reason)}${uplink}${describeChosen(decision.chosen)}${at === undefined ? '' : `, ${describeLocation(at)}`}`;
+}
+
+/** `, and not by the device wwan0, but by wlan0`. */
+function describeChosen(chosen: Rejected['chosen']): string {
+  if (chosen === undefined) return '';
+  const { device, permitted } = chosen;
+  return `, and not by the device ${device}${permitted.length === 0 ? ', which is not connected to it' : `, but by ${permitted.join(' or ')}`}`;
 }
 
 const wanted = (value: string | boolean | readonly string[] | Bound): string =>

@@ -4,7 +4,7 @@ import type { Flow } from '../net/flow.ts';
 import { ambiguousNames } from './ambiguous-names.ts';
 import { type DecideContext, decide } from './decide.ts';
 import { decideAsApp } from './decide-as-app.ts';
-import type { Accepted, Decision } from './decision.ts';
+import type { Accepted, Decision, RefusalCause } from './decision.ts';
 import { describeMatch, describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { SingleOwner } from './identity.ts';
@@ -32,7 +32,7 @@ export interface ExplainedUplink {
 export interface ExplainedFlow {
   readonly address: string;
   readonly verdict: 'accept' | 'reject' | 'drop' | 'queue';
-  readonly cause?: 'denied' | 'no-uplink';
+  readonly cause?: RefusalCause;
   /** "uplink wifi", "the system's route", "directly connected", "came in". */
   readonly way?: string;
   readonly reason: string;
@@ -79,6 +79,8 @@ export interface OutboundQuestion {
   readonly host: string;
   readonly port?: number;
   readonly protocol: 'tcp' | 'udp' | 'icmp';
+  /** The program chooses it (SO_BINDTODEVICE); absent: it leaves that to the routes. */
+  readonly device?: string;
 }
 
 export interface InboundQuestion {

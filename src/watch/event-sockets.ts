@@ -15,12 +15,14 @@ import {
   RTNLGRP_LINK,
   RTNLGRP_NEXTHOP,
 } from '../netlink/uapi.ts';
+import { GUARD_LOG_GROUP } from '../plan/reserved.ts';
 import { EventPace } from './event-pace.ts';
 import { decodeEach, drainEvents } from './event-source.ts';
 import { FlowEvents } from './flow-events.ts';
 import type { KernelEvent } from './kernel-event.ts';
 import { NeighbourEvents } from './neighbour-events.ts';
 import { isNetworkChange, isOwnRemoval } from './network-change.ts';
+import { PacketLog } from './packet-log.ts';
 
 const NETWORK_GROUPS = [
   RTNLGRP_LINK,
@@ -44,6 +46,7 @@ export class EventSockets implements Disposable {
   readonly #requests: NetlinkSocket;
   #flows: FlowEvents | undefined;
   #neighbours: NeighbourEvents | undefined;
+  #guard: PacketLog | undefined;
   readonly #networkPace = new EventPace(COALESCE_MS);
 
   private constructor([network, ruleset, requests]: readonly [NetlinkSocket, NetlinkSocket, NetlinkSocket]) {
@@ -80,6 +83,7 @@ export class EventSockets implements Disposable {
       this.#ruleset.fd,
       ...(this.#flows?.fds ?? []),
       ...(this.#neighbours ? [this.#neighbours.fd] : []),
+      ...(this.#guard ? [this.#guard.fd] : []),
     ];
   }
 
@@ -95,6 +99,11 @@ export class EventSockets implements Disposable {
       this.#flows?.close();
       this.#flows = undefined;
     }
+  }
+
+  /** What the guard drops, one by one: programs wait. Throws KernelError: EBUSY. Nobody may be waiting for `fds` meanwhile. */
+  watchGuard(): void {
+    this.#guard ??= PacketLog.open({ group: GUARD_LOG_GROUP, packets: 1, timeoutMs: 10 });
   }
 
   /** News of these neighbours and no others. Throws KernelError. Nobody may be waiting for `fds` meanwhile. */
@@ -117,6 +126,7 @@ export class EventSockets implements Disposable {
       ...(ready.includes(this.#ruleset.fd) ? this.#hearRuleset() : []),
       ...(this.#flows?.drain(ready) ?? []),
       ...this.#hearNeighbours(ready),
+      ...this.#hearGuard(ready),
       ...this.#dueNetwork(),
     ];
   }
@@ -124,6 +134,7 @@ export class EventSockets implements Disposable {
   [Symbol.dispose](): void {
     this.#flows?.close();
     this.#neighbours?.[Symbol.dispose]();
+    this.#guard?.[Symbol.dispose]();
     for (const socket of [this.#network, this.#ruleset, this.#requests]) socket[Symbol.dispose]();
   }
 
@@ -139,6 +150,13 @@ export class EventSockets implements Disposable {
     const { neighbours, overrun } = this.#neighbours.drain();
     const heard: KernelEvent[] = neighbours.length === 0 ? [] : [{ kind: 'neighbours', neighbours }];
     return overrun ? [...heard, { kind: 'resynchronise', source: 'network' }] : heard;
+  }
+
+  /** What was lost is dropped again when it is sent again. */
+  #hearGuard(ready: readonly number[]): KernelEvent[] {
+    if (this.#guard === undefined || !ready.includes(this.#guard.fd)) return [];
+    const { packets } = this.#guard.drain();
+    return packets.length === 0 ? [] : [{ kind: 'guarded', packets }];
   }
 
   #dueNetwork(): KernelEvent[] {

@@ -143,10 +143,15 @@ async function addressesOf(
   }
 }
 
-function flowTo(address: Address, { protocol, port }: OutboundQuestion): Flow {
+function flowTo(address: Address, { protocol, port, device }: OutboundQuestion): Flow {
   const { family } = address;
   const loopback = isLoopbackAddress(address);
-  const head = { source: { family, value: loopback ? address.value : 0n }, destination: address, loopback };
+  const head = {
+    source: { family, value: loopback ? address.value : 0n },
+    destination: address,
+    loopback,
+    ...(device !== undefined && { chosenDevice: device }),
+  };
   if (protocol === 'icmp') {
     const type = family === 4 ? ECHO_REQUEST : ECHO_REQUEST_V6;
     return { ...head, protocol: family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, icmp: { type, code: 0 } };
@@ -175,8 +180,9 @@ function flowFrom({ from, fromPort, port, protocol }: InboundQuestion): Flow {
   };
 }
 
-function destinationText({ host, port, protocol }: OutboundQuestion): string {
-  return `${port === undefined ? host : endpointText(host, port)}/${protocol}`;
+function destinationText({ host, port, protocol, device }: OutboundQuestion): string {
+  const by = device === undefined ? '' : ` by device ${device}`;
+  return `${port === undefined ? host : endpointText(host, port)}/${protocol}${by}`;
 }
 
 const endpointText = (host: string, port: number): string =>

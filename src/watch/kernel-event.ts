@@ -13,6 +13,8 @@ export type KernelEvent =
   | { readonly kind: 'ruleset changed'; readonly by: Generation }
   | { readonly kind: 'flows'; readonly events: readonly ConntrackEvent[] }
   | { readonly kind: 'logged'; readonly packets: readonly LoggedPacket[] }
+  /** What the last guard has dropped. */
+  | { readonly kind: 'guarded'; readonly packets: readonly LoggedPacket[] }
   /** What is known now of neighbours that are watched. */
   | { readonly kind: 'neighbours'; readonly neighbours: readonly Neighbour[] }
   /** Events came faster than they were taken: some are lost, so what was derived from them must be read anew. */

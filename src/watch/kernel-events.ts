@@ -57,6 +57,11 @@ export class KernelEvents implements AsyncDisposable {
     return this.#betweenWaits(() => this.#sockets.watchFlows(want.on));
   }
 
+  /** What the last guard drops from now on. Rejects with KernelError: EBUSY. */
+  watchGuard(): Promise<void> {
+    return this.#betweenWaits(() => this.#sockets.watchGuard());
+  }
+
   /** News of these neighbours from now on; what came before is told as a change of the network. Rejects with KernelError. */
   watchNeighbours(keys: readonly NeighbourKey[]): Promise<void> {
     return this.#betweenWaits(() => this.#sockets.watchNeighbours(keys));

@@ -38,6 +38,7 @@ const requestFor = (world: World, one: Packet): SendRequest => ({
   mark: markOf(world, one),
   uid: one.isApps ? APP_UID : APP_UID + 1,
   ...(one.bound !== undefined && { bound: formatAddress(one.bound) }),
+  ...(one.device !== undefined && { device: one.device }),
 });
 
 const arrived = (seen: readonly Seen[]): string[] => [

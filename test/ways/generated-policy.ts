@@ -175,6 +175,8 @@ export interface Packet {
   /** Of the socket: one of IPv6 may send by IPv4. */
   readonly socketFamily: Family;
   readonly bound?: Address;
+  /** Its program chose it. */
+  readonly device?: string;
   /** Somebody's rule at dstnat gives it this destination. */
   readonly translatedTo?: Address;
   /** It was made under another policy: marked for this uplink. */
@@ -203,6 +205,9 @@ export const packet: fc.Arbitrary<Packet> = fc
     const translations = TRANSLATIONS.filter((one) => one.family === family);
     const isQuery = protocol === 'query';
     const here = (isQuery ? RESOLVERS : DESTINATIONS).filter((one) => one.family === family);
+    const isTranslated = translation < translations.length;
+    // What is translated to this machine finds no way by a device.
+    const hasDevice = dice >= 25 && dice < 40 && !isQuery && !isTranslated;
     const own = LINKS.flatMap(({ v4, v6 }) => (family === 4 ? v4 : v6).addresses).map(address);
     return {
       protocol,
@@ -212,7 +217,8 @@ export const packet: fc.Arbitrary<Packet> = fc
       isApps,
       socketFamily: family === 4 && dice >= 90 ? 6 : family,
       ...(dice < 20 && { bound: own[boundTo % own.length] as Address }),
-      ...(translation < translations.length && { translatedTo: translations[translation] as Address }),
+      ...(hasDevice && { device: LINKS[boundTo % LINKS.length]?.device ?? '' }),
+      ...(isTranslated && { translatedTo: translations[translation] as Address }),
       ...(dice >= 20 && dice < 25 && { markedFor: (boundTo % 3) + 1 }),
     };
   });

@@ -104,15 +104,20 @@ export function markOf({ plan, isMarked }: World, { isApps, socketFamily, marked
   return markedFor === undefined ? mark : ((mark & ~0x7f000000) | (markedFor << MARK_UPLINK_SHIFT)) >>> 0;
 }
 
-/** bind(2) to an address that the machine does not have fails. */
-export const canBind = ({ before }: World, { bound }: Packet): boolean =>
-  bound === undefined || before.devices.some(({ addresses }) => addresses.some((own) => equalAddress(own, bound)));
+/** bind(2) to an address that the machine does not have fails; by a device without one, nobody has a source that gets answers. */
+export const canBind = ({ before }: World, { bound, device, destination }: Packet): boolean =>
+  (bound === undefined || before.devices.some(({ addresses }) => among(addresses, bound))) &&
+  (device === undefined || addressesOf(before, device).some(({ family }) => family === destination.family));
 
 const sentBy = (
-  { sending, destination, destinationPort, bound, isApps, translatedTo }: Packet,
+  { sending, destination, destinationPort, bound, device, isApps, translatedTo }: Packet,
   mark: number,
 ): Sent => ({
-  socket: { sending, mark, uid: isApps ? APP_UID : APP_UID + 1, ...(bound !== undefined && { bound }) },
+  socket: {
+    ...{ sending, mark, uid: isApps ? APP_UID : APP_UID + 1 },
+    ...(bound !== undefined && { bound }),
+    ...(device !== undefined && { device }),
+  },
   destination,
   destinationPort,
   ...(translatedTo !== undefined && { translatedTo }),
@@ -195,6 +200,8 @@ const isGuess = ({ setting, isMarked }: World, { markedFor, socketFamily, destin
 function judgeLocal(world: World, packet: Packet, way: PacketWay): string | undefined {
   const { setting, before } = world;
   const device = connectedDevice(setting, packet.destination);
+  // What leaves by no uplink is left alone, wherever that leads.
+  if (packet.device === LAN.device && way.kind === 'left' && way.device === LAN.device) return undefined;
   if (device === LAN.device && setting.isLanGone)
     return way.kind === 'unreachable' ? undefined : `its network has gone, and it was ${way.kind}`;
   if (way.kind !== 'left') return `it was ${way.kind}, and ${device} is connected to it`;
@@ -211,6 +218,8 @@ function judgeUnsent(world: World, packet: Packet): string | undefined {
   if (reference.kind === 'left') return `it is unreachable, the system sends it by ${reference.device}`;
   // To a network that was local the tables lead nowhere else.
   if (world.setting.isLanGone && connectedDevice(world.setting, packet.destination) === LAN.device) return undefined;
+  // By the device that it chose there is none, with us as without.
+  if (packet.device !== undefined) return undefined;
   // Of a socket with the wrong mark, or with none, nobody knows in time that it has a way.
   if (!world.isMarked || packet.markedFor !== undefined || packet.socketFamily !== packet.destination.family)
     return undefined;
@@ -288,7 +297,14 @@ export function judge(world: World, packet: Packet): Judgement {
   return { way, decision, fault: judgeDecided(world, packet, way, decision) };
 }
 
+/** Where it is certain by which device it leaves nobody can be refused any more: the guard drops it, and the daemon ends a connection. */
+function judgeOtherDevice(way: PacketWay): string | undefined {
+  const isGuarded = way.kind === 'dropped' && way.trace.chains.includes('guard');
+  return isGuarded || way.kind === 'unreachable' ? undefined : `its device is not its way, and it was ${way.kind}`;
+}
+
 function judgeDecided(world: World, packet: Packet, way: PacketWay, decision: Decision): string | undefined {
+  if (decision.verdict === 'reject' && decision.cause === 'other-device') return judgeOtherDevice(way);
   if (decision.verdict !== 'accept')
     return way.kind === OUTCOME[decision.verdict] ? undefined : `it was ${way.kind}, and decided: ${decision.verdict}`;
   if (isTranslated(packet, way)) return judgeTranslated(world, packet, way, decision.way);
@@ -322,7 +338,7 @@ export function explainCase(
   return [
     `${fault}`,
     `packet ${packet.protocol} (${packet.sending}) to ${formatAddress(packet.destination)}, socket of IPv${packet.socketFamily}`,
-    `  bound ${shown(packet.bound)}, translated to ${shown(packet.translatedTo)}, marked for ${packet.markedFor ?? 'nobody'}, ${packet.isApps ? "the application's" : "nobody's"}, ${isMarked ? 'marked' : 'not marked'}`,
+    `  bound ${shown(packet.bound)}, device ${packet.device ?? 'any'}, translated to ${shown(packet.translatedTo)}, marked for ${packet.markedFor ?? 'nobody'}, ${packet.isApps ? "the application's" : "nobody's"}, ${isMarked ? 'marked' : 'not marked'}`,
     `decision ${text({ verdict: decision?.verdict, way: decision?.verdict === 'accept' ? decision.way : '', reason: decision?.reason })}`,
     `way ${text({ ...way, flow: undefined })} ${'flow' in way ? formatFlow(way.flow) : ''}`,
     `chains ${'trace' in way ? way.trace.chains.join(' > ') : ''}`,

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { ExplainQuery, ExplainWho, Explanation } from '../../api/explanation.ts';
+import type { ExplainQuery, ExplainWho, Explanation, OutboundQuestion } from '../../api/explanation.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
 import { CliError } from '../cli-error.ts';
 import { type ConnectPeer, type OwnPort, type Parsed, parseConnectPeer, parseOwnPort } from '../connect-peer.ts';
@@ -26,6 +26,7 @@ interface ExplainOptions extends JsonOption {
   readonly to?: ConnectTarget;
   readonly from?: ConnectPeer;
   readonly port?: OwnPort;
+  readonly device?: string;
 }
 
 export function explainCommand(context: CliContext): Command {
@@ -39,6 +40,7 @@ export function explainCommand(context: CliContext): Command {
     .option('--to <destination>', 'it connects: HOST:PORT (TCP), HOST:PORT/udp or HOST/icmp; [IPv6]:PORT', target)
     .option('--from <peer>', 'or somebody connects to it: ADDRESS or ADDRESS:PORT; [IPv6]:PORT', peer)
     .option('--port <port>', 'with --from, to which port of this machine: PORT (TCP) or PORT/udp', ownPort)
+    .option('--device <name>', 'the program chooses this network device itself, as with curl --interface', device)
     .addOption(jsonOption())
     .action(async (who: string | undefined, destination: string | undefined, { json, ...given }: ExplainOptions) => {
       const terminal = terminalOf(context, command);
@@ -61,6 +63,7 @@ export function explainCommand(context: CliContext): Command {
     ['pointsman explain --app org.example.Mail --to "[2001:db8::1]:993"', 'an application, IPv6'],
     ['sudo pointsman explain --pid 4711 --to 192.0.2.1:53/udp', 'a running process, UDP'],
     ['pointsman explain --exe /usr/bin/ping --to 192.0.2.1/icmp', 'ICMP'],
+    ['pointsman explain --device wlan0 curl example.org:443', 'it is bound to a network device'],
     ['pointsman explain --exe /usr/sbin/sshd --from 192.0.2.7:50000 --port 22', 'who may connect to it'],
     ['pointsman explain --app org.example.Phone --from 2001:db8::7 --port 5060/udp', 'the same for UDP'],
   ]);
@@ -99,16 +102,20 @@ function whoOf({ app, exe, pid, from, port }: ExplainOptions): ExplainWho {
 }
 
 /** Throws CliError. */
-function questionOf({ to, from, port }: ExplainOptions): ConnectTarget | (ConnectPeer & OwnPort) {
+function questionOf({ to, from, port, device: chosen }: ExplainOptions): OutboundQuestion | (ConnectPeer & OwnPort) {
   if (to !== undefined && from !== undefined) {
     const hint =
       'a connection goes out, --to HOST:PORT, or comes in, --from ADDRESS --port PORT: ask one after the other';
     throw new CliError(EXIT.usage, '--to and --from contradict each other', { hint });
   }
   if (to !== undefined) {
-    if (port === undefined) return to;
+    if (port === undefined) return chosen === undefined ? to : { ...to, device: chosen };
     const hint = 'the port of the destination is part of --to; a port of this machine goes with --from';
     throw new CliError(EXIT.usage, '--port does not go with --to', { hint });
+  }
+  if (chosen !== undefined) {
+    const hint = 'give --to HOST:PORT; what comes in is answered by the device that it came in by';
+    throw new CliError(EXIT.usage, '--device is of a connection that goes out', { hint });
   }
   if (from !== undefined) {
     if (port !== undefined) return { ...from, ...port };
@@ -117,6 +124,15 @@ function questionOf({ to, from, port }: ExplainOptions): ConnectTarget | (Connec
   if (port !== undefined) throw new CliError(EXIT.usage, 'who connects to that port?', { hint: 'give --from ADDRESS' });
   const hint = 'give --to HOST:PORT, or --from ADDRESS --port PORT for one that comes in';
   throw new CliError(EXIT.usage, 'which connection?', { hint });
+}
+
+/** IFNAMSIZ of linux/if.h, without its end. */
+const MAX_DEVICE_LENGTH = 15;
+
+function device(text: string): string {
+  if (text === '' || text.length > MAX_DEVICE_LENGTH || /[\s/]/.test(text))
+    throw new InvalidArgumentError('The name of a network device, as ip link shows it.');
+  return text;
 }
 
 function pid(text: string): number {

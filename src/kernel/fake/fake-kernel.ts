@@ -149,6 +149,10 @@ export class FakeConnections implements Connections {
     return this.#open.some((other) => isSameFlow(other, flow));
   }
 
+  boundDevice(flow: OutgoingFlow): number | undefined {
+    return this.#open.find((other) => isSameFlow(other, flow))?.deviceIndex;
+  }
+
   abort(flow: OutgoingFlow): boolean {
     if (!this.isOpen(flow)) return false;
     this.#failures.check('abort connection');

@@ -21,6 +21,8 @@ export interface SendingSocket {
   readonly mark: number;
   /** bind(2): the source that it has whatever the route is. */
   readonly bound?: Address;
+  /** SO_BINDTODEVICE. */
+  readonly device?: string;
   readonly uid?: number;
 }
 
@@ -73,6 +75,8 @@ export function socketMark(program: number | undefined, ways: Plan['socketWays']
   return (programMark(program) | ((bits ?? 0) & MARK_UPLINK)) >>> 0;
 }
 
+const chosenBy = ({ device }: SendingSocket): { readonly device?: string } => (device === undefined ? {} : { device });
+
 interface Routed {
   readonly route: FoundRoute;
   readonly source: Address;
@@ -81,7 +85,8 @@ interface Routed {
 /** connect(2) and sendto(2): ip_route_connect() and ip_route_output_flow(), ip6_dst_lookup_flow(). */
 function firstRoute(machine: Machine, { socket, destination }: Sent): Routed | undefined {
   const { mark, bound, sending } = socket;
-  const route = lookUpRoute(machine, { destination, mark, ...(bound !== undefined && { source: bound }) });
+  const chosen = chosenBy(socket);
+  const route = lookUpRoute(machine, { destination, mark, ...chosen, ...(bound !== undefined && { source: bound }) });
   if (bound !== undefined) return route && { route, source: bound };
   // IPv4 without a route is told so; IPv6 tries again with any address.
   if (route === undefined && destination.family === 4) return undefined;
@@ -89,14 +94,16 @@ function firstRoute(machine: Machine, { socket, destination }: Sent): Routed | u
   if (source === undefined) return undefined;
   const looksAgain = destination.family === 6 ? route === undefined : sending === 'tcp' || sending === 'udp connected';
   if (!looksAgain) return route && { route, source };
-  const again = lookUpRoute(machine, { destination, mark, source });
+  const again = lookUpRoute(machine, { destination, mark, source, ...chosen });
   return again && { route: again, source };
 }
 
 const SOURCE_PORT = 50_000;
 
-function flowOf({ socket: { sending }, destination, destinationPort }: Sent, source: Address, device: string): Flow {
-  const head = { source, destination, loopback: device === LOOPBACK_DEVICE };
+function flowOf({ socket, destination, destinationPort }: Sent, source: Address, device: string): Flow {
+  const { sending, device: chosenDevice } = socket;
+  const chosen = chosenDevice === undefined ? {} : { chosenDevice };
+  const head = { source, destination, loopback: device === LOOPBACK_DEVICE, ...chosen };
   if (sending === 'icmp') {
     const [protocol, type] = destination.family === 4 ? [IPPROTO_ICMP, 8] : [IPPROTO_ICMPV6, 128];
     return { ...head, protocol, icmp: { type, code: 0, identifier: 7 } };
@@ -114,11 +121,14 @@ const ENDED: Record<Exclude<TraceResult['verdict'], 'accept'>, 'refused' | 'drop
 /** Through the hooks, with routes looked up again where they ask for it. */
 function passHooks(machine: Machine, plan: Plan, packet: Omit<TracePacket, 'outDevice'>, first: FoundRoute): PacketWay {
   const { flow, translatedTo } = packet;
+  const chosen = flow.chosenDevice === undefined ? {} : { device: flow.chosenDevice };
   const { source } = flow;
   const destination = translatedTo ?? flow.destination;
   let route = first;
   const reroute: Reroute = ({ mark, destination: to, redirected }) => {
-    const again = redirected ? { device: LOOPBACK_DEVICE } : lookUpRoute(machine, { destination: to, source, mark });
+    const again = redirected
+      ? { device: LOOPBACK_DEVICE }
+      : lookUpRoute(machine, { destination: to, source, mark, ...chosen });
     route = again ?? route;
     return again?.device;
   };

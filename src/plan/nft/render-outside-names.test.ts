@@ -163,7 +163,16 @@ describe('renderRuleset', () => {
     fc.assert(
       fc.property(names, (given) => {
         const table = rendered(given);
-        const known = new Set([...given.devices, 'lo', 'denied', 'no uplink', 'dropped', 'not accepted']);
+        const known = new Set([
+          ...given.devices,
+          'lo',
+          'denied',
+          'no uplink',
+          'dropped',
+          'not accepted',
+          'another device',
+          'answers by another uplink',
+        ]);
         expect(table.replaceAll(QUOTED, '')).toMatch(OUTSIDE);
         for (const line of table.split('\n')) {
           const isComment = line.trimStart().startsWith('comment ');

@@ -27,7 +27,7 @@ def spelled(made, address):
     return f"::ffff:{address}" if made.family == socket.AF_INET6 and ":" not in address else address
 
 
-def send(sending, family, destination, port, mark, uid, bound=None):
+def send(sending, family, destination, port, mark, uid, bound=None, device=None):
     os.seteuid(uid)
     try:
         made = open_socket(socket.AF_INET if family == 4 else socket.AF_INET6, sending, destination)
@@ -36,6 +36,8 @@ def send(sending, family, destination, port, mark, uid, bound=None):
     with made:
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, SO_MARK, struct.pack("=I", mark))
+        if device is not None:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         if bound is not None:
             made.bind((spelled(made, bound), 0))
         peer = (spelled(made, destination), port)

@@ -25,6 +25,8 @@ export interface SendRequest {
   readonly mark: number;
   readonly uid: number;
   readonly bound?: string;
+  /** SO_BINDTODEVICE. */
+  readonly device?: string;
 }
 
 /** Somebody's table that translates a destination. */
