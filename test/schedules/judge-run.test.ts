@@ -50,11 +50,19 @@ describe('judgeRun()', () => {
     ['cellular', 'cellular', false],
     ['vpn', 'cellular', true],
     ['vpn', 'vpn', false],
-    ['allow', 'cellular', false],
+    ['allow', 'wifi', false],
+    ['allow', 'cellular', true],
+    ['none', 'vpn', true],
     ['none', 'wifi', false],
   ] as const)('a packet of %s that arrives by %s is astray: %s', (policy, uplink, isAstray) => {
     const found = judged([rowOf(policy)], { packets: [packetOf(uplink)], attempts: [attemptOf()] });
     expect(found).toEqual(isAstray ? [`astray ${uplink} row 0 x1`] : []);
+  });
+
+  it("lets whoever goes by the system's route take another uplink where wifi was lost", () => {
+    const run = { packets: [packetOf('cellular')], attempts: [attemptOf()] };
+    expect(judged([rowOf('allow')], { ...run, down: [{ uplink: 'wifi', fromUs: 1, toUs: 2 }] })).toEqual([]);
+    expect(judged([rowOf('vpn')], { ...run, down: [{ uplink: 'wifi', fromUs: 1, toUs: 2 }] })).toHaveLength(1);
   });
 
   it('goes by the policy of the era', () => {
@@ -101,6 +109,15 @@ describe('judgeRun()', () => {
     const down = (uplink: Packet['uplink']) => [{ uplink, fromUs: 5500, toUs: 9000 }];
     expect(judged([rowOf('vpn')], { ...run, down: down('vpn') })).toEqual([]);
     expect(judged([rowOf('vpn')], { ...run, down: down('wifi') })).toEqual(['refused EPERM row 0 x1']);
+    const over = [{ uplink: 'vpn', fromUs: 1000, toUs: 4000 }] as const;
+    expect(judged([rowOf('vpn')], { ...run, down: over })).toEqual(['refused EPERM row 0 x1']);
+  });
+
+  it('takes what was under way when a link went down for lost with it', () => {
+    const run = { packets: [packetOf('vpn')], attempts: [attemptOf({ id: '7.2' }), attemptOf()] };
+    const down = (fromUs: number) => [{ uplink: 'vpn', fromUs, toUs: 9_000_000 }] as const;
+    expect(judged([rowOf('vpn')], { ...run, down: down(400_000) })).toEqual([]);
+    expect(judged([rowOf('vpn')], { ...run, down: down(600_000) })).toEqual(['lost sent row 0 x1']);
   });
 
   it('says of whom nothing was seen', () => {

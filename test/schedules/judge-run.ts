@@ -56,14 +56,6 @@ export interface Finding {
   readonly isAway: boolean;
 }
 
-const MAY_LEAVE: Readonly<Record<RowPolicy, readonly UplinkName[]>> = {
-  deny: [],
-  cellular: ['cellular'],
-  vpn: ['vpn'],
-  allow: ['wifi', 'cellular', 'vpn'],
-  none: ['wifi', 'cellular', 'vpn'],
-};
-
 /** By which uplink it leaves while all are up. */
 const USUAL: Readonly<Record<Exclude<RowPolicy, 'deny'>, UplinkName>> = {
   cellular: 'cellular',
@@ -72,12 +64,21 @@ const USUAL: Readonly<Record<Exclude<RowPolicy, 'deny'>, UplinkName>> = {
   none: 'wifi',
 };
 
+/** The system's route is by the others, too, once wifi has been lost. */
+function mayLeave(policy: RowPolicy, uplink: UplinkName, { down }: Run): boolean {
+  if (policy === 'deny') return false;
+  if (uplink === USUAL[policy]) return true;
+  return USUAL[policy] === 'wifi' && down.some((span) => span.uplink === 'wifi');
+}
+
 const SENT = 'sent';
 const ANSWERED = 'answered';
 const NO_ANSWER = ['timeout', 'closed'];
 /** Its port had not come free: nothing was tried. */
 const NOT_TRIED = ['EADDRINUSE', 'EADDRNOTAVAIL'];
 const US_PER_MS = 1000;
+/** What was sent so shortly before a link or a daemon ends may end with it. */
+const UNDER_WAY_US = 500_000;
 
 type What = Pick<Finding, 'kind' | 'row' | 'era' | 'policy' | 'how'>;
 
@@ -116,7 +117,8 @@ class Findings {
   }
 }
 
-const overlaps = (span: Span, { beganUs, endedUs }: Attempt): boolean => beganUs <= span.toUs && endedUs >= span.fromUs;
+const overlaps = (span: Span, { beganUs, endedUs }: Attempt): boolean =>
+  beganUs <= span.toUs && endedUs >= span.fromUs - UNDER_WAY_US;
 
 /** Whether a daemon must be there to let it out: docs/security.md, "After a crash". */
 function mustBeAsked({ schedule, touched }: Run, row: Row, { row: index, endedUs }: Attempt): boolean {
@@ -142,7 +144,7 @@ export function judgeRun(run: Run): readonly Finding[] {
     if (policy === undefined) throw new Error(`a packet to port ${port}, where nobody sends`);
     ports.add(port);
     arrived.add(`${port} ${id}`);
-    if (!MAY_LEAVE[policy].includes(uplink)) findings.add({ kind: 'astray', row, era, policy, how: uplink }, atUs);
+    if (!mayLeave(policy, uplink, run)) findings.add({ kind: 'astray', row, era, policy, how: uplink }, atUs);
   }
   const good = new Set<number>();
   const tried = new Set<number>();

@@ -135,7 +135,7 @@ export class ScheduleWorld implements AsyncDisposable {
         `addr add fd09:${i}::1/64 dev n${i} nodad`,
         `link set n${i} up`,
       ]),
-      ...[...Object.values(FAR), ...Object.values(FLOODED)].map((address) => `addr add ${address} dev lo`),
+      ...[FAR, FLOODED].flatMap((to) => [`addr add ${to[4]} dev lo`, `addr add ${to[6]} dev lo nodad`]),
     ]);
     for (const uplink of UPLINK_NAMES) this.#addRoutes(uplink);
   }
