@@ -167,6 +167,7 @@ export function judgeRun(run: Run): readonly Finding[] {
     }
   }
   for (const [row, policies] of eras.entries()) {
+    if (rows[row]?.isIdle) continue;
     const wanted = policies.map((policy, era) => ({ policy, era, port: portOf(row, era) }));
     for (const { policy, era, port } of wanted) {
       if (!tried.has(port)) findings.add({ kind: 'silent', row, era, policy, how: 'no attempt' }, 0);

@@ -181,14 +181,15 @@ class Play {
 
   async run(): Promise<Run> {
     if (this.#withDaemon) this.#daemon = await this.#world.startDaemon();
-    for (const index of this.#cast.keys()) this.#start(index);
-    await delay(QUIET_MS);
+    const acting = [...this.#cast.keys()].filter((index) => !this.#of(index).row.isIdle);
+    for (const index of acting) this.#start(index);
+    await this.#untilAllHaveTried(acting);
     for (const { afterMs, event } of this.#schedule.steps) {
       await delay(afterMs);
       this.#eventsUs.push(nowUs());
       await this.#happen(event);
     }
-    await delay(QUIET_MS);
+    await this.#untilAllHaveTried(acting);
     await this.#end();
     const { attempts, packets } = this.#world;
     return {
@@ -202,9 +203,18 @@ class Play {
     };
   }
 
+  /** In the era that they are in. */
+  async #untilAllHaveTried(rows: readonly number[]): Promise<void> {
+    await until('everybody to have tried once', () => {
+      const tried = new Set(this.#world.attempts.map(({ row, era }) => `${row}.${era}`));
+      return rows.every((row) => tried.has(`${row}.${this.#of(row).era}`));
+    });
+    await delay(QUIET_MS);
+  }
+
   async #end(): Promise<void> {
     const isKeeping = (index: number): boolean => this.#of(index).row.style === 'keep';
-    const all = [...this.#cast.keys()];
+    const all = [...this.#cast.keys()].filter((index) => !this.#of(index).row.isIdle);
     await this.#stop([...all.filter((index) => !isKeeping(index)), ...this.#besides]);
     const keeping = all.filter(isKeeping);
     for (const index of keeping) this.#world.tell('stop', index);

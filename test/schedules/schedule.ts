@@ -22,6 +22,8 @@ export interface Row {
   /** Called as the program of that row, which a policy names, without being it. */
   readonly namesakeOf?: number;
   readonly periodMs: number;
+  /** Has neither a policy nor a program: it was left out. */
+  readonly isIdle?: true;
 }
 
 /** Something becomes of what tells a row. */
@@ -65,6 +67,37 @@ export function erasOf({ rows, steps }: Schedule, row: number): readonly RowPoli
     for (const change of event.changes) if (change.row === row) eras.push(change.policy);
   }
   return eras;
+}
+
+const rowsOf = (event: ScheduleEvent): readonly number[] => {
+  switch (event.kind) {
+    case 'kill':
+    case 'stop':
+      return event.meanwhile.map(({ row }) => row);
+    case 'reload':
+      return event.changes.map(({ row }) => row);
+    case 'touch':
+      return [event.touch.row];
+    case 'crowd':
+      return [event.row];
+    case 'replace':
+    case 'uplink':
+    case 'flood':
+      return [];
+  }
+};
+
+/** With these rows and events alone, and without events of other rows: what is left of a fault with less around it. */
+export function narrowed(
+  { seed, rows, steps }: Schedule,
+  only: { readonly rows?: readonly number[]; readonly events?: readonly number[] },
+): Schedule {
+  const isIn = (row: number): boolean => only.rows?.includes(row) ?? true;
+  return {
+    seed,
+    rows: rows.map((row, i): Row => (isIn(i) ? row : { ...row, policy: 'none', isIdle: true })),
+    steps: steps.filter(({ event }, i) => (only.events?.includes(i) ?? true) && rowsOf(event).every(isIn)),
+  };
 }
 
 /** The same without anybody in the way of anything. */
@@ -122,7 +155,7 @@ export function describeEvent(event: ScheduleEvent): string {
 export function describeSchedule({ seed, rows, steps }: Schedule): string {
   return [
     `schedule ${seed} (POINTSMAN_SCHEDULE_SEED=${seed})`,
-    ...rows.map(describeRow),
+    ...rows.flatMap((row, i) => (row.isIdle ? [] : [describeRow(row, i)])),
     ...steps.map(({ afterMs, event }, i) => `event ${i}, after ${afterMs} ms: ${describeEvent(event)}`),
   ].join('\n');
 }

@@ -4,7 +4,7 @@ import { EXPECTED_GAPS } from './expected-gaps.ts';
 import { generateSchedule } from './generate-schedule.ts';
 import { type Finding, type FindingKind, judgeRun } from './judge-run.ts';
 import { runSchedule } from './run-schedule.ts';
-import { describeSchedule } from './schedule.ts';
+import { describeSchedule, narrowed } from './schedule.ts';
 
 export interface Trial {
   readonly seed: number;
@@ -21,9 +21,15 @@ export interface Trial {
   readonly text: string;
 }
 
+/** `POINTSMAN_SCHEDULE_ROWS=0,15 POINTSMAN_SCHEDULE_EVENTS=3`: what is left of it. */
+function stated(name: string): readonly number[] | undefined {
+  return process.env[name]?.split(',').filter(Boolean).map(Number);
+}
+
 export async function trySchedule(seed: number): Promise<Trial> {
   const beganMs = performance.now();
-  const schedule = generateSchedule(seed);
+  const [rows, events] = [stated('POINTSMAN_SCHEDULE_ROWS'), stated('POINTSMAN_SCHEDULE_EVENTS')];
+  const schedule = narrowed(generateSchedule(seed), { ...(rows && { rows }), ...(events && { events }) });
   const run = await runSchedule(schedule, { withDaemon: true });
   const faults: Record<FindingKind, number> = { astray: 0, refused: 0, lost: 0, silent: 0 };
   const gaps: Record<string, number> = {};

@@ -15,7 +15,7 @@
  *          flood    20 datagrams a millisecond for 300 ms, by one socket
  *          strange  a new socket every other millisecond for 300 ms
  *   KIND: tcp, udp, udp-connected
- * A first argument with a slash is skipped: it is the script that a copy of this is the interpreter of. */
+ * A first argument with a slash is the script that a copy of this is the interpreter of: it is opened, as interpreters do, and skipped. */
 #include "actor.h"
 
 #define TIMEOUT_MS 5000
@@ -213,6 +213,7 @@ static void flood(int is_strange) {
 
 int main(int argc, char **argv) {
   if (argc > 1 && strchr(argv[1], '/')) {
+    close(open(argv[1], O_RDONLY | O_CLOEXEC));
     argv += 1;
     argc -= 1;
   }
