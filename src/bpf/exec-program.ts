@@ -1,10 +1,12 @@
 /**
  * Tracepoint sched_process_exec: a process runs another program. Of what was known of it stays only whose child it is; a
  * program whose children count as its own begins that. One that may be such a program, as it has the name of one or is its file,
- * touched since, begins what has the number 0: that is asked about. One that yields begins nothing in a family that keeps its own.
+ * touched since, begins what has the number 0: that is asked about. One that yields begins nothing in a family that keeps its own. Since
+ * when it runs an interpreter is written down where policies name scripts.
  */
 import { assemble } from './assembler.ts';
 import { and32, branch, exit, goto, type Instruction, label, load, move, or32, store } from './instruction.ts';
+import { readInterpreterStart } from './interpreter-start.ts';
 import type { KernelLayout } from './kernel-layout.ts';
 import { count, lookup, remove, update } from './kernel-memory.ts';
 import { COUNTER_TASKS_LOST, type MapDescriptors } from './maps.ts';
@@ -19,6 +21,7 @@ import {
   FILE_NAME_BYTES,
   NAMED_FAMILY,
   TASK_CHILDREN,
+  TASK_INTERPRETER,
   TASK_KEEPS,
   TASK_RECORD_BYTES,
   TASK_RECORD_FIELDS,
@@ -32,11 +35,16 @@ const RECORD = PID - TASK_RECORD_BYTES;
 const EXECUTABLE = RECORD - EXECUTABLE_KEY_BYTES;
 const NAME = EXECUTABLE - FILE_NAME_BYTES;
 const START_TICKS = RECORD + TASK_RECORD_FIELDS.startTicks;
+const INTERPRETER = RECORD + TASK_RECORD_FIELDS.interpreterNs;
 
-/** Argument of the tracepoint. */
+/** Arguments of the tracepoint. */
 const TASK_ARGUMENT = 0;
+const BINPRM_ARGUMENT = 16;
 
-/* r6: the task, later the number of the children. r8: value of `config`, later whether the family keeps its own. r9: pointers on the way. */
+/*
+ * r6: the task, later the number of the children. r7: its linux_binprm, later flags. r8: value of `config`, later whether the family keeps
+ * its own. r9: pointers on the way.
+ */
 
 /** Instructions for BPF_PROG_TYPE_RAW_TRACEPOINT on `sched_process_exec`, license GPL. */
 export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Array {
@@ -45,6 +53,7 @@ export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
   const process = { pidSlot: PID, startTicksSlot: START_TICKS };
   return assemble([
     load('u64', 'r6', 'r1', TASK_ARGUMENT),
+    load('u64', 'r7', 'r1', BINPRM_ARGUMENT),
     store('u32', 'r10', INDEX, 0),
     ...lookup(maps.config, INDEX),
     branch('r0', 'equal', 0, 'done'),
@@ -52,6 +61,12 @@ export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
     ...readProcess('r6', { ...shared, config: 'r8', ...process }),
     load('u32', 'r1', 'r10', PID),
     branch('r1', 'equal', 0, 'done'),
+    ...readInterpreterStart({ layout, nameSlot: NAME, scratchSlot: SCRATCH, sinceSlot: INTERPRETER }),
+    move('r7', 0),
+    load('u64', 'r1', 'r10', INTERPRETER),
+    branch('r1', 'equal', 0, 'flags known'),
+    move('r7', TASK_INTERPRETER),
+    label('flags known'),
     ...clearKey(EXECUTABLE),
     ...readExecutableOfTask('r6', { ...shared, keySlot: EXECUTABLE }),
 
@@ -76,23 +91,38 @@ export function execProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
     ...mayBeFamily(layout, maps),
 
     label('no family'),
-    ...findTask(maps.tasks, { ...process, otherwise: 'done' }),
+    ...findTask(maps.tasks, { ...process, otherwise: 'no entry' }),
     load('u32', 'r1', 'r0', at.flags),
     move('r8', 'r1'),
     and32('r8', TASK_KEEPS),
-    and32('r1', TASK_SCRIPT | TASK_CHILDREN),
-    // A child that ran no script is what it was.
-    branch('r1', 'equal', TASK_CHILDREN, 'done'),
     load('u32', 'r6', 'r0', at.childrenNumber),
-    and32('r1', TASK_CHILDREN),
-    branch('r1', 'not equal', 0, 'member of family'),
-    ...remove(maps.tasks, PID),
+    and32('r1', TASK_SCRIPT | TASK_CHILDREN),
+    branch('r1', 'equal', TASK_SCRIPT | TASK_CHILDREN, 'member of family'),
+    branch('r1', 'not equal', TASK_CHILDREN, 'of no family'),
+    // A child that ran no script is what it was.
+    or32('r7', TASK_CHILDREN),
+    or32('r7', 'r8'),
+    store('u32', 'r0', at.flags, 'r7'),
+    load('u64', 'r1', 'r10', INTERPRETER),
+    store('u64', 'r0', at.interpreterNs, 'r1'),
     goto('done'),
 
+    label('of no family'),
+    branch('r7', 'not equal', 0, 'interpreter alone'),
+    ...remove(maps.tasks, PID),
+    goto('done'),
+    label('no entry'),
+    branch('r7', 'equal', 0, 'done'),
+    label('interpreter alone'),
+    move('r6', 0),
+    goto('written'),
+
     label('member of family'),
+    or32('r7', TASK_CHILDREN),
+    or32('r7', 'r8'),
+    label('written'),
     store('u32', 'r10', RECORD + at.number, 'r6'),
-    or32('r8', TASK_CHILDREN),
-    store('u32', 'r10', RECORD + at.flags, 'r8'),
+    store('u32', 'r10', RECORD + at.flags, 'r7'),
     store('u32', 'r10', RECORD + at.childrenNumber, 'r6'),
     store('u32', 'r10', RECORD + at.childrenNumber + 4, 0),
     ...update(maps.tasks, PID, RECORD),

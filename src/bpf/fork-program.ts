@@ -18,6 +18,8 @@ const CHILD_PID = RECORD - 4;
 const PARENT_ARGUMENT = 0;
 const CHILD_ARGUMENT = 8;
 
+const bothHalves = (field: number): readonly number[] => [field, field + 4];
+
 /* r6: the parent. r7: the child. r8: value of `config`. r9: pointers on the way. */
 
 /** Instructions for BPF_PROG_TYPE_RAW_TRACEPOINT on `sched_process_fork`, license GPL. */
@@ -38,7 +40,7 @@ export function forkProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Ar
     move('r8', 'r0'),
     ...readProcess('r6', { ...shared, ...parent, prefix: 'parent' }),
     ...findTask(maps.tasks, { ...parent, otherwise: 'done' }),
-    ...[at.number, at.flags, at.childrenNumber, at.childrenNumber + 4].flatMap((field) => [
+    ...[at.number, at.flags, ...bothHalves(at.childrenNumber), ...bothHalves(at.interpreterNs)].flatMap((field) => [
       load('u32', 'r1', 'r0', field),
       store('u32', 'r10', RECORD + field, 'r1'),
     ]),

@@ -20,6 +20,7 @@ const LINUX_6_18 = {
   super_block: { s_dev: 16 },
   pid: { level: 4, numbers: 144 },
   upid: { nr: 0, ns: 8, size: 16 },
+  linux_binprm: { filename: 96, interp: 104 },
 };
 const LINUX_6_1 = {
   ...LINUX_6_18,

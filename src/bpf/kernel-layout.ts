@@ -32,6 +32,7 @@ export interface KernelLayout {
   readonly super_block: { readonly s_dev: number };
   readonly pid: { readonly level: number; readonly numbers: number };
   readonly upid: { readonly nr: number; readonly ns: number; readonly size: number };
+  readonly linux_binprm: { readonly filename: number; readonly interp: number };
 }
 
 const POINTER = 8;
@@ -76,6 +77,7 @@ export function kernelLayout(btf: Btf): KernelLayout {
     super_block: { s_dev: at('super_block', 's_dev', U32) },
     pid: { level: at('pid', 'level', U32), numbers: memberOffset(btf, 'pid', 'numbers') },
     upid: { nr: at('upid', 'nr', U32), ns: at('upid', 'ns', POINTER), size: structSize(btf, 'upid') },
+    linux_binprm: { filename: at('linux_binprm', 'filename', POINTER), interp: at('linux_binprm', 'interp', POINTER) },
   };
 }
 

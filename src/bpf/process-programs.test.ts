@@ -148,6 +148,75 @@ describe.each(KERNELS)('programs on processes, %s', (name) => {
     expect(world.maps.size('tasks')).toBe(0);
   });
 
+  const SEEN = { seen: true, seenBeforeNs: 500n, daemonPid: 40 };
+
+  it.each(['python3', 'python3.11', 'bash', 'R', 'perl5.36-x86_64-linux-gnu'])(
+    'execProgram() notes since when a process runs an interpreter where policies name scripts: %s',
+    (called) => {
+      const world = new MarkingWorld(layout, { scripts: SEEN });
+      const task = world.kernel.addProcess({ ...PARENT, executable: { ...PYTHON, name: called } });
+      world.trace(exec, task, 0n, world.kernel.addExec({ interpreted: false }));
+      const alone = { number: 0, script: false, interpreterNs: world.nowNs };
+      expect(world.taskOf(100)).toEqual({ ...alone, startTicks: PARENT.startTicks });
+      world.trace(fork, task, world.kernel.addProcess(CHILD));
+      expect(world.taskOf(200)).toEqual({ ...alone, startTicks: CHILD.startTicks });
+      // It becomes something else.
+      world.trace(exec, world.kernel.addProcess({ ...PARENT, executable: CURL }), 0n, 0n);
+      expect(world.taskOf(100)).toBeUndefined();
+    },
+  );
+
+  it('execProgram() notes whatever the kernel took from the first line of what was to be run', () => {
+    const world = new MarkingWorld(layout, { scripts: SEEN });
+    const task = world.kernel.addProcess({ ...PARENT, executable: CURL });
+    world.trace(exec, task, 0n, world.kernel.addExec({ interpreted: true }));
+    expect(world.taskOf(100)?.interpreterNs).toBe(world.nowNs);
+    world.trace(exec, task, 0n, world.kernel.addExec({ interpreted: false }));
+    expect(world.taskOf(100)).toBeUndefined();
+  });
+
+  it.each(['bashful', 'shutdown', 'Rscript', 'javac', 'curl', 'p'])(
+    'execProgram() notes no program that is called otherwise: %s',
+    (called) => {
+      const world = new MarkingWorld(layout, { scripts: SEEN });
+      const task = world.kernel.addProcess({ ...PARENT, executable: { ...PYTHON, name: called } });
+      world.trace(exec, task, 0n, world.kernel.addExec({ interpreted: false }));
+      expect(world.maps.size('tasks')).toBe(0);
+    },
+  );
+
+  it('execProgram() notes no interpreter where no policy names a script', () => {
+    const world = new MarkingWorld(layout);
+    world.trace(exec, world.kernel.addProcess(PARENT), 0n, world.kernel.addExec({ interpreted: true }));
+    expect(world.maps.size('tasks')).toBe(0);
+  });
+
+  it.each([
+    ['a child', { ...RELATIVE, number: 12 }, { ...RELATIVE, number: 12 }],
+    ['a script with children', { ...SCRIPT, childrenNumber: 11 }, RELATIVE],
+    ['a script', SCRIPT, { number: 0, script: false, startTicks: PARENT.startTicks }],
+    [
+      'an interpreter',
+      { ...SCRIPT, number: 0, script: false, interpreterNs: 3n },
+      { ...SCRIPT, number: 0, script: false },
+    ],
+  ])('execProgram() notes an interpreter beside what else is known: of %s', (_what, before, after) => {
+    const world = new MarkingWorld(layout, { scripts: SEEN });
+    world.setTask(100, before);
+    world.trace(exec, world.kernel.addProcess(PARENT), 0n, world.kernel.addExec({ interpreted: false }));
+    expect(world.taskOf(100)).toEqual({ ...after, interpreterNs: world.nowNs });
+  });
+
+  it('exitProgram() notes that nobody sees scripts start once the first thread of the daemon ends, and no other', () => {
+    const world = new MarkingWorld(layout, { scripts: SEEN });
+    const daemon = world.kernel.addProcess({ ...PARENT, pids: [SEEN.daemonPid], liveThreads: 3 });
+    world.trace(exit, world.kernel.addThread(daemon, [41]));
+    world.trace(exit, world.kernel.addProcess({ ...PARENT, liveThreads: 0 }));
+    expect(world.scripts).toEqual(SEEN);
+    world.trace(exit, daemon);
+    expect(world.scripts).toEqual({ ...SEEN, seen: false });
+  });
+
   it('execProgram() writes nothing of a process that the daemon cannot see', () => {
     const world = new MarkingWorld(layout, { pidLevel: 1 });
     world.setExecutable(PYTHON, { number: 5, childrenNumber: 11 });

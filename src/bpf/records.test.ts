@@ -70,7 +70,13 @@ const CODECS: readonly (readonly [
   [
     'TaskRecord',
     fc
-      .tuple(fc.record({ number: u32, script: fc.boolean(), startTicks: ticks }), children)
+      .tuple(
+        fc.record(
+          { number: u32, script: fc.boolean(), startTicks: ticks, interpreterNs: u64 },
+          { requiredKeys: ['number', 'script', 'startTicks'] },
+        ),
+        children,
+      )
       .map(([record, number]) => withChildren(record, number)),
     encodeTaskRecord,
     decodeTaskRecord,
@@ -100,6 +106,7 @@ const CODECS: readonly (readonly [
         cgroupEpoch: u32,
         hello: fc.boolean(),
         nobody: fc.record({ number: u32.filter((number) => number > 0), inAnyCgroup: fc.boolean() }),
+        scripts: fc.record({ seen: fc.boolean(), seenBeforeNs: u64, daemonPid: u32 }),
       },
       { requiredKeys: ['netnsCookie', 'pidNamespace', 'pidLevel', 'cgroupEpoch', 'hello'] },
     ),
@@ -191,10 +198,12 @@ describe('records', () => {
 
   it('encodeConfig() lays fields out as the programs read them', () => {
     const config = { netnsCookie: 1n, pidNamespace: 2n, pidLevel: 3, cgroupEpoch: 4, hello: true };
-    expect([...new Uint32Array(encodeConfig(config).buffer)]).toEqual([1, 0, 2, 0, 3, 4, 1, 0, 0, 0]);
+    expect([...new Uint32Array(encodeConfig(config).buffer)]).toEqual([1, 0, 2, 0, 3, 4, 1, 0, 0, 0, 0, 0, 0, 0]);
     const nobody = { number: 5, inAnyCgroup: true };
-    expect([...new Uint32Array(encodeConfig({ ...config, nobody }).buffer)]).toEqual([1, 0, 2, 0, 3, 4, 1, 5, 1, 0]);
-    expect(CONFIG_BYTES).toBe(40);
+    const scripts = { seen: true, seenBeforeNs: 6n, daemonPid: 7 };
+    const words = [...new Uint32Array(encodeConfig({ ...config, nobody, scripts }).buffer)];
+    expect(words).toEqual([1, 0, 2, 0, 3, 4, 1, 5, 1, 1, 6, 0, 7, 0]);
+    expect(CONFIG_BYTES).toBe(56);
   });
 
   it('encodeProgramFile() lays fields out as the program writes them', () => {

@@ -170,7 +170,7 @@ export const EXECUTABLE_RECORD_FIELDS = { number: 0, flags: 4, childrenNumber: 8
 export const EXECUTABLE_CHILDREN = 1;
 export const EXECUTABLE_YIELDS = 2;
 /** The same bit as in the flags of the task that it begins. */
-export const EXECUTABLE_KEEPS = 4;
+export const EXECUTABLE_KEEPS = 8;
 
 export function encodeExecutableRecord(record: ExecutableRecord): Uint8Array {
   const bytes = new Uint8Array(EXECUTABLE_RECORD_BYTES);
@@ -222,7 +222,8 @@ export function decodeWaysRecord(bytes: Uint8Array): WaysRecord {
  * Value of `tasks`. `script`: the process runs a script with this number, whatever its executable is; otherwise the number
  * is for executables that have none of their own. With `childrenNumber`, a fork keeps the entry, and an exec has this number. With
  * `keeps`, that number is also for executables that yield.
- * `startTicks`: when the process started, in 1/100 s after boot, as in /proc/PID/stat.
+ * `startTicks`: when the process started, in 1/100 s after boot, as in /proc/PID/stat. `interpreterNs`: it runs an interpreter since
+ * then (CLOCK_MONOTONIC), which may come to run a script; where that is all, the entry says nothing else.
  */
 export interface TaskRecord {
   readonly number: number;
@@ -230,22 +231,33 @@ export interface TaskRecord {
   readonly startTicks: number;
   readonly childrenNumber?: number;
   readonly keeps?: true;
+  readonly interpreterNs?: bigint;
 }
 
-export const TASK_RECORD_BYTES = 24;
-export const TASK_RECORD_FIELDS = { number: 0, flags: 4, startTicks: 8, childrenNumber: 16 } as const;
+export const TASK_RECORD_BYTES = 32;
+export const TASK_RECORD_FIELDS = {
+  number: 0,
+  flags: 4,
+  startTicks: 8,
+  childrenNumber: 16,
+  interpreterNs: 24,
+} as const;
 export const TASK_SCRIPT = 1;
 export const TASK_CHILDREN = 2;
-export const TASK_KEEPS = 4;
+export const TASK_INTERPRETER = 4;
+export const TASK_KEEPS = 8;
 
 export function encodeTaskRecord(record: TaskRecord): Uint8Array {
   const bytes = new Uint8Array(TASK_RECORD_BYTES);
   const at = TASK_RECORD_FIELDS;
   const children = record.childrenNumber === undefined ? 0 : TASK_CHILDREN;
+  const interpreter = record.interpreterNs === undefined ? 0 : TASK_INTERPRETER;
   setU32(bytes, at.number, record.number);
-  setU32(bytes, at.flags, (record.script ? TASK_SCRIPT : 0) | children | (record.keeps ? TASK_KEEPS : 0));
+  const keeps = record.keeps ? TASK_KEEPS : 0;
+  setU32(bytes, at.flags, (record.script ? TASK_SCRIPT : 0) | children | interpreter | keeps);
   setU64(bytes, at.startTicks, BigInt(record.startTicks));
   setU32(bytes, at.childrenNumber, record.childrenNumber ?? 0);
+  setU64(bytes, at.interpreterNs, record.interpreterNs ?? 0n);
   return bytes;
 }
 
@@ -260,6 +272,7 @@ export function decodeTaskRecord(bytes: Uint8Array): TaskRecord {
     startTicks: Number(view.getBigUint64(at.startTicks, true)),
     ...((flags & TASK_CHILDREN) !== 0 && { childrenNumber: view.getUint32(at.childrenNumber, true) }),
     ...((flags & TASK_KEEPS) !== 0 && { keeps: true }),
+    ...((flags & TASK_INTERPRETER) !== 0 && { interpreterNs: view.getBigUint64(at.interpreterNs, true) }),
   };
 }
 
@@ -351,7 +364,23 @@ export interface Config {
   readonly hello: boolean;
   /** What a program counts as of which neither the name nor the file is a named one's. */
   readonly nobody?: Nobody | undefined;
+  /** Where policies name scripts. */
+  readonly scripts?: ScriptStarts | undefined;
 }
+
+/** Whether somebody sees scripts start. */
+export interface ScriptStarts {
+  /** Becomes false by itself when `daemonPid` ends. */
+  readonly seen: boolean;
+  /** An interpreter that was started before has had its script seen, if any: CLOCK_MONOTONIC. */
+  readonly seenBeforeNs: bigint;
+  /** As the daemon numbers processes. */
+  readonly daemonPid: number;
+}
+
+export const SCRIPTS_NOT_NAMED = 0;
+export const SCRIPTS_SEEN = 1;
+export const SCRIPTS_NOT_SEEN = 2;
 
 export interface Nobody {
   readonly number: number;
@@ -359,7 +388,7 @@ export interface Nobody {
   readonly inAnyCgroup: boolean;
 }
 
-export const CONFIG_BYTES = 40;
+export const CONFIG_BYTES = 56;
 export const CONFIG_FIELDS = {
   netnsCookie: 0,
   pidNamespace: 8,
@@ -368,6 +397,9 @@ export const CONFIG_FIELDS = {
   hello: 24,
   nobody: 28,
   anyCgroup: 32,
+  scripts: 36,
+  seenBeforeNs: 40,
+  daemonPid: 48,
 } as const;
 
 export function encodeConfig(config: Config): Uint8Array {
@@ -380,6 +412,10 @@ export function encodeConfig(config: Config): Uint8Array {
   setU32(bytes, at.hello, config.hello ? 1 : 0);
   setU32(bytes, at.nobody, config.nobody?.number ?? 0);
   setU32(bytes, at.anyCgroup, config.nobody?.inAnyCgroup === true ? 1 : 0);
+  const { scripts } = config;
+  setU32(bytes, at.scripts, scripts === undefined ? SCRIPTS_NOT_NAMED : scripts.seen ? SCRIPTS_SEEN : SCRIPTS_NOT_SEEN);
+  setU64(bytes, at.seenBeforeNs, scripts?.seenBeforeNs ?? 0n);
+  setU32(bytes, at.daemonPid, scripts?.daemonPid ?? 0);
   return bytes;
 }
 
@@ -388,6 +424,7 @@ export function decodeConfig(bytes: Uint8Array): Config {
   const view = viewOf(bytes);
   const at = CONFIG_FIELDS;
   const number = view.getUint32(at.nobody, true);
+  const scripts = view.getUint32(at.scripts, true);
   return {
     netnsCookie: view.getBigUint64(at.netnsCookie, true),
     pidNamespace: view.getBigUint64(at.pidNamespace, true),
@@ -395,6 +432,13 @@ export function decodeConfig(bytes: Uint8Array): Config {
     cgroupEpoch: view.getUint32(at.cgroupEpoch, true),
     hello: view.getUint32(at.hello, true) !== 0,
     ...(number !== 0 && { nobody: { number, inAnyCgroup: view.getUint32(at.anyCgroup, true) !== 0 } }),
+    ...(scripts !== SCRIPTS_NOT_NAMED && {
+      scripts: {
+        seen: scripts === SCRIPTS_SEEN,
+        seenBeforeNs: view.getBigUint64(at.seenBeforeNs, true),
+        daemonPid: view.getUint32(at.daemonPid, true),
+      },
+    }),
   };
 }
 

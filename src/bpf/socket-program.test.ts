@@ -226,6 +226,34 @@ describe.each(KERNELS)('socketProgram() for %s', (name) => {
     expect(mark()).toBe(0x80008005);
   });
 
+  const UNSEEN = { seen: false, seenBeforeNs: 500n, daemonPid: 40 };
+  const STARTED = { number: 0, script: false, startTicks: START_TICKS, interpreterNs: 500n };
+
+  it.each([
+    ['none of an interpreter that may run a script', { scripts: UNSEEN, task: STARTED, number: 0 }],
+    ['none of one in a family', { scripts: UNSEEN, task: { ...STARTED, number: 11, childrenNumber: 11 }, number: 0 }],
+    ['that of one that was started before', { scripts: UNSEEN, task: { ...STARTED, interpreterNs: 499n }, number: 5 }],
+    ['that of one while starts are seen', { scripts: { ...UNSEEN, seen: true }, task: STARTED, number: 5 }],
+    ['that of a script', { scripts: UNSEEN, task: { ...STARTED, number: 9, script: true }, number: 9 }],
+    ['that of a program that is none', { scripts: UNSEEN, task: undefined, number: 5 }],
+  ] as const)('socketProgram() says a number without the daemon: %s', (_what, { scripts, task, number }) => {
+    const { world, mark } = openWorld({ scripts });
+    world.setExecutable(PYTHON, { number: 5 });
+    if (task !== undefined) world.setTask(PID, task);
+    mark();
+    expect(world.creator()?.number).toBe(number);
+  });
+
+  it('socketProgram() says a family’s number of an interpreter of it, and nobody of one without', () => {
+    const { world, mark } = openWorld({ nobody: { ...NOBODY, inAnyCgroup: true }, scripts: { ...UNSEEN, seen: true } });
+    world.setTask(PID, STARTED);
+    mark();
+    expect(world.creator()?.number).toBe(NOBODY.number);
+    world.setTask(PID, { ...STARTED, number: 11, childrenNumber: 11 });
+    mark();
+    expect(world.creator()?.number).toBe(11);
+  });
+
   it('socketProgram() compares as much of long names as it looks at', () => {
     const { world } = openWorld({ nobody: { ...NOBODY, inAnyCgroup: true } });
     world.setNamed({ name: `${'l'.repeat(63)}x` });

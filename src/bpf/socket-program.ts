@@ -39,6 +39,9 @@ import {
   HELLO_SOCKET_TYPE,
   PROGRAM_FILE_BYTES,
   PROGRAM_FILE_FIELDS,
+  SCRIPTS_NOT_SEEN,
+  TASK_CHILDREN,
+  TASK_INTERPRETER,
   TASK_KEEPS,
   TASK_RECORD_FIELDS,
   TASK_SCRIPT,
@@ -194,6 +197,7 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
     and32('r1', TASK_SCRIPT),
     branch('r1', 'not equal', 0, 'by task'),
+    ...passKnownInterpreter(),
 
     label('by executable'),
     ...lookup(maps.executables, EXECUTABLE),
@@ -254,6 +258,29 @@ function branchIfTasksLost(maps: MapDescriptors): readonly Instruction[] {
     branch('r0', 'equal', 0, 'nothing known'),
     load('u64', 'r1', 'r0', 0),
     branch('r1', 'not equal', 0, 'nothing known'),
+  ];
+}
+
+/**
+ * On to `nothing known` with an interpreter that may run a script which nobody has seen start. Of any other whose entry says nothing else,
+ * r7 = 0.
+ */
+function passKnownInterpreter(): readonly Instruction[] {
+  const at = TASK_RECORD_FIELDS;
+  return [
+    load('u32', 'r1', 'r7', at.flags),
+    and32('r1', TASK_INTERPRETER),
+    branch('r1', 'equal', 0, 'by executable'),
+    load('u32', 'r1', 'r8', CONFIG_FIELDS.scripts),
+    branch('r1', 'not equal', SCRIPTS_NOT_SEEN, 'interpreter seen'),
+    load('u64', 'r1', 'r7', at.interpreterNs),
+    load('u64', 'r2', 'r8', CONFIG_FIELDS.seenBeforeNs),
+    branch('r1', 'at least', 'r2', 'nothing known'),
+    label('interpreter seen'),
+    load('u32', 'r1', 'r7', at.flags),
+    and32('r1', TASK_CHILDREN),
+    branch('r1', 'not equal', 0, 'by executable'),
+    move('r7', 0),
   ];
 }
 

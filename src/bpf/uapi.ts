@@ -4,6 +4,7 @@
 export const BPF_FUNC_map_lookup_elem = 1;
 export const BPF_FUNC_map_update_elem = 2;
 export const BPF_FUNC_map_delete_elem = 3;
+export const BPF_FUNC_ktime_get_ns = 5;
 export const BPF_FUNC_get_current_uid_gid = 15;
 export const BPF_FUNC_get_current_comm = 16;
 export const BPF_FUNC_get_current_task = 35;

@@ -69,10 +69,13 @@ export class ProgramKeeper implements Disposable {
     const inForce = this.#parts.inForce();
     try {
       // Before any interpreter may count as nobody's.
-      if (inForce !== undefined) this.#watchScripts(inForce);
+      if (inForce !== undefined) {
+        this.#watchScripts(inForce);
+        this.#sayScriptStarts();
+      }
       this.#programs?.follow(inForce);
       this.#parts.health.clear('programs-not-told');
-      if (inForce !== undefined) this.#keep(inForce);
+      if (inForce !== undefined) this.#keep();
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       const message = `the kernel does not take what tells programs: ${error.message}; their first packets are asked about`;
@@ -119,14 +122,22 @@ export class ProgramKeeper implements Disposable {
     return new KnownPrograms({ marks: kernel.sockets, proc: openProc(), cgroups, tellsScripts });
   }
 
-  /** Not before policies are in force, and only what goes on being true when nobody follows it. */
-  #keep({ index }: InForce): void {
+  /** Without the daemon an interpreter that is started may run any script. */
+  #sayScriptStarts(): void {
+    const { sockets } = this.#parts.kernel;
+    const of = this.#scripts === undefined ? this.#parts.inForce()?.index : this.#scriptsOf;
+    if (sockets === undefined || of === undefined) return;
+    const seen = this.#scripts !== undefined && this.#scripts.released === undefined;
+    sockets.setScriptStarts(of.byScript.size === 0 ? 'not named' : seen ? 'seen' : 'not seen');
+  }
+
+  /** Not before policies are in force. */
+  #keep(): void {
     const { identity, health } = this.#parts;
     const { marks } = identity;
     if (typeof marks === 'string') return;
-    const refusal = identity.notKept ?? refusalOf(() => (index.byScript.size === 0 ? marks.keep() : marks.keepNot()));
-    this.#notKept =
-      refusal ?? (index.byScript.size === 0 ? undefined : 'policies name scripts, which only the daemon sees start');
+    const refusal = identity.notKept ?? refusalOf(() => marks.keep());
+    this.#notKept = refusal;
     const message = `if the daemon is killed, the kernel no longer tells programs apart: ${refusal}; all new flows are then as whenAway says`;
     const hint = 'mount -t bpf bpf /sys/fs/bpf, where nothing is mounted there, and start the daemon again';
     health.report('programs-not-kept', refusal === undefined ? undefined : { message, hint });
@@ -139,7 +150,9 @@ export class ProgramKeeper implements Disposable {
       background: this.#parts.background,
       watch: scripts,
       beats: this.#parts.beats,
+      onHeard: () => this.#guardedly(() => this.#sayScriptStarts()),
       onChange: (released) => {
+        this.#guardedly(() => this.#sayScriptStarts());
         this.#programs?.scriptsChanged();
         const message = `starts of scripts are not seen: ${released}; their programs are told by their command lines`;
         this.#parts.health.report('scripts-not-seen', released === undefined ? undefined : { message });
@@ -154,6 +167,8 @@ export class ProgramKeeper implements Disposable {
     ];
     const isSame = before?.byScript === now.byScript && before.byParent === now.byParent;
     if (this.#scripts === undefined || (isSame && before.programs === now.programs)) return;
+    // Should that fail, it is not said that starts are seen.
+    this.#scriptsOf = undefined;
     this.#scripts.watch(listedScripts(index, ids.programs));
     this.#scriptsOf = now;
   }

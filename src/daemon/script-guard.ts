@@ -16,6 +16,8 @@ export interface ScriptGuardParts {
   readonly watch: Pick<ScriptWatch, 'watch' | 'release'>;
   /** Counts the signs of life of the answering thread. */
   readonly beats: () => number;
+  /** At every look that finds a sign of life. */
+  readonly onHeard?: () => void;
   /** `undefined`: scripts are told by the kernel again. */
   readonly onChange: (released: string | undefined) => void;
   readonly monotonicMs?: () => number;
@@ -55,6 +57,7 @@ export class ScriptGuard implements Disposable {
       this.#lastBeat = beat;
       this.#heardMs = nowMs;
       if (this.#released !== undefined) this.#resume();
+      this.#parts.onHeard?.();
     } else if (this.#released === undefined && this.#mayHold && nowMs - this.#heardMs >= RELEASE_AFTER_MS)
       this.#release();
   }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { startsAsInterpreter } from '../bpf/interpreter-start.ts';
 import { isInterpreter, MAX_OPTIONS, mainProgram } from './interpreter.ts';
 
 /** Words by spaces, the first one being the name it was called by. */
@@ -119,5 +120,99 @@ describe('isInterpreter()', () => {
   it('isInterpreter() knows file names, not what contains them', () => {
     expect(['/usr/bin/python3.11', 'nodejs', '/opt/jdk/bin/java'].map(isInterpreter)).toEqual([true, true, true]);
     expect(['/usr/bin/python3/x', 'mypython', 'bash-completion', ''].map(isInterpreter)).toEqual(Array(4).fill(false));
+  });
+
+  it('isInterpreter() knows nothing that the kernel’s own list lacks: without a daemon that is what may run a script', () => {
+    const names = [
+      ...[
+        'python',
+        'python3.11',
+        'python3.13t',
+        'python3-dbg',
+        'pypy3.9',
+        'sh',
+        'ash',
+        'dash',
+        'bash',
+        'rbash',
+        'zsh-5.9',
+        'zsh',
+      ],
+      ...[
+        'ksh',
+        'ksh93',
+        'mksh',
+        'oksh',
+        'pksh',
+        'lksh',
+        'rksh',
+        'yash',
+        'posh',
+        'busybox',
+        'toybox',
+        'fish',
+        'node',
+        'nodejs',
+      ],
+      ...[
+        'bun',
+        'deno',
+        'perl',
+        'perl5.36.0',
+        'ruby3.1',
+        'jruby',
+        'truffleruby',
+        'php8.2',
+        'lua5.4',
+        'luajit-2.1',
+        'tclsh8.6',
+      ],
+      ...[
+        'wish',
+        'java',
+        'wine',
+        'wine64-preloader',
+        'wine-stable',
+        'mono',
+        'mono-sgen64',
+        'R',
+        'guile-3.0',
+        'gjs',
+        'gjs-console',
+      ],
+    ];
+    expect(names.filter((name) => !isInterpreter(name) || !startsAsInterpreter(name))).toEqual([]);
+  });
+
+  it('isInterpreter() is true of no short name that the kernel’s list lacks', () => {
+    const name = fc.stringMatching(/^[a-zR][a-z0-9.-]{0,5}$/);
+    const known = fc.constantFrom(
+      'python',
+      'pypy',
+      'ksh',
+      'zsh',
+      'perl',
+      'ruby',
+      'php',
+      'lua',
+      'luajit',
+      'tclsh',
+      'wish',
+      'guile',
+      'mono',
+      'wine',
+    );
+    const version = fc.stringMatching(/^[0-9.-]{0,5}[a-z]{0,2}$/);
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          name,
+          fc.tuple(known, version).map((parts) => parts.join('')),
+        ),
+        (each) => {
+          expect(!isInterpreter(each) || startsAsInterpreter(each)).toBe(true);
+        },
+      ),
+    );
   });
 });

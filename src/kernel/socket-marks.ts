@@ -47,6 +47,8 @@ export interface NamedFiles {
   readonly files: ReadonlyMap<FileId, boolean>;
 }
 
+export type ScriptStartsSeen = 'not named' | 'seen' | 'not seen';
+
 export interface SocketMarkCounts {
   /** Sockets that were marked. */
   readonly marked: number;
@@ -117,12 +119,15 @@ export interface SocketMarks extends SharedSocketMarks, Disposable {
   /** The epoch that counts from now on: cgroups added for another one are not known. */
   setCgroupEpoch(epoch: number): void;
   /**
+   * Whether policies name scripts, and somebody sees each that starts: to be said again and again while it is so. Where nobody does, and once this
+   * process ends, an interpreter that is started, or was a moment before that was said last, has no number.
+   */
+  setScriptStarts(starts: ScriptStartsSeen): void;
+  /**
    * From now on all of it outlives this process, however that ends: sockets go on being marked. Nothing where nobody said where it is to be
    * kept. Throws KernelError: then nothing is kept.
    */
   keep(): void;
-  /** It ends with this process again, and nothing stays. */
-  keepNot(): void;
   /** For `borrowSocketMarks` in another thread; plain data. Of no use once this is disposed of. */
   readonly handle: SocketMarksHandle;
 }

@@ -81,6 +81,15 @@ export class KernelWorld {
     return task;
   }
 
+  /** What `sched_process_exec` is given of the file that was to be run; `interpreted`: by its first line another one is. */
+  addExec({ interpreted }: { readonly interpreted: boolean }): bigint {
+    const { linux_binprm } = this.#layout;
+    const [binprm, name, other] = [this.#allocate(), this.#allocate(), this.#allocate()];
+    this.#u64(binprm, linux_binprm.filename, name);
+    this.#u64(binprm, linux_binprm.interp, interpreted ? other : name);
+    return binprm;
+  }
+
   /** Another thread of a process, with a number of its own. */
   addThread(leader: bigint, pids: readonly number[]): bigint {
     const { task_struct } = this.#layout;

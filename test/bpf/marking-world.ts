@@ -4,7 +4,9 @@ import { parseBtf } from '../../src/bpf/btf.ts';
 import { type KernelLayout, kernelLayout } from '../../src/bpf/kernel-layout.ts';
 import { COUNTER_TASKS_LOST } from '../../src/bpf/maps.ts';
 import {
+  CONFIG_BYTES,
   type CreatorRecord,
+  decodeConfig,
   decodeCreatorRecord,
   decodeExecutableKey,
   decodeTaskRecord,
@@ -23,6 +25,7 @@ import {
   fileIdOf,
   fileNameOf,
   type Nobody,
+  type ScriptStarts,
   type TaskRecord,
 } from '../../src/bpf/records.ts';
 import { MemoryMaps, runProgram } from './interpreter.ts';
@@ -81,6 +84,7 @@ export interface MarkingWorldOptions {
   readonly pidLevel?: number;
   readonly hello?: boolean;
   readonly nobody?: Nobody;
+  readonly scripts?: ScriptStarts;
 }
 
 export interface Named {
@@ -92,12 +96,17 @@ export interface Named {
 export class MarkingWorld {
   readonly kernel: KernelWorld;
   readonly maps: MemoryMaps = new MemoryMaps();
+  nowNs = 1_000_000_000n;
 
-  constructor(layout: KernelLayout, { pidLevel = 0, hello = false, nobody }: MarkingWorldOptions = {}) {
+  constructor(layout: KernelLayout, { pidLevel = 0, hello = false, nobody, scripts }: MarkingWorldOptions = {}) {
     this.kernel = new KernelWorld(layout);
     const pidNamespace = this.kernel.pidNamespace(pidLevel);
-    const config = { netnsCookie: NETNS_COOKIE, pidNamespace, pidLevel, cgroupEpoch: EPOCH, hello, nobody };
+    const config = { netnsCookie: NETNS_COOKIE, pidNamespace, pidLevel, cgroupEpoch: EPOCH, hello, nobody, scripts };
     this.maps.set('config', encodeU32(0), encodeConfig(config));
+  }
+
+  get scripts(): ScriptStarts | undefined {
+    return decodeConfig(this.maps.get('config', encodeU32(0)) ?? new Uint8Array(CONFIG_BYTES)).scripts;
   }
 
   setExecutable(file: ExecutableFile, record: ExecutableRecord): void {
@@ -150,8 +159,10 @@ export class MarkingWorld {
 
   /** Runs a raw tracepoint program. */
   trace(program: Uint8Array, ...args: readonly bigint[]): void {
-    const context = new Uint8Array(new BigUint64Array(args).buffer);
-    const result = runProgram(program, { ...this, current: 0n, context });
+    // As many as any of them has.
+    const context = new Uint8Array(new BigUint64Array([...args, 0n, 0n, 0n].slice(0, 3)).buffer);
+    const results = { 5: this.nowNs };
+    const result = runProgram(program, { ...this, current: 0n, context, results });
     if (result !== 0n) throw new Error(`the program returned ${result}`);
   }
 }

@@ -27,8 +27,8 @@ export interface SocketMarksWorld {
   readonly marks: SocketMarks;
   /** The same, as another thread has it. */
   borrow(): SharedSocketMarks;
-  /** A program in a file of its own; its path. */
-  addProgram(): string;
+  /** A program in a file of its own, called so; its path. */
+  addProgram(name?: string): string;
   hardLink(path: string): string;
   symbolicLink(path: string): string;
   /** Another file takes the path; programs that run go on. */
@@ -419,6 +419,33 @@ export function socketMarksContract(
         expect(await markOf(process)).toBe(0);
         expect(marks.taskOf(process.pid, process.startTicks)).toBeUndefined();
         expect(marks.taskOf(process.pid, process.startTicks - 1)).toEqual({ number: 11, script: true });
+      });
+
+      it('setScriptStarts() leaves an interpreter without a number that nobody has seen open its script', async () => {
+        const interpreter = world.addProgram('python3.11');
+        const program = world.addProgram();
+        nameProgram(interpreter, 7);
+        nameProgram(program, 8);
+        const before = await world.start(interpreter);
+        marks.setScriptStarts('seen');
+        const started = await world.start(interpreter);
+        const child = await started.fork();
+        const other = await world.start(program);
+        for (const each of [before, started, child]) expect(await markOf(each)).toBe(programMark(7));
+        expect(marks.taskOf(started.pid, started.startTicks)).toBeUndefined();
+        marks.setScriptStarts('not seen');
+        expect(await markOf(before)).toBe(programMark(7));
+        expect(await markOf(started)).toBe(0);
+        expect(await markOf(child)).toBe(0);
+        expect(await markOf(other)).toBe(programMark(8));
+        marks.bindTask(child.pid, child.startTicks, { number: 9, script: true });
+        expect(await markOf(child)).toBe(programMark(9));
+        await started.exec(program);
+        expect(await markOf(started)).toBe(programMark(8));
+        const later = await world.start(interpreter);
+        expect(await markOf(later)).toBe(0);
+        marks.setScriptStarts('not named');
+        expect(await markOf(later)).toBe(programMark(7));
       });
 
       it('a child of a bound process is bound as its parent was when it was made', async () => {

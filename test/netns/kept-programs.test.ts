@@ -307,25 +307,6 @@ describe('without the daemon', () => {
     expect(pinsOfDevice()).toEqual([]);
   });
 
-  it('nothing is kept while policies name scripts, whose starts only the daemon sees, and status says so', async () => {
-    daemon = await device.startDaemon();
-    expect(pinsOfDevice()).toHaveLength(1);
-    device.write('opt/script.py', '#!/usr/bin/python3\n');
-    device.writePolicy('org.example.Script', `script: ${device.path('opt/script.py')}`, 'otherwise: deny');
-    try {
-      await device.pointsman('reload');
-      expect((await device.status()).identity.kept).toMatchObject({ inKernel: false });
-      expect(pinsOfDevice()).toEqual([]);
-      await daemon.kill();
-      expect(await outcomesOf(programs.allowed)).toEqual(REFUSED);
-    } finally {
-      device.remove('etc/pointsman/policies/org.example.Script.yaml');
-    }
-    daemon = await device.startDaemon();
-    expect(pinsOfDevice()).toHaveLength(1);
-    expect(await outcomesOf(programs.allowed)).toEqual(ANSWERED);
-  });
-
   it('down without a daemon removes what a killed one kept', async () => {
     daemon = await device.startDaemon();
     await daemon.kill();

@@ -161,7 +161,7 @@ async function openLinuxWorld(options?: { readonly maxTasks: number }): Promise<
   return {
     marks,
     borrow: () => borrowSocketMarks(marks.handle),
-    addProgram: () => place.addProgram(),
+    addProgram: (name) => place.addProgram(name),
     hardLink: (path) => place.hardLink(path),
     symbolicLink: (path) => place.symbolicLink(path),
     replace: (path) => place.replace(path),

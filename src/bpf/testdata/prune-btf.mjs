@@ -22,6 +22,7 @@ const STRUCTS = [
   'super_block',
   'pid',
   'upid',
+  'linux_binprm',
 ];
 
 const HEADER_BYTES = 24;

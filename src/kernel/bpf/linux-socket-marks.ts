@@ -18,14 +18,14 @@ import {
   type Nobody,
 } from '../../bpf/records.ts';
 import { KernelError } from '../kernel-error.ts';
-import type { NamedFiles, SocketMarks, SocketMarksHandle, WayBits } from '../socket-marks.ts';
+import type { NamedFiles, ScriptStartsSeen, SocketMarks, SocketMarksHandle, WayBits } from '../socket-marks.ts';
 import type { BpfMap } from './bpf-map.ts';
 import { pinObject } from './bpf-pin.ts';
 import type { BpfDescriptor } from './bpf-program.ts';
 import { type KeptMarks, keepMarks, linkPath, openKeptMarks } from './kept-marks.ts';
 import { attachInheritance, attachSocketProgram, closeLinks, type LinkName, type Links } from './marking-programs.ts';
 import { namespaceCookie } from './namespace-cookie.ts';
-import { claimPins, ownerOfPins, removePins, removePinsHere } from './pin-directory.ts';
+import { claimPins, ownerOfPins, removePinsHere } from './pin-directory.ts';
 import { ProgramFiles, sayHello } from './program-files.ts';
 import { closeMaps, createMaps, descriptorsOf, MappedSocketMarks, type SocketMarkMaps } from './socket-mark-maps.ts';
 import { readVmlinuxLayout } from './vmlinux-layout.ts';
@@ -34,6 +34,8 @@ const FIRST = encodeU32(0);
 const NO_FAMILY = encodeU32(0);
 const FAMILY = encodeU32(NAMED_FAMILY);
 const NO_WAYS: WayBits = { v4: 0, v6: 0 };
+/** An interpreter opens its script within this after it was started: a cold disk, a loaded machine. */
+const SCRIPT_OPENED_WITHIN_NS = 30_000_000_000n;
 /** Until one is set, no cgroup is known. */
 const NO_EPOCH = 0xffffffff;
 
@@ -78,7 +80,7 @@ function makeMarks(layout: KernelLayout, { cgroupMountDir, maxTasks, pins }: Soc
     const nobody: Config = { netnsCookie, pidNamespace: 0n, pidLevel: 0, cgroupEpoch: NO_EPOCH, hello: true };
     maps.config.update(FIRST, encodeConfig(nobody));
     links.set('socket', attachSocketProgram(layout, descriptors, cgroupMountDir));
-    const { task, pidNamespace, pidLevel } = sayHello(maps.hello);
+    const { task, pid, pidNamespace, pidLevel } = sayHello(maps.hello);
     // Hellos stay answered: threads that borrow the maps say theirs. It costs others nothing, and tells them nothing.
     const config = { ...nobody, pidNamespace, pidLevel };
     maps.config.update(FIRST, encodeConfig(config));
@@ -87,6 +89,7 @@ function makeMarks(layout: KernelLayout, { cgroupMountDir, maxTasks, pins }: Soc
     return new LinuxSocketMarks({
       maps,
       config,
+      pid,
       links,
       pins,
       programFiles: new ProgramFiles(maps, task),
@@ -115,7 +118,7 @@ function adoptMarks(layout: KernelLayout, cgroupMountDir: string, pins: PinsToUs
     if (bytes === undefined) throw new KernelError('adopt pins', 0, '', directory, 'they have no configuration');
     const old = decodeConfig(bytes);
     // The program of before answers as well. Processes have other numbers in another pid namespace.
-    const { task, pidNamespace, pidLevel } = sayHello(maps.hello);
+    const { task, pid, pidNamespace, pidLevel } = sayHello(maps.hello);
     if (old.pidNamespace !== pidNamespace || old.pidLevel !== pidLevel || old.netnsCookie !== namespaceCookie())
       throw new KernelError('adopt pins', 0, '', directory, 'they are of another namespace');
     maps.learners.clear();
@@ -133,7 +136,8 @@ function adoptMarks(layout: KernelLayout, cgroupMountDir: string, pins: PinsToUs
     }
     return new LinuxSocketMarks({
       maps,
-      config: { ...old, hello: true },
+      config: { ...old, hello: true, scripts: old.scripts && { ...old.scripts, seen: false } },
+      pid,
       links: fresh,
       pins,
       isAdopted: true,
@@ -153,6 +157,8 @@ function adoptMarks(layout: KernelLayout, cgroupMountDir: string, pins: PinsToUs
 interface Opened {
   readonly maps: SocketMarkMaps;
   readonly config: Config;
+  /** This process's. */
+  readonly pid: number;
   readonly links: Links;
   readonly programFiles: ProgramFiles;
   readonly pins: PinsToUse | undefined;
@@ -164,6 +170,7 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   readonly inheritanceRefusal: KernelError | undefined;
   readonly #links: Links;
   readonly #pins: PinsToUse | undefined;
+  readonly #pid: number;
   #isKept: boolean;
   #config: Config;
   #ways: ReadonlyMap<number, WayBits> | undefined = new Map();
@@ -171,11 +178,12 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   #named: NamedFiles | undefined = { names: new Map(), files: new Map() };
   #closed = false;
 
-  constructor({ maps, config, links, programFiles, pins, isAdopted = false, inheritanceRefusal }: Opened) {
+  constructor({ maps, config, pid, links, programFiles, pins, isAdopted = false, inheritanceRefusal }: Opened) {
     super(maps, programFiles, inheritanceRefusal === undefined);
     this.inheritanceRefusal = inheritanceRefusal;
     this.#links = links;
     this.#config = config;
+    this.#pid = pid;
     this.#pins = pins;
     this.#isKept = isAdopted;
     if (!isAdopted) return;
@@ -190,12 +198,6 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
     if (this.#isKept && ownerOfPins(this.#pins.directory) !== undefined) return;
     keepMarks(this.#pins.directory, { maps: this.maps, links: this.#links });
     this.#isKept = true;
-  }
-
-  keepNot(): void {
-    if (!this.#isKept || this.#pins === undefined) return;
-    this.#isKept = false;
-    removePins(this.#pins.directory);
   }
 
   get handle(): SocketMarksHandle {
@@ -244,6 +246,17 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
     this.#configure({ nobody });
   }
 
+  setScriptStarts(starts: ScriptStartsSeen): void {
+    const before = this.#config.scripts;
+    if (starts === 'not named') {
+      if (before !== undefined) this.#configure({ scripts: undefined });
+      return;
+    }
+    const seen = starts === 'seen';
+    const seenBeforeNs = seen ? seenBefore() : (before?.seenBeforeNs ?? 0n);
+    this.#configure({ scripts: { seen, seenBeforeNs, daemonPid: this.#pid } });
+  }
+
   #configure(change: Partial<Config>): void {
     const config = { ...this.#config, ...change };
     this.maps.config.update(FIRST, encodeConfig(config));
@@ -256,6 +269,12 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
     closeLinks(this.#links);
     closeMaps(this.maps);
   }
+}
+
+/** By the clock that the programs have, and nobody sets. */
+function seenBefore(): bigint {
+  const nowNs = process.hrtime.bigint();
+  return nowNs < SCRIPT_OPENED_WITHIN_NS ? 0n : nowNs - SCRIPT_OPENED_WITHIN_NS;
 }
 
 /** New ones before old ones go: of neither is it ever said that it is not there. `before`: where not known, what the map has. */

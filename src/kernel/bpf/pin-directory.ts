@@ -23,7 +23,7 @@ import { BPF_FILE_SYSTEM, hasBpfFileSystem } from './bpf-file-system.ts';
 import { namespaceCookie } from './namespace-cookie.ts';
 
 /** Of what the maps mean. With another number they are made anew, and so are the programs; the old ones go. */
-export const PIN_FORMAT = 1;
+export const PIN_FORMAT = 2;
 
 const ALL_PINS: string = join(BPF_FILE_SYSTEM, 'pointsman');
 const DIRECTORY_NAME = /^(\d+)-[0-9a-f]{12}-\d+$/;

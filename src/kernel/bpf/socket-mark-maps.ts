@@ -140,8 +140,10 @@ export class MappedSocketMarks implements SharedSocketMarks {
   taskOf(pid: number, startTicks: number): TaskProgram | undefined {
     const bytes = this.maps.tasks.lookup(encodeU32(pid));
     if (bytes === undefined) return undefined;
-    const { startTicks: started, number, script, keeps } = decodeTaskRecord(bytes);
-    return started === startTicks ? { number, script, ...(keeps && { keeps }) } : undefined;
+    const { startTicks: started, number, script, keeps, childrenNumber, interpreterNs } = decodeTaskRecord(bytes);
+    const isInterpreterAlone = interpreterNs !== undefined && childrenNumber === undefined && !script;
+    if (started !== startTicks || isInterpreterAlone) return undefined;
+    return { number, script, ...(keeps && { keeps }) };
   }
 
   addCgroup(id: bigint, epoch: number): void {

@@ -50,8 +50,8 @@ async function openWorld(options?: { readonly maxTasks: number }): Promise<Socke
   return {
     marks,
     borrow: () => marks.borrow(),
-    addProgram: () => {
-      const path = nextPath();
+    addProgram: (name) => {
+      const path = name === undefined ? nextPath() : `${nextPath()}/${name}`;
       marks.writeFile(path);
       return path;
     },

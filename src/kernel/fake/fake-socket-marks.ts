@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { startsAsInterpreter } from '../../bpf/interpreter-start.ts';
 import {
   type CreatorRecord,
   EXECUTABLE_KEY_BYTES,
@@ -16,6 +17,7 @@ import type {
   BoundTask,
   ExecutableProgram,
   NamedFiles,
+  ScriptStartsSeen,
   SharedSocketMarks,
   SocketMarkCounts,
   SocketMarks,
@@ -92,6 +94,9 @@ export class FakeSocketMarks implements SocketMarks {
   #cgroupEpoch = 0;
   #counts: SocketMarkCounts = { marked: 0, unmarked: 0, foreign: 0, tasksLost: 0 };
   #isKept = false;
+  #scriptStarts: ScriptStartsSeen = 'not named';
+  /** Processes that run an interpreter since policies name scripts. */
+  readonly #interpreters = new Set<number>();
   #lastFile = 0;
   #nextPid = FIRST_PID;
   #clockTicks = 0;
@@ -138,6 +143,7 @@ export class FakeSocketMarks implements SocketMarks {
     const { pid: _, startTicks: __, ...same } = this.#living(parent);
     const child = this.#addProcess(same);
     const task = this.#validTask(parent);
+    if (this.#interpreters.has(parent.pid)) this.#interpreters.add(child.pid);
     if (task !== undefined && this.inheritance) this.#keepTask(child.pid, { ...task, startTicks: child.startTicks });
     return child;
   }
@@ -152,6 +158,7 @@ export class FakeSocketMarks implements SocketMarks {
 
   end(process: FakeProcess): void {
     this.#processes.delete(process.pid);
+    this.#interpreters.delete(process.pid);
     if (this.inheritance) this.#tasks.delete(process.pid);
   }
 
@@ -271,8 +278,13 @@ export class FakeSocketMarks implements SocketMarks {
     this.#isKept = true;
   }
 
-  keepNot(): void {
-    this.#isKept = false;
+  /** The last word about them. */
+  get scriptStarts(): ScriptStartsSeen {
+    return this.#scriptStarts;
+  }
+
+  setScriptStarts(starts: ScriptStartsSeen): void {
+    this.#scriptStarts = starts;
   }
 
   [Symbol.dispose](): void {}
@@ -319,6 +331,8 @@ export class FakeSocketMarks implements SocketMarks {
   #afterExec(process: FakeProcess): void {
     if (!this.inheritance) return;
     const { pid, startTicks } = process;
+    if (this.#scriptStarts !== 'not named' && startsAsInterpreter(process.name)) this.#interpreters.add(pid);
+    else this.#interpreters.delete(pid);
     const task = this.#validTask(process);
     const family = this.#familyBegunBy(process, task) ?? task;
     if (family?.childrenNumber === undefined) this.#tasks.delete(pid);
@@ -352,6 +366,7 @@ export class FakeSocketMarks implements SocketMarks {
     const executable = known?.number;
     const task = this.#validTask(process);
     if (task?.script) return task.number;
+    if (this.#scriptStarts === 'not seen' && this.#interpreters.has(process.pid)) return 0;
     if (executable !== undefined && executable < PROGRAM_NONE_FIRST) {
       if (!known?.yields) return executable;
       if (task === undefined) return this.#counts.tasksLost > 0 ? 0 : executable;

@@ -12,7 +12,7 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   attachToCgroup,
   BPF_CGROUP_INET_SOCK_CREATE,
@@ -82,8 +82,9 @@ export class Place implements AsyncDisposable {
   }
 
   /** An interpreter in a file of its own. */
-  addProgram(): string {
-    const path = this.nextPath();
+  addProgram(name?: string): string {
+    const path = name === undefined ? this.nextPath() : join(this.nextPath(), name);
+    mkdirSync(dirname(path), { recursive: true });
     cpSync(PYTHON, path, { dereference: true });
     return path;
   }

@@ -1,4 +1,5 @@
 /** Drives probe.py: an unmodified program whose sockets outlive what happens to the network. */
+import { chmodSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { AnsweringProgram } from './answering-program.ts';
 import type { Device } from './device.ts';
@@ -28,6 +29,18 @@ export class Probe extends AnsweringProgram<ProbeAnswer> {
   /** `python` is the executable that the policy names, with what goes before it, such as setpriv. */
   static start(device: Device, python: readonly string[]): Probe {
     return new Probe(device.inside([...python, device.readableCopy(SCRIPT)]));
+  }
+
+  /** A script with the text of probe.py, to be made by `writeScript`; `command` starts it. */
+  static startScript(device: Device, command: readonly string[]): Probe {
+    return new Probe(device.inside(command));
+  }
+
+  /** Below the daemon's root; its absolute path. */
+  static writeScript(device: Device, below: string, interpreter: string): string {
+    device.write(below, `#!${interpreter}\n${readFileSync(SCRIPT, 'utf8')}`);
+    chmodSync(device.path(below), 0o755);
+    return device.path(below);
   }
 
   open(socket: OpenSocket): Promise<ProbeAnswer> {
