@@ -8,6 +8,7 @@ describe('describeAbsentDaemon()', () => {
     [{ kind: 'not answering', pid: 7, stopped: true }, 'is stopped (process 7)', 'sudo kill -CONT 7'],
     [{ kind: 'not answering', pid: 7, stopped: false }, 'does not answer (process 7)', 'sudo kill -KILL 7'],
     [{ kind: 'rules left', panic: false }, 'the rules of one are in force', 'sudo pointsman down'],
+    [{ kind: 'before first start', panic: false }, '"plan --static" are in force', 'sudo pointsman up'],
     [{ kind: 'rules left', panic: true }, '"panic closed" is in force, too (sudo pointsman panic off)', 'pointsman up'],
     [{ kind: 'panic' }, '"panic closed" is in force', 'sudo pointsman panic off'],
     [{ kind: 'none' }, 'the daemon is not running', 'sudo pointsman up'],

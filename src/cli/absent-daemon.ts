@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { holderOfName } from '../kernel/instance-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
-import { PANIC_TABLE, TABLE } from '../plan/reserved.ts';
+import { CHAIN_STATIC, PANIC_TABLE, TABLE } from '../plan/reserved.ts';
 
 export type AbsentDaemon =
   /** A process holds the daemon's name and does not listen yet. */
@@ -12,6 +12,8 @@ export type AbsentDaemon =
   | { readonly kind: 'not answering'; readonly pid: number; readonly stopped: boolean }
   /** No daemon, and the rules of one: it was killed, or has left them in force. */
   | { readonly kind: 'rules left'; readonly panic: boolean }
+  /** None has run since `plan --static` was loaded. */
+  | { readonly kind: 'before first start'; readonly panic: boolean }
   | { readonly kind: 'panic' }
   | { readonly kind: 'none' }
   /** No daemon, and the kernel tells only root what is there. */
@@ -29,7 +31,8 @@ export async function observeAbsentDaemon(
     return { kind: isListening(socketPath) ? 'socket gone' : 'starting', pid };
   }
   if (process.geteuid?.() !== 0) return { kind: 'none seen' };
-  const { rules, panic } = await leftInKernel();
+  const { rules, panic, isStatic } = await leftInKernel();
+  if (isStatic) return { kind: 'before first start', panic };
   if (rules) return { kind: 'rules left', panic };
   return { kind: panic ? 'panic' : 'none' };
 }
@@ -62,6 +65,11 @@ export function describeAbsentDaemon(absent: AbsentDaemon): { readonly message: 
         message: `no daemon is running, and the rules of one are in force: it was killed, or has left them${panicToo(absent.panic)}`,
         hint: 'take over: sudo pointsman up; or remove them: sudo pointsman down',
       };
+    case 'before first start':
+      return {
+        message: `the daemon has not started yet, and the rules of "plan --static" are in force: what only the daemon tells is as whenAway says${panicToo(absent.panic)}`,
+        hint: 'sudo pointsman up; or remove them: sudo pointsman down',
+      };
     case 'panic':
       return {
         message: 'the daemon is not running, and "panic closed" is in force: nothing gets in, out or through',
@@ -80,18 +88,22 @@ export function describeAbsentDaemon(absent: AbsentDaemon): { readonly message: 
 const panicToo = (panic: boolean): string =>
   panic ? '; "panic closed" is in force, too (sudo pointsman panic off)' : '';
 
-async function leftInKernel(): Promise<{ readonly rules: boolean; readonly panic: boolean }> {
+async function leftInKernel(): Promise<{
+  readonly rules: boolean;
+  readonly panic: boolean;
+  readonly isStatic: boolean;
+}> {
   // What it stands on costs every other command a tenth of a second.
   const { LinuxKernel } = await import('../kernel/linux-kernel.ts');
   try {
     using kernel = LinuxKernel.open();
     const [own, panic] = [await kernel.nft.observe(TABLE), await kernel.nft.observe(PANIC_TABLE)];
     const isLeft = own !== undefined || kernel.routing.ownRules().length > 0 || kernel.keptPrograms.areHere();
-    return { rules: isLeft, panic: panic !== undefined };
+    return { rules: isLeft, panic: panic !== undefined, isStatic: own?.chains.has(CHAIN_STATIC) === true };
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     // Where the kernel has no nftables at all there is nothing of ours.
-    return { rules: false, panic: false };
+    return { rules: false, panic: false, isStatic: false };
   }
 }
 

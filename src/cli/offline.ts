@@ -12,6 +12,7 @@ import { systemClock } from '../kernel/system-clock.ts';
 import type { Change } from '../plan/change.ts';
 import type { Plan } from '../plan/plan.ts';
 import { planText } from '../plan/plan-text.ts';
+import { type StaticPlan, staticPlan } from '../plan/static-plan.ts';
 import { ALL_OF_NETWORKS } from '../policy/network-interest.ts';
 import { pathsFor } from '../store/paths.ts';
 import { attachNetworks } from '../watch/attached-network.ts';
@@ -47,6 +48,15 @@ export async function planOffline(options: OfflineOptions & { readonly needsDiff
     const changes = options.needsDiff && kernel !== undefined ? await changesTo(plan, kernel) : [];
     return planText(plan, changes, { revision: situation.loaded.revision, nowMs: situation.nowMs });
   });
+}
+
+/** Without looking at the kernel: of this start of the machine nothing is to be in it. Throws CliError. */
+export async function staticPlanOffline({ root, onNote }: OfflineOptions): Promise<StaticPlan> {
+  const paths = pathsFor(root);
+  const situation = await readSituation({ paths, clock: systemClock, names: [] });
+  noteMistakes(situation, onNote);
+  const { policySet } = situation.loaded;
+  return staticPlan({ policySet, facts: situation.machine.facts, from: paths.administratorPolicies });
 }
 
 async function changesTo(plan: Plan, kernel: LinuxKernel): Promise<readonly Change[]> {
@@ -140,9 +150,13 @@ async function situationOf(
     ...(kernel === undefined ? {} : { kernel: isRoot() ? kernel : readableOf(kernel) }),
   });
   for (const note of situation.notes) onNote(note);
-  const errors = situation.loaded.diagnostics.filter(({ severity }) => severity === 'error').length;
-  if (errors > 0) onNote(`the files have ${errors === 1 ? 'a mistake' : `${errors} mistakes`}: see "pointsman check"`);
+  noteMistakes(situation, onNote);
   return situation;
+}
+
+function noteMistakes({ loaded }: Situation, onNote: OfflineOptions['onNote']): void {
+  const errors = loaded.diagnostics.filter(({ severity }) => severity === 'error').length;
+  if (errors > 0) onNote(`the files have ${errors === 1 ? 'a mistake' : `${errors} mistakes`}: see "pointsman check"`);
 }
 
 /** With all that is known of networks, whoever asks. */

@@ -1,6 +1,8 @@
 import type { PlanReport } from '../api/request.ts';
 import { printable, printableLines } from '../net/printable.ts';
 import { painter, type Style } from './paint.ts';
+import { renderTable } from './text-table.ts';
+import type { WrittenStaticPlan } from './write-static-plan.ts';
 
 export interface PlanTextOptions {
   readonly colour: boolean;
@@ -37,4 +39,29 @@ function overview({ nft, rules, routes, xtables }: PlanReport): string {
 function diffStyle(line: string): Style {
   if (line.startsWith('+')) return 'green';
   return line.startsWith('-') ? 'red' : 'dim';
+}
+
+/** Where it is, what holds with it, and whom it cannot tell. */
+export function renderStaticPlan({ file, format, whenAway, untold }: WrittenStaticPlan, colour: boolean): string {
+  const lines = [`${printable(file)} is written (format ${format}).`];
+  if (untold.length === 0)
+    lines.push(
+      'Until the daemon runs, users and groups that policies name are decided by their rules, all else by the default.',
+    );
+  else {
+    lines.push(
+      whenAway === 'open'
+        ? 'Until the daemon runs, users and groups are decided by their rules, and all else passes (whenAway: open), these too, which only the daemon tells:'
+        : 'Until the daemon runs, all but loopback, answers and housekeeping is refused (whenAway: closed): any program may be one of these, which only the daemon tells:',
+      '',
+      ...renderTable(
+        { head: ['APPLICATION', 'MATCHED BY'], rows: untold.map(({ app, match }) => [app, match.join(', ')]) },
+        painter(colour),
+      ),
+      '',
+    );
+  }
+  lines.push(`Load it before the network comes up: nft -f ${printable(file)}`);
+  lines.push('Make it anew when the files change. The daemon takes its place when it starts.');
+  return `${lines.join('\n')}\n`;
 }

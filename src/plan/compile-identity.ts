@@ -61,10 +61,11 @@ const namesPrograms = ({ index }: IdentityInput): boolean => !namedPrograms(inde
 /**
  * `directly`: cgroup and user tell every application. `by program`: sockets are marked, and one that is not is asked about.
  * `asked`: what comes before cgroups is hidden, so that every new flow is asked about, or all but those in certain cgroups.
+ * `by user`: all but those of users, whatever else they may be.
  */
-export type Telling = 'directly' | 'by program' | 'asked';
+export type Telling = 'directly' | 'by program' | 'asked' | 'by user';
 
-export function howTold(input: IdentityInput): Telling {
+export function howTold(input: IdentityInput): Exclude<Telling, 'by user'> {
   const { paths, anyByName } = unresolved(input);
   if (!namesPrograms(input) && paths.length === 0 && !anyByName && !mustTellDaemon(input)) return 'directly';
   return input.host.programs === undefined ? 'asked' : 'by program';
@@ -281,7 +282,7 @@ export function compileIdentity(input: ToldInput, target: IdentityTarget): Compi
   const ask = rule(goto(CHAIN.ask));
   if (!reachesApps(input)) return { maps: [], chains: [{ name: target.chain, rules: [ask] }] };
   // A cgroup comes before a user: as long as one may be missing, the user alone does not tell.
-  const kinds = told === 'directly' ? [...cgroupKeys(input), ...idKeys(input)] : cgroupKeys(input);
+  const kinds = [...(told === 'by user' ? [] : cgroupKeys(input)), ...(told === 'asked' ? [] : idKeys(input))];
   const { maps, rules } = lookUp(kinds, input, target);
   return {
     maps,

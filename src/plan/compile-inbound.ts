@@ -116,7 +116,8 @@ export function compileInbound(input: InboundInput): CompiledIdentity {
   const nobody: readonly Rule[] = [...(namesUsers(input) ? [askAny] : []), rule(goto(byDefault))];
   const identify = (rules: readonly Rule[]): Chain => ({ name: 'identify_inbound', rules });
   const common = [inputChain(governsForwarded(input)), dhcpReplyChain, solicitingChain, takenChain, ...verdicts];
-  if (told === 'asked') return { maps: [], chains: [...common, identify([askAny, rule(goto(byDefault))])] };
+  if (told === 'asked' || told === 'by user')
+    return { maps: [], chains: [...common, identify([askAny, rule(goto(byDefault))])] };
   const cgroups = lookUp(cgroupKeys(input), input, target);
   const byCgroup = [...cgroups.rules, ...nobody];
   if (told === 'directly') return { maps: cgroups.maps, chains: [...common, identify(byCgroup)] };

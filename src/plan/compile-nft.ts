@@ -14,7 +14,7 @@ import { BELIEVED4, BELIEVED6, compileChoice, LOCAL4, LOCAL6, waitForUplink } fr
 import { type CompiledDns, compileDns } from './compile-dns.ts';
 import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
 import { housekeepingSets } from './compile-housekeeping.ts';
-import { compileIdentity, howTold, reachesApps } from './compile-identity.ts';
+import { compileIdentity, howTold, reachesApps, type Telling } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
 import { loopbackChains, outputChains } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
@@ -154,8 +154,8 @@ function identifyLoopback(input: InboundInput, { loopbackQueries, relays }: Comp
   return { maps, chains: [...chains, ...loopbackChains(chain, told)] };
 }
 
-export function compileNft(given: Omit<InboundInput, 'told'>): Ruleset {
-  const input: InboundInput = { ...given, told: howTold(given) };
+export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?: Telling | undefined }): Ruleset {
+  const input: InboundInput = { ...given, told: given.told ?? howTold(given) };
   const { policySet, facts, host } = input;
   const { whenAway } = policySet.systemDefault;
   const parts = reachableParts(input);

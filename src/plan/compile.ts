@@ -8,6 +8,7 @@ import { sameInside } from '../policy/inside-address.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
 import { protectingUplinks } from '../policy/protecting-uplinks.ts';
 import { type AppPart, compileApp, partKey } from './compile-app.ts';
+import type { Telling } from './compile-identity.ts';
 import { compileNft } from './compile-nft.ts';
 import { compileRouting } from './compile-routing.ts';
 import { compileSocketWays } from './compile-socket-ways.ts';
@@ -25,6 +26,8 @@ export interface CompileInput {
   /** Application name -> number in the marks; stable, so that live flows keep their meaning. */
   readonly appIds: ReadonlyMap<string, number>;
   readonly nowMs: MonotonicMs;
+  /** How applications are told; found out unless stated. */
+  readonly told?: Telling;
 }
 
 /** A plan, and the parts it was made of, so that the next one costs only what changed. */

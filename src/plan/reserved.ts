@@ -7,6 +7,8 @@
 export const TABLE = 'pointsman';
 /** What `pointsman panic closed` loads: apart, so that it works whatever state the first is in. */
 export const PANIC_TABLE = 'pointsman_panic';
+/** A chain without rules in our table, where that was loaded from a file and no daemon has taken it over. */
+export const CHAIN_STATIC = 'before_first_start';
 
 /**
  * Mark layout, of sockets, packets and connections alike:

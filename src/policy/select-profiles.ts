@@ -27,7 +27,8 @@ export function allRules({ rules, dormant = [] }: EffectivePolicy): readonly Eff
 const isInForce = ({ during }: EffectiveRule, active: ReadonlySet<string>): boolean =>
   during === undefined || during.some((profile) => active.has(profile));
 
-const isConditional = ({ rules, dormant }: EffectivePolicy): boolean =>
+/** Whether some of its rules hold only during a profile. */
+export const waitsForProfiles = ({ rules, dormant }: EffectivePolicy): boolean =>
   dormant !== undefined || rules.some(({ during }) => during !== undefined);
 
 function selectRules(policy: EffectivePolicy, active: ReadonlySet<string>): EffectivePolicy {
@@ -55,7 +56,7 @@ export function selectProfiles(
   const names = new Set(active);
   const selected = new Map<EffectivePolicy, EffectivePolicy>();
   for (const policy of source.apps) {
-    if (!isConditional(policy)) continue;
+    if (!waitsForProfiles(policy)) continue;
     const was = last?.selected.get(policy);
     const is = selectRules(policy, names);
     selected.set(policy, was !== undefined && sameRules(was.rules, is.rules) ? was : is);
