@@ -70,6 +70,7 @@ async function daemonFindings(client: Pick<DaemonClient, 'get'>, socketPath: str
     switch (absent.kind) {
       case 'none':
       case 'starting':
+      case 'before first start':
         return [{ part, state: 'ok', message, mend: hint }];
       case 'none seen':
         return [{ part, state: 'not seen', message, mend: 'sudo pointsman doctor' }];

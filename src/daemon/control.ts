@@ -101,7 +101,7 @@ export function createControl(parts: ControlParts): Control {
     leave: parts.leave,
     onFault: parts.background.hear,
     events: parts.events,
-    nowMs: parts.clock.wallMs,
+    clock: parts.clock,
   };
 }
 

@@ -8,6 +8,7 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import type { Address } from '../net/address.ts';
 import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
 import { counted } from '../net/counted.ts';
+import { ASKED_AT_ONCE, ASKED_PER_SECOND, LOUD_USERS } from '../plan/compile-ask.ts';
 import { TABLE } from '../plan/reserved.ts';
 import { insideKind } from '../policy/inside-address.ts';
 import type { AppIds } from '../store/app-ids.ts';
@@ -55,6 +56,7 @@ import { isThere, type Removal, remove } from './removal.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.ts';
 import { ControlServer } from './server.ts';
+import { ShareWarning } from './share-warning.ts';
 import { slowLooks } from './slow-looks.ts';
 import { startVerdicts } from './start-verdicts.ts';
 import { StrangerOwner } from './stranger-owner.ts';
@@ -108,6 +110,18 @@ export class Daemon implements AsyncDisposable {
   readonly #confirmWindow: ConfirmWindow;
   readonly #history = new PolicyHistory();
   readonly #misfits = new MisfitEntries();
+  readonly #controlShares = new ShareWarning<'connections' | 'watches'>({
+    nobody: 'nobody',
+    of: { connections: 'connections', watches: 'watch' },
+    message: 'users who hold more than their share of the control socket are refused the rest',
+    hint: 'ss -xp shows whose connections there are; sudo pointsman works all the same',
+  });
+  readonly #askedShares = new ShareWarning<'new connections'>({
+    nobody: 'others, containers and what nobody sends',
+    of: { 'new connections': 'new connections' },
+    message: `users who begin more than ${ASKED_AT_ONCE} new connections at once, or ${ASKED_PER_SECOND} a second, are refused the rest`,
+    hint: 'ss -tunap shows whose sockets there are; connections that the kernel decides by itself do not count',
+  });
   readonly #mistakes: FileMistakes;
   readonly #kernelDecisions: KernelDecisions;
   readonly #guardDrops: GuardDrops;
@@ -137,7 +151,10 @@ export class Daemon implements AsyncDisposable {
     this.#confirmWindow = new ConfirmWindow(background);
     this.#sinceMs = clock.monotonicMs();
     this.#mistakes = new FileMistakes((path) => files.permissionsOf(path), parts.log);
-    this.#events = new EventStream((isWatched) => this.#kernelEvents?.watchFlows(isWatched));
+    this.#events = new EventStream(
+      (isWatched) => this.#kernelEvents?.watchFlows(isWatched),
+      (uid) => this.#noteControlShare(uid, 'watches'),
+    );
     this.#health = new Health({
       clock,
       onChange: ({ code, message }, over) => {
@@ -319,6 +336,7 @@ export class Daemon implements AsyncDisposable {
       ...(typeof scripts !== 'string' && { scriptsFd: scripts.fd }),
       onEvents: (batch) => this.#hearVerdicts(batch),
       onResolveName: (name) => this.#names.resolveNow(name),
+      onShareFull: (uid) => this.#noteAskedShare(uid),
       onTrouble: (error) =>
         this.#health.report(
           'queue-not-served',
@@ -378,7 +396,25 @@ export class Daemon implements AsyncDisposable {
       background: this.#parts.background,
       socketPath: this.#parts.paths.socketPath,
       groupId: accessGroupId(),
+      onShareFull: (uid) => this.#noteControlShare(uid, 'connections'),
     });
+  }
+
+  #noteControlShare(uid: number, share: 'connections' | 'watches'): void {
+    if (this.#controlShares.note(uid, share, this.#parts.clock.monotonicMs())) this.#reportControlShares();
+  }
+
+  #noteAskedShare(uid: number): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#askedShares.note(uid, 'new connections', nowMs)) this.#reportAskedShares();
+  }
+
+  #reportAskedShares(): void {
+    this.#health.report('asked-share-full', this.#askedShares.warning(this.#parts.clock.monotonicMs()));
+  }
+
+  #reportControlShares(): void {
+    this.#health.report('control-share-full', this.#controlShares.warning(this.#parts.clock.monotonicMs()));
   }
 
   #status(verdicts: VerdictStats | undefined): ReturnType<typeof daemonStatus> {
@@ -512,6 +548,10 @@ export class Daemon implements AsyncDisposable {
     if (this.#parts.faults.look()) this.#enforcement.request({ kind: 'retry' });
     const { kernel, clock } = this.#parts;
     if (this.#pace.isQuiet(clock.monotonicMs())) this.#health.clear('foreign-change');
+    this.#reportControlShares();
+    // The kernel refuses most of them, before they come here.
+    for (const uid of kernel.nft.usersIn(LOUD_USERS)) this.#noteAskedShare(uid);
+    this.#reportAskedShares();
     this.#programs.look();
     this.#enforcement.followLinks();
     await reportPanic(this.#health, kernel.nft);

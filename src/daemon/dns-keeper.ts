@@ -12,11 +12,11 @@ import { DNS_PROTOCOLS, loopbackResolvers } from '../policy/dns-query.ts';
 import { asksBySocket, upstreamResolvers } from '../watch/resolvers.ts';
 import { firstUnprivilegedPort } from '../watch/unprivileged-ports.ts';
 import { type DnsCounts, DnsRelay, type DnsShare } from './dns-relay.ts';
-import { DnsShareWarning } from './dns-share-warning.ts';
 import type { DnsFacts } from './dns-ways.ts';
 import type { Enforcement } from './enforce.ts';
 import type { Health } from './health.ts';
 import { NOISY_FOR_MS, NoisyUsers } from './noisy-users.ts';
+import { ShareWarning } from './share-warning.ts';
 
 /** While nobody refreshes it, the kernel redirects for so long at most: only where the files say open. */
 const ALIVE_MS = 15_000;
@@ -39,7 +39,12 @@ export class DnsKeeper implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   /** Uplinks that lead to no resolver that is known. */
   readonly #without = new Set<string>();
-  readonly #shares = new DnsShareWarning();
+  readonly #shares = new ShareWarning<DnsShare>({
+    nobody: 'programs that close their sockets at once',
+    of: { queries: 'queries under way', connections: 'connections' },
+    message: 'users who ask for more than their share of DNS are refused the rest',
+    hint: 'ss -tunp dport = :53 shows who asks',
+  });
   readonly #noisy = new NoisyUsers();
   #sockets: SocketDiag | undefined;
   #relay: DnsRelay | undefined;

@@ -27,6 +27,8 @@ export const HEALTH_CODES = [
   'uplink-not-probed',
   'captive-portal',
   'connections-not-ended',
+  'control-share-full',
+  'asked-share-full',
   'rolled-back',
   'foreign-mark',
   'foreign-rule',

@@ -8,7 +8,7 @@ import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
-import type { WallMs } from '../net/clock.ts';
+import type { Clock } from '../net/clock.ts';
 import type { Reader } from '../store/may-read.ts';
 import type { EventStream } from './event-stream.ts';
 import { readExplainQuery, readReloadRequest, readRouteQuery, readWhoQuery } from './request-body.ts';
@@ -34,8 +34,8 @@ export interface Control {
   /** A mistake of ours; whoever asked has an answer all the same. */
   readonly onFault: (fault: unknown) => void;
   readonly events: EventStream;
-  /** Of events. */
-  readonly nowMs: () => WallMs;
+  /** Of events, and of who does not read them. */
+  readonly clock: Clock;
 }
 
 export interface ControlRequest {
@@ -102,9 +102,15 @@ export async function answerTo(control: Control, request: ControlRequest): Promi
   }
 }
 
-export const TOO_MANY_WATCHERS: ApiError = { code: 'busy', message: 'too many are watching already' };
+export const TOO_MANY_WATCHERS: ApiError = { code: 'busy', message: 'you are watching as often as one user may' };
 
-const NOT_PERMITTED: ApiError = {
+export const TOO_MANY_CONNECTIONS: ApiError = {
+  code: 'busy',
+  message: 'you have as many connections to the daemon as one user may',
+  hint: 'pgrep -af pointsman shows commands of yours that are still running',
+};
+
+export const NOT_PERMITTED: ApiError = {
   code: 'not-permitted',
   message: 'only root and members of the group pointsman may talk to the daemon',
 };

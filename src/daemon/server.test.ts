@@ -6,8 +6,18 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { testBackground } from '../../test/support/test-background.ts';
 import type { WatchEvent } from '../api/event.ts';
+import type { Clock } from '../net/clock.ts';
 import { accessGroupId, mayConnect } from './access.ts';
-import { EventStream, MAX_WAITING_LINES, MAX_WATCHERS, streamLines } from './event-stream.ts';
+import {
+  EventStream,
+  MAX_WAITING_LINES,
+  MAX_WATCHERS,
+  MAX_WATCHERS_OF_ROOT,
+  MAX_WATCHERS_OF_USER,
+  streamLines,
+  WATCHER_READS_WITHIN_MS,
+  type Watcher,
+} from './event-stream.ts';
 import { RequestRefused } from './request-refused.ts';
 import { answerTo, type Control } from './routes.ts';
 import { ControlServer } from './server.ts';
@@ -25,6 +35,8 @@ beforeEach(() => {
 afterEach(() => {
   rmSync(directory, { recursive: true });
 });
+
+const CLOCK: Clock = { wallMs: () => 0, monotonicMs: () => 0 };
 
 const refuse = (): never => {
   throw new RequestRefused(503, { code: 'busy', message: 'the daemon is starting' });
@@ -60,7 +72,7 @@ function control(events = new EventStream(() => undefined)): Control {
     leave: () => asked.push('leave'),
     onFault: (fault) => faults.push(fault),
     events,
-    nowMs: () => 0,
+    clock: CLOCK,
   };
 }
 
@@ -194,6 +206,7 @@ async function listening(events?: EventStream): Promise<AsyncDisposable & { read
     background: testBackground,
     socketPath,
     groupId: undefined,
+    onShareFull: () => undefined,
   });
   return { socketPath, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
@@ -225,8 +238,9 @@ describe('ControlServer', () => {
       background: testBackground,
       socketPath,
       groupId: undefined,
+      onShareFull: () => undefined,
     });
-    expect(statSync(socketPath).mode & 0o777).toBe(0o660);
+    expect(statSync(socketPath).mode & 0o777).toBe(0o600);
     const status = await new Promise((resolve, reject) => {
       request({ socketPath, path: '/v1/health' }, (answer) => resolve(answer.statusCode))
         .on('error', reject)
@@ -284,7 +298,12 @@ describe('ControlServer', () => {
   it('ControlServer names a path that is too long for a socket', async () => {
     const socketPath = join(directory, 'x'.repeat(120));
     await expect(
-      ControlServer.listen(control(), { background: testBackground, socketPath, groupId: undefined }),
+      ControlServer.listen(control(), {
+        background: testBackground,
+        socketPath,
+        groupId: undefined,
+        onShareFull: () => undefined,
+      }),
     ).rejects.toThrow('longer than 107 bytes');
   });
 });
@@ -306,35 +325,76 @@ describe('mayConnect', () => {
 describe('EventStream', () => {
   const event = (timeMs: number): WatchEvent => ({ kind: 'warning', timeMs, code: 'x', message: '', over: false });
 
+  const watcher = (uid: number): Watcher => ({ uid, onEvent: () => undefined, onGivenUp: () => undefined });
+
   it('EventStream tells when the first watcher comes and the last one goes', () => {
     const audience: boolean[] = [];
     const stream = new EventStream((isWatched) => audience.push(isWatched));
-    const leave = [stream.subscribe({ onEvent: () => undefined }), stream.subscribe({ onEvent: () => undefined })];
+    const leave = [stream.subscribe(watcher(0)), stream.subscribe(watcher(1000))];
     for (const unsubscribe of leave) unsubscribe?.();
     expect(audience).toEqual([true, false]);
   });
 
-  it('EventStream has room for so many watchers and no more', () => {
+  it('EventStream has room for so many watchers of a user, and root finds room whatever others hold', () => {
+    const full: number[] = [];
+    const stream = new EventStream(
+      () => undefined,
+      (uid) => full.push(uid),
+    );
+    const held = (uid: number, count: number): number =>
+      Array.from({ length: count }, () => stream.subscribe(watcher(uid))).filter((place) => place !== undefined).length;
+    expect(held(1000, MAX_WATCHERS_OF_USER + 1)).toBe(MAX_WATCHERS_OF_USER);
+    expect(full).toEqual([1000]);
+    for (let uid = 1001; uid < 1010; uid += 1) held(uid, MAX_WATCHERS_OF_USER);
+    expect(held(2000, 1)).toBe(1);
+    expect(held(0, MAX_WATCHERS_OF_ROOT + 1)).toBe(MAX_WATCHERS_OF_ROOT);
+  });
+
+  it('EventStream takes a place from who has the most for another user, and tells the one whose it was', () => {
+    const given: number[] = [];
     const stream = new EventStream(() => undefined);
-    const places = Array.from({ length: MAX_WATCHERS + 1 }, () => stream.subscribe({ onEvent: () => undefined }));
-    expect(places.filter((place) => place === undefined)).toHaveLength(1);
-    expect(
-      streamLines(
-        stream,
-        () => 0,
-        () => undefined,
-      ),
-    ).toBeUndefined();
+    for (let uid = 1; uid <= MAX_WATCHERS / MAX_WATCHERS_OF_USER; uid += 1)
+      for (let i = 0; i < MAX_WATCHERS_OF_USER; i += 1)
+        stream.subscribe({ ...watcher(uid), onGivenUp: () => given.push(uid) });
+    expect(stream.subscribe(watcher(99))).toBeDefined();
+    expect(given).toEqual([1]);
+  });
+
+  it('streamLines ends a watch of which nothing is read while lines wait, with a word', () => {
+    const stream = new EventStream(() => undefined);
+    let nowMs = 0;
+    const ended: string[] = [];
+    let take = (): void => undefined;
+    streamLines(
+      stream,
+      { wallMs: () => 7, monotonicMs: () => nowMs },
+      {
+        uid: 1,
+        write: (_, onTaken) => {
+          take = onTaken;
+        },
+        end: (line) => ended.push(line),
+      },
+    );
+    stream.publish(event(1));
+    nowMs = 10 * WATCHER_READS_WITHIN_MS;
+    take();
+    stream.publish(event(2));
+    nowMs += WATCHER_READS_WITHIN_MS;
+    stream.publish(event(3));
+    expect(ended).toEqual([]);
+    nowMs += 1;
+    stream.publish(event(4));
+    stream.publish(event(5));
+    expect(ended.map((line) => JSON.parse(line) as WatchEvent)).toMatchObject([{ code: 'watch-ended', timeMs: 7 }]);
+    expect(stream.isWatched).toBe(false);
   });
 
   it('streamLines keeps a bounded number of lines for a slow watcher, and tells it how many it lost', () => {
     const stream = new EventStream(() => undefined);
     const written: { readonly line: string; readonly onTaken: () => void }[] = [];
-    const stop = streamLines(
-      stream,
-      () => 0,
-      (line, onTaken) => written.push({ line, onTaken }),
-    );
+    const write = (line: string, onTaken: () => void): number => written.push({ line, onTaken });
+    const stop = streamLines(stream, CLOCK, { uid: 0, write, end: () => undefined });
     for (let i = 0; i < MAX_WAITING_LINES + 10; i += 1) stream.publish(event(i));
     expect(written).toHaveLength(MAX_WAITING_LINES);
     for (const { onTaken } of written.splice(0)) onTaken();

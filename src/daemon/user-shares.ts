@@ -55,6 +55,11 @@ export class UserShares<Place> {
     if (places.size === 0) this.#held.delete(uid);
   }
 
+  /** What a user holds; what has been quiet for longest is the first. */
+  heldBy(uid: number): readonly Place[] {
+    return [...(this.#held.get(uid) ?? [])];
+  }
+
   all(): readonly Place[] {
     return [...this.#held.values()].flatMap((places) => [...places]);
   }

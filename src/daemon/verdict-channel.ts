@@ -23,6 +23,8 @@ export interface VerdictChannelOptions {
   readonly scriptsFd?: number;
   readonly onEvents: (batch: EventBatch) => void;
   /** Flows wait for this name's addresses: publish a snapshot that knows them, or that it has none. */
+  /** A user asks for more than his share; negative: no user of this machine does. Said once in a while. */
+  readonly onShareFull: (uid: number) => void;
   readonly onResolveName: (name: string) => void;
   /** The thread has ended without being told to. Packets are not answered until another is started. */
   readonly onExit: (error: Error) => void;
@@ -181,6 +183,9 @@ export class VerdictChannel {
         break;
       case 'resolve':
         this.#options.onResolveName(message.name);
+        break;
+      case 'share full':
+        this.#options.onShareFull(message.uid);
         break;
       case 'stats':
         this.#statsRequests.get(message.id)?.resolve(message.stats);

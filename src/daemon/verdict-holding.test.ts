@@ -5,6 +5,7 @@ import {
   type HeldFlow,
   HeldFlows,
   MAX_HELD_FLOWS,
+  MAX_HELD_FLOWS_OF_USER,
   MAX_HELD_PACKETS,
   MAX_HELD_PACKETS_PER_APP,
   MAX_HELD_PACKETS_PER_FLOW,
@@ -18,7 +19,8 @@ function flow(): Flow {
   return { protocol: 17, source: address, destination: address, loopback: false };
 }
 
-const heldBy = (app: string): HeldFlow => ({
+const heldBy = (app: string, user = 1000): HeldFlow => ({
+  user,
   app,
   flow: flow(),
   owner: { kind: 'unknown', because: '' },
@@ -28,8 +30,8 @@ const heldBy = (app: string): HeldFlow => ({
 });
 
 /** Holds flows of one application, each with all its packets, until no more are taken. */
-function fill(held: HeldFlows, app: string): void {
-  for (let n = 0; n < MAX_HELD_FLOWS && held.hold(`${app}${n}`, heldBy(app)); n++) {
+function fill(held: HeldFlows, app: string, user?: number): void {
+  for (let n = 0; n < MAX_HELD_FLOWS && held.hold(`${app}${n}`, heldBy(app, user)).kind === 'taken'; n++) {
     for (let more = 1; more < MAX_HELD_PACKETS_PER_FLOW; more++) held.fold(`${app}${n}`, PACKET);
   }
 }
@@ -40,14 +42,25 @@ describe('HeldFlows', () => {
     fill(held, 'a');
     expect(held.packetCount).toBe(MAX_HELD_PACKETS_PER_APP);
     expect(held.fold('a0', PACKET)).toBe('full');
-    expect(held.hold('b0', heldBy('b'))).toBe(true);
+    expect(held.hold('b0', heldBy('b'))).toEqual({ kind: 'taken' });
     held.release('a0');
-    expect(held.hold('a0', heldBy('a'))).toBe(true);
+    expect(held.hold('a0', heldBy('a'))).toEqual({ kind: 'taken' });
   });
 
   it('HeldFlows holds no more than its share of the queue, whoever they are of', () => {
     const held = new HeldFlows();
     for (let n = 0; n < 10; n++) fill(held, `app${n}.`);
     expect(held.packetCount).toBe(MAX_HELD_PACKETS);
+  });
+
+  it('HeldFlows gives each user his share of flows, by however many applications, and takes of who has most', () => {
+    const held = new HeldFlows();
+    const hold = (user: number, key: string, app: string) => held.hold(`${user} ${key}`, heldBy(app, user));
+    for (let n = 0; n < MAX_HELD_FLOWS_OF_USER; n++)
+      for (const user of [1, 2]) expect(hold(user, `${n}`, `${n % 5}`)).toEqual({ kind: 'taken' });
+    expect(hold(1, 'more', 'another')).toEqual({ kind: 'full' });
+    expect(hold(3, '0', '3')).toEqual({ kind: 'taken over', from: 1, given: '1 0' });
+    held.release('1 0');
+    expect(held.flowCount).toBe(MAX_HELD_FLOWS);
   });
 });

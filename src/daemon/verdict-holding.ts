@@ -1,9 +1,12 @@
 /** Flows whose first packets wait in the kernel's queue until a name is known or an uplink is up. Bounded in flows, packets and time. */
 import type { Flow } from '../net/flow.ts';
 import type { Sender } from '../policy/identity.ts';
+import { type Taken, UserShares } from './user-shares.ts';
 
 /** Flows that wait at the same time. */
 export const MAX_HELD_FLOWS = 1024;
+/** Of one user, by however many applications. */
+export const MAX_HELD_FLOWS_OF_USER = 512;
 /** Packets of one flow: its retransmissions, or the first datagrams of a burst. */
 export const MAX_HELD_PACKETS_PER_FLOW = 8;
 /** Packets of all flows: the queue in the kernel has room for as many again, for flows that need not wait. */
@@ -21,6 +24,8 @@ export interface HeldPacket {
 
 /** `deadlineMs`: on the clock of the caller. `packets` in the order of arrival, never empty. */
 export interface HeldFlow {
+  /** A uid, or what else stands for the sender. */
+  readonly user: number;
   /** The application it counts for; '' for none. It stays where a new policy gives the flow to another. */
   readonly app: string;
   readonly flow: Flow;
@@ -37,11 +42,11 @@ export class HeldFlows {
   readonly #names = new Map<string, number>();
   /** Packets that an application holds. */
   readonly #apps = new Map<string, number>();
-  readonly #limit: number;
+  readonly #shares: UserShares<string>;
   #packets = 0;
 
   constructor(limit: number = MAX_HELD_FLOWS) {
-    this.#limit = limit;
+    this.#shares = new UserShares({ places: limit, placesOfUser: Math.min(limit, MAX_HELD_FLOWS_OF_USER) });
   }
 
   get flowCount(): number {
@@ -68,13 +73,19 @@ export class HeldFlows {
     return 'folded';
   }
 
-  /** False where there is no room. */
-  hold(key: string, held: HeldFlow): boolean {
-    if (this.#flows.size >= this.#limit || !this.#hasRoom(held.app)) return false;
+  /** `taken over`: the flow of this key, of a user who has more of them, is to be released for it. */
+  hold(key: string, held: HeldFlow): Taken<string> {
+    if (!this.#hasRoom(held.app)) return { kind: 'full' };
+    const taken = this.#shares.take(held.user, key);
+    if (taken.kind === 'full') return taken;
     this.#flows.set(key, held);
     this.#countPackets(held.app, held.packets.length);
     this.#count(held.waitsFor, 1);
-    return true;
+    return taken;
+  }
+
+  get(key: string): HeldFlow | undefined {
+    return this.#flows.get(key);
   }
 
   /** How many flows wait for this name. */
@@ -92,6 +103,7 @@ export class HeldFlows {
     const held = this.#flows.get(key);
     if (held === undefined) return undefined;
     this.#flows.delete(key);
+    this.#shares.free(held.user, key);
     this.#countPackets(held.app, -held.packets.length);
     this.#count(held.waitsFor, -1);
     return held;

@@ -21,14 +21,18 @@ import type { AppIndex } from '../policy/match-app.ts';
 import { type HeldFlow, HeldFlows, type HeldPacket, HOLD_MS } from './verdict-holding.ts';
 import { VerdictJudge, type VerdictJudgeParts } from './verdict-judge.ts';
 import { LatencyHistogram } from './verdict-latency.ts';
-import { type PacketVerdict, packetVerdict, unansweredVerdict } from './verdict-mark.ts';
+import { type PacketVerdict, packetVerdict, refusedVerdict, unansweredVerdict } from './verdict-mark.ts';
 import { RecentFlows } from './verdict-recent.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 import { NO_VERDICTS, type VerdictCounts } from './verdict-stats.ts';
-import { WaitingPackets } from './verdict-waiting.ts';
+import { type GivenUp, WaitingPackets } from './verdict-waiting.ts';
 
 /** A turn ends after this, so that snapshots and deadlines are not kept waiting by a flood; one packet is always answered. */
 export const MAX_TURN_MS = 2;
+/** So that what many send at once is read, and shared out, before the kernel's queue is full; and answers come all the same. */
+const MAX_READ_BETWEEN_ANSWERS = 512;
+/** Stand for users: all that comes in, or is sent by nobody who is a user. */
+const NO_USER = -1;
 /** One packet's message with its copied bytes; the kernel never joins several in one datagram beyond this. */
 const RECEIVE_BUFFER_BYTES = 65_536;
 /** The loopback device has this index in every network namespace (LOOPBACK_IFINDEX, net/net_namespace.h). */
@@ -67,6 +71,8 @@ export interface VerdictLoopParts extends VerdictJudgeParts {
   readonly refresh?: () => void;
   /** Looks again at an owner whose packet has been answered: `CreatorOwners.confirm`. */
   readonly confirm?: (owner: ProcessOwner) => ProcessOwner;
+  /** Packets of a user are refused, or have waited for less than others' would, since he asks for more than his share. */
+  readonly onShareFull?: (user: number) => void;
   readonly maxHeldFlows?: number;
 }
 
@@ -126,7 +132,7 @@ export class VerdictLoop {
       // Where nobody else waits, there is nobody to be fair to.
       if (this.#waiting.isEmpty && !this.#receive()) break;
       this.#answerNext();
-      while (!this.#waiting.isFull && this.#receive());
+      for (let read = 0; read < MAX_READ_BETWEEN_ANSWERS && this.#receive(); read++);
     } while (!this.#waiting.isEmpty && this.#parts.monotonicMs() < endMs);
     this.#expire();
   }
@@ -179,7 +185,8 @@ export class VerdictLoop {
       const decoded = decodePacket(packet.payload, { loopback: packet.ifIndexOut === LOOPBACK_IFINDEX });
       const flow: Flow = { ...decoded, ...directionOf(packet) };
       const received = { packetId: packet.packetId, mark: packet.mark, receivedUs };
-      this.#waiting.add(socketKey(flow, packet), { packet, flow, received });
+      const givenUp = this.#waiting.add(userOf(packet), socketKey(flow), { packet, flow, received });
+      if (givenUp !== undefined) this.#refuse(givenUp);
     } catch (error) {
       // Bytes that are no packet, or our own mistake: neither may leave the packet, and its program, without an answer.
       if (error instanceof PacketError || error instanceof DecodeError) this.#counts.undecodable++;
@@ -191,6 +198,13 @@ export class VerdictLoop {
     }
   }
 
+  /** Also where the files say open: who asks for more than others is not let go for that. */
+  #refuse({ user, packet: { received } }: GivenUp<ReadPacket>): void {
+    this.#counts.beyondShare++;
+    this.#parts.onShareFull?.(user);
+    this.#send(received, refusedVerdict(received.mark));
+  }
+
   #answer({ packet, flow, received }: ReadPacket): void {
     // Another user's or container's packet with the same addresses and ports is another flow.
     const key = `${flow.forwarded ? packet.mark : (packet.uid ?? '')}|${flowKey(flow)}`;
@@ -198,7 +212,7 @@ export class VerdictLoop {
     const owner = this.#identify(key, flow, packet);
     const decision = this.#judge.decide(owner, flow, 'may wait');
     if (decision.verdict !== 'queue') this.#conclude({ key, flow, owner, packets: [received] }, decision);
-    else this.#hold({ key, flow, owner, packets: [received] }, decision);
+    else this.#hold({ key, flow, owner, packets: [received] }, userOf(packet), decision);
   }
 
   #fold(key: string, received: HeldPacket): boolean {
@@ -224,18 +238,24 @@ export class VerdictLoop {
     return owner.kind === 'unknown' ? (this.#recent.ownerOf(key, this.#parts.monotonicMs()) ?? owner) : owner;
   }
 
-  #hold({ key, flow, owner, packets }: DecidedFlow, decision: Decision): void {
+  #hold({ key, flow, owner, packets }: DecidedFlow, user: number, decision: Decision): void {
     const [received] = packets;
     if (received === undefined) return;
     const name = awaitedName(decision);
     const isAsked = this.#isAsked(name);
     const deadlineMs = received.receivedUs / 1000 + HOLD_MS;
     const app = decision.app ?? '';
-    if (this.#held.hold(key, { app, flow, owner, deadlineMs, packets: [received], waitsFor: name })) {
+    const taken = this.#held.hold(key, { user, app, flow, owner, deadlineMs, packets: [received], waitsFor: name });
+    if (taken.kind === 'taken over') {
+      this.#parts.onShareFull?.(taken.from);
+      this.#endWaiting(taken.given);
+    }
+    if (taken.kind !== 'full') {
       if (!isAsked) this.#parts.requestName(name);
       return;
     }
     this.#counts.noRoom++;
+    this.#parts.onShareFull?.(user);
     const { whenAway } = this.#judge.snapshot.policySet.systemDefault;
     this.#send(received, unansweredVerdict(whenAway, received.mark));
   }
@@ -255,11 +275,16 @@ export class VerdictLoop {
   #expire(): void {
     if (this.#held.flowCount === 0) return;
     const nowMs = this.#parts.monotonicMs();
-    for (const [key, { owner, flow, deadlineMs }] of this.#held.entries()) {
+    for (const [key, { deadlineMs }] of this.#held.entries()) {
       if (deadlineMs > nowMs) return;
       this.#counts.expired++;
-      this.#release(key, this.#judge.decide(owner, flow, 'has waited'));
+      this.#endWaiting(key);
     }
+  }
+
+  #endWaiting(key: string): void {
+    const held = this.#held.get(key);
+    if (held !== undefined) this.#release(key, this.#judge.decide(held.owner, held.flow, 'has waited'));
   }
 
   #release(key: string, decision: Decision): void {
@@ -308,8 +333,13 @@ function directionOf({ hook }: QueuePacket): Pick<Flow, 'inbound' | 'forwarded'>
 }
 
 /** One socket's packets have the same; those of others may: then they share a place in the line. */
-function socketKey({ protocol, source, sourcePort = 0 }: Flow, { uid = 0 }: QueuePacket): string {
-  return `${uid}|${protocol}|${sourcePort}|${source.value}`;
+function socketKey({ protocol, source, sourcePort = 0 }: Flow): string {
+  return `${protocol}|${sourcePort}|${source.value}`;
+}
+
+/** What comes by one device counts together. */
+function userOf({ uid, ifIndexIn = 0 }: Pick<QueuePacket, 'uid' | 'ifIndexIn'>): number {
+  return uid ?? NO_USER - ifIndexIn;
 }
 
 function awaitedName({ reason }: Decision): string {

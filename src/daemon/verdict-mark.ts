@@ -53,6 +53,11 @@ export function packetVerdict(decision: FinalDecision, appId: number, packetMark
   }
 }
 
+/** As what a policy denies. */
+export function refusedVerdict(packetMark: number): PacketVerdict {
+  return { verdict: NF_ACCEPT, mark: ours(packetMark, CODE_DENIED) };
+}
+
 /** No room to wait: what the files say for the time when nobody can be asked. */
 export function unansweredVerdict(whenAway: 'closed' | 'open', packetMark: number): PacketVerdict {
   return whenAway === 'closed' ? { verdict: NF_DROP } : { verdict: NF_ACCEPT, mark: ours(packetMark, CODE_QUEUE) };

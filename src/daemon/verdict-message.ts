@@ -42,6 +42,8 @@ export type FromVerdictThread =
   | ({ readonly kind: 'events' } & EventBatch)
   | ({ readonly kind: 'fault' } & FaultNote)
   | { readonly kind: 'resolve'; readonly name: string }
+  /** Asks for more than his share; negative where it is no user of this machine. */
+  | { readonly kind: 'share full'; readonly uid: number }
   /** From here on every answer is by this snapshot or a later one. */
   | { readonly kind: 'published'; readonly revision: number }
   | { readonly kind: 'stats'; readonly id: number; readonly stats: VerdictStats };

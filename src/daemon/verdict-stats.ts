@@ -14,6 +14,8 @@ export interface VerdictTotals {
   failed: number;
   /** Dropped: more packets of a flow that already waits than are kept. */
   excess: number;
+  /** Refused: more packets of a user wait than his share. */
+  beyondShare: number;
   /** Answered by the stated fail mode, since too many flows wait. */
   noRoom: number;
   /** Flows decided without their name, which did not come in time. */
@@ -43,6 +45,7 @@ export const NO_VERDICTS: Readonly<VerdictTotals> = {
   undecodable: 0,
   failed: 0,
   excess: 0,
+  beyondShare: 0,
   noRoom: 0,
   expired: 0,
   late: 0,

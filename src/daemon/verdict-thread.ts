@@ -13,6 +13,7 @@ import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import { systemClock } from '../kernel/system-clock.ts';
 import { FaultNotes } from './fault-notes.ts';
 import { listedScripts } from './listed-scripts.ts';
+import { OncePerUser } from './once-per-user.ts';
 import { ScriptGate } from './script-gate.ts';
 import { VerdictLoop } from './verdict-loop.ts';
 import type { FromVerdictThread, ToVerdictThread, VerdictThreadStart } from './verdict-message.ts';
@@ -57,6 +58,7 @@ function run(start: VerdictThreadStart): void {
     const note = faults.note(fault);
     if (note !== undefined) say(start, { kind: 'fault', ...note });
   });
+  const loud = new OncePerUser();
   const told = new Int32Array(start.told);
   let obeyed = 0;
   let isStopping = false;
@@ -68,6 +70,9 @@ function run(start: VerdictThreadStart): void {
       confirm: (owner) => sources.creators?.confirm(owner) ?? owner,
       onFault: background.hear,
       report: (event) => reporter.report(event, monotonicMs()),
+      onShareFull: (uid) => {
+        if (loud.note(uid, monotonicMs())) say(start, { kind: 'share full', uid });
+      },
       requestName: (name) => say(start, { kind: 'resolve', name }),
       monotonicMs,
       ownPid: process.pid,

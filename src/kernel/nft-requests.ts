@@ -151,6 +151,7 @@ function expressionSteps(expression: Expression): RuleStep[] | undefined {
     case 'queue':
     case 'log':
     case 'update set':
+    case 'over rate':
       return undefined;
   }
 }

@@ -2,12 +2,14 @@
  * nftables: rulesets as one text batch through `nft -f -`; by nfnetlink what uplinks that come and go change, because it is
  * urgent, and elements of cgroup maps, because nft's text form knows cgroups only by paths that may be gone.
  */
+import { endianness } from 'node:os';
 import { decodeGeneration, encodeGenerationGet } from '../netlink/nftables.ts';
 import {
   decodeElements,
   encodeElementDump,
   NFTABLES_NEW_ELEMENTS,
   type SetAddress,
+  type SetElement,
 } from '../netlink/nftables-element.ts';
 import { NFPROTO_INET } from '../netlink/uapi.ts';
 import { renderCommands } from '../plan/nft/render.ts';
@@ -25,6 +27,8 @@ import { findTool, runTool, type Tool } from './run-tool.ts';
 import { refreshRequests } from './set-elements.ts';
 
 const NFT: Tool = { name: 'nft', debianPackage: 'nftables' };
+
+const isLittleEndian = endianness() === 'LE';
 
 const QUEUE_PROBE = `table inet pointsman_probe {
   chain probe {
@@ -49,6 +53,7 @@ export function openNft(socket: NetlinkSocket): Nft {
       socket.batch(requests, { operation: 'refresh elements', object }, { generation: at });
       return nextGeneration(at);
     },
+    usersIn: (set) => usersIn(socket, set),
     check: async (commands, nowMs) => {
       const text = renderCommands(commands, nowMs);
       if (text !== '') await runBatch(['-c'], text);
@@ -95,10 +100,24 @@ async function observe(socket: NetlinkSocket, table: string): Promise<ObservedTa
 
 /** The end of an interval is an element of its own in the kernel, except in concatenations. */
 function countElements(socket: NetlinkSocket, set: SetAddress): number {
+  return elementsOf(socket, set).filter(({ intervalEnd }) => !intervalEnd).length;
+}
+
+function elementsOf(socket: NetlinkSocket, set: SetAddress): readonly SetElement[] {
   const subject = { operation: 'list elements', object: set.set };
   const messages = socket.dump(encodeElementDump(set), subject).filter(({ type }) => type === NFTABLES_NEW_ELEMENTS);
-  const lists = decodeReply(subject, () => messages.map((message) => decodeElements(message).elements));
-  return lists.reduce((sum, elements) => sum + elements.filter(({ intervalEnd }) => !intervalEnd).length, 0);
+  return decodeReply(subject, () => messages.flatMap((message) => decodeElements(message).elements));
+}
+
+/** Keys of such a set are in host order. */
+function usersIn(socket: NetlinkSocket, set: string): readonly number[] {
+  try {
+    const elements = elementsOf(socket, { family: NFPROTO_INET, table: TABLE, set });
+    return elements.map(({ key }) => new DataView(key.buffer, key.byteOffset).getUint32(0, isLittleEndian));
+  } catch (error) {
+    if (error instanceof KernelError && error.isNotFound) return [];
+    throw error;
+  }
 }
 
 /** The kernel looks the statement up while it checks the batch, and then throws the batch away. */

@@ -1,9 +1,9 @@
-/** The one place from which flows go to user space, and what is done with the answer. */
+/** The one place from which flows go to user space, what each user may send there, and what is done with the answer. */
 import type { SystemDefault, Verb } from '../policy/model.ts';
 import { CHAIN } from './compile-app.ts';
 import { accept, drop, goto, is, isNot, rule, setBits, vmap } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, metaBits } from './nft/marks.ts';
-import type { Chain, Expression, MapElement, NftMap, Rule } from './nft/ruleset.ts';
+import type { Chain, Expression, MapElement, NftMap, NftSet, Rule } from './nft/ruleset.ts';
 import {
   CODE_DENIED,
   CODE_NO_UPLINK,
@@ -26,15 +26,71 @@ const isForwarded = is(metaBits(MARK_FORWARDED), MARK_FORWARDED);
 /** The xtables rule stands where programs send and receive. Until names are known, containers have to try again. */
 const notForwarded: Rule = rule(isForwarded, drop);
 
+/** What is asked about for one user: so many packets at once, and so many a second; nobody but root fills the queue alone. */
+export const ASKED_AT_ONCE = 512;
+export const ASKED_PER_SECOND = 1000;
+/** Users who were refused because they asked for more, for a while after the last refusal. */
+export const LOUD_USERS = 'loud_users';
+const ASKED_BY_USER = 'asked_by_user';
+const ASKED_BY_DEVICE = 'asked_by_device';
+const TOO_MUCH = 'asked_too_much';
+const ASKED_FOR_SECONDS = 60;
+/** Of more, those that come later ask without a bound of their own. */
+const MAX_ASKERS = 65_536;
+const MAX_LOUD = 1024;
+const ROOT = 0;
+/** Of this machine's own packets. */
+const NO_DEVICE = 0;
+
+/** `by`: whose packets are counted together. */
+const isTooMuch = (set: string, by: 'meta skuid' | 'meta iif'): Expression => ({
+  kind: 'over rate',
+  set,
+  fields: [{ kind: by }],
+  timeoutSeconds: ASKED_FOR_SECONDS,
+  perSecond: ASKED_PER_SECOND,
+  burst: ASKED_AT_ONCE,
+});
+
+/** Before anybody waits: what is beyond a user's share takes nobody's place in the queue. Root is all system services at once. */
+const shares: readonly Rule[] = [
+  rule(isNot({ kind: 'meta skuid' }, ROOT), isTooMuch(ASKED_BY_USER, 'meta skuid'), goto(TOO_MUCH)),
+  // From others, and from containers: there is no user.
+  rule(isNot({ kind: 'meta iif' }, NO_DEVICE), isTooMuch(ASKED_BY_DEVICE, 'meta iif'), goto('refuse')),
+];
+
+const counted = (name: string, key: NftSet['key'], size: number): NftSet => ({
+  ...{ name, key, size, flags: ['dynamic', 'timeout'] },
+  elements: [],
+});
+
+export const askSets: readonly NftSet[] = [
+  counted(ASKED_BY_USER, ['uid'], MAX_ASKERS),
+  counted(ASKED_BY_DEVICE, ['iface_index'], MAX_ASKERS),
+  counted(LOUD_USERS, ['uid'], MAX_LOUD),
+];
+
+const tooMuch: Chain = {
+  name: TOO_MUCH,
+  comment: 'a user who begins more at once than his share is refused the rest, also where the files say open',
+  rules: [
+    rule({
+      ...{ kind: 'update set', set: LOUD_USERS, timeoutSeconds: ASKED_FOR_SECONDS },
+      fields: [{ kind: 'meta skuid' }],
+    }),
+    rule(goto('refuse')),
+  ],
+};
+
 /**
  * The one place from which flows go to user space. `forwards`: containers are governed. While nobody answers the queue, packets pass
  * it by; the mark that they keep then tells the chain behind it, which refuses them where the files say closed.
  */
-export function askChain(
+export function askChains(
   queue: 'nft' | 'xtables',
   forwards: boolean,
   { whenAway, unknown: { do: unknown } }: SystemDefault,
-): Chain {
+): readonly Chain[] {
   const open = whenAway === 'open';
   const invalid = rule(is({ kind: 'ct state' }, 'invalid'), open ? accept : drop);
   const untracked = rule(is({ kind: 'ct state' }, 'untracked'), goto(UNTRACKED[unknown]));
@@ -47,7 +103,7 @@ export function askChain(
         ? [rule(queued)]
         : // A container's packets have a mark already that no decided one has.
           [...(forwards ? [rule(isForwarded, queued)] : []), marked, rule(queued)];
-  return { name: CHAIN.ask, rules: [invalid, untracked, ...hold] };
+  return [{ name: CHAIN.ask, rules: [invalid, untracked, ...shares, ...hold] }, tooMuch];
 }
 
 const code = (value: number, chain: string): MapElement => ({

@@ -9,7 +9,7 @@ import type { Facts } from '../policy/facts.ts';
 import { believedRanges, localNetworks } from '../policy/local-networks.ts';
 import { compileAnswers } from './compile-answers.ts';
 import { type AppPart, CHAIN, type Choice } from './compile-app.ts';
-import { askChain, verdictChains } from './compile-ask.ts';
+import { askChains, askSets, verdictChains } from './compile-ask.ts';
 import { BELIEVED4, BELIEVED6, compileChoice, LOCAL4, LOCAL6, waitForUplink } from './compile-choice.ts';
 import { type CompiledDns, compileDns } from './compile-dns.ts';
 import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
@@ -187,7 +187,7 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
   ];
   const chains: Chain[] = [
     ...refusals,
-    askChain(host.queue, forwards, policySet.systemDefault),
+    ...askChains(host.queue, forwards, policySet.systemDefault),
     ...uplinks.chains,
     ...[...choices].map(([name, choice]) => compileChoice(name, choice, policySet, facts)),
     ...([...choices.values()].some(({ via }) => mayWait(via, policySet.systemDefault)) ? [waitForUplink] : []),
@@ -209,6 +209,7 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
     table: TABLE,
     sets: byName([
       ...localSets(facts),
+      ...askSets,
       ...housekeepingSets(facts),
       ...(governsInbound(input) ? solicitedSets(facts) : []),
       ...uplinks.sets,

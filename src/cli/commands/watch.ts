@@ -18,8 +18,16 @@ export function watchCommand(context: CliContext): Command {
       const options = { paint: painter(terminal.outColour), timeOfDay: localTimeOfDay };
       const show = (line: string): void =>
         terminal.out(json ? `${printableJson(line)}\n` : `${renderEvent(JSON.parse(line) as WatchEvent, options)}\n`);
-      await clientOf(command).lines('/v1/watch', show, interrupted);
-      if (!interrupted.aborted) throw new CliError(EXIT.notRunning, 'the daemon has stopped');
+      const client = clientOf(command);
+      await client.lines('/v1/watch', show, interrupted);
+      if (interrupted.aborted) return;
+      // Who could not be told, because he did not read, finds it out by asking.
+      await client.get('/v1/health').catch(() => {
+        throw new CliError(EXIT.notRunning, 'the daemon has stopped');
+      });
+      throw new CliError(EXIT.failed, 'the daemon has ended this watch: it was not read, or others need the place', {
+        hint: 'sudo pointsman watch',
+      });
     });
   return addExamples(command, [
     ['sudo pointsman watch', 'every decision, live'],

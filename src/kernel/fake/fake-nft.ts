@@ -47,6 +47,13 @@ export class FakeNft implements Nft {
     return this.#generation;
   }
 
+  usersIn(name: string): readonly number[] {
+    const elements = this.ruleset(TABLE)?.sets.get(name)?.elements ?? [];
+    return elements.flatMap(({ key: [part] }) =>
+      part === undefined || typeof part === 'string' ? [] : [Number(part.first)],
+    );
+  }
+
   async check(commands: readonly NftCommand[], _nowMs: MonotonicMs): Promise<void> {
     this.#options.failures.check('nft check');
     this.#evaluate(commands.filter((command) => !isCgroupCommand(command)));

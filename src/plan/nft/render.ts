@@ -221,6 +221,11 @@ function renderExpression(expression: Expression): string {
       const key = expression.fields.map(renderField).join(' . ');
       return `update @${expression.set} { ${key} timeout ${expression.timeoutSeconds}s }`;
     }
+    case 'over rate': {
+      const { set, fields, timeoutSeconds, perSecond, burst } = expression;
+      const key = fields.map(renderField).join(' . ');
+      return `update @${set} { ${key} timeout ${timeoutSeconds}s limit rate over ${perSecond}/second burst ${burst} packets }`;
+    }
     case 'counter':
       return 'counter';
     case 'masquerade':

@@ -106,6 +106,18 @@ export type Expression =
       readonly fields: readonly Field[];
       readonly timeoutSeconds: number;
     }
+  /**
+   * True of what comes faster than `perSecond`, after `burst` packets that may come at once, counted for each key apart. Never true of a
+   * key that the set, being full, has no room for.
+   */
+  | {
+      readonly kind: 'over rate';
+      readonly set: string;
+      readonly fields: readonly Field[];
+      readonly timeoutSeconds: number;
+      readonly perSecond: number;
+      readonly burst: number;
+    }
   | { readonly kind: 'counter' }
   | { readonly kind: 'masquerade' }
   /** Of the direction in which a connection opens: before conntrack sees the packet. */

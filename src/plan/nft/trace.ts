@@ -256,6 +256,9 @@ function evaluate(state: State, expression: Expression): Outcome | 'break' {
       return { kind: 'accept' };
     case 'verdict':
       return expression.verdict;
+    case 'over rate':
+      // One packet is never too many.
+      return 'break';
     case 'set original zone':
     case 'log':
     case 'update set':
