@@ -19,7 +19,27 @@ export interface ReloadReport {
   readonly durationMs: number;
   readonly changedApps: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
+  /** Set while a change waits for `pointsman confirm`; milliseconds since 1970. */
+  readonly confirmBeforeMs?: number;
 }
+
+/** `POST /v1/try`: files that are to be the administrator's; root alone. With `confirmMs` only until then, unless confirmed. */
+export interface TryRequest {
+  readonly files: readonly TriedFile[];
+  readonly confirmMs?: number;
+}
+
+export interface TriedFile {
+  /** Below `/etc/pointsman`: `policies/mail.yaml`. */
+  readonly path: string;
+  /** Its bytes; absent where it is a mask. */
+  readonly base64?: string;
+}
+
+/** `directory`: where the daemon reads them meanwhile, which is what diagnostics name. */
+export type TryReport =
+  | { readonly applied: false; readonly directory: string; readonly diagnostics: readonly Diagnostic[] }
+  | ({ readonly applied: true; readonly directory: string } & ReloadReport);
 
 /** `GET /v1/plan`: what is wanted, and how what is there differs. `diff` is one line a difference. */
 export interface PlanReport {

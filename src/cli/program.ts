@@ -9,6 +9,7 @@ import { completionCommand } from './commands/completion.ts';
 import { confirmCommand } from './commands/confirm.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { downCommand } from './commands/down.ts';
+import { editCommand } from './commands/edit.ts';
 import { explainCommand } from './commands/explain.ts';
 import { helpCommand } from './commands/help.ts';
 import { labCommand } from './commands/lab.ts';
@@ -18,6 +19,7 @@ import { planCommand } from './commands/plan.ts';
 import { reloadCommand } from './commands/reload.ts';
 import { routeCommand } from './commands/route.ts';
 import { statusCommand } from './commands/status.ts';
+import { tryCommand } from './commands/try.ts';
 import { upCommand } from './commands/up.ts';
 import { uplinksCommand } from './commands/uplinks.ts';
 import { watchCommand } from './commands/watch.ts';
@@ -59,6 +61,8 @@ const COMMANDS = [
   downCommand,
   statusCommand,
   reloadCommand,
+  tryCommand,
+  editCommand,
   confirmCommand,
   watchCommand,
   appsCommand,

@@ -9,6 +9,7 @@ import { renderRuleset } from '../plan/nft/render.ts';
 import type { Ruleset } from '../plan/nft/ruleset.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import { matchDestination } from '../policy/match-destination.ts';
+import type { SettledFiles } from '../store/policy-files.ts';
 import type { NameAnswer } from '../watch/name-lookup.ts';
 import { Names } from '../watch/names.ts';
 import { ConfirmWindow } from './confirm-window.ts';
@@ -121,13 +122,15 @@ describe.each(STEPS)('a clock that is set a day %s', (_, stepMs) => {
   it('PolicyHistory goes back to what has been in force for long, whatever the time is', () => {
     const history = new PolicyHistory();
     const [old, edited] = [setOf('old'), setOf('edited')];
-    history.note(old, clock.monotonicMs());
+    const oldFiles: SettledFiles = new Map();
+    const editedFiles: SettledFiles = new Map();
+    history.note(old, oldFiles, clock.monotonicMs());
     clock.pass(SETTLED_MS);
-    history.note(edited, clock.monotonicMs());
+    history.note(edited, editedFiles, clock.monotonicMs());
     step();
-    expect(history.settled(clock.monotonicMs())).toBe(old);
+    expect(history.settled(clock.monotonicMs())).toBe(oldFiles);
     clock.pass(SETTLED_MS);
-    expect(history.settled(clock.monotonicMs())).toBe(edited);
+    expect(history.settled(clock.monotonicMs())).toBe(editedFiles);
   });
 
   it('Health tells for how long a warning has held', () => {

@@ -2,7 +2,7 @@
 
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import { parseFlowQuery } from '../api/flow-query.ts';
-import type { PlanReport, ReloadReport, ReloadRequest } from '../api/request.ts';
+import type { PlanReport } from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
 import type { TrafficTotals } from '../api/traffic-totals.ts';
@@ -18,7 +18,6 @@ import type { Clock, MonotonicMs } from '../net/clock.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import { planText } from '../plan/plan-text.ts';
 import type { DecideContext } from '../policy/decide.ts';
-import type { PolicySet } from '../policy/effective-policy.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
 import { isConntrackCounted } from '../watch/conntrack-accounting.ts';
 import { answerExplainQuery, subjectOf, UnknownSubject } from '../watch/explain-query.ts';
@@ -29,18 +28,16 @@ import type { NetworkWatch } from '../watch/network-watch.ts';
 import { type RouteSources, routeReport } from '../watch/route-report.ts';
 import { type UplinksSources, uplinksReport } from '../watch/uplinks-report.ts';
 import { appsReport } from './apps-report.ts';
-import type { ConfirmWindow } from './confirm-window.ts';
 import type { Enforcement } from './enforce.ts';
 import type { EventStream } from './event-stream.ts';
 import { type EvidenceSources, openEvidence } from './evidence-sources.ts';
 import type { GuardCounts } from './guard-drops.ts';
-import type { Health } from './health.ts';
 import { factsNow, type InForce } from './in-force.ts';
 import { metricFamilies } from './metric-families.ts';
-import type { PolicyHistory } from './policy-history.ts';
 import { RequestRefused } from './request-refused.ts';
 import type { Control } from './routes.ts';
 import { diagnosticsFor } from './shown-to.ts';
+import type { StagedChange } from './staged-change.ts';
 import { whoIsFlow, whoIsProcess } from './who-report.ts';
 
 export interface ControlParts {
@@ -48,9 +45,7 @@ export interface ControlParts {
   readonly kernel: Kernel;
   readonly enforcement: Enforcement;
   readonly events: EventStream;
-  readonly health: Health;
-  readonly confirmWindow: ConfirmWindow;
-  readonly history: PolicyHistory;
+  readonly staged: StagedChange;
   readonly managed: UplinksSources['managed'];
   readonly networks: Pick<NetworkWatch, 'describe'>;
   /** Looks at what is open; undefined where nobody counts. */
@@ -64,7 +59,7 @@ export interface ControlParts {
 }
 
 export function createControl(parts: ControlParts): Control {
-  const { enforcement, confirmWindow, health, history } = parts;
+  const { enforcement, staged } = parts;
   const executables = new ExecutableFiles(openProc());
   // From the start, so that programs are known whose files are replaced before anybody asks.
   executables.learn(enforcement.inForce?.index.byExecutable.keys() ?? []);
@@ -81,22 +76,18 @@ export function createControl(parts: ControlParts): Control {
     route: async (query) => route(parts, query),
     metrics: async () => metricFamilies(await parts.status(), parts.traffic(), parts.guardCounts()),
     reload: async (request, reader) => {
-      const before = history.settled(parts.clock.monotonicMs()) ?? requireInForce(enforcement).policySet;
-      const report = await reload(parts, request, before);
-      if (request.confirmMs === undefined) {
-        confirmWindow.confirm();
-        history.settle();
-      }
+      requireInForce(enforcement);
+      const report = await staged.reload(request);
       return { ...report, diagnostics: diagnosticsFor(reader, report.diagnostics, parts) };
     },
-    confirm: () => {
-      const waited = confirmWindow.confirm();
-      if (waited) {
-        history.settle();
-        health.clear('rolled-back');
-      }
-      return waited;
+    tryFiles: async (request, reader) => {
+      requireInForce(enforcement);
+      // What is kept becomes the administrator's.
+      if (reader.uid !== 0)
+        throw new RequestRefused(403, { code: 'not-permitted', message: 'only root may try files' });
+      return await staged.try(request);
     },
+    confirm: () => staged.confirm(),
     stop: parts.stop,
     leave: parts.leave,
     onFault: parts.background.hear,
@@ -108,34 +99,6 @@ export function createControl(parts: ControlParts): Control {
 function requireInForce({ inForce }: Enforcement): InForce {
   if (inForce !== undefined) return inForce;
   throw new RequestRefused(503, { code: 'busy', message: 'the daemon is starting' });
-}
-
-async function reload(parts: ControlParts, { confirmMs }: ReloadRequest, before: PolicySet): Promise<ReloadReport> {
-  const { background, enforcement, confirmWindow, health, clock } = parts;
-  const startMs = clock.monotonicMs();
-  const round = await enforcement.run({ kind: 'files', changed: 'everything' });
-  const { outcome, loaded, changedApps } = round;
-  if (!outcome.ok) {
-    const hint = outcome.restored ? 'the last good state is in force' : 'pointsman status says how things stand';
-    throw new RequestRefused(422, { code: 'apply-failed', message: outcome.error.message, hint });
-  }
-  health.clear('rolled-back');
-  if (confirmMs !== undefined) {
-    confirmWindow.open(clock.monotonicMs(), confirmMs, () => {
-      health.set('rolled-back', {
-        message: 'the last change was not confirmed in time and was taken back; the files still hold it',
-        hint: 'pointsman reload puts the files into force again',
-      });
-      background.run(() => enforcement.rollBack(before));
-    });
-  }
-  return {
-    revision: enforcement.inForce?.snapshot.revision ?? 0,
-    changes: outcome.changes,
-    durationMs: clock.monotonicMs() - startMs,
-    changedApps,
-    diagnostics: loaded.diagnostics,
-  };
 }
 
 async function plan({ kernel, enforcement, clock }: ControlParts): Promise<PlanReport> {

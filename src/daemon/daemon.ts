@@ -58,6 +58,7 @@ import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.t
 import { ControlServer } from './server.ts';
 import { ShareWarning } from './share-warning.ts';
 import { slowLooks } from './slow-looks.ts';
+import { StagedChange } from './staged-change.ts';
 import { startVerdicts } from './start-verdicts.ts';
 import { StrangerOwner } from './stranger-owner.ts';
 import { TrafficKeeper } from './traffic-keeper.ts';
@@ -122,6 +123,7 @@ export class Daemon implements AsyncDisposable {
     message: `users who begin more than ${ASKED_AT_ONCE} new connections at once, or ${ASKED_PER_SECOND} a second, are refused the rest`,
     hint: 'ss -tunap shows whose sockets there are; connections that the kernel decides by itself do not count',
   });
+  readonly #staged: StagedChange;
   readonly #mistakes: FileMistakes;
   readonly #kernelDecisions: KernelDecisions;
   readonly #guardDrops: GuardDrops;
@@ -220,6 +222,10 @@ export class Daemon implements AsyncDisposable {
       },
       onRound: (round) => this.#afterRound(round),
     });
+    this.#staged = new StagedChange({
+      ...{ background, files, clock, paths: parts.paths, enforcement: this.#enforcement },
+      ...{ confirmWindow: this.#confirmWindow, history: this.#history, health: this.#health },
+    });
     const inForce = () => this.#enforcement.inForce;
     this.#strangers = kernel.sockets && new StrangerOwner(kernel.sockets);
     this.#kernelDecisions = new KernelDecisions({
@@ -287,8 +293,9 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
+  /** As without somebody who asks for it by the socket. */
   reload(): void {
-    this.#enforcement.request({ kind: 'files', changed: 'everything' });
+    this.#staged.reread();
   }
 
   /** Once it has been disposed of: what there is in the kernel. */
@@ -301,7 +308,7 @@ export class Daemon implements AsyncDisposable {
     this.#isDisposed = true;
     clearInterval(this.#slowLook);
     this.#foreign[Symbol.dispose]();
-    this.#confirmWindow[Symbol.dispose]();
+    this.#staged[Symbol.dispose]();
     for (const watching of this.#packagesWatches) watching[Symbol.dispose]();
     this.#profileClock[Symbol.dispose]();
     this.#programs[Symbol.dispose]();
@@ -365,12 +372,15 @@ export class Daemon implements AsyncDisposable {
     this.#server = await this.#listen();
     if (confirmMs !== undefined)
       this.#confirmWindow.open(clock.monotonicMs(), confirmMs, () =>
-        this.#parts.departure.ask('not confirmed in time', 'remove'),
+        this.#parts.departure.ask('not confirmed in time', 'remove', { isUnconfirmed: true }),
       );
     const { apps, uplinks } = this.#enforcement.inForce?.policySet ?? round.loaded.policySet;
     log(
       `pointsman: enforcing ${counted(apps.length, 'application')} over ${counted(uplinks.length, 'uplink')}; control socket ${this.#parts.paths.socketPath}`,
     );
+    const { endsMs } = this.#confirmWindow;
+    if (endsMs !== undefined)
+      log(`pointsman: removed at ${timeOfDay(wallAt(clock, endsMs))} unless somebody runs: sudo pointsman confirm`);
   }
 
   #listen(): Promise<ControlServer> {
@@ -379,9 +389,7 @@ export class Daemon implements AsyncDisposable {
       kernel: this.#parts.kernel,
       enforcement: this.#enforcement,
       events: this.#events,
-      health: this.#health,
-      confirmWindow: this.#confirmWindow,
-      history: this.#history,
+      staged: this.#staged,
       managed: (device) => this.#managed.device(device),
       networks: this.#networks,
       clock: this.#parts.clock,
@@ -507,7 +515,7 @@ export class Daemon implements AsyncDisposable {
     this.#reportProbing();
     if (inForce !== undefined) {
       this.#traffic?.follow(inForce.ids);
-      this.#history.note(inForce.policySet, clock.monotonicMs());
+      this.#history.note(inForce.policySet, this.#parts.files.settled(), clock.monotonicMs());
       for (const event of uplinkEvents(this.#uplinksBefore, inForce, clock.wallMs())) this.#events.publish(event);
       this.#uplinksBefore = inForce;
     }
@@ -583,4 +591,9 @@ function deviceName({ routing }: Pick<Kernel, 'routing'>, index: number): string
     if (!(error instanceof KernelError)) throw error;
     return undefined;
   }
+}
+
+/** Local time, as the journal has it: 20:47:59. */
+function timeOfDay(timeMs: number): string {
+  return new Date(timeMs).toTimeString().slice(0, '20:47:59'.length);
 }

@@ -5,6 +5,8 @@ export type Leaving = 'keep' | 'remove';
 
 export interface Departed {
   readonly because: string;
+  /** Nobody said yes to it: the daemon ends otherwise than well. */
+  readonly isUnconfirmed?: true;
   readonly leaving: Leaving;
 }
 
@@ -27,12 +29,12 @@ export class Departure {
   }
 
   /** The first one counts, but that whoever wants all removed has it so. */
-  ask(because: string, leaving: Leaving): void {
+  ask(because: string, leaving: Leaving, more: Pick<Departed, 'isUnconfirmed'> = {}): void {
     if (this.#departed !== undefined) {
       if (leaving === 'remove') this.#departed = { ...this.#departed, leaving };
       return;
     }
-    this.#departed = { because, leaving };
+    this.#departed = { because, leaving, ...more };
     this.#log(`pointsman: stopping: ${because}`);
     this.#resolve(this.#departed);
   }

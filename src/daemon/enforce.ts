@@ -8,7 +8,6 @@ import { type ApplyReport, applyPlan, type FailedReport } from '../apply/transac
 import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Compilation } from '../plan/compile.ts';
-import type { PolicySet } from '../policy/effective-policy.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { changedSince, FlowSweep, NOTHING_SWEPT, type SweptFlows } from './flow-sweep.ts';
 import type { Warning } from './health.ts';
@@ -67,7 +66,6 @@ export class Enforcement {
   #running: Promise<void> | undefined;
   #inForce: InForce | undefined;
   readonly #wants: Wants;
-  #pinned: PolicySet | undefined;
   #isStopped = false;
   #retry: NodeJS.Timeout | undefined;
   #due: NodeJS.Timeout | undefined;
@@ -120,16 +118,14 @@ export class Enforcement {
     });
   }
 
-  /** From now on this policy set, until files change: what they say now was not confirmed. */
-  rollBack(to: PolicySet): Promise<Round> {
-    this.#pinned = to;
+  /** The files have gone back to what they said before. */
+  rollBack(): Promise<Round> {
     return this.run({ kind: 'roll back' });
   }
 
-  /** Every now and then: nothing tells that a link leads elsewhere. A roll back stays until somebody says otherwise. */
+  /** Every now and then: nothing tells that a link leads elsewhere. */
   followLinks(): void {
-    if (this.#pinned === undefined && this.#parts.files.linksHaveMoved())
-      this.request({ kind: 'files', changed: 'everything' });
+    if (this.#parts.files.linksHaveMoved()) this.request({ kind: 'files', changed: 'everything' });
   }
 
   /** Another round after a while; each one that fails doubles it. */
@@ -236,15 +232,12 @@ export class Enforcement {
     const files = joinFiles(this.#unread, changed);
     if (files === undefined) return;
     this.#unread = files;
-    const before = this.#loaded.policySet;
     this.#loaded = this.#parts.files.load(files === 'everything' ? undefined : { changed: files }, { copies: 'later' });
     this.#unread = undefined;
-    // Whoever asks for all files asks for what they say.
-    if (files === 'everything' || this.#loaded.policySet !== before) this.#pinned = undefined;
   }
 
   #want(): Wanted {
-    return this.#wants.want(this.#pinned ?? this.#loaded.policySet, (machine) => this.#refusedUplinks.without(machine));
+    return this.#wants.want(this.#loaded.policySet, (machine) => this.#refusedUplinks.without(machine));
   }
 
   /**

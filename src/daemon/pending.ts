@@ -42,6 +42,9 @@ export function join(pending: Pending, trigger: Trigger): Pending {
       const files = joinFiles(pending.files, trigger.changed);
       return { ...pending, kinds, ...(files !== undefined && { files }) };
     }
+    case 'roll back':
+      // None of the files has changed, but which of them count.
+      return { ...pending, kinds, files: pending.files ?? new Set() };
     case 'packages':
       // Of what packages say of programs, only what is theirs counts: it is looked at again.
       return { ...pending, kinds, files: pending.files ?? new Set() };
@@ -55,7 +58,6 @@ export function join(pending: Pending, trigger: Trigger): Pending {
     case 'flows':
     case 'start':
     case 'retry':
-    case 'roll back':
       return { ...pending, kinds };
   }
 }

@@ -3,13 +3,17 @@ import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { ExplainQuery, ExplainWho, InboundQuestion, OutboundQuestion } from '../api/explanation.ts';
 import { MAX_FLOW_QUERY_LENGTH } from '../api/flow-query.ts';
-import type { ReloadRequest } from '../api/request.ts';
+import type { ReloadRequest, TryRequest } from '../api/request.ts';
 import type { RouteQuery } from '../api/route.ts';
 import type { WhoQuery } from '../api/who.ts';
 import { parseAddress } from '../net/address.ts';
+import { isTrialPath } from '../store/trial-files.ts';
 import { RequestRefused } from './request-refused.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** Of files that are tried: thousands of policies, and a third more for base64. */
+export const MAX_TRY_BYTES: number = 16 * 1024 * 1024;
+const MAX_TRIED_FILES = 10_000;
 /** A day: longer than anyone watches whether his change was a good one. */
 const MAX_CONFIRM_MS = 86_400_000;
 
@@ -21,6 +25,21 @@ const MAX_DEVICE_LENGTH = 15;
 const MAX_PID = 0x7fffffff;
 
 const reloadSchema = z.strictObject({ confirmMs: z.int().min(1).max(MAX_CONFIRM_MS).optional() });
+const trySchema = z.strictObject({
+  files: z
+    .array(
+      z.strictObject({
+        path: z.string().max(4096).refine(isTrialPath, { message: 'it is no path of a file below /etc/pointsman' }),
+        base64: z.base64().optional(),
+      }),
+    )
+    .min(1)
+    .max(MAX_TRIED_FILES)
+    .refine((files) => new Set(files.map(({ path }) => path)).size === files.length, {
+      message: 'a path stands twice',
+    }),
+  confirmMs: z.int().min(1).max(MAX_CONFIRM_MS).optional(),
+});
 const explainSchema = z
   .strictObject({
     app: z.string().min(1).max(255).optional(),
@@ -54,19 +73,19 @@ const routeSchema = z.union([
 ]);
 
 /** The body as text. Rejects with RequestRefused as soon as it is too large; the rest stays unread. */
-export function readBody(incoming: Readable): Promise<string> {
+export function readBody(incoming: Readable, mostBytes: number = MAX_BODY_BYTES): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   return new Promise((resolve, reject) => {
     const take = (chunk: Buffer): void => {
       length += chunk.length;
-      if (length <= MAX_BODY_BYTES) {
+      if (length <= mostBytes) {
         chunks.push(chunk);
         return;
       }
       // Not by an iterator: leaving one early ends the connection before the refusal has gone out on it.
       incoming.off('data', take).pause();
-      reject(new RequestRefused(413, { code: 'bad-request', message: BODY_TOO_LARGE }));
+      reject(new RequestRefused(413, { code: 'bad-request', message: `a request has at most ${mostBytes} bytes` }));
     };
     incoming.on('data', take);
     incoming.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
@@ -75,12 +94,19 @@ export function readBody(incoming: Readable): Promise<string> {
   });
 }
 
-const BODY_TOO_LARGE = `a request has at most ${MAX_BODY_BYTES} bytes`;
 const BODY_BROKEN_OFF = 'the body is not complete';
 
 export function readReloadRequest(body: string): ReloadRequest {
   const { confirmMs } = read(reloadSchema, body === '' ? '{}' : body);
   return confirmMs === undefined ? {} : { confirmMs };
+}
+
+export function readTryRequest(body: string): TryRequest {
+  const { files, confirmMs } = read(trySchema, body);
+  return {
+    files: files.map(({ path, base64 }) => ({ path, ...(base64 !== undefined && { base64 }) })),
+    ...(confirmMs !== undefined && { confirmMs }),
+  };
 }
 
 export function readExplainQuery(body: string): ExplainQuery {

@@ -3,7 +3,15 @@ import type { AppsReport } from '../api/apps.ts';
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import { EXPOSITION_TYPE, renderExposition } from '../api/exposition.ts';
 import type { MetricFamily } from '../api/metrics.ts';
-import { API_VERSION, type ApiError, type PlanReport, type ReloadReport, type ReloadRequest } from '../api/request.ts';
+import {
+  API_VERSION,
+  type ApiError,
+  type PlanReport,
+  type ReloadReport,
+  type ReloadRequest,
+  type TryReport,
+  type TryRequest,
+} from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { Status } from '../api/status.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
@@ -11,7 +19,14 @@ import type { WhoQuery, WhoReport } from '../api/who.ts';
 import type { Clock } from '../net/clock.ts';
 import type { Reader } from '../store/may-read.ts';
 import type { EventStream } from './event-stream.ts';
-import { readExplainQuery, readReloadRequest, readRouteQuery, readWhoQuery } from './request-body.ts';
+import {
+  MAX_TRY_BYTES,
+  readExplainQuery,
+  readReloadRequest,
+  readRouteQuery,
+  readTryRequest,
+  readWhoQuery,
+} from './request-body.ts';
 import { RequestRefused } from './request-refused.ts';
 
 /** What the routes are about. A rejected promise becomes an ApiError: RequestRefused as it says, others as `internal`. */
@@ -26,8 +41,9 @@ export interface Control {
   readonly route: (query: RouteQuery) => Promise<RouteReport>;
   readonly metrics: () => Promise<readonly MetricFamily[]>;
   readonly reload: (request: ReloadRequest, reader: Reader) => Promise<ReloadReport>;
+  readonly tryFiles: (request: TryRequest, reader: Reader) => Promise<TryReport>;
   /** False where nothing waits to be confirmed. */
-  readonly confirm: () => boolean;
+  readonly confirm: () => Promise<boolean>;
   readonly stop: () => void;
   /** Ends the daemon with policy kept in force, for another one that takes over. */
   readonly leave: () => void;
@@ -45,8 +61,8 @@ export interface ControlRequest {
   readonly reader?: Reader;
   readonly method: string;
   readonly path: string;
-  /** Read only where a route wants it. Rejects with RequestRefused. */
-  readonly body: () => Promise<string>;
+  /** Read only where a route wants it; so many bytes, or what is usual. Rejects with RequestRefused. */
+  readonly body: (mostBytes?: number) => Promise<string>;
 }
 
 export type ControlAnswer =
@@ -77,7 +93,8 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['POST /v1/route', async ({ route }, body) => route(readRouteQuery(await body()))],
   ['GET /v1/metrics.json', async ({ metrics }) => ({ families: await metrics() })],
   ['POST /v1/reload', async ({ reload }, body, reader) => reload(readReloadRequest(await body()), reader)],
-  ['POST /v1/confirm', ({ confirm }) => confirmed(confirm())],
+  ['POST /v1/try', async ({ tryFiles }, body, reader) => tryFiles(readTryRequest(await body(MAX_TRY_BYTES)), reader)],
+  ['POST /v1/confirm', async ({ confirm }) => confirmed(await confirm())],
   ['POST /v1/stop', ({ stop }) => stopping(stop)],
   ['POST /v1/leave', ({ leave }) => stopping(leave)],
 ]);

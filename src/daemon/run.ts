@@ -14,6 +14,7 @@ import { AppIds } from '../store/app-ids.ts';
 import { type Paths, pathsFor } from '../store/paths.ts';
 import { PolicyFiles } from '../store/policy-files.ts';
 import { tookEmptyFilesForMasks } from '../store/state-format.ts';
+import { removeTrial } from '../store/trial-files.ts';
 import { Containers } from '../watch/containers.ts';
 import { packageShippers } from '../watch/package-shippers.ts';
 import { Packages } from '../watch/packages.ts';
@@ -50,13 +51,14 @@ const STATE_DIR_MODE = 0o755;
 /** Lines of the log; `status` has all. */
 const MAX_OLD_MASKS = 1000;
 
-/** Enforces until it is told to stop; resolves with the exit code: 0, or START_EXIT with a line in the log that says why. */
+/** Enforces until it is told to stop; resolves with the exit code: 0, or START_EXIT with a line in the log that says why; not confirmed is `failed`. */
 export async function runDaemon(options: RunOptions): Promise<number> {
   const write = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
   const log = (text: string): void => write(journalLine(text));
   try {
-    log(lastWords(await enforceUntilStopped(options, log)));
-    return 0;
+    const { left, isUnconfirmed } = await enforceUntilStopped(options, log);
+    log(lastWords(left));
+    return isUnconfirmed ? START_EXIT.failed : 0;
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     log(`pointsman: ${error.message}`);
@@ -64,8 +66,13 @@ export async function runDaemon(options: RunOptions): Promise<number> {
   }
 }
 
-/** Resolves with what there is in the kernel then. */
-async function enforceUntilStopped(options: RunOptions, log: (line: string) => void): Promise<'kept' | Removal> {
+interface Ended {
+  /** What there is in the kernel. */
+  readonly left: 'kept' | Removal;
+  readonly isUnconfirmed: boolean;
+}
+
+async function enforceUntilStopped(options: RunOptions, log: (line: string) => void): Promise<Ended> {
   requirePrivilege();
   ignoreSignals();
   const faults = new Faults({ log, isDebug: (process.env.POINTSMAN_DEBUG ?? '') !== '' });
@@ -95,6 +102,8 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   }
   log(`pointsman: starting for ${networkNamespaceName()}${root === '/' ? '' : `, with the files below ${root}`}`);
   makeStateDir(paths);
+  // Of a daemon that was killed while somebody tried something.
+  removeTrial(paths);
   const ids = new AppIds(paths.ids);
   const cgroups = openCgroupTree();
   using identity = openIdentityTiers(cgroups, log, background, await pinsToUse(root, ids));
@@ -140,10 +149,10 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   });
   running = daemon;
   if (tookEmptyForMasks) listOldMasks(files, log);
-  await departure.asked;
+  const { isUnconfirmed = false } = await departure.asked;
   await daemon[Symbol.asyncDispose]();
   await finishing;
-  return daemon.left;
+  return { left: daemon.left, isUnconfirmed };
 }
 
 /** The one that leaves gives up its lock a moment after its socket. */

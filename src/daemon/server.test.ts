@@ -67,7 +67,11 @@ function control(events = new EventStream(() => undefined)): Control {
       asked.push(query);
       return { revision: 1, changes: 0, durationMs: 0, changedApps: [], diagnostics: [] };
     },
-    confirm: () => false,
+    tryFiles: async (query) => {
+      asked.push(query);
+      return { applied: false, directory: '/run/pointsman/trial', diagnostics: [] };
+    },
+    confirm: async () => false,
     stop: () => asked.push('stop'),
     leave: () => asked.push('leave'),
     onFault: (fault) => faults.push(fault),

@@ -162,8 +162,8 @@ async function serve(
   const path = url.split('?', 1)[0] ?? '';
   const isClosed = new Promise<void>((resolve) => outgoing.once('close', resolve));
   if (incoming.complete) connection.requested();
-  const body = async (): Promise<string> => {
-    const text = await readBody(incoming);
+  const body = async (mostBytes?: number): Promise<string> => {
+    const text = await readBody(incoming, mostBytes);
     connection.requested();
     return text;
   };

@@ -34,6 +34,7 @@ import {
   withoutMasked,
 } from './policy-layer.ts';
 import { readSourceFile } from './source-file.ts';
+import { StagedFiles } from './staged-files.ts';
 
 export interface LoadedPolicies {
   /** The same object as long as nothing in it changes; unchanged applications keep their identity. */
@@ -67,6 +68,9 @@ interface PolicyLayer {
   readonly files: FileSet<Policy>;
 }
 
+/** What people's files said at a moment; for `goBackTo` alone. */
+export type SettledFiles = ReadonlyMap<StagedFiles<unknown>, readonly FileEntry<unknown>[]>;
+
 /** `firefox` of `firefox.yaml`: files are called as their application. */
 function appOfFile(name: string): string | undefined {
   const app = name.replace(/\.ya?ml$/, '');
@@ -88,10 +92,12 @@ export class PolicyFiles {
   /** As this load sees them. */
   #trusted: TrustedPaths;
   readonly #layersStrongestFirst: readonly PolicyLayer[];
-  readonly #uplinks: FileSet<Uplink>;
-  readonly #profiles: FileSet<Profile>;
-  readonly #systemDefault: FileSet<SystemDefault>;
-  readonly #trustedPackages: FileSet<ReadonlySet<string>>;
+  readonly #uplinks: StagedFiles<Uplink>;
+  readonly #profiles: StagedFiles<Profile>;
+  readonly #systemDefault: StagedFiles<SystemDefault>;
+  readonly #trustedPackages: StagedFiles<ReadonlySet<string>>;
+  /** The last load was of files that are held or tried. */
+  #wasStaged = false;
   readonly #claims: PackageClaims;
   /** By the policy in force, or by the file where there is none. */
   #contributions = new Map<object, Contribution>();
@@ -113,7 +119,8 @@ export class PolicyFiles {
       trusted: () => this.#trusted,
     });
     const policies = (layer: Layer, directory: string): PolicyLayer => {
-      return { layer, files: new FileSet({ directory, parse: parsePolicy, appOf: appOfFile, ...common(layer) }) };
+      const options = { directory, parse: parsePolicy, appOf: appOfFile, ...common(layer) };
+      return { layer, files: layer === 'package' ? new FileSet(options) : new StagedFiles(options) };
     };
     this.#layersStrongestFirst = [
       policies('locks', paths.locks),
@@ -121,14 +128,14 @@ export class PolicyFiles {
       policies('administrator', paths.administratorPolicies),
       policies('package', paths.packagePolicies),
     ];
-    this.#uplinks = new FileSet({ directory: paths.uplinks, parse: parseUplink, ...common('uplinks') });
-    this.#profiles = new FileSet({ directory: paths.profiles, parse: parseProfile, ...common('profiles') });
-    this.#systemDefault = new FileSet({
+    this.#uplinks = new StagedFiles({ directory: paths.uplinks, parse: parseUplink, ...common('uplinks') });
+    this.#profiles = new StagedFiles({ directory: paths.profiles, parse: parseProfile, ...common('profiles') });
+    this.#systemDefault = new StagedFiles({
       ...splitPath(paths.systemDefault),
       parse: parseDefault,
       ...common('default'),
     });
-    this.#trustedPackages = new FileSet({
+    this.#trustedPackages = new StagedFiles({
       ...splitPath(paths.trustedPackages),
       parse: parsePackages,
       ...common('packages'),
@@ -143,8 +150,13 @@ export class PolicyFiles {
   load(hint?: LoadHint, { copies = 'at once' }: { readonly copies?: 'at once' | 'later' } = {}): LoadedPolicies {
     const named = hint === undefined || this.#loaded === undefined ? undefined : this.#bySet(hint.changed);
     const isSameTrust = this.#readDefault(named);
-    const changes = named === undefined || !isSameTrust ? undefined : this.#reread(named);
-    if (changes === undefined) for (const set of this.#sets()) if (set !== this.#systemDefault) set.scan();
+    const reread = named === undefined || !isSameTrust ? undefined : this.#reread(named);
+    if (reread === undefined) for (const set of this.#sets()) if (set !== this.#systemDefault) set.scan();
+    // Whoever saves a file after a change was taken back says what is to hold from now on.
+    if (this.#people().some(({ isOvertaken }) => isOvertaken)) for (const set of this.#people()) set.release();
+    const isStaged = this.#people().some((set) => set.isStaged);
+    const changes = isStaged || this.#wasStaged ? undefined : reread;
+    this.#wasStaged = isStaged;
     if (copies === 'at once') this.keepCopies();
     const { counting, masked } = withoutMasked(
       this.#layersStrongestFirst.map(({ layer, files }) => ({
@@ -160,6 +172,57 @@ export class PolicyFiles {
     this.#merged = merged;
     this.#loaded = this.#succeed(merged, counting);
     return this.#loaded;
+  }
+
+  /** What people's files say now, without what is tried; those of packages are not people's. */
+  settled(): SettledFiles {
+    return new Map(this.#people().map((set) => [set, set.settled]));
+  }
+
+  /** What people's files say from the next load on, until one of them changes; nothing is tried any more. */
+  goBackTo(settled: SettledFiles): void {
+    for (const set of this.#people()) {
+      set.try(undefined);
+      set.hold(settled.get(set) ?? set.settled);
+    }
+    if (!this.isTakenBack) this.release();
+  }
+
+  /** Whether others count than those that are there. */
+  get isTakenBack(): boolean {
+    return this.#people().some(({ isHeld }) => isHeld);
+  }
+
+  /** From the next load on. */
+  endTrial(): void {
+    for (const set of this.#people()) set.try(undefined);
+  }
+
+  /** What is there counts again, from the next load on. */
+  release(): void {
+    for (const set of this.#people()) {
+      set.try(undefined);
+      set.release();
+    }
+  }
+
+  /** From the next load on files here count before the administrator's of the same name; see `trialPaths`. */
+  try(from: Paths): void {
+    const common = {
+      lastGood: new LastGood(join(from.runDir, 'no-copies'), { isWritten: false }),
+      trusted: () => this.#trusted,
+    };
+    const policies = (directory: string): FileSet<Policy> =>
+      new FileSet({ directory, parse: parsePolicy, appOf: appOfFile, ...common });
+    for (const { layer, files } of this.#layersStrongestFirst) {
+      if (!(files instanceof StagedFiles)) continue;
+      if (layer === 'administrator') files.try(policies(from.administratorPolicies));
+      if (layer === 'locks') files.try(policies(from.locks));
+    }
+    this.#uplinks.try(new FileSet({ directory: from.uplinks, parse: parseUplink, ...common }));
+    this.#profiles.try(new FileSet({ directory: from.profiles, parse: parseProfile, ...common }));
+    this.#systemDefault.try(new FileSet({ ...splitPath(from.systemDefault), parse: parseDefault, ...common }));
+    this.#trustedPackages.try(new FileSet({ ...splitPath(from.trustedPackages), parse: parsePackages, ...common }));
   }
 
   /** As of the last load, with what has become of the copies since. */
@@ -265,6 +328,11 @@ export class PolicyFiles {
     return source.kind === 'policy'
       ? { ...source, policy: this.#claims.judge(source.policy) }
       : { ...source, policy: this.#claims.judge(source.policy) };
+  }
+
+  /** All but those of packages. */
+  #people(): readonly StagedFiles<unknown>[] {
+    return this.#sets().filter((set) => set instanceof StagedFiles);
   }
 
   #sets(): readonly FileSet<unknown>[] {

@@ -3,7 +3,7 @@ import { addExamples, type CliContext, clientOf, terminalOf } from '../context.t
 
 export function confirmCommand(context: CliContext): Command {
   const command = new Command('confirm')
-    .description('keep what "up --confirm" or "reload --confirm" put into force')
+    .description('keep what was put into force with --confirm, or on trial')
     .action(async () => {
       await clientOf(command).post('/v1/confirm');
       terminalOf(context, command).out('Confirmed: the policies stay in force.\n');

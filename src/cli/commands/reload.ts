@@ -7,6 +7,7 @@ import { formatDuration } from '../duration.ts';
 import { EXIT } from '../exit-code.ts';
 import { confirmOption, type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
+import { localTimeOfDay } from '../render-event.ts';
 
 /** Applications named; the rest is counted. */
 const MAX_APPS_NAMED = 10;
@@ -36,7 +37,7 @@ export function reloadCommand(context: CliContext): Command {
 
 /** Ends with a newline. */
 export function renderReload(report: ReloadReport, confirmMs: number | undefined): string {
-  const { revision, changes, durationMs, changedApps } = report;
+  const { revision, changes, durationMs, changedApps, confirmBeforeMs } = report;
   const named = changedApps.slice(0, MAX_APPS_NAMED).map(printable).join(', ');
   const more = changedApps.length > MAX_APPS_NAMED ? ` and ${changedApps.length - MAX_APPS_NAMED} more` : '';
   const what = changedApps.length === 0 ? 'no application changed' : `changed: ${named}${more}`;
@@ -44,6 +45,12 @@ export function renderReload(report: ReloadReport, confirmMs: number | undefined
   const confirm =
     confirmMs === undefined
       ? ''
-      : `Taken back in ${formatDuration(confirmMs)} unless you run: sudo pointsman confirm\n`;
+      : `Taken back ${untilText(confirmMs, confirmBeforeMs)} unless you run: sudo pointsman confirm\n`;
   return `Revision ${revision} is in force: ${what}; ${steps}.\n${confirm}`;
+}
+
+/** `at 20:47:59, in 30 s`. */
+function untilText(confirmMs: number, beforeMs: number | undefined): string {
+  const at = beforeMs === undefined ? '' : `at ${localTimeOfDay(beforeMs).slice(0, '20:47:59'.length)}, `;
+  return `${at}in ${formatDuration(confirmMs)}`;
 }

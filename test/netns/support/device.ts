@@ -133,6 +133,12 @@ export class Device implements AsyncDisposable {
     return this.run(this.#command(args));
   }
 
+  /** The same with variables of the environment. */
+  pointsmanIn(env: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Outcome> {
+    const set = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    return this.run(['env', ...set, ...this.#command(args)]);
+  }
+
   /** A daemon that has not necessarily got anywhere yet. */
   spawnDaemon({ args = [], program = POINTSMAN, wrap = (command) => command }: StartOptions = {}): Daemon {
     const daemon = Daemon.spawn(this.inside(wrap(this.#command(['up', ...args], program))));
