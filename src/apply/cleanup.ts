@@ -1,7 +1,7 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { withBits } from '../net/mark.ts';
-import { MARK_APP, MARK_OURS, MARK_WAY, TABLE } from '../plan/reserved.ts';
+import { CHECK_TABLE, MARK_APP, MARK_OURS, MARK_WAY, TABLE } from '../plan/reserved.ts';
 
 const OUR_BITS = withBits(MARK_WAY | MARK_APP, MARK_OURS, MARK_OURS);
 
@@ -22,6 +22,7 @@ export async function removeEverything(kernel: Kernel): Promise<void> {
     }
   };
   await attempt(() => deleteTable(kernel, TABLE));
+  await attempt(() => deleteTable(kernel, CHECK_TABLE));
   // Nobody knows the numbers any more that sockets are marked with.
   await attempt(() => kernel.keptPrograms.remove());
   await attempt(() => kernel.xtables.deleteQueues());

@@ -1,6 +1,7 @@
 /** `doctor`: everything that is looked at, whether a daemon runs or not. Without effect. */
 import { release } from 'node:os';
 import type { DoctorReport, Finding } from '../api/doctor.ts';
+import type { CheckOutcome, SelfCheckReport } from '../api/self-check.ts';
 import type { Status } from '../api/status.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
@@ -16,18 +17,21 @@ import { uplinksOffline } from './offline.ts';
 
 export interface DoctorOptions {
   readonly root: string | undefined;
-  readonly client: Pick<DaemonClient, 'get'>;
+  readonly client: Pick<DaemonClient, 'get' | 'post'>;
+  /** The daemon is to check itself, too. */
+  readonly probe: boolean;
 }
 
 const NODE_AT_LEAST: readonly [major: number, minor: number] = [20, 19];
 
-export async function examine({ root, client }: DoctorOptions): Promise<DoctorReport> {
+export async function examine({ root, client, probe }: DoctorOptions): Promise<DoctorReport> {
   const paths = pathsFor(root);
   const kernel = openKernel();
   try {
     const isRoot = process.geteuid?.() === 0;
     const findings = [
       ...(await daemonFindings(client, paths.socketPath)),
+      ...(probe ? await probeFindings(client) : []),
       examineFiles(paths),
       node(),
       ...(await examineKernel({ isRoot, kernel })),
@@ -115,3 +119,29 @@ function statusFindings({ state, pid, identity, warnings }: Status): readonly Fi
     ),
   ];
 }
+
+/** One for each program that was sent as, by what the policy says of it. */
+async function probeFindings(client: Pick<DaemonClient, 'post'>): Promise<readonly Finding[]> {
+  const part = 'probe';
+  try {
+    const { tiers, notDone } = await client.post<SelfCheckReport>('/v1/self-check');
+    if (notDone !== undefined)
+      return [{ part, state: 'not seen', message: notDone, mend: 'sudo pointsman doctor --probe' }];
+    return tiers.map(
+      ({ as, destination, outcome, found }): Finding => ({
+        part: `${part}: ${as}`,
+        state: PROBED[outcome],
+        message: `to ${destination}: ${found}`,
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    return [{ part, state: 'not seen', message: error.message, mend: 'sudo pointsman up' }];
+  }
+}
+
+const PROBED: Readonly<Record<CheckOutcome, Finding['state']>> = {
+  'as the policy says': 'ok',
+  difference: 'broken',
+  'not tried': 'not seen',
+};

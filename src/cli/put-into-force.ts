@@ -26,7 +26,7 @@ export type PutOutcome =
 /** Rejects with CliError. */
 export async function putIntoForce(client: DaemonClient, edited: Edited): Promise<PutOutcome> {
   const { paths, policy, bytes, copyPath, confirmMs } = edited;
-  const { diagnostics, errors } = checkPaths([copyPath]);
+  const { diagnostics, errors } = checkPaths([copyPath], paths);
   if (errors > 0) {
     return { kind: 'mistakes', diagnostics: diagnostics.map((one) => ({ ...one, file: policy.path })) };
   }

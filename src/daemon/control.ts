@@ -4,6 +4,7 @@ import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import { parseFlowQuery } from '../api/flow-query.ts';
 import type { PlanReport } from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
+import type { SelfCheckReport } from '../api/self-check.ts';
 import type { Status } from '../api/status.ts';
 import type { TrafficTotals } from '../api/traffic-totals.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
@@ -52,6 +53,7 @@ export interface ControlParts {
   readonly traffic: () => TrafficTotals | undefined;
   readonly guardCounts: () => GuardCounts;
   readonly status: () => Promise<Status>;
+  readonly selfCheck: () => Promise<SelfCheckReport>;
   readonly permissionsOf: PolicyFiles['permissionsOf'];
   readonly stop: () => void;
   readonly leave: () => void;
@@ -88,6 +90,7 @@ export function createControl(parts: ControlParts): Control {
       return await staged.try(request);
     },
     confirm: () => staged.confirm(),
+    selfCheck: parts.selfCheck,
     stop: parts.stop,
     leave: parts.leave,
     onFault: parts.background.hear,

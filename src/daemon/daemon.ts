@@ -55,6 +55,8 @@ import { ProgramKeeper } from './program-keeper.ts';
 import { isThere, type Removal, remove } from './removal.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.ts';
+import { SelfCheckKeeper } from './self-check-keeper.ts';
+import { isCheckFlow } from './self-check-questions.ts';
 import { ControlServer } from './server.ts';
 import { ShareWarning } from './share-warning.ts';
 import { slowLooks } from './slow-looks.ts';
@@ -124,6 +126,7 @@ export class Daemon implements AsyncDisposable {
     hint: 'ss -tunap shows whose sockets there are; connections that the kernel decides by itself do not count',
   });
   readonly #staged: StagedChange;
+  readonly #selfCheck: SelfCheckKeeper;
   readonly #mistakes: FileMistakes;
   readonly #kernelDecisions: KernelDecisions;
   readonly #guardDrops: GuardDrops;
@@ -277,6 +280,7 @@ export class Daemon implements AsyncDisposable {
       beats: () => this.#verdicts?.beats ?? 0,
       onCgroups: () => this.#enforcement.request({ kind: 'cgroups' }),
     });
+    this.#selfCheck = new SelfCheckKeeper({ background, kernel, health: this.#health, inForce, clock });
     this.#slowLook = background.interval(() => this.#lookSlowly(), SLOW_LOOK_MS);
   }
 
@@ -307,6 +311,7 @@ export class Daemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
     clearInterval(this.#slowLook);
+    await this.#selfCheck.stop();
     this.#foreign[Symbol.dispose]();
     this.#staged[Symbol.dispose]();
     for (const watching of this.#packagesWatches) watching[Symbol.dispose]();
@@ -370,6 +375,7 @@ export class Daemon implements AsyncDisposable {
     // Whoever asks how things stand is told all of it from the first answer on.
     await this.#lookSlowly();
     this.#server = await this.#listen();
+    this.#selfCheck.start();
     if (confirmMs !== undefined)
       this.#confirmWindow.open(clock.monotonicMs(), confirmMs, () =>
         this.#parts.departure.ask('not confirmed in time', 'remove', { isUnconfirmed: true }),
@@ -399,6 +405,7 @@ export class Daemon implements AsyncDisposable {
       guardCounts: () => this.#guardDrops.counts,
       permissionsOf: (path) => this.#parts.files.permissionsOf(path),
       status: async () => this.#status(await this.#verdicts?.stats()),
+      selfCheck: () => this.#selfCheck.check(),
     });
     return ControlServer.listen(control, {
       background: this.#parts.background,
@@ -488,6 +495,7 @@ export class Daemon implements AsyncDisposable {
     this.#programs.note(events);
     if (!this.#events.isWatched) return;
     for (const event of events) {
+      if (isCheckFlow(event.flow)) continue;
       this.#kernelDecisions.note(event);
       this.#events.publish(fromVerdict(event, wallAt(this.#parts.clock, event.atMs)));
     }

@@ -39,6 +39,7 @@ export const HEALTH_CODES = [
   'programs-not-kept',
   'packages-not-told',
   'entries-misfit',
+  'self-check-failed',
   'no-descriptors',
   'internal-error',
 ] as const;

@@ -14,6 +14,7 @@ import type { ProcessOwner } from '../policy/identity.ts';
 import { fromDecision, whoIs } from './decision-event.ts';
 import { factsNow, type InForce } from './in-force.ts';
 import { decideMarked, flowOfEntry, policiesOf } from './live-flows.ts';
+import { isCheckFlow } from './self-check-questions.ts';
 import type { StrangerOwner } from './stranger-owner.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
@@ -123,7 +124,7 @@ export class KernelDecisions implements Disposable {
     { inForce, timeMs, nowMs }: Moment,
     { owner, refusal }: { readonly owner?: ProcessOwner; readonly refusal?: string } = {},
   ): void {
-    if (appId === APP_DAEMON) return;
+    if (appId === APP_DAEMON || isCheckFlow(flow)) return;
     const { policySet, index, ids } = inForce;
     const context = {
       policySet,

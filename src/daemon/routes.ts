@@ -13,6 +13,7 @@ import {
   type TryRequest,
 } from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
+import type { SelfCheckReport } from '../api/self-check.ts';
 import type { Status } from '../api/status.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
@@ -40,6 +41,8 @@ export interface Control {
   readonly uplinks: () => Promise<UplinksReport>;
   readonly route: (query: RouteQuery) => Promise<RouteReport>;
   readonly metrics: () => Promise<readonly MetricFamily[]>;
+  /** Now, or the one that is under way. */
+  readonly selfCheck: () => Promise<SelfCheckReport>;
   readonly reload: (request: ReloadRequest, reader: Reader) => Promise<ReloadReport>;
   readonly tryFiles: (request: TryRequest, reader: Reader) => Promise<TryReport>;
   /** False where nothing waits to be confirmed. */
@@ -94,6 +97,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /v1/metrics.json', async ({ metrics }) => ({ families: await metrics() })],
   ['POST /v1/reload', async ({ reload }, body, reader) => reload(readReloadRequest(await body()), reader)],
   ['POST /v1/try', async ({ tryFiles }, body, reader) => tryFiles(readTryRequest(await body(MAX_TRY_BYTES)), reader)],
+  ['POST /v1/self-check', ({ selfCheck }) => selfCheck()],
   ['POST /v1/confirm', async ({ confirm }) => confirmed(await confirm())],
   ['POST /v1/stop', ({ stop }) => stopping(stop)],
   ['POST /v1/leave', ({ leave }) => stopping(leave)],

@@ -73,6 +73,7 @@ function control(events = new EventStream(() => undefined)): Control {
     },
     confirm: async () => false,
     stop: () => asked.push('stop'),
+    selfCheck: async () => ({ tiers: [] }),
     leave: () => asked.push('leave'),
     onFault: (fault) => faults.push(fault),
     events,

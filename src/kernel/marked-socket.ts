@@ -11,11 +11,14 @@ const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
+const SO_PRIORITY = 12;
 const SO_MARK = 36;
 
 export interface MarkedSocket {
   readonly kind: 'udp' | 'tcp';
   readonly mark: number;
+  /** Of its packets; more than 6 needs CAP_NET_ADMIN. */
+  readonly priority?: number;
   readonly peer: Address;
   readonly port: number;
 }
@@ -24,17 +27,21 @@ export interface MarkedSocket {
  * A socket that is connected, or (TCP) on its way to it, and takes datagrams from its peer alone; its descriptor is the
  * caller's. The kernel chooses address and port, at random, by the mark's route. Throws KernelError.
  */
-export function openMarkedSocket({ kind, mark, peer, port }: MarkedSocket): number {
+export function openMarkedSocket({ kind, mark, priority, peer, port }: MarkedSocket): number {
   const { socket, setsockopt, connect, close, errno } = libc();
   const object = `${formatAddress(peer)} port ${port}`;
   const type = (kind === 'udp' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = socket(peer.family === 4 ? AF_INET : AF_INET6, type, 0);
   if (fd < 0) throw lastKernelError('open socket', object);
-  const value = new Uint8Array(4);
-  new DataView(value.buffer).setUint32(0, mark, true);
+  const set = (option: number, value: number): boolean => {
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, value, true);
+    return setsockopt(fd, SOL_SOCKET, option, bytes, bytes.length) === 0;
+  };
   const address = encodeSocketAddress(peer, port);
   const isOpen =
-    setsockopt(fd, SOL_SOCKET, SO_MARK, value, value.length) === 0 &&
+    set(SO_MARK, mark) &&
+    (priority === undefined || set(SO_PRIORITY, priority)) &&
     (connect(fd, address, address.length) === 0 || errno() === constants.errno.EINPROGRESS);
   if (isOpen) return fd;
   const error = lastKernelError('connect', object);

@@ -9,6 +9,8 @@ export const TABLE = 'pointsman';
 export const PANIC_TABLE = 'pointsman_panic';
 /** A chain without rules in our table, where that was loaded from a file and no daemon has taken it over. */
 export const CHAIN_STATIC = 'before_first_start';
+/** What counts and drops the daemon's own datagrams while it looks whether the kernel does what policies say. */
+export const CHECK_TABLE = 'pointsman_check';
 
 /**
  * Mark layout, of sockets, packets and connections alike:
@@ -106,6 +108,14 @@ export const PRIORITY_GUARD = 300;
 export const PRIORITY_LEAVE = 301;
 /** And behind that, what really leaves is seen. */
 export const PRIORITY_ASKED = 302;
+/** And behind all of them ends what the daemon sends to check itself. */
+export const PRIORITY_CHECK = 303;
+/**
+ * Priority (SO_PRIORITY, in nft a class "706d:NUMBER") of the datagrams of a check: a program without CAP_NET_ADMIN has one of 0 to 6. The
+ * number is that of one question.
+ */
+export const CHECK_CLASS = 0x706d;
+export const checkPriority = (number: number): number => (CHECK_CLASS << 16) | number;
 /** raw: before conntrack (-200) takes a packet for one of a connection that is there. */
 export const PRIORITY_ZONE = -300;
 /** Just before dstnat (-100): the first to redirect a connection is the only one. */

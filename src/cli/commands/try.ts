@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { printable } from '../../net/printable.ts';
 import { renderDiagnostics } from '../../policy/caret.ts';
-import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
+import { pathsFor } from '../../store/paths.ts';
+import { addExamples, type CliContext, clientOf, globalOptions, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { confirmOption, type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
@@ -27,7 +28,7 @@ export function tryCommand(context: CliContext): Command {
         import('../tried-files.ts'),
         import('../try-files.ts'),
       ]);
-      const checked = checkPaths([directory]);
+      const checked = checkPaths([directory], pathsFor(globalOptions(command).root));
       if (checked.errors > 0) {
         if (json) writeJson(terminal, { applied: false, diagnostics: checked.diagnostics });
         else
