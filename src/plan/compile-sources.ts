@@ -6,6 +6,7 @@
  */
 import type { Address, Family } from '../net/address.ts';
 import { heldAddresses, type UplinkState } from '../policy/facts.ts';
+import { compileAlike } from './compile-alike.ts';
 import { MULTICAST4 } from './compile-housekeeping.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, goto, inSet, is, isNot, rule, setBits } from './nft/expressions.ts';
@@ -64,13 +65,14 @@ function systemChain(uplinks: readonly UplinkState[], noDefault: readonly Family
   };
 }
 
-function sourceChains(uplinks: readonly UplinkState[]): Chain[] {
+function sourceChains(uplinks: readonly UplinkState[], alike: readonly Rule[]): Chain[] {
   const back = (...expressions: readonly Expression[]): Rule => rule(...expressions, markBySource, accept);
   return [
     {
       name: SOURCE,
       comment: 'goes back by the uplink of its address',
       rules: [
+        ...alike,
         rule(isNot(metaBits(OURS_AND_SOCKET), OURS_AND_SOCKET), accept),
         back(isMarkedForUplink),
         ...uplinks.map(({ id, device }) => rule(is({ kind: 'meta oifname' }, device), goto(bySource(id)))),
@@ -143,12 +145,13 @@ export function compileSources(
 ): CompiledSources {
   const pass: Verdict = { kind: 'accept' };
   if (uplinks.length === 0 && !forwards) return { passes: { system: pass, answer: pass }, sets: [], chains: [] };
-  const chains = [systemChain(uplinks, noDefault), ...sourceChains(uplinks)];
+  const alike = compileAlike(uplinks);
+  const chains = [systemChain(uplinks, noDefault), ...sourceChains(uplinks, alike.answers), ...alike.chains];
   const passes: Passes = { system: { kind: 'goto', chain: SYSTEM }, answer: { kind: 'goto', chain: SOURCE } };
   if (uplinks.length === 0) return { passes, sets: [], chains };
   return {
     passes,
-    sets: addressSets(uplinks),
+    sets: [...addressSets(uplinks), ...alike.sets],
     chains: [...chains, ...masqueradeChains(uplinks)],
     masquerade: MASQUERADE_SYSTEM,
   };

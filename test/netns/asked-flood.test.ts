@@ -33,11 +33,13 @@ let script: string;
 class Sender implements AsyncDisposable {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #lines: Interface;
+  readonly #ended: Promise<unknown>;
 
   private constructor(command: readonly string[]) {
     const [file = '', ...args] = command;
     this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#child.stdout });
+    this.#ended = once(this.#child, 'close');
   }
 
   static async start(uid: number, python: string, args: readonly string[]): Promise<Sender> {
@@ -56,7 +58,7 @@ class Sender implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill('SIGKILL');
-    await once(this.#child, 'close');
+    await this.#ended;
   }
 
   async #line(): Promise<string> {

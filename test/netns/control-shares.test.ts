@@ -43,11 +43,13 @@ const asUser = (uid: number, gid: number, command: readonly string[]): readonly 
 class Held implements AsyncDisposable {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #lines: Interface;
+  readonly #ended: Promise<unknown>;
 
   private constructor(command: readonly string[]) {
     const [file = '', ...args] = command;
     this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#child.stdout });
+    this.#ended = once(this.#child, 'close');
   }
 
   static async start(uid: number, gid: number, kind: Kind, count: number): Promise<{ held: Held; opened: number }> {
@@ -63,7 +65,7 @@ class Held implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.stdin.end();
-    await once(this.#child, 'close');
+    await this.#ended;
   }
 
   async #number(): Promise<number> {

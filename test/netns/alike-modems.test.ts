@@ -1,0 +1,80 @@
+/** Two modems that gave this machine the same address, and have the same themselves: who asks by one of them is answered by that one. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inNamespace } from '../../src/lab/namespace-command.ts';
+import { LAB_UPLINKS, type LabHost } from '../../src/lab/world.ts';
+import { buildProgram } from './support/build-program.ts';
+import { Device, UPLINKS } from './support/device.ts';
+import { Talker } from './support/talker.ts';
+import { Witness } from './support/witness.ts';
+
+const ROUNDS = 5;
+const PORT = 8095;
+/** What both modems gave out, and what they have themselves. */
+const OWN = { v4: '192.168.8.100', v6: '2001:db8:8::100' } as const;
+const MODEM = { v4: '192.168.8.1', v6: '2001:db8:8::1' } as const;
+const WIRED = LAB_UPLINKS.filter(({ router }) => router !== 'vpn');
+const CLIENTS: readonly LabHost[] = WIRED.map(({ name, transit }) => ({
+  name,
+  v4: transit.v4.far,
+  v6: transit.v6.far,
+}));
+const partOf = (name: string): 'wifi' | 'cell' => (name === 'wifi' ? 'wifi' : 'cell');
+
+let device: Device;
+let client: Talker;
+let listener: Talker;
+
+const batch = (part: Parameters<Device['must']>[0], lines: readonly string[]): Promise<string> =>
+  device.must(part, ['ip', '-batch', '-'], `${lines.join('\n')}\n`);
+
+beforeAll(async () => {
+  await buildProgram();
+  device = await Device.build('modems');
+  for (const { name, device: by, metric = 0 } of WIRED) {
+    await batch(partOf(name), [`addr add ${MODEM.v4}/24 dev inside`, `addr add ${MODEM.v6}/64 dev inside`]);
+    await batch('device', [
+      ...[`addr flush dev ${by} scope global`, `addr add ${OWN.v4}/24 dev ${by}`, `addr add ${OWN.v6}/64 dev ${by}`],
+      `route replace default via ${MODEM.v4} dev ${by} metric ${metric}`,
+      `route replace default via ${MODEM.v6} dev ${by} metric ${metric}`,
+    ]);
+    device.write(
+      `${UPLINKS}/${name}.yaml`,
+      `pointsman: 1\nuplink: ${name}\ndevice: ${by}\nprobe: off\ngateway: { v4: ${MODEM.v4}, v6: "${MODEM.v6}" }\n`,
+    );
+  }
+  const python = device.copyOfPython('listener');
+  device.writePolicy('listener', `exec: ${python}`, 'otherwise: allow\nvia: { require: { name: wifi }, else: block }');
+  await device.startDaemon();
+  for (const { name } of WIRED) await device.untilUplink(name, true);
+  client = Talker.start((command) => inNamespace(device.id, 'net', command), ['/usr/bin/python3']);
+  listener = Talker.start((command) => device.inside(command), [python]);
+  for (const kind of ['tcp', 'udp'] as const) expect(await listener.listen(kind, PORT)).toMatchObject({ ok: true });
+});
+
+afterAll(async () => {
+  for (const talker of [listener, client]) await talker?.[Symbol.asyncDispose]();
+  await device?.[Symbol.asyncDispose]();
+});
+
+const CASES = WIRED.flatMap(({ name, transit }) =>
+  (['tcp', 'udp'] as const).flatMap((kind) =>
+    (['v4', 'v6'] as const).map((family) => ({ name, transit, kind, family })),
+  ),
+);
+
+describe('two modems with one address', () => {
+  it.each(CASES)('who asks by $name is answered by it: $kind, $family', async ({ name, transit, kind, family }) => {
+    const part = partOf(name);
+    await batch('net', [`route replace ${OWN[family]} via ${transit[family].near}`]);
+    await using right = await Witness.start(device, { part, hosts: CLIENTS });
+    await using wrong = await Witness.start(device, { part: part === 'wifi' ? 'cell' : 'wifi', hosts: CLIENTS });
+    const answers: unknown[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) answers.push(await client.connect(kind, OWN[family], PORT));
+    const counted = { right: await right.counted(), wrong: await wrong.counted() };
+    expect({ answers, wrong: counted.wrong }).toMatchObject({
+      answers: Array.from({ length: ROUNDS }, () => ({ ok: true })),
+      wrong: 0,
+    });
+    expect(counted.right).toBeGreaterThanOrEqual(ROUNDS);
+  });
+});
