@@ -69,23 +69,26 @@ export function erasOf({ rows, steps }: Schedule, row: number): readonly RowPoli
   return eras;
 }
 
-const rowsOf = (event: ScheduleEvent): readonly number[] => {
+export function touchesIn(event: ScheduleEvent): readonly Touch[] {
   switch (event.kind) {
     case 'kill':
     case 'stop':
-      return event.meanwhile.map(({ row }) => row);
-    case 'reload':
-      return event.changes.map(({ row }) => row);
+      return event.meanwhile;
     case 'touch':
-      return [event.touch.row];
+      return [event.touch];
+    case 'reload':
     case 'crowd':
-      return [event.row];
     case 'replace':
     case 'uplink':
     case 'flood':
       return [];
   }
-};
+}
+
+function rowsOf(event: ScheduleEvent): readonly number[] {
+  if (event.kind === 'reload') return event.changes.map(({ row }) => row);
+  return event.kind === 'crowd' ? [event.row] : touchesIn(event).map(({ row }) => row);
+}
 
 /** With these rows and events alone, and without events of other rows: what is left of a fault with less around it. */
 export function narrowed(
