@@ -47,7 +47,7 @@ function rowOf(tellings: readonly Telling[], policy: RowPolicy): fc.Arbitrary<Ro
       family: fc.constantFrom(4 as const, 6 as const),
       style,
       path,
-      periodMs: fc.integer({ min: 60, max: 250 }),
+      periodMs: fc.integer({ min: 80, max: 320 }),
     })
     .map((row) => {
       // Without a policy nothing says that children count as it, nor that a script is one.
