@@ -121,9 +121,10 @@ const overlaps = (span: Span, { beganUs, endedUs }: Attempt): boolean =>
   beganUs <= span.toUs && endedUs >= span.fromUs - UNDER_WAY_US;
 
 /** Whether a daemon must be there to let it out: docs/security.md, "After a crash". */
-function mustBeAsked({ schedule, touched }: Run, row: Row, { row: index, endedUs }: Attempt): boolean {
-  if (schedule.rows.some(({ telling, policy }) => telling === 'script' && policy !== 'none')) return true;
-  return row.namesakeOf !== undefined || (touched.get(index) ?? Number.POSITIVE_INFINITY) <= endedUs;
+function mustBeAsked({ touched }: Run, { telling, namesakeOf }: Row, { row: index, endedUs }: Attempt): boolean {
+  // Which script an interpreter opens only the daemon sees.
+  if (telling === 'script' || namesakeOf !== undefined) return true;
+  return (touched.get(index) ?? Number.POSITIVE_INFINITY) <= endedUs;
 }
 
 function isExcused(run: Run, row: Row, policy: Exclude<RowPolicy, 'deny'>, attempt: Attempt): boolean {
