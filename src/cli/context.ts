@@ -37,7 +37,11 @@ export interface GlobalOptions {
 }
 
 export function globalOptions(command: Command): GlobalOptions {
-  return command.optsWithGlobals<GlobalOptions>();
+  const { lab, root, color } = command.optsWithGlobals<
+    Omit<GlobalOptions, 'root'> & { readonly root?: string; readonly lab?: string }
+  >();
+  const chosen = lab ?? root;
+  return { color, ...(chosen !== undefined && { root: chosen }) };
 }
 
 export function terminalOf(context: CliContext, command: Command): Terminal {

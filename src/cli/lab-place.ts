@@ -1,8 +1,13 @@
-import { join } from 'node:path';
-import type { Command } from 'commander';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { labFiles } from '../lab/lab-state.ts';
+import { labWords } from '../lab/lab-words.ts';
+import { isLabId } from '../lab/world.ts';
+import { parseRoot } from './root-option.ts';
 
 /** Below /run: gone after a reboot, as the namespaces are. */
-const LABS_DIR = '/run/pointsman-lab';
+export const LABS_DIR = '/run/pointsman-lab';
 
 export interface LabPlace {
   readonly id: string;
@@ -12,4 +17,19 @@ export interface LabPlace {
 export function labPlaceOf(command: Command): LabPlace {
   const { id } = command.optsWithGlobals<{ readonly id: string }>();
   return { id, stateDir: join(LABS_DIR, id) };
+}
+
+/** The lab whose daemon has this root. */
+export function labOfRoot(root: string, labsDir: string = LABS_DIR): string | undefined {
+  const id = basename(dirname(root));
+  return isLabId(id) && labFiles(join(labsDir, id)).rootDir === root ? id : undefined;
+}
+
+/** The root of the lab's daemon, for a lab's name. Throws InvalidArgumentError where there is no such lab. */
+export function labRoot(id: string, labsDir: string = LABS_DIR): string {
+  if (!isLabId(id)) throw new InvalidArgumentError('1 to 32 lower-case letters, digits and "-".');
+  const { rootDir } = labFiles(join(labsDir, id));
+  if (!existsSync(rootDir))
+    throw new InvalidArgumentError(`There is no such lab: sudo pointsman ${labWords(id, 'up')}`);
+  return parseRoot(rootDir);
 }

@@ -2,7 +2,7 @@
  * The whole command line as one tree. Nothing happens before it is given arguments: what reads files, builds the lab or talks
  * to the kernel is imported by the action that needs it, so that `status` starts at once and the daemon carries none of it.
  */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { appsCommand } from './commands/apps.ts';
 import { checkCommand } from './commands/check.ts';
 import { completionCommand } from './commands/completion.ts';
@@ -25,6 +25,7 @@ import { uplinksCommand } from './commands/uplinks.ts';
 import { watchCommand } from './commands/watch.ts';
 import { whoCommand } from './commands/who.ts';
 import { addExamples, type CliContext } from './context.ts';
+import { labRoot } from './lab-place.ts';
 import { parseRoot } from './root-option.ts';
 
 export function buildProgram(context: CliContext): Command {
@@ -32,6 +33,11 @@ export function buildProgram(context: CliContext): Command {
     .description('Per-application connection policy for Linux: files say what each program may connect to.')
     .version(context.version, '--version', 'print the version')
     .option('--root <dir>', 'directory that etc, var and run are below (default: /)', (text) => parseRoot(text))
+    .addOption(
+      new Option('--lab <name>', 'the files and the daemon of this lab')
+        .conflicts('root')
+        .argParser((name) => labRoot(name)),
+    )
     .option('--no-color', 'no colours; NO_COLOR in the environment does the same')
     .helpCommand(false);
   for (const make of COMMANDS) program.addCommand(make(context));

@@ -33,13 +33,14 @@ const report: AppsReport = {
 
 describe('renderApps', () => {
   it('renderApps shows applications that run and programs with sockets, and counts the rest', () => {
-    expect(renderApps(report, { all: false, unmatched: false, colour: false })).toBe(
+    expect(renderApps(report, { all: false, unmatched: false, colour: false, root: '/' })).toBe(
       `APPLICATION       TOLD BY             PROCESSES            SOCKETS  FILES
-org.example.Mail  executable, script  6 (10 11 12 13 ...)  4        /etc/pointsman/policies/mail.yaml
+org.example.Mail  executable, script  6 (10 11 12 13 ...)  4        policies/mail.yaml
 idle              user                1 (20)               0        /i
 /usr/bin/curl     no policy           1 (30)               1
 /usr/bin/forged   it is another file  1 (31)               1
 
+FILES are relative to /etc/pointsman.
 2 programs without a policy: the system default holds.
 2 programs without a policy and without an internet socket: see --all.
 1 process in other network namespaces, which this daemon does not govern.
@@ -48,10 +49,10 @@ idle              user                1 (20)               0        /i
   });
 
   it('renderApps shows what no policy is about, and on demand also what has no socket', () => {
-    const unmatched = renderApps(report, { all: false, unmatched: true, colour: false });
+    const unmatched = renderApps(report, { all: false, unmatched: true, colour: false, root: '/' });
     expect(unmatched).not.toContain('org.example.Mail');
     expect(unmatched).toContain('/usr/bin/curl');
-    const all = renderApps(report, { all: true, unmatched: true, colour: false });
+    const all = renderApps(report, { all: true, unmatched: true, colour: false, root: '/' });
     expect(all).toContain('/usr/bin/sleep');
     expect(all).toContain('(not readable)');
     expect(all).not.toContain('see --all');
@@ -59,18 +60,21 @@ idle              user                1 (20)               0        /i
 
   it('renderApps says so where there is nothing to show', () => {
     const empty = { programs: [], elsewhere: 0 };
-    expect(renderApps(empty, { all: false, unmatched: true, colour: false })).toBe(
+    expect(renderApps(empty, { all: false, unmatched: true, colour: false, root: '/' })).toBe(
       'Every program with an internet socket has a policy.\n',
     );
-    expect(renderApps(empty, { all: false, unmatched: false, colour: false })).toMatch(/^No program/);
+    expect(renderApps(empty, { all: false, unmatched: false, colour: false, root: '/' })).toMatch(/^No program/);
   });
 
   it('renderApps lets no control sequence of a path reach the terminal, and colours only where it may', () => {
     const forged = { ...nothing, executables: ['/tmp/\u001b[2J\nx'], processes: 1, pids: [1], sockets: 1 };
-    const text = renderApps({ programs: [forged], elsewhere: 0 }, { all: false, unmatched: false, colour: false });
+    const text = renderApps(
+      { programs: [forged], elsewhere: 0 },
+      { all: false, unmatched: false, colour: false, root: '/' },
+    );
     expect(text).not.toMatch(/[^\P{Cc}\n]/u);
     expect(text.split('\n')).toHaveLength(5);
-    expect(renderApps(report, { all: false, unmatched: false, colour: true })).toContain('\u001b[');
+    expect(renderApps(report, { all: false, unmatched: false, colour: true, root: '/' })).toContain('\u001b[');
   });
 });
 

@@ -1,6 +1,7 @@
 /** `apps` for people: one line for each application or program that runs. */
 import type { AppsReport, RunningProgram, ToldBy } from '../api/apps.ts';
 import { painter } from './paint.ts';
+import { shortFiles } from './short-files.ts';
 import { type Cell, renderTable } from './text-table.ts';
 
 export interface AppsChoice {
@@ -22,9 +23,13 @@ export function choosePrograms(report: AppsReport, { all, unmatched }: AppsChoic
 }
 
 /** Ends with a newline. */
-export function renderApps(report: AppsReport, options: AppsChoice & { readonly colour: boolean }): string {
+export function renderApps(
+  report: AppsReport,
+  options: AppsChoice & { readonly colour: boolean; readonly root: string },
+): string {
   const paint = painter(options.colour);
   const { programs } = choosePrograms(report, options);
+  const { shorten, note: noteOf } = shortFiles(options.root);
   const left = report.programs.filter((program) => program.app === undefined && !programs.includes(program)).length;
   const unmatched = programs.filter(({ app }) => app === undefined).length;
   const table =
@@ -35,10 +40,14 @@ export function renderApps(report: AppsReport, options: AppsChoice & { readonly 
             : 'No program with a policy runs, and none has an internet socket open.',
         ]
       : renderTable(
-          { head: ['APPLICATION', 'TOLD BY', 'PROCESSES', 'SOCKETS', 'FILES'], rows: programs.map(cells) },
+          {
+            head: ['APPLICATION', 'TOLD BY', 'PROCESSES', 'SOCKETS', 'FILES'],
+            rows: programs.map((program) => cells(program, shorten)),
+          },
           paint,
         );
   const notes = [
+    ...noteOf(programs.flatMap(({ files }) => files)),
     ...(unmatched > 0 ? [`${count(unmatched, 'program')} without a policy: the system default holds.`] : []),
     ...(left > 0 ? [`${count(left, 'program')} without a policy and without an internet socket: see --all.`] : []),
     ...(report.elsewhere > 0
@@ -50,7 +59,10 @@ export function renderApps(report: AppsReport, options: AppsChoice & { readonly 
   return `${[...table, ...(notes.length === 0 ? [] : ['', ...notes])].join('\n')}\n`;
 }
 
-function cells({ app, executables, toldBy, processes, pids, sockets, files, note }: RunningProgram): readonly Cell[] {
+function cells(
+  { app, executables, toldBy, processes, pids, sockets, files, note }: RunningProgram,
+  shorten: (file: string) => string,
+): readonly Cell[] {
   const shown = pids.slice(0, MAX_PIDS_SHOWN).join(' ');
   const rest = processes > MAX_PIDS_SHOWN ? ' ...' : '';
   const name: Cell = app ?? { text: executables[0] ?? '(not readable)', style: 'yellow' };
@@ -59,7 +71,7 @@ function cells({ app, executables, toldBy, processes, pids, sockets, files, note
     app === undefined ? (note ?? 'no policy') : toldBy.map((kind) => TOLD_BY[kind] ?? kind).join(', '),
     `${processes} (${shown}${rest})`,
     `${sockets}`,
-    files.join(' '),
+    files.map(shorten).join(' '),
   ];
 }
 

@@ -86,8 +86,9 @@ wifi      wlan0   up     IPv4 IPv6  IPv4 good, 20 ms, 5 % lost; IPv6 failed, 100
 cellular  wwan0   down   -          -                                                    cellular, metered
 
 APPLICATION       RULES  TOLD BY     FILES
-org.example.Mail  3      executable  /etc/pointsman/policies/mail.yaml
+org.example.Mail  3      executable  policies/mail.yaml
 org.example.B     0      blocked     /etc/b.yaml
+FILES are relative to /etc/pointsman.
 
 Identity:
   executables  by the kernel
@@ -101,6 +102,16 @@ First packets judged by the daemon: 12 (9 accepted, 2 refused, 0 dropped, 1 wait
 DNS queries that followed their application: 9 (8 answered, 1 failed, 2 false answers dropped); addresses learned 3 times
 `,
     );
+  });
+
+  it('renderStatus calls a lab by its name, and its files from its own directory', () => {
+    const root = '/run/pointsman-lab/mine/root';
+    const apps = [
+      { app: 'a', id: 1, rules: 1, files: [`${root}/etc/pointsman/policies/a.yaml`], tier: 'user' as const },
+    ];
+    const text = renderStatus({ ...status, root, apps, confirmBeforeMs: nowMs + 9000 }, { colour: false, nowMs });
+    expect(text).toContain('sudo pointsman confirm --lab mine\n');
+    expect(text).toContain(`user     policies/a.yaml\nFILES are relative to ${root}/etc/pointsman.\n`);
   });
 
   it('renderStatus says which profiles hold', () => {

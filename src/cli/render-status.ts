@@ -14,7 +14,9 @@ import { printable } from '../net/printable.ts';
 import { renderDiagnostics } from '../policy/caret.ts';
 import type { FamilyHealth } from '../policy/facts.ts';
 import { formatDuration } from './duration.ts';
+import { labOfRoot } from './lab-place.ts';
 import { type Paint, painter, type Style } from './paint.ts';
+import { shortFiles } from './short-files.ts';
 import { type Cell, renderTable } from './text-table.ts';
 
 export interface StatusTextOptions {
@@ -121,16 +123,18 @@ function healthWords(health: FamilyHealth | undefined): string {
 function apps(status: Status, paint: Paint): readonly string[] {
   if (status.apps.length === 0) return ['Applications: none; the system default holds for every program.'];
   const shown = status.apps.slice(0, MAX_APPS_SHOWN);
+  const { shorten, note } = shortFiles(status.root);
   const rows = shown.map(({ app, rules, tier, files, blocked }) => [
     app,
     `${rules}`,
     blocked === undefined ? tier : ({ text: 'blocked', style: 'alarm' } as const),
-    files.join(' '),
+    files.map(shorten).join(' '),
   ]);
   const rest = status.apps.length - shown.length;
   return [
     ...renderTable({ head: ['APPLICATION', 'RULES', 'TOLD BY', 'FILES'], rows }, paint),
     ...(rest > 0 ? [`and ${rest} more (status --json lists all)`] : []),
+    ...note(shown.flatMap(({ files }) => files)),
   ];
 }
 
@@ -203,11 +207,18 @@ function warnings(list: readonly HealthWarning[], nowMs: WallMs, paint: Paint): 
   ]);
 }
 
+/** A lab is called by its name. */
+function rootWords(root: string): string {
+  if (root === '/') return '';
+  const lab = labOfRoot(root);
+  return lab === undefined ? ` --root ${printable(root)}` : ` --lab ${lab}`;
+}
+
 /** Only where there is something to do. */
 function next(status: Status, nowMs: WallMs, paint: Paint): readonly (readonly string[])[] {
   const lines: string[] = [];
   const { confirmBeforeMs, root } = status;
-  const rootOption = root === '/' ? '' : ` --root ${printable(root)}`;
+  const rootOption = rootWords(root);
   if (confirmBeforeMs !== undefined) {
     const left = formatDuration(confirmBeforeMs - nowMs);
     lines.push(`keep the new policies, or they are taken back in ${left}: sudo pointsman confirm${rootOption}`);

@@ -17,7 +17,7 @@ const ROW: DemoRow = {
 };
 const OUTAGE: OutageRow = { ...ROW, uplink: 'cellular', after: { uplink: 'wifi', change: 'down' } };
 const REPORT: DemoReport = { ok: true, rows: [ROW], outage: [OUTAGE], notes: [], rootDir: '/lab/root' };
-const PLAIN = { colour: false, commandName: 'sudo ./pointsman' };
+const PLAIN = { colour: false, commandName: 'sudo ./pointsman', id: 'lab' };
 
 describe('renderDemo', () => {
   it('renderDemo() lines up the columns and shortens the file', () => {
@@ -45,6 +45,9 @@ describe('renderDemo', () => {
     const text = renderDemo({ ...REPORT, notes: [{ about: 'cellular', text: 'no added latency' }] }, PLAIN);
     expect(text).toContain('Note: cellular: no added latency.');
     expect(text).toMatch(/^ {2}sudo \.\/pointsman lab down +# /m);
+    const mine = renderDemo(REPORT, { ...PLAIN, id: 'mine' });
+    expect(mine).toMatch(/^ {2}sudo \.\/pointsman lab --id mine down +# /m);
+    expect(mine).toMatch(/^ {2}sudo \.\/pointsman explain --lab mine curl tracker\.example\.org:80 +# /m);
   });
 
   it('renderDemo() uses colours only where asked to', () => {

@@ -2,11 +2,13 @@
 import { join } from 'node:path';
 import type { DemoReport, DemoRow } from './demo.ts';
 import type { DemoVerdict } from './demo-steps.ts';
+import { labWords } from './lab-words.ts';
 
 export interface DemoTableOptions {
   readonly colour: boolean;
   /** How the person calls the program, for the lines to copy: "sudo ./pointsman". */
   readonly commandName: string;
+  readonly id: string;
 }
 
 const COLUMNS = ['PROGRAM', 'DESTINATION', 'VERDICT', 'UPLINK', 'SOURCE SEEN', 'DECIDED BY'] as const;
@@ -46,7 +48,7 @@ export function renderDemo(report: DemoReport, options: DemoTableOptions): strin
     ...report.notes.map((note) => `Note: ${note.about}: ${note.text}.`),
     summary(report, options),
     '',
-    ...nextSteps(report.rootDir, policyDir, options.commandName),
+    ...nextSteps(policyDir, options),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -89,14 +91,14 @@ function summary({ ok, ...report }: DemoReport, { colour }: DemoTableOptions): s
   return paint(`${wrong} of ${rows.length} not as expected; see the lines with "!".`, ALARM, colour);
 }
 
-function nextSteps(rootDir: string, policyDir: string, name: string): readonly string[] {
+function nextSteps(policyDir: string, { commandName: name, id }: DemoTableOptions): readonly string[] {
   const rows = [
-    [`${name} lab exec -- curl http://www.example.org/`, 'any program, run on the lab device'],
-    [`${name} lab exec -- bash`, 'a shell there'],
-    [`${name} lab link wifi loss 30%`, 'a bad day; "clear" ends it'],
-    [`${name} explain --root ${rootDir} --exe /usr/bin/curl --to tracker.example.org:80`, 'why, with file and line'],
+    [`${name} ${labWords(id, 'exec -- curl http://www.example.org/')}`, 'any program, run on the lab device'],
+    [`${name} ${labWords(id, 'exec -- bash')}`, 'a shell there'],
+    [`${name} ${labWords(id, 'link wifi loss 30%')}`, 'a bad day; "clear" ends it'],
+    [`${name} explain --lab ${id} curl tracker.example.org:80`, 'why, with file and line'],
     [`$EDITOR ${join(policyDir, 'policies/org.example.Browser.yaml')}`, 'change a policy, it holds at once'],
-    [`${name} lab down`, 'remove all of it'],
+    [`${name} ${labWords(id, 'down')}`, 'remove all of it'],
   ] as const;
   const width = Math.max(...rows.map(([command]) => command.length));
   return ['Try next:', ...rows.map(([command, what]) => `  ${command.padEnd(width)}  # ${what}`)];

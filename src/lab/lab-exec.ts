@@ -6,6 +6,7 @@ import { existingNamespaces } from './lab-down.ts';
 import { LabError } from './lab-error.ts';
 import { requireLabId, requireRoot } from './lab-preconditions.ts';
 import { readMarker } from './lab-state.ts';
+import { labWords } from './lab-words.ts';
 import { inDevice } from './namespace-command.ts';
 import { collect, exitCodeOf, isExecutable, type Outcome } from './run-tool.ts';
 
@@ -53,7 +54,7 @@ async function withEntry<T>(program: LabProgram, run: (argv: readonly string[]) 
 async function requireUp({ id, stateDir }: LabProgram): Promise<void> {
   const marker = await readMarker(stateDir);
   if (marker?.stage === 'up' && marker.id === id && existingNamespaces(id).length > 0) return;
-  throw new LabError('not-up', `the lab "${id}" is not up; build it first: pointsman lab up`);
+  throw new LabError('not-up', `the lab "${id}" is not up; build it first: sudo pointsman ${labWords(id, 'up')}`);
 }
 
 function requireProgram(file: string | undefined): void {

@@ -5,6 +5,7 @@ import { existingNamespaces } from './lab-down.ts';
 import { LabError } from './lab-error.ts';
 import { requireLabId, requireRoot } from './lab-preconditions.ts';
 import { readMarker } from './lab-state.ts';
+import { labWords } from './lab-words.ts';
 import {
   changeCondition,
   type LinkChange,
@@ -50,7 +51,7 @@ export async function labLink({ id, stateDir, uplink: name, change }: LabLinkOpt
   requireLabId(id);
   const marker = await readMarker(stateDir);
   if (marker?.stage !== 'up' || marker.id !== id || existingNamespaces(id).length === 0) {
-    throw new LabError('not-up', `the lab "${id}" is not up; build it first: pointsman lab up`);
+    throw new LabError('not-up', `the lab "${id}" is not up; build it first: sudo pointsman ${labWords(id, 'up')}`);
   }
   const uplink = labUplink(name);
   const before = await readConditions(stateDir);

@@ -7,6 +7,7 @@ import { LabError } from './lab-error.ts';
 import { requireLabId, requireRoot } from './lab-preconditions.ts';
 import { type LabMarker, readMarker, writeMarker } from './lab-state.ts';
 import { labStatus } from './lab-status.ts';
+import { labWords } from './lab-words.ts';
 import { isAlive, recordProcess } from './process-record.ts';
 import { type RootTreeSources, writeResolverFiles, writeRootTree } from './root-tree.ts';
 import { requireTools } from './run-tool.ts';
@@ -56,7 +57,10 @@ async function refuseIfInUse({ id, stateDir }: LabUpOptions): Promise<void> {
   }
   // A marker alone proves nothing: it survives a reboot, the namespaces do not.
   if ((await labStatus({ id, stateDir })).state === 'up') {
-    throw new LabError('already-up', `the lab "${id}" is up already; take it down first: pointsman lab down`);
+    throw new LabError(
+      'already-up',
+      `the lab "${id}" is up already; take it down first: sudo pointsman ${labWords(id, 'down')}`,
+    );
   }
   if (marker?.builder !== undefined && marker.builder.pid !== process.pid && isAlive(marker.builder)) {
     throw new LabError('busy', `the lab "${id}" is being built by process ${marker.builder.pid}`);

@@ -70,5 +70,7 @@ describe('errorText', () => {
     const error = Object.assign(new Error("EACCES: permission denied, open '/x, y'"), { code: 'EACCES' });
     expect(errorText(error)).toBe('permission denied (EACCES)');
     expect(errorText(new Error('something else'))).toBe('something else');
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    expect(errorText(full)).toBe('the disk is full (ENOSPC)');
   });
 });

@@ -232,10 +232,19 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
+/** What somebody has to do something about is called by its name. */
+const CALLED: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'the disk is full'],
+  ['EDQUOT', "the user's share of the disk is used up"],
+  ['EROFS', 'the file system can only be read'],
+]);
+
 /** `permission denied (EACCES)`: Node's message without the call and the path, which stand elsewhere. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = errorCode(error);
+  const called = CALLED.get(code);
+  if (called !== undefined) return `${called} (${code})`;
   const [, text] = /^[A-Z]\w*: ([^,]*), \w+/.exec(error.message) ?? [];
   return code === '' || text === undefined ? error.message : `${text} (${code})`;
 }

@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 import type { AppsReport } from '../../api/apps.ts';
 import { printable } from '../../net/printable.ts';
-import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
+import { pathsFor } from '../../store/paths.ts';
+import { addExamples, type CliContext, clientOf, globalOptions, terminalOf, writeJson } from '../context.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
 import { choosePrograms, renderApps } from '../render-apps.ts';
@@ -23,7 +24,14 @@ export function appsCommand(context: CliContext): Command {
       const report = await withProgress(terminal, 'looking at all processes', asking);
       const choice = { all: all === true, unmatched: unmatched === true };
       if (json) writeJson(terminal, choosePrograms(report, choice));
-      else terminal.out(renderApps(report, { ...choice, colour: terminal.outColour }));
+      else
+        terminal.out(
+          renderApps(report, {
+            ...choice,
+            colour: terminal.outColour,
+            root: pathsFor(globalOptions(command).root).root,
+          }),
+        );
       if (!json && report.incomplete !== undefined) terminal.err(`note: ${printable(report.incomplete)}\n`);
     });
   return addExamples(command, [

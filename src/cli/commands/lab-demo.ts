@@ -37,7 +37,10 @@ export function labDemoCommand(context: CliContext): Command {
       };
       const report = await runDemo({ ...place, explain: demoExplain(client), followed, onProgress });
       if (json) writeJson(terminal, report);
-      else terminal.out(renderDemo(report, { colour: terminal.outColour, commandName: context.commandName }));
+      else
+        terminal.out(
+          renderDemo(report, { colour: terminal.outColour, commandName: context.commandName, id: place.id }),
+        );
       if (!report.ok) context.exit(EXIT.failed);
     });
   return addExamples(command, [

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { LabStatus } from '../../lab/lab-status.ts';
+import { labWords } from '../../lab/lab-words.ts';
 import { addExamples, type CliContext, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { labPlaceOf } from '../lab-place.ts';
@@ -17,7 +18,7 @@ export function labStatusCommand(context: CliContext): Command {
       const terminal = terminalOf(context, command);
       const status = await labStatus(labPlaceOf(command));
       if (json) writeJson(terminal, status);
-      else terminal.out(renderLabStatus(status, terminal.outColour));
+      else terminal.out(renderLabStatus(status, { id: labPlaceOf(command).id, colour: terminal.outColour }));
       if (status.state === 'down') context.exit(EXIT.notRunning);
       else if (status.state === 'broken') context.exit(EXIT.failed);
     });
@@ -25,9 +26,12 @@ export function labStatusCommand(context: CliContext): Command {
 }
 
 /** Ends with a newline. */
-export function renderLabStatus(status: LabStatus, colour: boolean): string {
+export function renderLabStatus(
+  status: LabStatus,
+  { id, colour }: { readonly id: string; readonly colour: boolean },
+): string {
   const { state, daemon, namespaces, rootDir, notes } = status;
-  if (state === 'down') return 'The lab is down; build it: sudo pointsman lab up\n';
+  if (state === 'down') return `The lab is down; build it: sudo pointsman ${labWords(id, 'up')}\n`;
   const rows = [
     ['lab', { text: state, style: state === 'up' ? 'green' : 'alarm' }],
     ['daemon', daemon],
@@ -36,7 +40,10 @@ export function renderLabStatus(status: LabStatus, colour: boolean): string {
     ['namespaces', namespaces.join(' ')],
     ['files', `${rootDir}/etc/pointsman`],
   ] as const;
-  const next = state === 'broken' ? ['It is not whole: sudo pointsman lab down, then sudo pointsman lab up'] : [];
+  const next =
+    state === 'broken'
+      ? [`It is not whole: sudo pointsman ${labWords(id, 'down')}, then sudo pointsman ${labWords(id, 'up')}`]
+      : [];
   const noted = notes.map(({ about, text }) => `Note: ${about}: ${text}.`);
   const links = status.links.length === 0 ? [] : ['', ...renderLinks(status.links, colour)];
   return `${[...renderTable({ rows }, painter(colour)), ...links, ...noted, ...next].join('\n')}\n`;

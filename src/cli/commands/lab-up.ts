@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { labFiles } from '../../lab/lab-state.ts';
+import { labWords } from '../../lab/lab-words.ts';
 import { addExamples, type CliContext, terminalOf } from '../context.ts';
 import { labPlaceOf } from '../lab-place.ts';
 
@@ -31,10 +32,10 @@ export function labUpCommand(context: CliContext): Command {
         'The lab is up. Its files, to read and to change:',
         `  ${labFiles(place.stateDir).rootDir}/etc/pointsman`,
         'Try next:',
-        `  ${context.commandName} lab exec -- curl http://www.example.org/`,
-        `  ${context.commandName} lab link wifi down`,
-        `  ${context.commandName} lab demo`,
-        `  ${context.commandName} lab down`,
+        ...['exec -- curl http://www.example.org/', 'link wifi down', 'demo', 'down'].map(
+          (next) => `  ${context.commandName} ${labWords(place.id, next)}`,
+        ),
+        `  ${context.commandName} status --lab ${place.id}`,
       ];
       terminal.out(`${lines.join('\n')}\n`);
     });

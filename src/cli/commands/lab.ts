@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_LAB } from '../../lab/lab-words.ts';
 import { isLabId } from '../../lab/world.ts';
 import type { CliContext } from '../context.ts';
 import { labDemoCommand } from './lab-demo.ts';
@@ -13,7 +14,9 @@ const COMMANDS = [labUpCommand, labExecCommand, labLinkCommand, labDemoCommand, 
 export function labCommand(context: CliContext): Command {
   const command = new Command('lab')
     .description('a small world in network namespaces to try everything in; your own network is not touched')
-    .addOption(new Option('--id <id>', 'which lab; several can stand side by side').default('lab').argParser(labId));
+    .addOption(
+      new Option('--id <id>', 'which lab; several can stand side by side').default(DEFAULT_LAB).argParser(labId),
+    );
   for (const make of COMMANDS) {
     command.addCommand(make(context));
   }
