@@ -4,7 +4,7 @@
 # For each purpose: Debian package = program or file that shows that it is installed.
 needs_run='nftables=nft iptables=iptables iproute2=ip netbase=/etc/protocols'
 needs_lab='curl=curl bind9-dnsutils=dig netcat-openbsd=nc.openbsd openssh-client=ssh python3=python3 iputils-ping=ping wget=wget perl-base=perl util-linux=nsenter'
-needs_test='procps=pgrep conntrack=conntrack gcc=gcc libc6-dev=/usr/include/stdio.h ufw=ufw wireguard-tools=wg-quick wireguard-go=wireguard-go systemd=busctl network-manager=NetworkManager modemmanager=ModemManager dbus=dbus-daemon python3-firewall=/usr/lib/python3/dist-packages/firewall python3-nftables=/usr/lib/python3/dist-packages/nftables'
+needs_test='passt=pasta slirp4netns=slirp4netns procps=pgrep conntrack=conntrack gcc=gcc libc6-dev=/usr/include/stdio.h ufw=ufw wireguard-tools=wg-quick wireguard-go=wireguard-go systemd=busctl network-manager=NetworkManager modemmanager=ModemManager dbus=dbus-daemon python3-firewall=/usr/lib/python3/dist-packages/firewall python3-nftables=/usr/lib/python3/dist-packages/nftables'
 needs_bench='gcc=gcc libc6-dev=/usr/include/stdio.h libnetfilter-queue-dev=/usr/include/libnetfilter_queue/libnetfilter_queue.h pkg-config=pkg-config'
 needs_vm='qemu-system-x86=qemu-system-x86_64 busybox-static=/usr/share/doc/busybox-static cpio=cpio kmod=modprobe'
 

@@ -126,8 +126,17 @@ export interface ProcessEvidence {
   readonly group: Evidence<AccountEvidence>;
   /** By what the kernel marks the sockets that it makes now. */
   readonly program: Evidence<ProgramEvidence>;
+  /** It is user-mode networking: the namespaces that it serves, as far as they are found. */
+  readonly serves?: readonly ServedEvidence[];
   /** It is in another network namespace, which this daemon does not govern. */
   readonly isElsewhere?: true;
+}
+
+/** `namespace`: as `lsns` shows it. Its processes, the first ones. */
+export interface ServedEvidence {
+  readonly namespace: number;
+  readonly processes: readonly AncestorEvidence[];
+  readonly more: number;
 }
 
 export interface ExecutableEvidence {

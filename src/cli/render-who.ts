@@ -175,6 +175,11 @@ function processLines(process: ProcessEvidence, nowMs: WallMs): readonly Line[] 
     ...scopes.map((scope): Line => ['runs as', scope]),
     ['user', userText(user, group)],
     ['kernel', known(program, ({ meaning }) => `marks its new sockets as ${meaning}`)],
+    ...(process.serves ?? []).map(({ namespace, processes, more }): Line => {
+      const inside = processes.map(ancestorText).join(', ');
+      const others = more > 0 ? `, and ${more} more` : '';
+      return ['serves', `network namespace ${namespace}: ${inside === '' ? 'no process is in it' : inside}${others}`];
+    }),
     ...(process.isElsewhere
       ? [['network', { text: 'of another namespace, which this daemon does not govern', style: 'yellow' }] as const]
       : []),

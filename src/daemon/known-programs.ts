@@ -32,6 +32,8 @@ import {
   speaksOfCgroups,
   yieldsToFamilies,
 } from '../policy/match-app.ts';
+import { weighsUserModeNetworks } from '../policy/policies-behind.ts';
+import { isUserModeNetwork, userModeNetworkPaths } from '../policy/user-mode-networks.ts';
 import { bindDescendants } from './bind-descendants.ts';
 import type { InForce } from './in-force.ts';
 import { ToldNames } from './told-names.ts';
@@ -78,6 +80,8 @@ export class KnownPrograms {
   readonly #awaited = new Map<string, FileName>();
   /** In the order in which they became known. */
   readonly #unnamed = new Map<ExecutableKey, { readonly mayRunScripts: boolean; readonly none: number }>();
+  /** Of programs that serve network namespaces, and that no policy names. */
+  #served: ReadonlySet<ExecutableKey> = new Set();
   readonly #cgroups = new Set<bigint>();
   /** Since the last plan, by which a later one was not made: that one may speak of them, and not have their ids. */
   readonly #lateCgroups = new Map<bigint, string>();
@@ -157,6 +161,7 @@ export class KnownPrograms {
       else this.#seen.set(path, change);
       if (file !== undefined) learned.push(this.#noteNamed(path, file, match, inForce));
     }
+    this.#tellUserModeNetworks(inForce);
     this.#tellNames(inForce);
     if (learned.includes(true)) bindDescendants(this.#parts, inForce);
   }
@@ -183,8 +188,8 @@ export class KnownPrograms {
   noteStrangers(): void {
     const inForce = this.#inForce;
     if (inForce === undefined || this.#isChanging) return;
-    for (const { executable: key, cgroupId } of this.#parts.marks.takeStrangers()) {
-      if (key === NO_EXECUTABLE) continue;
+    for (const { executable: key, cgroupId, command } of this.#parts.marks.takeStrangers()) {
+      if (key === NO_EXECUTABLE || isUserModeNetwork(command)) continue;
       this.#noteFile(key, undefined, inForce);
       if (this.#cgroups.has(cgroupId)) continue;
       const path = this.#parts.cgroups?.pathOfId(cgroupId);
@@ -198,7 +203,8 @@ export class KnownPrograms {
    * `executable`: what a process that runs it calls it, where that is known.
    */
   #noteFile(key: ExecutableKey, executable: string | undefined, inForce: InForce): void {
-    if (this.#pathOfKey.has(key)) return;
+    if (this.#pathOfKey.has(key) || this.#served.has(key)) return;
+    if (executable !== undefined && isUserModeNetwork(executable)) return;
     if (this.#unnamed.has(key)) {
       this.#noteUnnamed(key, executable, inForce);
       return;
@@ -223,6 +229,7 @@ export class KnownPrograms {
     if (old?.byExecutable !== now.byExecutable || old.byParent !== now.byParent || !sameNumbers)
       this.#learnNamed(inForce);
     if (before === undefined) this.#adopt(inForce);
+    this.#tellUserModeNetworks(inForce);
     if (old?.byParent !== now.byParent) bindDescendants(this.#parts, inForce);
     if (before?.ids.programs.none !== inForce.ids.programs.none) this.#renewUnnamed(inForce);
     if (before?.machine.host.cgroups !== inForce.machine.host.cgroups) this.#addCgroups(inForce);
@@ -268,6 +275,26 @@ export class KnownPrograms {
     ).flat();
     this.#told.tell(paths, keys);
     this.#namesAreOld = false;
+  }
+
+  /**
+   * Who serves network namespaces is asked about, whoever started it: number 0 comes before the family of which a process is. Files of
+   * those names elsewhere are asked about where nothing else is known of them.
+   */
+  #tellUserModeNetworks({ policySet }: InForce): void {
+    const isWeighed = weighsUserModeNetworks(policySet);
+    const now = new Set<ExecutableKey>();
+    for (const path of isWeighed ? userModeNetworkPaths() : []) {
+      const key = this.#parts.marks.keyOfFile(path);
+      if (key === undefined || this.#pathOfKey.has(key)) continue;
+      now.add(key);
+      if (this.#served.has(key)) continue;
+      if (this.#unnamed.has(key)) this.#forgetUnnamed(key);
+      this.#parts.marks.setExecutable(key, { number: 0 });
+    }
+    for (const key of this.#served)
+      if (!now.has(key) && !this.#pathOfKey.has(key)) this.#parts.marks.forgetExecutable(key);
+    this.#served = now;
   }
 
   #tellNobody(inForce: InForce): void {

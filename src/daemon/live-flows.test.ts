@@ -5,6 +5,7 @@ import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import {
   APP_INBOUND,
   APP_NONE,
+  APP_SERVED,
   APP_UNKNOWN,
   UPLINK_INBOUND,
   UPLINK_LOCAL,
@@ -143,6 +144,18 @@ describe('sweepFlows', () => {
     const world = { apps: [policy('mail', 'deny'), policy('chat', 'deny')], changed: new Set(['chat']) };
     expect(isEnded(entry(MAIL, UPLINK_SYSTEM), world)).toBe(false);
     expect(isEnded(entry(CHAT, UPLINK_SYSTEM), world)).toBe(true);
+  });
+
+  it('sweepFlows decides anew what user-mode networking sent, whatever policy changed', () => {
+    const denying: EffectivePolicy = {
+      ...policy('chat', 'deny'),
+      match: [{ kind: 'exec', value: '/usr/bin/chat', at }],
+    };
+    const world = { apps: [denying], changed: new Set(['chat']) };
+    expect(isAsked(entry(APP_SERVED, UPLINK_SYSTEM), world)).toBe(true);
+    expect(isEnded(entry(APP_SERVED, WIFI), world)).toBe(true);
+    expect(isAsked(entry(APP_SERVED, UPLINK_SYSTEM), { ...world, changed: new Set() })).toBe(false);
+    expect(isEnded(entry(APP_SERVED, WIFI), { apps: [{ ...denying, ...policy('chat', 'allow') }] })).toBe(false);
   });
 
   it('sweepFlows ends flows by an uplink that the policy no longer permits', () => {

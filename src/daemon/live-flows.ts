@@ -15,6 +15,7 @@ import {
   APP_KERNEL,
   APP_LAST,
   APP_NONE,
+  APP_SERVED,
   APP_UNKNOWN,
   MARK_WAY,
   UPLINK_INBOUND,
@@ -27,6 +28,7 @@ import { type DecideContext, decide } from '../policy/decide.ts';
 import { decideAsApp } from '../policy/decide-as-app.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
+import type { ProcessOwner } from '../policy/identity.ts';
 import { findApp } from '../policy/sorted-apps.ts';
 import { isToMove } from './change-over.ts';
 import { type ChangedPolicies, notHeld } from './changed-policies.ts';
@@ -45,6 +47,9 @@ export function flowOfEntry({ original, mark }: Pick<ConntrackEntry, 'original' 
   return { ...original, loopback, ...(readMark(mark).way === UPLINK_INBOUND && { inbound: true }) };
 }
 
+/** Who serves the namespace is not in the mark: root can serve anybody. */
+const ANY_SERVER: ProcessOwner = { kind: 'process', pid: 0, uid: 0, executable: 'passt', executableUnproven: true };
+
 /** The decision by the number in a mark; the application may have gone since. */
 export function decideMarked(
   context: DecideContext,
@@ -54,6 +59,7 @@ export function decideMarked(
 ): Decision {
   if (appId === APP_INBOUND) return { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'inbound' } };
   if (policy !== undefined) return decideAsApp(context, policy, flow);
+  if (appId === APP_SERVED) return decide(context, ANY_SERVER, flow);
   if (appId === APP_UNKNOWN)
     return decide(context, { kind: 'unknown', because: 'its owner was not found when it began' }, flow);
   return decide(
@@ -123,9 +129,12 @@ export interface Swept {
 function isInQuestion(
   { appId, way }: FlowMark,
   policy: EffectivePolicy | undefined,
-  { rematched, isStart }: ChangedPolicies,
+  changed: ChangedPolicies,
 ): boolean {
   if (way !== UPLINK_SYSTEM && way !== UPLINK_LOCAL) return false;
+  const { rematched, isStart } = changed;
+  // Any policy may be about what is behind it.
+  if (appId === APP_SERVED) return isStart || isConcerned(undefined, changed);
   if (!isStart && rematched.size === 0) return false;
   if (appId === APP_NONE || appId === APP_UNKNOWN) return true;
   return appId <= APP_LAST && (policy === undefined || rematched.has(policy.app));

@@ -9,6 +9,7 @@ import {
   APP_INBOUND,
   APP_KERNEL,
   APP_NONE,
+  APP_SERVED,
   APP_UNKNOWN,
   FOREIGN_MARKS,
   MARK_ASK_AGAIN,
@@ -69,6 +70,7 @@ const WITHOUT_APP: ReadonlyMap<number, string> = new Map([
   [APP_KERNEL, 'the kernel itself'],
   [APP_DAEMON, 'the daemon itself'],
   [APP_INBOUND, 'came in before the daemon started'],
+  [APP_SERVED, 'user-mode networking'],
 ]);
 
 function wayInWords(way: number, uplinks: ReadonlyMap<string, number>): string {

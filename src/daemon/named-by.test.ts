@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { APP_SERVED } from '../plan/reserved.ts';
 import { mergePolicies } from '../policy/merge.ts';
 import { parsePolicyFile } from '../policy/parse-file.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
@@ -27,6 +28,7 @@ describe('NamedBy', () => {
     ]);
     expect([...names.of(before, appIds, 4)].sort()).toEqual(['bad.example.org', 'imap.example.org']);
     expect([names.of(before, appIds, 5).size, names.of(before, appIds, 0).size]).toEqual([0, 0]);
+    expect([...names.of(before, appIds, APP_SERVED)].sort()).toEqual(['bad.example.org', 'imap.example.org']);
     const after = policySet({ mail: '  - { to: smtp.example.org, do: allow }\n' });
     expect([...names.of(after, appIds, 4)]).toEqual(['smtp.example.org']);
     expect(names.of(after, new Map([['mail', 9]]), 4).size).toBe(0);

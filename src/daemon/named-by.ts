@@ -1,3 +1,4 @@
+import { APP_SERVED } from '../plan/reserved.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 
 /** The names that each application's rules name, by the number of the application: made anew when either is another one. */
@@ -28,5 +29,7 @@ function namesByNumber(
     const number = appIds.get(app);
     if (names.length > 0 && number !== undefined) byNumber.set(number, new Set(names));
   }
+  // Any of the applications may be behind it.
+  byNumber.set(APP_SERVED, new Set([...byNumber.values()].flatMap((names) => [...names])));
   return byNumber;
 }

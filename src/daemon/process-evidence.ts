@@ -7,15 +7,19 @@ import type {
   ExecutableEvidence,
   ProcessEvidence,
   ProgramEvidence,
+  ServedEvidence,
 } from '../api/who.ts';
 import { MAX_GENERATIONS } from '../identify/parent-app.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { WallMs } from '../net/clock.ts';
 import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import { scopesOfCgroup } from '../policy/cgroup-scope.ts';
+import { servesNamespace } from '../policy/decide.ts';
 import { describeMatch } from '../policy/describe-decision.ts';
 import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
 import { cgroupAncestry, claimsExecutable, matchApp } from '../policy/match-app.ts';
+import { isUserModeNetwork } from '../policy/user-mode-networks.ts';
+import { servedNamespaces } from '../watch/served-namespaces.ts';
 import type { EvidenceSources } from './evidence-sources.ts';
 import { programEvidence } from './mark-in-words.ts';
 import { packagesOfFile } from './packages-of-file.ts';
@@ -61,9 +65,17 @@ export async function processEvidence(
     user: account('user', uid),
     group: gid === undefined ? { because: 'it cannot be read' } : account('group', gid),
     program: programOfProcess(sources, pid, stat.startTimeTicks),
+    ...(isUserModeNetwork(path ?? '') && { serves: servedBy(proc, pid) }),
     ...(!sources.isInOurNetwork(pid) && { isElsewhere: true }),
   };
 }
+
+const servedBy = (proc: Proc, pid: number): readonly ServedEvidence[] =>
+  servedNamespaces(proc, pid).map(({ inode, processes, more }) => ({
+    namespace: inode,
+    processes: processes.map((inside) => ancestorOf(proc, inside)),
+    more,
+  }));
 
 /** Milliseconds since 1970 of a time in ticks since boot. */
 export function startedMs(ticks: number, nowMs: WallMs): WallMs {
@@ -151,6 +163,11 @@ export function applicationEvidence(
   if (owner.kind === 'process' && owner.pid === ownPid)
     return { because: 'it is the daemon itself, which may connect' };
   const found = matchApp(index, owner, facts);
+  if (owner.kind === 'process' && servesNamespace(owner, found))
+    return {
+      because:
+        'it is user-mode networking: the strictest holds of what may be behind it, or what the system default says',
+    };
   if (found !== undefined) {
     const { file, line, column } = found.match.at;
     return { app: found.policy.app, by: describeMatch(found.match), at: { file, line, column } };

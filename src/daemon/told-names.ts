@@ -7,6 +7,7 @@ import { BROKERS } from '../identify/socket-broker.ts';
 import { nameAtPath } from '../kernel/file-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { SocketMarks } from '../kernel/socket-marks.ts';
+import { userModeNetworkNames } from '../policy/user-mode-networks.ts';
 
 /** `hasFamily`: what the application starts counts as its own. */
 export interface NamedPath {
@@ -52,6 +53,7 @@ export class ToldNames {
     this.#files = files;
     try {
       this.#addBrokers(names, files);
+      for (const name of userModeNetworkNames()) add(names, nameAtPath(name), false);
       this.#marks.setNamed({ names, files });
     } catch (error) {
       if (error instanceof KernelError) this.#marks.setNobody(undefined);

@@ -4,6 +4,7 @@ import {
   APP_INBOUND,
   APP_KERNEL,
   APP_NONE,
+  APP_SERVED,
   APP_UNKNOWN,
   CODE_DENIED,
   CODE_NO_UPLINK,
@@ -27,6 +28,7 @@ export interface PacketVerdict {
 /** The application bits of an owner's flows. */
 export function appIdOf(owner: Sender, decision: Decision, appIds: ReadonlyMap<string, number>): number {
   if (decision.reason.kind === 'inbound') return APP_INBOUND;
+  if (decision.reason.kind === 'user-mode-networking') return APP_SERVED;
   if (decision.app !== undefined) return appIds.get(decision.app) ?? APP_NONE;
   if (decision.reason.kind === 'unknown-owner') return APP_UNKNOWN;
   switch (owner.kind) {

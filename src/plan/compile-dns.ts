@@ -18,6 +18,7 @@ import { ctBits, hook, metaBits } from './nft/marks.ts';
 import type { Chain, Expression, MapElement, NftMap, NftSet, Rule } from './nft/ruleset.ts';
 import {
   APP_DAEMON,
+  APP_SERVED,
   DNS_RELAY_PORT,
   MARK_APP,
   MARK_FORWARDED,
@@ -228,7 +229,9 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
   const needsLocal = hasChoices && remote.sets.length > 0;
   const asked = [...remote.matches, ...local.matches];
   const zoned = relays ? zones(input, asked) : { maps: [], chains: [] };
-  const learners = [...parts].filter(([, part]) => part.namesHosts).map(([{ app }]) => appIds.get(app) ?? 0);
+  const named = [...parts].filter(([, part]) => part.namesHosts).map(([{ app }]) => appIds.get(app) ?? 0);
+  // Any name may be one that a policy of what is behind it speaks of.
+  const learners = learns && facts.userModeNetworks === true ? [...named, APP_SERVED] : named;
   const owns = relays || facts.uplinks.length > 0;
   const toResolvers = { queries: remote.matches, forwards };
   return {

@@ -6,6 +6,7 @@
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { type AppIndex, type AppMatch, matchExactCgroup, unitOfCgroup } from '../policy/match-app.ts';
+import { weighsUserModeNetworks } from '../policy/policies-behind.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import type { Host, ResolvedCgroup } from './host.ts';
 import { goto, rule, vmap } from './nft/expressions.ts';
@@ -56,7 +57,9 @@ function mustTellDaemon({ policySet, parts }: IdentityInput): boolean {
   return [...new Set(parts.values())].some(({ names }) => names.size > 0);
 }
 
-const namesPrograms = ({ index }: IdentityInput): boolean => !namedPrograms(index).next().done;
+/** Whether what matters of a program is seen neither in its cgroup nor in its user. */
+const tellsPrograms = ({ index, policySet, facts }: IdentityInput): boolean =>
+  !namedPrograms(index).next().done || (facts.userModeNetworks === true && weighsUserModeNetworks(policySet));
 
 /**
  * `directly`: cgroup and user tell every application. `by program`: sockets are marked, and one that is not is asked about.
@@ -67,7 +70,7 @@ export type Telling = 'directly' | 'by program' | 'asked' | 'by user';
 
 export function howTold(input: IdentityInput): Exclude<Telling, 'by user'> {
   const { paths, anyByName } = unresolved(input);
-  if (!namesPrograms(input) && paths.length === 0 && !anyByName && !mustTellDaemon(input)) return 'directly';
+  if (!tellsPrograms(input) && paths.length === 0 && !anyByName && !mustTellDaemon(input)) return 'directly';
   return input.host.programs === undefined ? 'asked' : 'by program';
 }
 
@@ -77,7 +80,7 @@ export interface ToldInput extends IdentityInput {
 }
 
 /** Whether the rules of applications are reached from the kernel's maps at all. */
-export const reachesApps = (input: ToldInput): boolean => input.told !== 'asked' || !namesPrograms(input);
+export const reachesApps = (input: ToldInput): boolean => input.told !== 'asked' || !tellsPrograms(input);
 
 /** Units hold no other units, slices and plain cgroups may. */
 const isLeafUnit = (path: string): boolean => /\.(service|scope|socket|mount)$/.test(path);

@@ -55,6 +55,8 @@ export const APP_KERNEL = 0x7e01;
 export const APP_DAEMON = 0x7e02;
 /** Connections that came in before the daemon started and were found in mid-stream. */
 export const APP_INBOUND = 0x7e03;
+/** Whatever is behind user-mode networking. */
+export const APP_SERVED = 0x7e04;
 export const APP_CODE_FIRST = 0x7f00;
 
 /** Control codes, with MARK_OURS set. */

@@ -33,6 +33,7 @@ import type {
   Verb,
   Via,
 } from '../policy/model.ts';
+import { weighsUserModeNetworks } from '../policy/policies-behind.ts';
 import { keptKey } from '../policy/via-text.ts';
 import { compile } from './compile.ts';
 import { RELAY_ALIVE } from './compile-dns.ts';
@@ -135,6 +136,8 @@ const FORWARDED: readonly ForwardedDevice[] = [
 /** A number that was current before the named programs changed. */
 const NONE_BEFORE = PROGRAM_NONE_FIRST + 2;
 const NONE = PROGRAM_NONE_FIRST + 3;
+/** It serves a network namespace. */
+const SERVER = '/usr/bin/slirp4netns';
 
 const portRange = fc
   .tuple(fc.constantFrom(...PORTS), fc.nat(400))
@@ -348,6 +351,8 @@ const world: fc.Arbitrary<World> = fc
       states: uplinkStates,
       names: fc.tuple(nameState, nameState, nameState),
       forwarded: fc.constantFrom(undefined, FORWARDED, FORWARDED, FORWARDED),
+      userModeNetworking: fc.constantFrom(undefined, 'strictest', 'default', 'deny'),
+      isServerHere: fc.boolean(),
       gone: fc.constantFrom(undefined, undefined, undefined, undefined, ...CGROUPS),
       doubted: fc.constantFrom(undefined, ['fd00::/64'], ['192.168.7.0/24'], ['192.168.7.0/25', 'fd00::/64']),
       stubs: fc.constantFrom(undefined, LOOPBACK_RESOLVERS, LOOPBACK_RESOLVERS),
@@ -366,6 +371,8 @@ const world: fc.Arbitrary<World> = fc
       states,
       names,
       forwarded,
+      userModeNetworking: word,
+      isServerHere,
       gone,
       stubs,
       kept,
@@ -379,6 +386,7 @@ const world: fc.Arbitrary<World> = fc
           otherwise: { do: systemDo, at },
           unknown: { do: 'deny', at },
           whenAway,
+          ...(word !== undefined && { userModeNetworking: { word, at } }),
           ...(systemVia === undefined ? {} : { via: systemVia }),
           ...(systemAccept === undefined ? {} : { accept: { from: systemAccept, at } }),
         },
@@ -398,6 +406,7 @@ const world: fc.Arbitrary<World> = fc
           [OTHER_CONTAINER, ['db']],
         ]),
         ...(forwarded !== undefined && { forwarded }),
+        ...(isServerHere && { userModeNetworks: true }),
         kept: keptIn(apps, systemVia, kept),
         ...(stubs !== undefined && { loopbackResolvers: stubs }),
         dhcpServers,
@@ -523,7 +532,7 @@ const sender: fc.Arbitrary<Sender> = fc
     fc.constantFrom(...UIDS),
     fc.constantFrom(...GIDS),
     fc.integer({ min: 0, max: 99 }),
-    fc.constantFrom('/usr/bin/curl', '/usr/bin/curl', '/usr/bin/mail', '/usr/bin/other', '/usr/bin/other'),
+    fc.constantFrom('/usr/bin/curl', '/usr/bin/curl', '/usr/bin/mail', '/usr/bin/other', '/usr/bin/other', SERVER),
     fc.constantFrom(undefined, undefined, undefined, '/opt/x.py'),
     fc.constantFrom(undefined, undefined, undefined, 'app.a'),
   )
@@ -562,17 +571,22 @@ function socketMark(w: World, { owner, isKnown, isOld }: Sender): number {
   const family = byParent.get(childOf);
   const keeps = family?.policy.children?.layer === 'administrator';
   const isOwn = named !== undefined && !(keeps && named.match.kind !== 'children' && named.match.shipped);
-  const number = isOwn
-    ? numbers.get(byScript.has(script) ? `script:${script}` : `exec:${executable}`)
-    : family !== undefined
-      ? numbers.get(`children:${childOf}`)
-      : isKnown && isCgroupTold(w, owner.cgroup ?? '/')
-        ? isOld
-          ? NONE_BEFORE
-          : NONE
-        : undefined;
+  const nobody = isOld ? NONE_BEFORE : NONE;
+  const byOrigin = (): number | undefined => {
+    if (family !== undefined) return numbers.get(`children:${childOf}`);
+    return isKnown && isCgroupTold(w, owner.cgroup ?? '/') ? nobody : undefined;
+  };
+  const byFile = (): number | undefined => {
+    if (isOwn) return numbers.get(`exec:${executable}`);
+    return executable === SERVER && weighsUserModeNetworks(policySet) ? undefined : byOrigin();
+  };
+  const number = isOwn && byScript.has(script) ? numbers.get(`script:${script}`) : byFile();
   return number === undefined ? 0 : (programMark(number) | 0x01000000) >>> 0;
 }
+
+/** Where none is installed. */
+const withoutServer = (s: Sender): Sender =>
+  s.owner.executable === SERVER ? { ...s, owner: { ...s.owner, executable: '/usr/bin/other' } } : s;
 
 /** The same program receives it: who sends is the other end. */
 const incoming: fc.Arbitrary<Sender> = sender.map((s) => {
@@ -637,7 +651,7 @@ function refusalOf(cause: 'refused' | 'no-route', { protocol, source, midstream 
 
 /** The reasons for which the kernel may ask although `decide` knows. */
 function mayAsk(w: World, s: Sender): boolean {
-  const { policySet, host } = w;
+  const { policySet, facts, host } = w;
   const { foreignCtMark, flow: f } = s;
   if (foreignCtMark !== 0 || f.midstream === true) return true;
   const matches = policySet.apps.flatMap((app) => app.match);
@@ -654,8 +668,9 @@ function mayAsk(w: World, s: Sender): boolean {
   );
   const daemonNotTold = policySet.systemDefault.otherwise.do !== 'allow' && anyName;
   const isUserNotTold = f.inbound === true && matches.some(({ kind }) => kind === 'user' || kind === 'group');
-  if (isUserNotTold) return true;
-  if (!ownerNotTold && !anyChildren && !daemonNotTold) return false;
+  if (isUserNotTold || (s.owner.executable === SERVER && weighsUserModeNetworks(policySet))) return true;
+  const serverNotTold = facts.userModeNetworks === true && weighsUserModeNetworks(policySet);
+  if (!ownerNotTold && !anyChildren && !daemonNotTold && !serverNotTold) return false;
   // Sockets with a current mark are told.
   const number = socketMark(w, s) & 0x7fff;
   return host.programs === undefined || number === 0 || number === NONE_BEFORE;
@@ -727,7 +742,8 @@ function compare(
       const { plan } = compile({ ...w, appIds, nowMs: NOW });
       const ruleset = withRelayAlive(plan.nft);
       const context: DecideContext = { ...w, ...WAITING, index, nowMs: NOW };
-      for (const s of all) {
+      for (const one of all) {
+        const s = w.facts.userModeNetworks === true ? one : withoutServer(one);
         const decision = decide(context, s.owner, s.flow);
         const want = expected(decision);
         const got = trace(ruleset, packetOf(w, s), [hook]);

@@ -17,12 +17,23 @@ import { housekeeping } from './housekeeping.ts';
 import type { ContainerOwner, ProcessOwner, Sender, SingleOwner } from './identity.ts';
 import { type RuleInForce, rulesInForce } from './implied-rule.ts';
 import { isLocalFor } from './local-networks.ts';
-import { type AppIndex, claimsExecutable, matchApp, type Traits } from './match-app.ts';
+import { type AppIndex, type AppMatch, claimsExecutable, matchApp, type Traits } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
 import { matchEntry } from './match-entry.ts';
-import type { Destination, SystemDefault, Verb, Via } from './model.ts';
+import {
+  BUILT_IN,
+  type Destination,
+  type SourceLocation,
+  type SystemDefault,
+  type UserModeNetworking,
+  type Verb,
+  type Via,
+  type Word,
+} from './model.ts';
+import { MAX_POLICIES_BEHIND, policiesBehind } from './policies-behind.ts';
 import { shareSlot } from './share-slot.ts';
 import { strictest } from './strictest.ts';
+import { isUserModeNetwork } from './user-mode-networks.ts';
 
 export interface DecideContext {
   readonly policySet: PolicySet;
@@ -213,12 +224,63 @@ function decideForUnknown(context: DecideContext, traits: Traits, because: strin
 function decideForProcess(context: DecideContext, owner: ProcessOwner, flow: Flow): Decision {
   // Found in mid-stream, a connection that came in looks as if it went out: a session that installs us must survive it.
   if (owner.accepted) return { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'inbound' } };
+  const found = matchApp(context.index, owner, context.facts);
+  if (servesNamespace(owner, found)) return decideForServed(context, owner, flow, found);
   if (claimsExecutable(context.index, owner)) {
     const because = `its executable is not the file ${owner.executable} of this machine`;
     return decideForUnknown(context, owner, because, flow);
   }
-  const found = matchApp(context.index, owner, context.facts);
   return found === undefined ? decideByDefault(context, flow) : decideForApp(context, found.policy, flow);
+}
+
+/** Whether it is decided for what it serves: where a policy names the program itself, that holds. */
+export function servesNamespace({ executable }: ProcessOwner, found: AppMatch | undefined): boolean {
+  const isStated = found?.match.kind === 'exec' || found?.match.kind === 'script';
+  return executable !== undefined && isUserModeNetwork(executable) && !isStated;
+}
+
+/** Flows of whatever is in a network namespace that the owner serves. */
+function decideForServed(
+  context: DecideContext,
+  owner: ProcessOwner,
+  flow: Flow,
+  found: AppMatch | undefined,
+): Decision {
+  const { policySet, index, facts } = context;
+  const own = found === undefined ? decideByDefault(context, flow) : decideForApp(context, found.policy, flow);
+  const { word, at } = policySet.systemDefault.userModeNetworking ?? STRICTEST;
+  const isAbout = !flow.loopback && !flow.inbound;
+  switch (word) {
+    case 'default':
+      return own;
+    case 'deny':
+      return isAbout ? refuseServed('the system default says deny', at) : own;
+    case 'strictest': {
+      const behind = policiesBehind(index, owner, facts);
+      if (behind.length > MAX_POLICIES_BEHIND)
+        return refuseServed(`more than ${MAX_POLICIES_BEHIND} policies may be about what is behind it`, at);
+      const decisions = behind.map((policy) => decideForApp(context, policy, flow));
+      return asServed(strictest([own, ...decisions]) ?? own);
+    }
+  }
+}
+
+const STRICTEST: Word<UserModeNetworking> = { word: 'strictest', at: BUILT_IN };
+
+function refuseServed(because: string, at: SourceLocation): Decision {
+  return { verdict: 'reject', cause: 'denied', reason: { kind: 'user-mode-refused', because, at } };
+}
+
+/** Nothing says that it is the application's own. What waits, and what passes whosever it is, does so for the reason that it has. */
+function asServed({ app, ...decision }: Decision): Decision {
+  const { kind } = decision.reason;
+  if (decision.verdict === 'queue' || kind === 'accept-all' || kind === 'loopback') return decision;
+  const reason: Reason = {
+    kind: 'user-mode-networking',
+    strictest: decision.reason,
+    ...(app !== undefined && { app }),
+  };
+  return { ...decision, reason };
 }
 
 /** Whose it was, and so by which way it may go, nobody can tell any more; nobody misses it either. */

@@ -26,6 +26,10 @@ export type Reason =
   | { readonly kind: 'accept'; readonly entry: string; readonly layer?: Layer; readonly at: SourceLocation }
   | { readonly kind: 'not-accepted'; readonly layer?: Layer; readonly at: SourceLocation }
   | { readonly kind: 'accept-all' }
+  /** Of what is behind user-mode networking: `strictest` is what was decided for it, of `app` where a policy is about that. */
+  | { readonly kind: 'user-mode-networking'; readonly strictest: Reason; readonly app?: string }
+  /** Of the same, by the system default at this place; or because more policies than are weighed may be behind it. */
+  | { readonly kind: 'user-mode-refused'; readonly because: string; readonly at: SourceLocation }
   | { readonly kind: 'loopback' }
   | { readonly kind: 'inbound' }
   /** Of a container that no policy names. */

@@ -47,7 +47,10 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
     case 'no-uplink-yet':
     case 'accept':
     case 'not-accepted':
+    case 'user-mode-refused':
       return reason.at;
+    case 'user-mode-networking':
+      return reasonLocation(reason.strictest);
     case 'accept-all':
     case 'loopback':
     case 'inbound':
@@ -62,6 +65,10 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
 const layerWord = (layer: Layer): string => (layer === 'locks' ? 'lock' : layer);
 
 const acceptLayer = (layer: Layer | undefined): string => (layer === undefined ? 'system default' : layerWord(layer));
+
+function behind({ app, strictest }: Extract<Reason, { readonly kind: 'user-mode-networking' }>): string {
+  return `${app === undefined ? '' : `${app}, `}${words(strictest)}`;
+}
 
 function words(reason: Reason): string {
   switch (reason.kind) {
@@ -79,6 +86,10 @@ function words(reason: Reason): string {
       return `accept (${acceptLayer(reason.layer)}): ${reason.entry}`;
     case 'not-accepted':
       return `accept (${acceptLayer(reason.layer)}) has no entry for this peer and port`;
+    case 'user-mode-networking':
+      return `user-mode networking, the strictest of what may be behind it: ${behind(reason)}`;
+    case 'user-mode-refused':
+      return `user-mode networking: ${reason.because}`;
     case 'accept-all':
       return 'it comes in, and no accept speaks of it';
     case 'loopback':

@@ -2,7 +2,7 @@
 import { equalAddress, formatAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
 import { ambiguousNames } from './ambiguous-names.ts';
-import { type DecideContext, decide } from './decide.ts';
+import { type DecideContext, decide, servesNamespace } from './decide.ts';
 import { decideAsApp } from './decide-as-app.ts';
 import type { Accepted, Decision, RefusalCause } from './decision.ts';
 import { describeMatch, describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
@@ -135,6 +135,7 @@ export function identityOf(context: DecideContext, subject: Subject): string {
   if (owner.kind === 'unknown') return `${called}: unknown, because ${owner.because}`;
   if (owner.kind === 'kernel') return `${called}: sent by the kernel itself`;
   const found = matchApp(context.index, owner, context.facts);
+  if (servesNamespace(owner, found)) return `${called}: user-mode networking, so that what may be behind it decides`;
   if (found === undefined) return `${called}: no policy names it, so the system default holds`;
   return `${called}: matched by ${describeMatch(found.match)}, ${found.match.at.file}:${found.match.at.line}`;
 }

@@ -122,6 +122,8 @@ export interface Facts {
   readonly containers: ReadonlyMap<string, readonly string[]>;
   /** Sorted by device index; absent: none. */
   readonly forwarded?: readonly ForwardedDevice[];
+  /** A program is installed that serves network namespaces by sockets of its own. */
+  readonly userModeNetworks?: true;
   /** IPv4. Absent: none is known. */
   readonly dhcpServers?: readonly DhcpServer[];
   /** Absent: nothing is remembered, and the best are taken. */

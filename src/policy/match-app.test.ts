@@ -7,7 +7,7 @@ import { matchKey } from './policy-source.ts';
 import { builtinSystemDefault } from './validate-system-default.ts';
 
 const at = { file: 'a.yaml', line: 1, column: 1 };
-const name = fc.constantFrom('/a', '/b', '/c', '/d');
+const name = fc.constantFrom('/a', '/b', '/c', '/d', '/usr/bin/passt', '/usr/bin/passt.avx2');
 const matchEntry: fc.Arbitrary<Match> = fc.record({
   kind: fc.constantFrom(...MATCH_KINDS),
   value: name,

@@ -10,6 +10,7 @@ import { isAdministrators } from './layers.ts';
 import type { Match, SourceLocation } from './model.ts';
 import { matchKey } from './policy-source.ts';
 import { changedApps, findApp } from './sorted-apps.ts';
+import { alsoExecutes, isUserModeNetwork } from './user-mode-networks.ts';
 
 export { unitOfCgroup } from './cgroup-scope.ts';
 
@@ -94,17 +95,29 @@ export function emptyIndex(): { readonly [K in keyof AppIndex]: Map<string, AppM
   };
 }
 
-/** The first policy that names a thing keeps it: merging has reported the others. */
+/** The first policy that names a thing keeps it: merging has reported the others. What a file itself says comes before what follows from it. */
 export function indexApps(policySet: PolicySet): AppIndex {
   const index = emptyIndex();
-  for (const policy of policySet.apps) {
-    for (const match of entriesOf(policy)) {
-      const map = mapOf(match);
-      if (map !== undefined && !index[map].has(match.value)) index[map].set(match.value, { policy, match });
-    }
-  }
+  const add = (policy: EffectivePolicy, match: Entry): void => {
+    const map = mapOf(match);
+    if (map !== undefined && !index[map].has(match.value)) index[map].set(match.value, { policy, match });
+  };
+  for (const policy of policySet.apps) for (const match of entriesOf(policy)) add(policy, match);
+  for (const policy of policySet.apps) for (const match of executedBy(policy)) add(policy, match);
   return index;
 }
+
+/** Entries for what the named programs execute in their own place. */
+function executedBy({ match }: EffectivePolicy): readonly Match[] {
+  return match.flatMap((entry) => {
+    const value = entry.kind === 'exec' ? alsoExecutes(entry.value) : undefined;
+    return value === undefined ? [] : [{ ...entry, value }];
+  });
+}
+
+/** Whose entries follow from others', or take their place. */
+const namesUserModeNetwork = ({ match }: EffectivePolicy): boolean =>
+  match.some(({ kind, value }) => kind === 'exec' && isUserModeNetwork(value));
 
 export interface IndexedApps {
   readonly policySet: PolicySet;
@@ -129,13 +142,11 @@ export function indexAppsAgain(policySet: PolicySet, before: IndexedApps): AppIn
     return index[map] as Map<string, AppMatch>;
   };
   const come = changed.flatMap((app) => findApp(policySet.apps, app) ?? []);
+  const went = changed.flatMap((app) => findApp(before.policySet.apps, app) ?? []);
+  if ([...come, ...went].some(namesUserModeNetwork)) return indexApps(policySet);
   const kept = new Set(come.flatMap((policy) => entriesOf(policy).map(matchKey)));
-  for (const app of changed) {
-    const gone = findApp(before.policySet.apps, app);
-    for (const match of gone === undefined ? [] : entriesOf(gone)) {
-      if (!kept.has(matchKey(match))) own(match)?.delete(match.value);
-    }
-  }
+  for (const gone of went)
+    for (const match of entriesOf(gone)) if (!kept.has(matchKey(match))) own(match)?.delete(match.value);
   for (const policy of come) for (const match of entriesOf(policy)) own(match)?.set(match.value, { policy, match });
   return index;
 }

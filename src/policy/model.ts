@@ -272,6 +272,15 @@ export interface Uplink {
   readonly at: SourceLocation;
 }
 
+/**
+ * Of flows of programs that serve a network namespace: the strictest decision of what may be behind them, that of a program without a
+ * policy, or none at all.
+ */
+export type UserModeNetworking = 'strictest' | 'default' | 'deny';
+
+/** Of what no file states. */
+export const BUILT_IN: SourceLocation = { file: '(built in)', line: 1, column: 1 };
+
 /** What holds for programs without a policy, and for what cannot be attributed. */
 export interface SystemDefault {
   readonly otherwise: Otherwise;
@@ -286,6 +295,8 @@ export interface SystemDefault {
   readonly uplinks?: 'files' | 'discovered';
   /** Whether what the network alone announced is an uplink, too. */
   readonly trustFound?: true;
+  /** What holds for what is behind user-mode networking (`user-mode-networking.ts`). Absent: `strictest`. */
+  readonly userModeNetworking?: Word<UserModeNetworking>;
   /** Groups whose members may change policy, uplink and profile files; names, or numbers as text. */
   readonly trustedGroups?: readonly string[];
 }

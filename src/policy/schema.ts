@@ -5,7 +5,17 @@
 import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
 import { DURATION_PATTERN } from './duration.ts';
-import type { Duration, Existing, MatchKind, Quantity, Share, UplinkType, Verb, Via } from './model.ts';
+import type {
+  Duration,
+  Existing,
+  MatchKind,
+  Quantity,
+  Share,
+  UplinkType,
+  UserModeNetworking,
+  Verb,
+  Via,
+} from './model.ts';
 import { MAC_PATTERN, MAX_SSID_BYTES } from './network-identity.ts';
 import { boundPattern, quantityPattern } from './quantity.ts';
 import { TIME_PATTERN } from './time-window.ts';
@@ -152,6 +162,7 @@ export interface SystemDefaultFields {
   readonly whenAway?: 'closed' | 'open' | undefined;
   readonly uplinks?: 'files' | 'discovered' | undefined;
   readonly 'trust-found'?: boolean | undefined;
+  readonly 'user-mode-networking'?: UserModeNetworking | undefined;
   readonly trust?: { readonly groups?: readonly (string | number | undefined)[] | undefined } | undefined;
 }
 
@@ -448,6 +459,12 @@ const systemDefaultShape = {
     .boolean()
     .describe(
       'Whether a way out that only router advertisements tell of is an uplink, without a file. `false` if absent.',
+    )
+    .optional(),
+  'user-mode-networking': z
+    .enum(['strictest', 'default', 'deny'])
+    .describe(
+      'Connections of pasta, slirp4netns and their like for the namespaces they serve: the strictest of what may be behind them, what holds for a program without a policy (default), or none (deny). `strictest` if absent.',
     )
     .optional(),
   trust: z

@@ -54,7 +54,7 @@ function childrenOf(are: Children['are'], { document }: Checking): Children {
   return { are, at: locationOf(document.source, spanOf(document, ['children'])) };
 }
 
-function wordOf<T extends string>(word: T, path: Path, { document }: Checking): Word<T> {
+export function wordOf<T extends string>(word: T, path: Path, { document }: Checking): Word<T> {
   return { word, at: locationOf(document.source, spanOf(document, path)) };
 }
 

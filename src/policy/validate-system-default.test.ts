@@ -21,13 +21,15 @@ describe('parseSystemDefaultFile()', () => {
 
   it('parseSystemDefaultFile() reads via, whenAway and uplinks', () => {
     expect(
-      parse('pointsman: 1\nvia: { avoid: { metered: true } }\nwhenAway: open\nuplinks: files\ntrust-found: true\n')
-        .systemDefault,
+      parse(
+        'pointsman: 1\nvia: { avoid: { metered: true } }\nwhenAway: open\nuplinks: files\ntrust-found: true\nuser-mode-networking: deny\n',
+      ).systemDefault,
     ).toMatchObject({
       via: { avoid: { metered: true }, else: 'block' },
       whenAway: 'open',
       uplinks: 'files',
       trustFound: true,
+      userModeNetworking: { word: 'deny', at: { line: 6 } },
     });
   });
 
@@ -39,6 +41,7 @@ describe('parseSystemDefaultFile()', () => {
     ['whenAway: sometimes', 'invalid-value'],
     ['uplinks: none', 'invalid-value'],
     ['trust-found: files', 'wrong-type'],
+    ['user-mode-networking: allow', 'invalid-value'],
     ['whenaway: open', 'unknown-key'],
     ['rules: []', 'unknown-key'],
     ['via: { require: { metered: true }, prohibit: { metered: true } }', 'contradiction'],

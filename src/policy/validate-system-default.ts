@@ -1,11 +1,9 @@
 /** The system default from a file's fields. */
-import type { SourceLocation, SystemDefault } from './model.ts';
+import { BUILT_IN, type SystemDefault } from './model.ts';
 import type { SystemDefaultFields } from './schema.ts';
 import { validateAccept } from './validate-accept.ts';
-import { statedVerb } from './validate-policy.ts';
+import { statedVerb, wordOf } from './validate-policy.ts';
 import { type Checking, validateVia } from './validate-via.ts';
-
-const BUILT_IN: SourceLocation = { file: '(built in)', line: 1, column: 1 };
 
 /** What holds where no file says otherwise: seen, not stopped, but nothing new while the daemon cannot judge it. */
 export const builtinSystemDefault: SystemDefault = {
@@ -22,6 +20,7 @@ export function validateSystemDefault(fields: SystemDefaultFields, checking: Che
     fields.otherwise === undefined
       ? builtinSystemDefault.otherwise
       : statedVerb(fields.otherwise, ['otherwise'], checking);
+  const userMode = fields['user-mode-networking'];
   return {
     otherwise,
     ...(via === undefined ? {} : { via }),
@@ -30,6 +29,7 @@ export function validateSystemDefault(fields: SystemDefaultFields, checking: Che
     whenAway: fields.whenAway ?? builtinSystemDefault.whenAway,
     ...(fields.uplinks === undefined ? {} : { uplinks: fields.uplinks }),
     ...(fields['trust-found'] === true && { trustFound: true }),
+    ...(userMode !== undefined && { userModeNetworking: wordOf(userMode, ['user-mode-networking'], checking) }),
     ...(fields.trust?.groups === undefined ? {} : { trustedGroups: fields.trust.groups.map(String) }),
   };
 }

@@ -16,8 +16,10 @@ import {
 } from '../policy/explain.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import { didYouMean } from '../policy/suggestion.ts';
+import { isUserModeNetwork } from '../policy/user-mode-networks.ts';
 import { inboundPath, outboundPath } from './kernel-path.ts';
 import type { LookUp } from './name-lookup.ts';
+import { servedNamespaces } from './served-namespaces.ts';
 import { startedOwner } from './started-owner.ts';
 
 /** The question is about something that is not there. */
@@ -95,12 +97,21 @@ export function subjectOf(
   if (pid === undefined) throw new UnknownSubject('nobody is asked about');
   const owner = processOwner(proc, pid);
   if (owner === undefined) throw new UnknownSubject(`there is no process ${pid}`);
-  return {
-    kind: 'owner',
-    owner,
-    called: `process ${pid}${owner.executable === undefined ? '' : ` (${owner.executable})`}`,
-  };
+  const executable = owner.executable === undefined ? '' : ` (${owner.executable})`;
+  return { kind: 'owner', owner, called: `process ${pid}${executable}${servedText(proc, owner)}` };
 }
+
+function servedText(proc: Proc, { pid, executable }: ProcessOwner): string {
+  if (executable === undefined || !isUserModeNetwork(executable)) return '';
+  const served = servedNamespaces(proc, pid).map(({ inode, processes, more }) => {
+    const inside = processes.map((one) => `${one}${nameOf(proc.executable(one))}`);
+    const others = more > 0 ? [`${more} more`] : [];
+    return `network namespace ${inode} (${inside.length === 0 ? 'empty' : `process ${[...inside, ...others].join(', ')}`})`;
+  });
+  return served.length === 0 ? '' : `, which serves ${served.join(' and ')}`;
+}
+
+const nameOf = (executable: string | undefined): string => (executable === undefined ? '' : ` ${executable}`);
 
 function processOwner(proc: Proc, pid: number): ProcessOwner | undefined {
   const uid = proc.uid(pid);

@@ -5,6 +5,7 @@ import {
   APP_INBOUND,
   APP_KERNEL,
   APP_NONE,
+  APP_SERVED,
   APP_UNKNOWN,
   UPLINK_INBOUND,
   UPLINK_LOCAL,
@@ -27,6 +28,7 @@ export const NOBODY: ReadonlyMap<number, string> = new Map([
   [APP_KERNEL, 'the kernel'],
   [APP_DAEMON, DAEMON_NAME],
   [APP_INBOUND, 'no policy'],
+  [APP_SERVED, 'user-mode networking'],
 ]);
 export const GONE_APPS = 'applications that have gone';
 

@@ -3,9 +3,11 @@ import { nameAtPath } from '../kernel/file-name.ts';
 import { howTold, type IdentityInput } from '../plan/compile-identity.ts';
 import type { Host } from '../plan/host.ts';
 import type { DecideContext } from '../policy/decide.ts';
+import { servesNamespace } from '../policy/decide.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Subject } from '../policy/explain.ts';
 import { type AppMatch, matchApp } from '../policy/match-app.ts';
+import { weighsUserModeNetworks } from '../policy/policies-behind.ts';
 
 export interface KernelPathSources {
   readonly context: DecideContext;
@@ -34,8 +36,12 @@ const NOT_MARKED = 'because sockets are not marked here and policies name what t
 const NAMESAKE =
   'first packet goes to the daemon, because the program is called as one that a policy names; from then on decided in the kernel (default)';
 
+const SERVER =
+  'each connection goes to the daemon, because it is user-mode networking; the kernel remembers the answer for as long as it lasts';
+
 /** Of a connection that goes out: see `compileIdentity`. */
 export function outboundPath(sources: KernelPathSources, subject: Subject): string {
+  if (isServer(sources.context, subject)) return SERVER;
   const match = matchOf(sources.context, subject);
   const map = match === undefined ? 'default' : `${MAP_OF[match]} map`;
   switch (howTold(identityInput(sources))) {
@@ -77,6 +83,11 @@ function identityInput({ context: { index, policySet, facts }, host }: KernelPat
 function matchOf({ index, facts }: DecideContext, subject: Subject): MatchKind | undefined {
   if (subject.kind === 'app') return subject.policy.match[0]?.kind;
   return subject.owner.kind === 'process' ? matchApp(index, subject.owner, facts)?.match.kind : undefined;
+}
+
+function isServer({ index, facts, policySet }: DecideContext, subject: Subject): boolean {
+  if (subject.kind === 'app' || subject.owner.kind !== 'process' || !weighsUserModeNetworks(policySet)) return false;
+  return servesNamespace(subject.owner, matchApp(index, subject.owner, facts));
 }
 
 /** As far as paths tell: the kernel also counts what a link at a path leads to (`daemon/told-names.ts`). */

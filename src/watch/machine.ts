@@ -22,6 +22,7 @@ import { configuredResolvers } from './resolvers.ts';
 import { sameTexts } from './same-texts.ts';
 import { type Outside, uplinkEvidence } from './uplink-evidence.ts';
 import type { UplinkHealths } from './uplink-health.ts';
+import { isUserModeNetworkHere } from './user-mode-network-here.ts';
 
 export interface Machine {
   readonly facts: Facts;
@@ -99,6 +100,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     packages,
     containers,
     ...(forwarded.length > 0 && { forwarded }),
+    ...(isUserModeNetworkHere() && { userModeNetworks: true }),
     ...(dhcpServers.length > 0 && { dhcpServers }),
   };
   const from = rulesFrom(sources.routing);
@@ -134,8 +136,9 @@ function text(value: Facts | Host): string {
     users,
     groups,
     forwarded,
+    userModeNetworks,
     dhcpServers,
   } = value;
   const networks = [uplinks, onLink, doubted, resolvers, loopbackResolvers, inside];
-  return plainText([...networks, [...users], [...groups], forwarded, dhcpServers]);
+  return plainText([...networks, [...users], [...groups], forwarded, userModeNetworks, dhcpServers]);
 }

@@ -147,6 +147,10 @@ export class Root {
     return path;
   }
 
+  removeFile(path: string): void {
+    rmSync(join(this.dir, path), { force: true });
+  }
+
   remove(): void {
     rmSync(this.dir, { recursive: true, force: true });
   }
