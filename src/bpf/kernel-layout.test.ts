@@ -16,7 +16,7 @@ const LINUX_6_18 = {
   fdtable: { max_fds: 0, fd: 8 },
   file: { f_inode: 32, dentry: 72 },
   dentry: { name: 40 },
-  inode: { i_ino: 64, i_sb: 40, i_generation: 124, ctime_sec: 104, ctime_nsec: 120 },
+  inode: { i_ino: 64, i_sb: 40, i_generation: 124, i_nlink: 72, ctime_sec: 104, ctime_nsec: 120 },
   super_block: { s_dev: 16 },
   pid: { level: 4, numbers: 144 },
   upid: { nr: 0, ns: 8, size: 16 },
@@ -27,7 +27,7 @@ const LINUX_6_1 = {
   task_struct: { mm: 2272, files: 3048, group_leader: 2480, thread_pid: 2520, start_boottime: 2784, signal: 3072 },
   mm_struct: { exe_file: 944 },
   file: { f_inode: 32, dentry: 24 },
-  inode: { i_ino: 64, i_sb: 40, i_generation: 592, ctime_sec: 120, ctime_nsec: 128 },
+  inode: { i_ino: 64, i_sb: 40, i_generation: 592, i_nlink: 72, ctime_sec: 120, ctime_nsec: 128 },
   pid: { level: 4, numbers: 96 },
 };
 

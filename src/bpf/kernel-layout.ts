@@ -25,6 +25,7 @@ export interface KernelLayout {
     readonly i_ino: number;
     readonly i_sb: number;
     readonly i_generation: number;
+    readonly i_nlink: number;
     /** Of the change time, under whichever names: 8 bytes, and the low 4 bytes. */
     readonly ctime_sec: number;
     readonly ctime_nsec: number;
@@ -72,6 +73,7 @@ export function kernelLayout(btf: Btf): KernelLayout {
       i_ino: at('inode', 'i_ino', U64),
       i_sb: at('inode', 'i_sb', POINTER),
       i_generation: at('inode', 'i_generation', U32),
+      i_nlink: at('inode', 'i_nlink', U32),
       ...changeTime(btf),
     },
     super_block: { s_dev: at('super_block', 's_dev', U32) },

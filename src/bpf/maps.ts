@@ -7,6 +7,7 @@ import {
   EXECUTABLE_RECORD_BYTES,
   FILE_ID_BYTES,
   FILE_NAME_BYTES,
+  FILE_RECORD_BYTES,
   HELLO_RECORD_BYTES,
   PROGRAM_FILE_BYTES,
   TASK_RECORD_BYTES,
@@ -92,12 +93,12 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
     maxEntries: MAX_NAMES,
     flags: BPF_F_NO_PREALLOC,
   },
-  /** Files that policies name, whatever has been done to them since -> flags (u32). */
+  /** Files that policies name or named, whatever has been done to them since. */
   files: {
     name: 'pm_files',
     type: BPF_MAP_TYPE_HASH,
     keyBytes: FILE_ID_BYTES,
-    valueBytes: U32_BYTES,
+    valueBytes: FILE_RECORD_BYTES,
     maxEntries: MAX_EXECUTABLES,
     flags: BPF_F_NO_PREALLOC,
   },

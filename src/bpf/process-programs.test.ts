@@ -4,7 +4,8 @@ import { CURL, KERNELS, layoutOf, MarkingWorld, PYTHON } from '../../test/bpf/ma
 import { execProgram } from './exec-program.ts';
 import { exitProgram } from './exit-program.ts';
 import { forkProgram } from './fork-program.ts';
-import { CONFIG_BYTES, encodeU32, NAMED_FAMILY } from './records.ts';
+import { PROGRAM_NONE_FIRST } from './mark.ts';
+import { CONFIG_BYTES, encodeU32, NAMED_BY_LINK, NAMED_FAMILY } from './records.ts';
 
 const PARENT = { executable: PYTHON, pids: [100], startTicks: 1000 };
 const CHILD = { executable: PYTHON, pids: [200], startTicks: 2000 };
@@ -76,12 +77,13 @@ describe.each(KERNELS)('programs on processes, %s', (name) => {
     ['nothing', undefined, undefined],
     ['a script', SCRIPT, undefined],
     ['a process bound by itself', { ...SCRIPT, script: false }, undefined],
+    ['what it was started as', { ...SCRIPT, script: false, started: true }, undefined],
     ['a script with children', { ...SCRIPT, childrenNumber: 11 }, RELATIVE],
     ['a child', { ...RELATIVE, number: 12 }, { ...RELATIVE, number: 12 }],
     ['what another process was', { ...RELATIVE, startTicks: 1 }, { ...RELATIVE, startTicks: 1 }],
-  ])('execProgram() leaves of %s what outlives an exec', (_what, before, after) => {
+  ] as const)('execProgram() leaves of %s what outlives an exec', (_what, before, after) => {
     const world = new MarkingWorld(layout);
-    world.setExecutable(PYTHON, { number: 5 });
+    world.setExecutable(PYTHON, { number: PROGRAM_NONE_FIRST });
     if (before !== undefined) world.setTask(100, before);
     world.trace(exec, world.kernel.addProcess(PARENT));
     expect(world.taskOf(100)).toEqual(after);
@@ -143,7 +145,7 @@ describe.each(KERNELS)('programs on processes, %s', (name) => {
     world.setNamed({ name: 'python3', file: PYTHON });
     world.trace(exec, world.kernel.addProcess(PARENT));
     world.setNamed({ name: 'python3', flags: NAMED_FAMILY });
-    world.setExecutable(PYTHON, { number: 5 });
+    world.setExecutable(PYTHON, { number: PROGRAM_NONE_FIRST });
     world.trace(exec, world.kernel.addProcess(PARENT));
     expect(world.maps.size('tasks')).toBe(0);
   });
@@ -215,6 +217,41 @@ describe.each(KERNELS)('programs on processes, %s', (name) => {
     expect(world.scripts).toEqual(SEEN);
     world.trace(exit, daemon);
     expect(world.scripts).toEqual({ ...SEEN, seen: false });
+  });
+
+  it.each([undefined, SCRIPT, { ...RELATIVE, number: 12 }, { ...RELATIVE, startTicks: 1 }])(
+    'execProgram() writes down what a named program is when it is started, after %o',
+    (before) => {
+      const world = new MarkingWorld(layout);
+      world.setExecutable(PYTHON, { number: 5 });
+      if (before !== undefined) world.setTask(100, before);
+      const parent = world.kernel.addProcess(PARENT);
+      world.trace(exec, parent);
+      const isChild = before !== undefined && before.startTicks === PARENT.startTicks && 'childrenNumber' in before;
+      const record = { number: 5, script: false, started: true, ...(isChild && { childrenNumber: 11 }) };
+      expect(world.taskOf(100)).toEqual({ ...record, startTicks: PARENT.startTicks });
+      world.trace(fork, parent, world.kernel.addProcess(CHILD));
+      expect(world.taskOf(200)).toEqual({ ...record, startTicks: CHILD.startTicks });
+    },
+  );
+
+  const asked = { number: 0, script: false, started: true, startTicks: PARENT.startTicks };
+  it.each([
+    ['a file that was a named program', {}, { number: 5, former: true }, asked],
+    ['one whose children counted with it', {}, { number: 5, childrenNumber: 11, former: true }, undefined],
+    ['the name that it was started by', { name: 'command' }, undefined, asked],
+    ['that name, of a file that is known', { name: 'command' }, { number: PROGRAM_NONE_FIRST }, undefined],
+    ['that name, where a link leads', { name: 'command', flags: NAMED_BY_LINK }, { number: PROGRAM_NONE_FIRST }, asked],
+    ['its name, where a link leads', { name: 'python3', flags: NAMED_BY_LINK }, { number: PROGRAM_NONE_FIRST }, asked],
+    ['a name of something else', { name: 'other', flags: NAMED_BY_LINK }, { number: PROGRAM_NONE_FIRST }, undefined],
+  ] as const)('execProgram() has asked about what is started by %s', (_what, named, record, want) => {
+    const world = new MarkingWorld(layout);
+    world.setNamed(named);
+    if (record !== undefined) world.setExecutable(PYTHON, record);
+    world.trace(exec, world.kernel.addProcess(PARENT));
+    const isFamily = record !== undefined && 'childrenNumber' in record;
+    const family = { number: 0, script: false, childrenNumber: 0, keeps: true, startTicks: PARENT.startTicks };
+    expect(world.taskOf(100)).toEqual(isFamily ? family : want);
   });
 
   it('execProgram() writes nothing of a process that the daemon cannot see', () => {

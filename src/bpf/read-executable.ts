@@ -11,7 +11,7 @@ const CTIME_NSEC_MASK = 0x7fffffff;
 export const clearKey = (keySlot: number): readonly Instruction[] => clear(keySlot, EXECUTABLE_KEY_BYTES);
 
 /** `bytes`: whole words of 8. */
-function clear(slot: number, bytes: number): readonly Instruction[] {
+export function clear(slot: number, bytes: number): readonly Instruction[] {
   return Array.from({ length: bytes / 8 }, (_, index) => store('u64', 'r10', slot + 8 * index, 0));
 }
 
@@ -64,6 +64,17 @@ export function readNameOfFile({
     ...follow(cursor, cursor, layout.file.dentry, scratchSlot),
     ...follow(cursor, cursor, layout.dentry.name, scratchSlot),
     ...readText(nameSlot, FILE_NAME_BYTES, cursor),
+  ];
+}
+
+/** Jumps to `otherwise` where the `struct file` that `cursor` points to has more than one name: it may come under another path without being touched. */
+export function branchOnLinks({ layout, scratchSlot, cursor }: ReadFile, otherwise: string): readonly Instruction[] {
+  return [
+    ...follow(cursor, cursor, layout.file.f_inode, scratchSlot),
+    store('u64', 'r10', scratchSlot, 0),
+    ...read(scratchSlot, 4, cursor, layout.inode.i_nlink),
+    load('u32', 'r1', 'r10', scratchSlot),
+    branch('r1', 'above', 1, otherwise),
   ];
 }
 

@@ -156,19 +156,22 @@ export const encodeFileId = (id: FileId): Uint8Array => encodeHex(id, FILE_ID_BY
 
 /**
  * Value of `executables`. With `childrenNumber`, that is the number of the processes it starts. `keeps`: also of those that yield.
- * `yields`: in a family that keeps its own, a process that runs it has the number of that family.
+ * `yields`: in a family that keeps its own, a process that runs it has the number of that family. `former`: it was the program, and is
+ * not any more: whoever started it then goes on being it, and whoever starts it now is asked about.
  */
 export interface ExecutableRecord {
   readonly number: number;
   readonly childrenNumber?: number;
   readonly keeps?: true;
   readonly yields?: true;
+  readonly former?: true;
 }
 
 export const EXECUTABLE_RECORD_BYTES = 16;
 export const EXECUTABLE_RECORD_FIELDS = { number: 0, flags: 4, childrenNumber: 8 } as const;
 export const EXECUTABLE_CHILDREN = 1;
 export const EXECUTABLE_YIELDS = 2;
+export const EXECUTABLE_FORMER = 4;
 /** The same bit as in the flags of the task that it begins. */
 export const EXECUTABLE_KEEPS = 8;
 
@@ -178,7 +181,8 @@ export function encodeExecutableRecord(record: ExecutableRecord): Uint8Array {
   setU32(bytes, at.number, record.number);
   const children = record.childrenNumber === undefined ? 0 : EXECUTABLE_CHILDREN;
   const keeps = record.keeps ? EXECUTABLE_KEEPS : 0;
-  setU32(bytes, at.flags, children | keeps | (record.yields ? EXECUTABLE_YIELDS : 0));
+  const standing = (record.yields ? EXECUTABLE_YIELDS : 0) | (record.former ? EXECUTABLE_FORMER : 0);
+  setU32(bytes, at.flags, children | keeps | standing);
   setU32(bytes, at.childrenNumber, record.childrenNumber ?? 0);
   return bytes;
 }
@@ -193,6 +197,7 @@ export function decodeExecutableRecord(bytes: Uint8Array): ExecutableRecord {
     ...((flags & EXECUTABLE_CHILDREN) !== 0 && { childrenNumber: view.getUint32(at.childrenNumber, true) }),
     ...((flags & EXECUTABLE_KEEPS) !== 0 && { keeps: true }),
     ...((flags & EXECUTABLE_YIELDS) !== 0 && { yields: true }),
+    ...((flags & EXECUTABLE_FORMER) !== 0 && { former: true }),
   };
 }
 
@@ -219,15 +224,16 @@ export function decodeWaysRecord(bytes: Uint8Array): WaysRecord {
 }
 
 /**
- * Value of `tasks`. `script`: the process runs a script with this number, whatever its executable is; otherwise the number
- * is for executables that have none of their own. With `childrenNumber`, a fork keeps the entry, and an exec has this number. With
- * `keeps`, that number is also for executables that yield.
+ * Value of `tasks`. `script`: the process runs a script with this number, whatever its executable is; `started`: that is what its
+ * executable was when it started it, 0 where that has to be asked; otherwise the number is for executables that have none of their own.
+ * With `childrenNumber`, a fork keeps the entry, and an exec has this number. With `keeps`, that number is also for executables that yield.
  * `startTicks`: when the process started, in 1/100 s after boot, as in /proc/PID/stat. `interpreterNs`: it runs an interpreter since
  * then (CLOCK_MONOTONIC), which may come to run a script; where that is all, the entry says nothing else.
  */
 export interface TaskRecord {
   readonly number: number;
   readonly script: boolean;
+  readonly started?: true;
   readonly startTicks: number;
   readonly childrenNumber?: number;
   readonly keeps?: true;
@@ -246,6 +252,7 @@ export const TASK_SCRIPT = 1;
 export const TASK_CHILDREN = 2;
 export const TASK_INTERPRETER = 4;
 export const TASK_KEEPS = 8;
+export const TASK_STARTED = 16;
 
 export function encodeTaskRecord(record: TaskRecord): Uint8Array {
   const bytes = new Uint8Array(TASK_RECORD_BYTES);
@@ -254,7 +261,8 @@ export function encodeTaskRecord(record: TaskRecord): Uint8Array {
   const interpreter = record.interpreterNs === undefined ? 0 : TASK_INTERPRETER;
   setU32(bytes, at.number, record.number);
   const keeps = record.keeps ? TASK_KEEPS : 0;
-  setU32(bytes, at.flags, (record.script ? TASK_SCRIPT : 0) | children | interpreter | keeps);
+  const told = (record.script ? TASK_SCRIPT : 0) | (record.started ? TASK_STARTED : 0);
+  setU32(bytes, at.flags, told | children | interpreter | keeps);
   setU64(bytes, at.startTicks, BigInt(record.startTicks));
   setU32(bytes, at.childrenNumber, record.childrenNumber ?? 0);
   setU64(bytes, at.interpreterNs, record.interpreterNs ?? 0n);
@@ -269,6 +277,7 @@ export function decodeTaskRecord(bytes: Uint8Array): TaskRecord {
   return {
     number: view.getUint32(at.number, true),
     script: (flags & TASK_SCRIPT) !== 0,
+    ...((flags & TASK_STARTED) !== 0 && { started: true }),
     startTicks: Number(view.getBigUint64(at.startTicks, true)),
     ...((flags & TASK_CHILDREN) !== 0 && { childrenNumber: view.getUint32(at.childrenNumber, true) }),
     ...((flags & TASK_KEEPS) !== 0 && { keeps: true }),
@@ -498,8 +507,38 @@ export function decodeHelloRecord(bytes: Uint8Array): HelloRecord {
   };
 }
 
-/** Value of `names` and `files`: u32 flags. An application whose children count as its own has it. */
+/** Flags of `names` and `files`. An application whose children count as its own has it. */
 export const NAMED_FAMILY = 1;
+/** Of a name: a link leads to the file, and may lead to another one that is known already, at any moment. */
+export const NAMED_BY_LINK = 2;
+
+/** Value of `files`. `number`: of the program that the file is, or was; 0 where it has none. */
+export interface FileRecord {
+  readonly flags: number;
+  readonly number: number;
+}
+
+export const FILE_RECORD_BYTES = 8;
+export const FILE_RECORD_FIELDS = { flags: 0, number: 4 } as const;
+
+export function encodeFileRecord({ flags, number }: FileRecord): Uint8Array {
+  const bytes = new Uint8Array(FILE_RECORD_BYTES);
+  setU32(bytes, FILE_RECORD_FIELDS.flags, flags);
+  setU32(bytes, FILE_RECORD_FIELDS.number, number);
+  return bytes;
+}
+
+export function decodeFileRecord(bytes: Uint8Array): FileRecord {
+  checkLength('file record', bytes, FILE_RECORD_BYTES);
+  const view = viewOf(bytes);
+  return {
+    flags: view.getUint32(FILE_RECORD_FIELDS.flags, true),
+    number: view.getUint32(FILE_RECORD_FIELDS.number, true),
+  };
+}
+
+/** What a process is started as, as far as the kernel keeps it (`comm`): the first 15 bytes of the last part of the path. */
+export const commandNameOf = (name: FileName): FileName => name.slice(0, COMMAND_BYTES - 1) as FileName;
 
 /** Value of `counters`: u64. */
 export const COUNTER_BYTES = 8;

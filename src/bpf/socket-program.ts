@@ -23,13 +23,21 @@ import type { KernelLayout } from './kernel-layout.ts';
 import { follow, lookup, read, stackAddress, update } from './kernel-memory.ts';
 import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_TASKS_LOST, COUNTER_UNMARKED, type MapDescriptors } from './maps.ts';
 import { MARK_FOREIGN, MARK_NUMBER, MARK_OURS, MARK_SOCKET, MARK_UPLINK, PROGRAM_NONE_FIRST } from './mark.ts';
-import { clearKey, findExecutable, readExecutableOfTask, readKeyOfFile, readNameOfFile } from './read-executable.ts';
+import {
+  branchOnLinks,
+  clearKey,
+  findExecutable,
+  readExecutableOfTask,
+  readKeyOfFile,
+  readNameOfFile,
+} from './read-executable.ts';
 import { findTask, numbersAtLevel, readProcess, readStartTicks } from './read-process.ts';
 import {
   COMMAND_BYTES,
   CONFIG_FIELDS,
   CREATOR_RECORD_BYTES,
   CREATOR_RECORD_FIELDS,
+  EXECUTABLE_FORMER,
   EXECUTABLE_RECORD_FIELDS,
   EXECUTABLE_YIELDS,
   FILE_NAME_BYTES,
@@ -45,6 +53,7 @@ import {
   TASK_KEEPS,
   TASK_RECORD_FIELDS,
   TASK_SCRIPT,
+  TASK_STARTED,
   WAYS_RECORD_FIELDS,
 } from './records.ts';
 import {
@@ -198,10 +207,17 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     and32('r1', TASK_SCRIPT),
     branch('r1', 'not equal', 0, 'by task'),
     ...passKnownInterpreter(),
+    label('no interpreter'),
+    load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
+    and32('r1', TASK_STARTED),
+    branch('r1', 'not equal', 0, 'by task'),
 
     label('by executable'),
     ...lookup(maps.executables, EXECUTABLE),
     branch('r0', 'equal', 0, 'not by executable'),
+    load('u32', 'r1', 'r0', EXECUTABLE_RECORD_FIELDS.flags),
+    and32('r1', EXECUTABLE_FORMER),
+    branch('r1', 'not equal', 0, 'nothing known'),
     load('u32', 'r9', 'r0', EXECUTABLE_RECORD_FIELDS.number),
     branch('r9', 'below', PROGRAM_NONE_FIRST, 'named'),
     branch('r7', 'not equal', 0, 'by task'),
@@ -270,7 +286,7 @@ function passKnownInterpreter(): readonly Instruction[] {
   return [
     load('u32', 'r1', 'r7', at.flags),
     and32('r1', TASK_INTERPRETER),
-    branch('r1', 'equal', 0, 'by executable'),
+    branch('r1', 'equal', 0, 'no interpreter'),
     load('u32', 'r1', 'r8', CONFIG_FIELDS.scripts),
     branch('r1', 'not equal', SCRIPTS_NOT_SEEN, 'interpreter seen'),
     load('u64', 'r1', 'r7', at.interpreterNs),
@@ -278,9 +294,10 @@ function passKnownInterpreter(): readonly Instruction[] {
     branch('r1', 'at least', 'r2', 'nothing known'),
     label('interpreter seen'),
     load('u32', 'r1', 'r7', at.flags),
-    and32('r1', TASK_CHILDREN),
-    branch('r1', 'not equal', 0, 'by executable'),
+    and32('r1', TASK_CHILDREN | TASK_STARTED),
+    branch('r1', 'not equal', 0, 'no interpreter'),
     move('r7', 0),
+    goto('by executable'),
   ];
 }
 
@@ -296,6 +313,9 @@ function findNobody(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     branch('r1', 'equal', 0, unknown),
     ...lookup(maps.files, EXECUTABLE),
     branch('r0', 'not equal', 0, unknown),
+    load('u64', 'r9', 'r10', TASK),
+    ...findExecutable('r9', { ...shared, none: unknown }),
+    ...branchOnLinks(shared, unknown),
     load('u64', 'r9', 'r10', TASK),
     ...findExecutable('r9', { ...shared, none: unknown }),
     ...readNameOfFile({ ...shared, nameSlot: NAME }),

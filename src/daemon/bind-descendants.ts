@@ -54,20 +54,29 @@ function bind(
   isYielding: (script: number) => boolean,
 ): void {
   try {
-    const task = marks.taskOf(pid, startTicks);
-    // A script says more than who started it, but for one that yields.
-    if (task?.script === true && !isYielding(task.number)) return;
-    marks.bindTask(pid, startTicks, { number, script: false, childrenNumber: number, ...(keeps && { keeps }) });
+    const before = marks.taskOf(pid, startTicks);
+    const isOwn = (before?.script === true || before?.started === true) && !isYielding(before.number);
+    // A script says more than who started it.
+    if (isOwn && before.script) return;
+    // What has a number of its own keeps it.
+    const own = isOwn ? { number: before.number, started: true as const } : { number };
+    marks.bindTask(pid, startTicks, { ...own, script: false, childrenNumber: number, ...(keeps && { keeps }) });
   } catch (error) {
     // Ended meanwhile; or no memory, then it stays unbound until its application is looked at anew.
     if (!(error instanceof KernelError)) throw error;
   }
 }
 
-/** Whether a script of this number gives way to the family in which it runs. */
-function yields(script: number, { app, keeps }: Family, names: PolicyNames, { byScript }: AppIndex): boolean {
-  const program = names.programOf(script);
-  const match = program?.kind === 'script' ? byScript.get(program.path) : undefined;
+/** Whether the program of this number gives way to the family in which it runs. */
+function yields(
+  number: number,
+  { app, keeps }: Family,
+  names: PolicyNames,
+  { byScript, byExecutable }: AppIndex,
+): boolean {
+  const program = names.programOf(number);
+  if (program === undefined || program.kind === 'children') return false;
+  const match = (program.kind === 'script' ? byScript : byExecutable).get(program.path);
   return match !== undefined && keeps && yieldsToFamilies(match) && match.policy.app !== app;
 }
 

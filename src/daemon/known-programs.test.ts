@@ -369,9 +369,10 @@ describe('KnownPrograms', () => {
     const process = bed.machine.start(other);
     const early = bed.event(process);
     bed.apply(app('other', { exec: [other] }));
-    bed.machine.marks.forgetExecutable(bed.machine.marks.keyOfFile(other) ?? fail());
+    const key = bed.machine.marks.keyOfFile(other) ?? fail();
+    bed.machine.marks.forgetExecutable(key);
     bed.programs.note(early);
-    expect(bed.numberOf(process)).toBe(0);
+    expect(bed.machine.marks.programOf(key)).toBeUndefined();
     const third = bed.machine.start(bed.file('elsewhere/other'));
     const late = bed.event(third);
     bed.apply(app('other', { exec: [other] }));
@@ -999,5 +1000,79 @@ describe('KnownPrograms of the next daemon', () => {
     bed.restart();
     expect(bed.machine.marks.executables().size).toBe(0);
     expect(bed.nameOf(running)).toBe('none');
+  });
+});
+
+describe('KnownPrograms of what links lead to', () => {
+  let current: string;
+  let versions: readonly string[];
+  /** As a load of the files makes it, at that moment. */
+  const leadsTo = (path: string): EffectivePolicy => ({
+    ...app('mail', {}),
+    match: [{ kind: 'exec', value: path, written: current, at }],
+  });
+  const formerlyOf = (process: FakeProcess): unknown => {
+    const { owner } = bed.event(process);
+    return owner.kind === 'process' ? owner.formerly : owner.kind;
+  };
+
+  beforeEach(() => {
+    versions = ['v1', 'v2'].map((name) => bed.file(name));
+    current = bed.machine.path('current');
+    bed.machine.switchLink(current, versions[0] ?? '');
+    bed.apply(leadsTo(versions[0] ?? ''));
+  });
+
+  const switchTo = (path = ''): void => {
+    bed.machine.switchLink(current, path);
+    bed.apply(leadsTo(path));
+  };
+
+  it('KnownPrograms has who runs go on being the program when the link is switched, and who starts then asked about', () => {
+    const [first = '', second = ''] = versions;
+    const running = bed.machine.start(first);
+    switchTo(second);
+    expect(bed.nameOf(running)).toBe(`exec:${current}`);
+    expect(bed.nameOf(bed.machine.start(second))).toBe(`exec:${current}`);
+    const late = bed.machine.start(first);
+    for (let times = 0; times < 2; times += 1) {
+      expect(bed.numberOf(late)).toBe(0);
+      expect(formerlyOf(late)).toBe(second);
+      bed.ask(late);
+    }
+    // The policy that it was, whatever has been done to the file since.
+    bed.machine.linkFile(bed.machine.path('other'), first);
+    const touched = bed.machine.start(bed.machine.path('other'));
+    expect([bed.numberOf(touched), formerlyOf(touched)]).toEqual([0, second]);
+    switchTo(first);
+    expect(bed.nameOf(bed.machine.start(first))).toBe(`exec:${current}`);
+  });
+
+  it('KnownPrograms has who ran before it looked go on being the program, and so the next daemon', () => {
+    const [first = '', second = ''] = versions;
+    bed.apply();
+    const running = bed.machine.start(first);
+    bed.apply(leadsTo(first));
+    bed.machine.switchLink(current, second);
+    bed.restart(leadsTo(second));
+    expect(bed.nameOf(running)).toBe(`exec:${current}`);
+    const late = bed.machine.start(first);
+    expect([bed.numberOf(late), formerlyOf(late)]).toEqual([0, second]);
+    bed.apply();
+    expect(bed.numberOf(running)).not.toBe(
+      bed.policies.with(leadsTo(second)).ids.programs.numbers.get(`exec:${current}`),
+    );
+  });
+
+  it('KnownPrograms has asked about who starts a file that it takes for nobody’s by the name of a link, which may lead there now', () => {
+    const [, second = ''] = versions;
+    bed.ask(bed.machine.start(second));
+    expect(bed.nameOf(bed.machine.start(second))).toBe('none');
+    bed.machine.switchLink(current, second);
+    const started = bed.machine.start(second, { command: 'current' });
+    expect(bed.numberOf(started)).toBe(0);
+    expect(bed.event(started).owner).not.toHaveProperty('executableUnproven');
+    bed.ask(started);
+    expect(bed.nameOf(started)).toMatch('exec:');
   });
 });

@@ -14,6 +14,7 @@ import {
 } from '../bpf/records.ts';
 import { isInterpreter } from '../identify/interpreter.ts';
 import { NamedFiles } from '../identify/named-files.ts';
+import { placeOfEntry } from '../identify/policy-names.ts';
 import { BROKERS } from '../identify/socket-broker.ts';
 import type { CgroupTree } from '../kernel/cgroup.ts';
 import { type FileChange, fileChange, isSameChange } from '../kernel/file-identity.ts';
@@ -21,7 +22,7 @@ import { nameAtPath, nameWhereLinkLeads } from '../kernel/file-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { ExecutableProgram, SocketMarks } from '../kernel/socket-marks.ts';
-import { namedPrograms, programName } from '../plan/program.ts';
+import { namedPrograms, programName, programOfEntry } from '../plan/program.ts';
 import { PROGRAM_DAEMON, PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import {
@@ -35,14 +36,15 @@ import {
 import { weighsUserModeNetworks } from '../policy/policies-behind.ts';
 import { isUserModeNetwork, userModeNetworkPaths } from '../policy/user-mode-networks.ts';
 import { bindDescendants } from './bind-descendants.ts';
+import { bindStarted, startedAs, startedAsNobody } from './bind-started.ts';
 import type { InForce } from './in-force.ts';
 import { ToldNames } from './told-names.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 
 /** Files known to be named by nobody although they are called as a named one; when there are more, the longest known is forgotten. */
 export const MAX_UNNAMED = 16_384;
-/** Files that one path had and that programs may still run. */
-const MAX_KEYS_OF_PATH = 4;
+/** Files that one path has and had: of those before, nothing is known any more. */
+export const MAX_KEYS_OF_PATH = 16;
 /** Named paths that are looked at in one go. */
 const PATHS_A_LOOK = 1000;
 /** Where only root makes names. Elsewhere even looking at a file may take as long as its owner likes. */
@@ -64,8 +66,8 @@ export interface KnownProgramsParts {
 
 /** What a path has, also where the number of its file is that of a path before it. */
 interface NamedFile {
-  /** The latest first. */
-  readonly keys: readonly ExecutableKey[];
+  /** The latest first: the others it had. Whoever started one of them then is the program still, whoever starts one now is asked about. */
+  readonly keys: readonly [ExecutableKey, ...ExecutableKey[]];
   /** Of the latest file: where a link leads, another one than the path's. */
   readonly name: FileName;
   readonly program: ExecutableProgram;
@@ -153,10 +155,11 @@ export class KnownPrograms {
     if (inForce === undefined || this.#isChanging) return;
     const learned: boolean[] = [];
     for (const [path, match] of this.#nextPaths(inForce)) {
-      const change = fileChange(path);
-      if (change === undefined) this.#noteMissing(path);
+      const place = placeOfEntry(path, match);
+      const change = fileChange(place);
+      if (change === undefined) this.#noteMissing(path, place);
       if (isSameChange(change, this.#seen.get(path))) continue;
-      const file = this.#parts.marks.programFile(path);
+      const file = this.#parts.marks.programFile(place);
       if (change === undefined) this.#seen.delete(path);
       else this.#seen.set(path, change);
       if (file !== undefined) learned.push(this.#noteNamed(path, file, match, inForce));
@@ -210,12 +213,15 @@ export class KnownPrograms {
       return;
     }
     const { byExecutable } = inForce.index;
-    const names = { executables: () => byExecutable.keys() };
-    const { paths, isNow } = this.#files.withInode(describeExecutableKey(key).inode, names, executable);
-    const path = paths.find((candidate) => this.#parts.marks.keyOfFile(candidate) === key);
+    const placeOf = (path: string): string => placeOfEntry(path, byExecutable.get(path));
+    const names = { executables: () => byExecutable.keys(), placeOf };
+    const called = executable === undefined ? [] : [executable];
+    const { paths, isNow } = this.#files.withInode(describeExecutableKey(key).inode, names, { called });
+    const path = paths.find((candidate) => this.#parts.marks.keyOfFile(placeOf(candidate)) === key);
     const match = path === undefined ? undefined : byExecutable.get(path);
     if (path !== undefined && match !== undefined) {
-      if (this.#noteNamed(path, this.#fileWithKey(path, key), match, inForce)) bindDescendants(this.#parts, inForce);
+      const file = this.#fileWithKey(placeOf(path), key);
+      if (this.#noteNamed(path, file, match, inForce)) bindDescendants(this.#parts, inForce);
     } else if (isNow) this.#noteUnnamed(key, executable, inForce);
   }
 
@@ -231,6 +237,8 @@ export class KnownPrograms {
     if (before === undefined) this.#adopt(inForce);
     this.#tellUserModeNetworks(inForce);
     if (old?.byParent !== now.byParent) bindDescendants(this.#parts, inForce);
+    if (old?.byExecutable !== now.byExecutable) bindStarted(this.#parts, inForce, (key) => this.#pathOfKey.get(key));
+    if (!sameNumbers) this.#parts.marks.keepStarted(new Set(inForce.ids.programs.numbers.values()));
     if (before?.ids.programs.none !== inForce.ids.programs.none) this.#renewUnnamed(inForce);
     if (before?.machine.host.cgroups !== inForce.machine.host.cgroups) this.#addCgroups(inForce);
     this.#tellNames(inForce);
@@ -265,13 +273,14 @@ export class KnownPrograms {
     if (!this.#namesAreOld) return;
     const hasFamily = (match: AppMatch | undefined): boolean =>
       match !== undefined && index.byParent.has(match.policy.app);
-    const paths = Array.from(index.byExecutable, ([path, match]) => ({
-      path,
-      names: [this.#named.get(path)?.name, this.#awaited.get(path)].filter((name) => name !== undefined),
-      hasFamily: hasFamily(match),
-    }));
-    const keys = Array.from(this.#named, ([path, named]) =>
-      named.keys.map((key) => ({ key, hasFamily: hasFamily(index.byExecutable.get(path)) })),
+    const paths = Array.from(index.byExecutable, ([path, match]) => {
+      const place = placeOfEntry(path, match);
+      const others = [this.#named.get(path)?.name, this.#awaited.get(path), nameAtPath(place)];
+      const names = others.filter((name) => name !== undefined);
+      return { path, names, hasFamily: hasFamily(match), byLink: place !== path };
+    });
+    const keys = Array.from(this.#named, ([path, { keys: all, program }]) =>
+      all.map((key) => ({ key, hasFamily: hasFamily(index.byExecutable.get(path)), number: program.number })),
     ).flat();
     this.#told.tell(paths, keys);
     this.#namesAreOld = false;
@@ -315,7 +324,7 @@ export class KnownPrograms {
   #programOf(path: string, match: AppMatch, { ids, index }: InForce): ExecutableProgram | undefined {
     const { policy } = match;
     const { numbers } = ids.programs;
-    const number = numbers.get(programName({ kind: 'exec', path }));
+    const number = numbers.get(programName(programOfEntry('exec', path, match)));
     if (number === undefined) return undefined;
     const children = index.byParent.has(policy.app)
       ? numbers.get(programName({ kind: 'children', app: policy.app }))
@@ -331,6 +340,7 @@ export class KnownPrograms {
     this.#files.forget();
     this.#anyFamilyKeeps = [...inForce.index.byParent.values()].some(({ policy }) => keepsChildren(policy));
     const { byExecutable } = inForce.index;
+    const former = this.#formerKeys(inForce);
     for (const path of [...this.#named.keys()]) if (!byExecutable.has(path)) this.#forgetNamed(path);
     for (const gone of [this.#seen, this.#awaited])
       for (const path of [...gone.keys()]) if (!byExecutable.has(path)) gone.delete(path);
@@ -338,21 +348,34 @@ export class KnownPrograms {
     for (const [path, match] of byExecutable) {
       const program = this.#programOf(path, match, inForce);
       const before = this.#named.get(path);
-      const known = before ?? asNamed(this.#parts.marks.programFile(path));
-      const latest = known?.keys[0];
-      if (known === undefined) this.#noteMissing(path);
-      if (program === undefined || known === undefined || latest === undefined) {
+      const place = placeOfEntry(path, match);
+      const known = before ?? asNamed(this.#parts.marks.programFile(place));
+      if (known === undefined) this.#noteMissing(path, place);
+      if (program === undefined || known === undefined) {
         this.#forgetNamed(path);
         continue;
       }
+      const [latest] = known.keys;
       // Of several names for one file the first of the policies holds, as everywhere.
       const isFirst = !taken.has(latest);
       taken.add(latest);
       const isHeld = this.#pathOfKey.get(latest) === path;
-      if (before === undefined || isHeld !== isFirst || !isSameProgram(before.program, program))
-        this.#setNamed(path, { ...known, program }, isFirst);
+      const keys = withFormer(known.keys, former.get(program.number) ?? []);
+      const isSame = before !== undefined && isHeld === isFirst && isSameProgram(before.program, program);
+      if (!isSame || keys.length !== known.keys.length) this.#setNamed(path, { ...known, keys, program }, isFirst);
     }
     this.#namesAreOld = true;
+  }
+
+  /** By the number of the program: the files of those to which a link led that leads elsewhere now. */
+  #formerKeys({ index, ids }: InForce): ReadonlyMap<number, readonly ExecutableKey[]> {
+    const keys = new Map<number, readonly ExecutableKey[]>();
+    const inUse = new Set(ids.programs.numbers.values());
+    for (const [path, named] of this.#named) {
+      const { number } = named.program;
+      if (!index.byExecutable.has(path) && inUse.has(number)) keys.set(number, named.keys);
+    }
+    return keys;
   }
 
   /** `isFirst`: the latest key is taken from whoever has it. */
@@ -364,14 +387,16 @@ export class KnownPrograms {
       if (!isTaken && (this.#pathOfKey.get(key) ?? path) !== path) continue;
       // Should the number not be taken, it is at least nobody's no more.
       if (this.#unnamed.has(key)) this.#forgetUnnamed(key);
-      this.#parts.marks.setExecutable(key, program);
+      const isFormer = key !== keys[0] && this.#parts.marks.inheritance;
+      this.#parts.marks.setExecutable(key, isFormer ? { ...program, former: true } : program);
       this.#pathOfKey.set(key, path);
     }
     this.#named.set(path, named);
   }
 
-  #noteMissing(path: string): void {
-    const name = nameWhereLinkLeads(path);
+  /** `place`: the path as it is written. */
+  #noteMissing(path: string, place: string): void {
+    const name = nameWhereLinkLeads(place);
     if (name === this.#awaited.get(path)) return;
     if (name === undefined) this.#awaited.delete(path);
     else this.#awaited.set(path, name);
@@ -395,9 +420,17 @@ export class KnownPrograms {
     if (key === undefined) return;
     const match = executable === undefined ? undefined : inForce.index.byExecutable.get(executable);
     if (executable !== undefined && match !== undefined && owner.executableUnproven !== true) {
-      const file = this.#fileWithKey(executable, key);
-      if (this.#noteNamed(executable, file, match, inForce)) bindDescendants(this.#parts, inForce);
-    } else if (match === undefined) this.#noteFile(key, executable, inForce);
+      const place = placeOfEntry(executable, match);
+      const file = this.#fileWithKey(place, key);
+      // Of one that has been touched or replaced since, only the process is what it was.
+      const isThere = !this.#parts.marks.inheritance || this.#parts.marks.keyOfFile(place) === key;
+      if (isThere && this.#noteNamed(executable, file, match, inForce)) bindDescendants(this.#parts, inForce);
+      const program = this.#programOf(executable, match, inForce);
+      if (owner.foundBy === 'creator' && program !== undefined) startedAs(this.#parts, owner.pid, program);
+    } else if (match === undefined) {
+      this.#noteFile(key, executable, inForce);
+      if (owner.foundBy === 'creator' && this.#unnamed.has(key)) startedAsNobody(this.#parts, owner.pid);
+    }
   }
 
   /**
@@ -412,9 +445,9 @@ export class KnownPrograms {
     const isFirst = holder === path || isBefore(path, holder, inForce);
     const program = this.#programOf(path, match, inForce);
     if (program === undefined) return false;
-    const keys = [key, ...(known?.keys ?? []).filter((other) => other !== key)];
-    for (const old of keys.slice(MAX_KEYS_OF_PATH)) this.#forgetKey(path, old);
-    this.#setNamed(path, { keys: keys.slice(0, MAX_KEYS_OF_PATH), name, program }, isFirst);
+    const all = [key, ...(known?.keys ?? []).filter((other) => other !== key)];
+    for (const old of all.slice(MAX_KEYS_OF_PATH)) this.#forgetKey(path, old);
+    this.#setNamed(path, { keys: withFormer([key], known?.keys ?? []), name, program }, isFirst);
     return isFirst && program.childrenNumber !== undefined;
   }
 
@@ -512,6 +545,15 @@ export class KnownPrograms {
 
 const asNamed = (file: ProgramFile | undefined): Omit<NamedFile, 'program'> | undefined =>
   file && { keys: [file.key], name: file.name };
+
+function withFormer(
+  [latest, ...before]: readonly [ExecutableKey, ...ExecutableKey[]],
+  former: readonly ExecutableKey[],
+): readonly [ExecutableKey, ...ExecutableKey[]] {
+  const others = new Set([...before, ...former]);
+  others.delete(latest);
+  return [latest, ...[...others].slice(0, MAX_KEYS_OF_PATH - 1)];
+}
 
 const isSameProgram = (a: ExecutableProgram, b: ExecutableProgram): boolean =>
   a.number === b.number && a.childrenNumber === b.childrenNumber && a.keeps === b.keeps && a.yields === b.yields;

@@ -1,6 +1,6 @@
 /** The scripts that policies name, and what their processes are marked with. Pure. */
 import type { Programs } from '../plan/host.ts';
-import { programName } from '../plan/program.ts';
+import { programName, programOfEntry } from '../plan/program.ts';
 import { type AppIndex, keepsChildren, yieldsToFamilies } from '../policy/match-app.ts';
 import type { ScriptProgram } from './script-gate.ts';
 
@@ -13,7 +13,7 @@ export function listedScripts(
   const anyKeeps = [...byParent.values()].some(({ policy }) => keepsChildren(policy));
   for (const [path, match] of byScript) {
     const { policy } = match;
-    const number = numbers.get(programName({ kind: 'script', path }));
+    const number = numbers.get(programName(programOfEntry('script', path, match)));
     if (number === undefined) continue;
     const children = byParent.has(policy.app)
       ? numbers.get(programName({ kind: 'children', app: policy.app }))

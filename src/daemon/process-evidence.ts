@@ -150,7 +150,8 @@ function programOfProcess(
   const ofExecutable = file === undefined ? undefined : marks.numberOf(file);
   const isNamed = ofExecutable !== undefined && ofExecutable < PROGRAM_NONE_FIRST;
   const nobody = pid === INIT_PID ? undefined : ofExecutable;
-  const number = task?.script !== true && isNamed ? ofExecutable : (task?.number ?? nobody ?? 0);
+  const isBound = task?.script === true || task?.started === true;
+  const number = !isBound && isNamed ? ofExecutable : (task?.number ?? nobody ?? 0);
   return number === 0 ? { because: NO_PROGRAM } : programEvidence(number, numbers.programs);
 }
 

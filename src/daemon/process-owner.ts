@@ -35,7 +35,9 @@ export function ownerOfProcess(
   const [gid, cgroup] = [proc.gid(pid), reader.cgroup(pid, undefined)];
   const task = marks?.taskOf(pid, startTimeTicks);
   const bound = task === undefined ? undefined : names.programOf(task.number);
-  const named = link === undefined ? undefined : namedPathOf(sources, pid, link, names);
+  // What it was when it was started, whatever has become of its file.
+  const started = task?.started === true && bound?.kind === 'exec' ? bound.path : undefined;
+  const named = started ?? (link === undefined ? undefined : namedPathOf(sources, pid, link, names));
   const script = bound?.kind === 'script' ? bound.path : scriptIn(proc, pid, names);
   const childOf = bound?.kind === 'children' ? bound.app : parentIn(sources, pid, names);
   const executable = named ?? link;

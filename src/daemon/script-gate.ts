@@ -162,14 +162,14 @@ export function bindScript(
   { number, childrenNumber, keeps, yields }: ScriptProgram,
 ): void {
   const before = binder.taskOf?.(pid, startTimeTicks);
-  const isOthers = before?.script === false && before.number !== childrenNumber;
-  if (isOthers && before.keeps && yields) return;
-  const outer = before?.script === false ? { childrenNumber: before.number, keeps: before.keeps } : undefined;
+  const outer = before?.script === false ? before : undefined;
+  const isOthers = outer?.childrenNumber !== undefined && outer.childrenNumber !== childrenNumber;
+  if (isOthers && outer.keeps && yields) return;
   const family = childrenNumber === undefined ? outer : { childrenNumber, keeps };
   binder.bindTask(pid, startTimeTicks, {
     number,
     script: true,
-    ...(family !== undefined && { childrenNumber: family.childrenNumber }),
+    ...(family?.childrenNumber !== undefined && { childrenNumber: family.childrenNumber }),
     ...(family?.keeps && { keeps: true }),
   });
 }

@@ -2,7 +2,7 @@
  * Tells the kernel what the files of named programs are called, and which they are: what is neither, it takes for nobody's. So what
  * is missing here is not asked about.
  */
-import { type ExecutableKey, type FileId, type FileName, fileIdOf } from '../bpf/records.ts';
+import { commandNameOf, type ExecutableKey, type FileId, type FileName, fileIdOf } from '../bpf/records.ts';
 import { BROKERS } from '../identify/socket-broker.ts';
 import { nameAtPath } from '../kernel/file-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
@@ -15,11 +15,15 @@ export interface NamedPath {
   /** Of the file there, which is another one than the path's where a link leads to it, and of one that may come to be there. */
   readonly names: readonly FileName[];
   readonly hasFamily: boolean;
+  /** A link leads to it. */
+  readonly byLink: boolean;
 }
 
 export interface NamedKey {
   readonly key: ExecutableKey;
   readonly hasFamily: boolean;
+  /** Of the program that it is, or was. */
+  readonly number: number;
 }
 
 export class ToldNames {
@@ -41,20 +45,27 @@ export class ToldNames {
   tell(paths: Iterable<NamedPath>, keys: Iterable<NamedKey>): void {
     const names = new Map<FileName, boolean>();
     const files = new Map<FileId, boolean>();
+    const byLink = new Set<FileName>();
+    const numbers = new Map<FileId, number>();
     const nameOf = new Map<string, FileName>();
-    for (const { path, names: others, hasFamily } of paths) {
+    for (const { path, names: others, hasFamily, byLink: isByLink } of paths) {
       const own = this.#nameOf.get(path) ?? nameAtPath(path);
       nameOf.set(path, own);
-      add(names, own, hasFamily);
-      for (const name of others) add(names, name, hasFamily);
+      for (const name of [own, ...others].flatMap((each) => [each, commandNameOf(each)])) {
+        add(names, name, hasFamily);
+        if (isByLink) byLink.add(name);
+      }
     }
-    for (const { key, hasFamily } of keys) add(files, fileIdOf(key), hasFamily);
+    for (const { key, hasFamily, number } of keys) {
+      add(files, fileIdOf(key), hasFamily);
+      if (!numbers.has(fileIdOf(key))) numbers.set(fileIdOf(key), number);
+    }
     this.#nameOf = nameOf;
     this.#files = files;
     try {
       this.#addBrokers(names, files);
       for (const name of userModeNetworkNames()) add(names, nameAtPath(name), false);
-      this.#marks.setNamed({ names, files });
+      this.#marks.setNamed({ names, files, byLink, numbers });
     } catch (error) {
       if (error instanceof KernelError) this.#marks.setNobody(undefined);
       throw error;

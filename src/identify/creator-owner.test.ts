@@ -16,6 +16,7 @@ import { BROKERS } from './socket-broker.ts';
 import type { SocketOwner } from './socket-owner.ts';
 
 const at = { file: 'a.yaml', line: 1, column: 1 };
+const SAME = { value: { are: 'same', at }, layer: 'administrator' } as const;
 const NONE = PROGRAM_NONE_FIRST + 1;
 
 let machine: FakeMachine;
@@ -40,7 +41,15 @@ afterEach(() => machine[Symbol.dispose]());
 
 function naming(match: readonly Match[], numbers: Record<string, number> = {}): PolicyNames {
   const policySet = {
-    apps: [{ app: 'org.example.Mail', match, rules: [], files: [] }],
+    apps: [
+      {
+        app: 'org.example.Mail',
+        match,
+        rules: [],
+        files: [],
+        ...('children:org.example.Mail' in numbers && { children: SAME }),
+      },
+    ],
     systemDefault: builtinSystemDefault,
     uplinks: [],
   };
@@ -92,6 +101,7 @@ describe('CreatorOwners', () => {
       counts: () => marks.counts(),
       keyOfFile: () => undefined,
       programOf: () => undefined,
+      programOfFile: () => undefined,
       creatorOf: () => noted as never,
     };
     const owners = new CreatorOwners({ marks: kernelThread, proc: machine.proc, reader });
@@ -232,7 +242,7 @@ describe('CreatorOwners', () => {
     // The very file of a named path is moved to another one.
     machine.moveFile(late, before);
     machine.writeFile(before);
-    const [process, socket] = started(late);
+    const [process, socket] = started(late, { command: 'renamed' });
     machine.end(process);
     const soon = ownerOf(socket);
     expect(soon).toMatchObject({ kind: 'unknown' });
@@ -286,6 +296,7 @@ describe('CreatorOwners', () => {
       counts: () => marks.counts(),
       keyOfFile: (path: string) => marks.keyOfFile(path),
       programOf: () => undefined,
+      programOfFile: () => undefined,
       creatorOf: () => ({ ...record, pid: process.pid }),
     };
     const owners = new CreatorOwners({ marks: asInit, proc, reader: new ProcessReader(proc, undefined) });

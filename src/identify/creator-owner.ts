@@ -7,10 +7,12 @@ import {
   type CreatorRecord,
   describeExecutableKey,
   type ExecutableKey,
+  fileIdOf,
+  isSameExecutable,
   NO_EXECUTABLE,
   parseExecutableKey,
 } from '../bpf/records.ts';
-import { type FileChange, fileChange } from '../kernel/file-identity.ts';
+import { type FileChange, fileChange, hasOtherNames } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
@@ -26,7 +28,10 @@ import type { SocketOwner } from './socket-owner.ts';
 /** Files of which it is remembered what they are called. */
 export const MAX_KEYS_REMEMBERED = 8192;
 
-export type CreatorMarks = Pick<SharedSocketMarks, 'counts' | 'creatorOf' | 'keyOfFile' | 'programOf'>;
+export type CreatorMarks = Pick<
+  SharedSocketMarks,
+  'counts' | 'creatorOf' | 'keyOfFile' | 'programOf' | 'programOfFile'
+>;
 
 export interface CreatorSources {
   readonly marks: CreatorMarks;
@@ -37,17 +42,28 @@ export interface CreatorSources {
   readonly monotonicMs?: () => number;
 }
 
-/** What policies call a file; no `path`: nothing. */
+/** What policies call a file; no `path`: nothing. `formerly`: what they called it while it was there. */
 interface Naming {
   readonly path?: string;
+  readonly formerly?: string;
+  /** A link may come to lead to it without it being touched. */
+  readonly mayChange?: true;
 }
 
 const UNNAMED: Naming = {};
+const UNNAMED_YET: Naming = { mayChange: true };
 
 /** A process that runs the very file; `link`: what it calls it. */
 interface Running {
   readonly pid: number;
   readonly link: string;
+}
+
+/** Who used a file: `link` and `called` are what a process that ran it called it, and was called. */
+interface Use {
+  readonly running: Running | undefined;
+  readonly link: string | undefined;
+  readonly called: readonly string[];
 }
 
 /** stat(2) shows what the key holds, but on file systems with numbers of their own: then it has to be asked for. */
@@ -122,7 +138,9 @@ export class CreatorOwners {
     const cgroup = isSame ? reader.cgroup(pid, creator.cgroupId) : reader.cgroupOfSocket(creator.cgroupId);
     const known = { uid: socket.uid, gid: creator.gid, ...(cgroup !== undefined && { cgroup }) };
     const program = names.programOf(creator.number);
-    const naming = program?.kind === 'exec' ? program : this.#naming(key, { link, running }, names);
+    const called = [link, creator.command].filter((name) => name !== undefined);
+    const naming =
+      program?.kind === 'exec' ? { path: program.path } : this.#naming(key, { link, running, called }, names);
     if (naming === undefined && program === undefined) {
       const became = proc.stat(pid)?.startTimeTicks === creator.startTicks ? 'runs another program' : 'has ended';
       const because = `its process ${became}, and its executable is not known`;
@@ -139,6 +157,7 @@ export class CreatorOwners {
       ...(executable !== undefined && { executable }),
       // A file that policies call something else, or nothing: what its process calls it proves nothing.
       ...(executable !== undefined && executable !== path && { executableUnproven: true }),
+      ...(naming?.formerly !== undefined && { formerly: naming.formerly }),
       ...(program?.kind === 'script' && { script: program.path }),
       ...(program?.kind === 'children' && { childOf: program.app }),
       ...(!isSame && { command: creator.command }),
@@ -169,21 +188,24 @@ export class CreatorOwners {
     return true;
   }
 
-  /** `undefined` where it cannot be told now. `link`: what a process that runs the file calls it. */
-  #naming(
-    key: ExecutableKey,
-    { link, running }: { readonly link: string | undefined; readonly running: Running | undefined },
-    names: PolicyNames,
-  ): Naming | undefined {
+  /** `undefined` where it cannot be told now. */
+  #naming(key: ExecutableKey, use: Use, names: PolicyNames): Naming | undefined {
     const number = this.#sources.marks.programOf(key);
     const program = number === undefined ? undefined : names.programOf(number);
-    if (program?.kind === 'exec') return program;
+    if (program?.kind === 'exec') return { path: program.path };
     const known = this.#named.get(key);
-    if (known !== undefined) return known;
-    const naming = this.#wasNamed(running, names) ?? this.#look(key, link, names);
+    if (known !== undefined && (known.mayChange !== true || use.running === undefined)) return known;
+    const naming = this.#wasNamed(use.running, names) ?? this.#look(key, use, names);
     if (naming !== undefined) this.#named.set(key, naming);
     // A link to a named file that was made just now: as good as a copy of it.
-    return naming ?? (running === undefined ? undefined : UNNAMED);
+    return naming ?? this.#formerly(key, names) ?? (use.running === undefined ? undefined : UNNAMED);
+  }
+
+  /** The file was a named one's, in this state or another. */
+  #formerly(key: ExecutableKey, names: PolicyNames): Naming | undefined {
+    const number = this.#sources.marks.programOfFile(fileIdOf(key));
+    const program = number === undefined ? undefined : names.programOf(number);
+    return program?.kind === 'exec' ? { formerly: program.path, mayChange: true } : undefined;
   }
 
   /** A file that was replaced or removed while it runs has another key since: it lost a link. */
@@ -195,12 +217,20 @@ export class CreatorOwners {
     return path === undefined ? undefined : { path };
   }
 
-  #look(key: ExecutableKey, link: string | undefined, names: PolicyNames): Naming | undefined {
-    const { marks } = this.#sources;
-    if (link !== undefined && names.hasExecutable(link) && marks.keyOfFile(link) === key) return { path: link };
-    const { paths, isNow } = this.#files.withInode(describeExecutableKey(key).inode, names, link);
-    const path = paths.find((candidate) => marks.keyOfFile(candidate) === key);
+  #look(key: ExecutableKey, { link, running, called }: Use, names: PolicyNames): Naming | undefined {
+    // It may have been touched since: it is the same file all the same.
+    const isAt = (path: string): boolean => {
+      const now = this.#sources.marks.keyOfFile(names.placeOf(path));
+      return now !== undefined && isSameExecutable(now, key);
+    };
+    if (link !== undefined && names.hasExecutable(link) && isAt(link)) return { path: link };
+    const { inode } = describeExecutableKey(key);
+    // What has several names may have come under a named path without being renamed.
+    const hasLinks = running !== undefined && hasOtherNames(this.#sources.proc.executableLink(running.pid));
+    const { paths, isNow, hasNamesake } = this.#files.withInode(inode, names, { called, hasLinks });
+    const path = paths.find(isAt);
     if (path !== undefined) return { path };
-    return isNow ? UNNAMED : undefined;
+    const unnamed = hasNamesake ? UNNAMED_YET : UNNAMED;
+    return this.#formerly(key, names) ?? (isNow ? unnamed : undefined);
   }
 }

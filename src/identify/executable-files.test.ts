@@ -108,6 +108,7 @@ describe('ExecutableFiles.namedPathOf', () => {
     const names = {
       hasExecutable: (named: string) => named === mail,
       executables: () => [mail],
+      placeOf: (named: string) => named,
     } as unknown as PolicyNames;
     const { pid } = machine.start(path, link === undefined ? {} : { link });
     const files = new ExecutableFiles(machine.proc, { monotonicMs: () => clock.ms });
@@ -127,7 +128,11 @@ describe('ExecutableFiles.namedPathOf', () => {
     if (runs === undefined) throw new Error();
     let device = runs.device;
     const files = new ExecutableFiles(machine.proc, { fileAt: () => ({ ...runs, device }) });
-    const names = { hasExecutable: () => false, executables: () => [mail] } as unknown as PolicyNames;
+    const names = {
+      hasExecutable: () => false,
+      executables: () => [mail],
+      placeOf: () => mail,
+    } as unknown as PolicyNames;
     expect(files.namedPathOf(pid, other, names)).toBe(mail);
     device += 1n;
     expect(files.namedPathOf(pid, other, names)).toBeUndefined();

@@ -55,8 +55,8 @@ export class ExecutableFiles {
     if (names.hasExecutable(link)) return this.isProven(pid, link) ? link : undefined;
     const file = this.#proc.executableFile(pid);
     if (file === undefined) return undefined;
-    return this.#named.withInode(file.inode, names, link).paths.find((path) => {
-      const now = this.#fileAt(path);
+    return this.#named.withInode(file.inode, names, { called: [link] }).paths.find((path) => {
+      const now = this.#fileAt(names.placeOf(path));
       return now !== undefined && isSameFile(now, file);
     });
   }

@@ -19,6 +19,7 @@ const FREE_PORT = 9;
 const everything: PolicyNames = {
   hasExecutable: () => true,
   executables: () => [],
+  placeOf: (path) => path,
   scripts: new Set(),
   anyChildren: false,
   families: () => [],

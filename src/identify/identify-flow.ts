@@ -142,7 +142,16 @@ function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: Ide
 }
 
 function possibleOwners({ creators }: IdentitySources, owner: SingleOwner, { names }: IdentityHint): SingleOwner[] {
-  return creators?.hasLostFamilies === true ? ofAnyFamily(owner, names) : [owner];
+  const owners = asItWas(owner);
+  return creators?.hasLostFamilies === true ? owners.flatMap((each) => ofAnyFamily(each, names)) : owners;
+}
+
+/** Never by an old permission alone, nor past an old refusal. */
+function asItWas(owner: SingleOwner): SingleOwner[] {
+  if (owner.kind !== 'process' || owner.formerly === undefined) return [owner];
+  const { formerly, ...now } = owner;
+  const { executableUnproven: _, ...was } = { ...now, executable: formerly };
+  return [was, now];
 }
 
 /** What the kernel did not note of a living process: the script it runs, and who started it. */

@@ -29,6 +29,11 @@ export function fileChange(path: string): FileChange | undefined {
   return fileLooks().stat(path);
 }
 
+/** Of what a link of procfs leads to: whether the file has more than one name (hard links). */
+export function hasOtherNames(path: string): boolean {
+  return (fileLooks().statByKernelLink(path)?.links ?? 0) > 1;
+}
+
 /** Nothing has happened to a file between two looks, or nothing was there either time. */
 export function isSameChange(a: FileChange | undefined, b: FileChange | undefined): boolean {
   return a?.inode === b?.inode && a?.changedNs === b?.changedNs;

@@ -364,6 +364,7 @@ function statIn(answer: LookAnswer): FileStat | 'late' | undefined {
     device: number('device'),
     inode: number('inode'),
     mode: Number(number('mode')),
+    links: Number(number('links')),
     uid: number('uid'),
     size: number('size'),
     birthNs: number('birthNs'),

@@ -6,6 +6,8 @@ export interface FileStat {
   readonly device: bigint;
   readonly inode: bigint;
   readonly mode: number;
+  /** How many names it has. */
+  readonly links: number;
   readonly uid: bigint;
   readonly size: bigint;
   readonly birthNs: bigint;
@@ -15,6 +17,7 @@ export interface FileStat {
 
 /** linux/stat.h: struct statx. */
 export const STATX_BYTES = 256;
+const LINKS_AT = 16;
 const UID_AT = 20;
 const MODE_AT = 28;
 const INODE_AT = 32;
@@ -39,6 +42,7 @@ export function decodeStatx(bytes: Uint8Array): FileStat {
     device: deviceNumber(BigInt(view.getUint32(DEVICE_AT, true)), BigInt(view.getUint32(DEVICE_AT + 4, true))),
     inode: view.getBigUint64(INODE_AT, true),
     mode: view.getUint16(MODE_AT, true),
+    links: view.getUint32(LINKS_AT, true),
     uid: BigInt(view.getUint32(UID_AT, true)),
     size: view.getBigUint64(SIZE_AT, true),
     birthNs: timeNs(BIRTH_AT),
@@ -48,9 +52,9 @@ export function decodeStatx(bytes: Uint8Array): FileStat {
 }
 
 export function fileStatOf(stats: BigIntStats): FileStat {
-  const { dev: device, ino: inode, mode, uid, size, birthtimeNs, mtimeNs, ctimeNs } = stats;
+  const { dev: device, ino: inode, mode, nlink, uid, size, birthtimeNs, mtimeNs, ctimeNs } = stats;
   const times = { birthNs: birthtimeNs, modifiedNs: mtimeNs, changedNs: ctimeNs };
-  return { device, inode, mode: Number(mode), uid, size, ...times };
+  return { device, inode, mode: Number(mode), links: Number(nlink), uid, size, ...times };
 }
 
 /** `MAJOR:MINOR`, as mountinfo has it. */

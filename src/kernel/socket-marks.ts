@@ -17,20 +17,23 @@ export interface ExecutableProgram {
   readonly keeps?: true;
   /** In a family that keeps its own, a process that runs it counts as that. */
   readonly yields?: true;
+  /** It was that program: who started it then goes on being it, who starts it now is asked about. */
+  readonly former?: true;
 }
 
 export interface TaskProgram {
   readonly number: number;
   /** It runs a script: `number` goes before that of its executable. */
   readonly script: boolean;
+  /** It is what its executable was when it started it, whatever that is now: `number` goes before that; 0 is asked about. */
+  readonly started?: true;
   /** What it starts counts as its family's also where it has a number of its own that yields. */
   readonly keeps?: true;
-}
-
-export interface BoundTask extends TaskProgram {
   /** What programs that it starts count as, where they have no number of their own. */
   readonly childrenNumber?: number;
 }
+
+export type BoundTask = TaskProgram;
 
 /** Bits of the mark, at their place, that say where a socket's packets go: by the socket's address family. */
 export interface WayBits {
@@ -45,6 +48,10 @@ export interface WayBits {
 export interface NamedFiles {
   readonly names: ReadonlyMap<FileName, boolean>;
   readonly files: ReadonlyMap<FileId, boolean>;
+  /** Of the names those to which links lead: what is called so is asked about also where it is known to be nobody's. */
+  readonly byLink?: ReadonlySet<FileName>;
+  /** The program that a file is, or was. */
+  readonly numbers?: ReadonlyMap<FileId, number>;
 }
 
 export type ScriptStartsSeen = 'not named' | 'seen' | 'not seen';
@@ -76,8 +83,10 @@ export interface SharedSocketMarks {
   programFile(path: string): ProgramFile | undefined;
   setExecutable(key: ExecutableKey, program: ExecutableProgram): void;
   forgetExecutable(key: ExecutableKey): void;
-  /** The number that this executable has. */
+  /** The number that this executable has: none where it is a former one's. */
   programOf(key: ExecutableKey): number | undefined;
+  /** The program that the file is, or was, in whatever state: of `setNamed`. */
+  programOfFile(id: FileId): number | undefined;
   /** The number of a program that runs this file, in a cgroup that is known, where no more is known of its process. */
   numberOf(file: ProgramFile): number | undefined;
   /** `startTicks`: field 22 of /proc/PID/stat. Nothing where there is no inheritance. What there is no room for counts as lost (E2BIG). */
@@ -100,7 +109,9 @@ export interface SocketMarks extends SharedSocketMarks, Disposable {
    * youngest ones.
    */
   takeStrangers(): readonly CreatorRecord[];
-  /** All that have a number, read from the kernel: milliseconds for thousands. */
+  /** Of bound processes only those go on being what they were started as whose number is one of these. */
+  keepStarted(numbers: ReadonlySet<number>): void;
+  /** All that have a number, or had one, read from the kernel: milliseconds for thousands. */
   executables(): ReadonlyMap<ExecutableKey, number>;
   /** Way bits by program number: exactly these from now on, and none for all others. Only what changed is written. */
   setWays(ways: ReadonlyMap<number, WayBits>): void;

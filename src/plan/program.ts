@@ -1,33 +1,32 @@
 /** What a socket's mark names: who made it, as far as policies tell programs apart by anything but cgroup and user. */
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
-import type { AppIndex } from '../policy/match-app.ts';
+import type { AppIndex, AppMatch } from '../policy/match-app.ts';
 
-/** `children`: what an application with `children: same` started. */
+/**
+ * `children`: what an application with `children: same` started. `written`: where `path` is but the file to which a link leads now, the path that
+ * people wrote.
+ */
 export type Program =
-  | { readonly kind: 'exec'; readonly path: string }
-  | { readonly kind: 'script'; readonly path: string }
+  | { readonly kind: 'exec'; readonly path: string; readonly written?: string }
+  | { readonly kind: 'script'; readonly path: string; readonly written?: string }
   | { readonly kind: 'children'; readonly app: string };
 
-/** The name under which its number is kept: `exec:/usr/bin/curl`, `children:org.example.Mail`. */
+/**
+ * The name under which its number is kept: `exec:/usr/bin/curl`, `children:org.example.Mail`. By the path as it is written: whoever runs goes on
+ * being the program when a link on it is switched.
+ */
 export function programName(program: Program): string {
-  return `${program.kind}:${program.kind === 'children' ? program.app : program.path}`;
+  return `${program.kind}:${program.kind === 'children' ? program.app : (program.written ?? program.path)}`;
 }
 
-/** The program of a name; `undefined` where it is none. */
-export function parseProgramName(name: string): Program | undefined {
-  const colon = name.indexOf(':');
-  const kind = name.slice(0, colon);
-  const rest = name.slice(colon + 1);
-  if (rest === '') return undefined;
-  switch (kind) {
-    case 'exec':
-    case 'script':
-      return { kind, path: rest };
-    case 'children':
-      return { kind, app: rest };
-    default:
-      return undefined;
-  }
+/** What an `exec` or `script` entry of the index names. */
+export function programOfEntry<K extends 'exec' | 'script'>(
+  kind: K,
+  path: string,
+  { match }: Pick<AppMatch, 'match'>,
+): { readonly kind: K; readonly path: string; readonly written?: string } {
+  const written = 'written' in match ? match.written : undefined;
+  return { kind, path, ...(written !== undefined && { written }) };
 }
 
 export interface NamedProgram {
@@ -37,7 +36,9 @@ export interface NamedProgram {
 
 /** Every program that policies tell apart, and whose it is. */
 export function* namedPrograms(index: AppIndex): Generator<NamedProgram> {
-  for (const [path, { policy }] of index.byScript) yield { program: { kind: 'script', path }, policy };
-  for (const [path, { policy }] of index.byExecutable) yield { program: { kind: 'exec', path }, policy };
+  for (const [path, match] of index.byScript)
+    yield { program: programOfEntry('script', path, match), policy: match.policy };
+  for (const [path, match] of index.byExecutable)
+    yield { program: programOfEntry('exec', path, match), policy: match.policy };
   for (const [app, { policy }] of index.byParent) yield { program: { kind: 'children', app }, policy };
 }

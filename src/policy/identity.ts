@@ -49,6 +49,11 @@ export interface ProcessOwner {
    * another. No `exec` entry holds for it, and where one names that path the owner counts as unknown.
    */
   readonly executableUnproven?: true;
+  /**
+   * It runs a file that was the executable of this name, by the path that a policy names, and is not there any more; whether it has been started
+   * before or since is not known. Such an owner is weighed as both, as this executable and without it.
+   */
+  readonly formerly?: string;
   /** The script that it runs as its main program, by the path that a policy names. */
   readonly script?: string;
   /** The application with `children: same` that started it, directly or through others. */

@@ -36,12 +36,14 @@ export type MatchKind = (typeof MATCH_KINDS)[number];
 
 /**
  * One entry of `match`: what a process must be to be this application. `value` is a path (script, exec, cgroup), a name, or
- * a number as text (user, group). `fromPackage`: made from a `package` entry, which stands at the same place.
+ * a number as text (user, group). `written`: of a program that is named by a link, as people wrote it, where `value` is the file to which that
+ * led when it was looked at. `fromPackage`: made from a `package` entry, which stands at the same place.
  */
 export interface Match {
   readonly kind: MatchKind;
   readonly value: string;
   readonly at: SourceLocation;
+  readonly written?: string;
   readonly fromPackage?: string;
   /** Only a package's file names it: it takes no program out of the administrator's `children: same`. */
   readonly shipped?: true;

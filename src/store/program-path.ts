@@ -13,7 +13,7 @@ export function resolvePrograms(match: readonly Match[]): readonly Match[] {
   const resolved = match.map((entry) => {
     if (!namesProgram(entry)) return entry;
     const value = resolveIfThere(entry.value) ?? entry.value;
-    return value === entry.value ? entry : { ...entry, value };
+    return value === entry.value ? entry : { ...entry, value, written: entry.value };
   });
   return resolved.every((entry, i) => entry === match[i]) ? match : resolved;
 }

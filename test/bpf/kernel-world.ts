@@ -13,6 +13,8 @@ export interface ExecutableFile {
   readonly changeSeconds: bigint;
   /** As in the kernel's memory, with the bit that says whether somebody has looked. */
   readonly changeNanoseconds: number;
+  /** How many names it has; one unless stated. */
+  readonly links?: number;
   /** The last part of its path. Of no file that has none. */
   readonly name?: string;
 }
@@ -122,6 +124,7 @@ export class KernelWorld {
     this.#u64(inodeAt, inode.i_ino, options.inode);
     this.#u64(inodeAt, inode.i_sb, superAt);
     this.#u32(inodeAt, inode.i_generation, options.generation);
+    this.#u32(inodeAt, inode.i_nlink, options.links ?? 1);
     this.#u64(inodeAt, inode.ctime_sec, options.changeSeconds);
     this.#u32(inodeAt, inode.ctime_nsec, options.changeNanoseconds);
     this.#u32(superAt, super_block.s_dev, options.device);

@@ -19,6 +19,7 @@ import {
   encodeExecutableRecord,
   encodeFileId,
   encodeFileName,
+  encodeFileRecord,
   encodeTaskRecord,
   encodeU32,
   encodeU64,
@@ -115,9 +116,10 @@ export class MarkingWorld {
 
   /** What has such a name, or is such a file, may be named. */
   setNamed({ name, file, flags = 0 }: Named): void {
-    const value = encodeU32(flags);
-    if (name !== undefined) this.maps.set('names', encodeFileName(fileNameOf(Buffer.from(name, 'latin1'))), value);
-    if (file !== undefined) this.maps.set('files', encodeFileId(fileIdOf(keyOf(file))), value);
+    if (name !== undefined)
+      this.maps.set('names', encodeFileName(fileNameOf(Buffer.from(name, 'latin1'))), encodeU32(flags));
+    if (file === undefined) return;
+    this.maps.set('files', encodeFileId(fileIdOf(keyOf(file))), encodeFileRecord({ flags, number: 0 }));
   }
 
   setTask(pid: number, record: TaskRecord): void {

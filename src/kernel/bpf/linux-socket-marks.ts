@@ -6,14 +6,20 @@ import {
   decodeCreatorRecord,
   decodeExecutableKey,
   decodeExecutableRecord,
+  decodeTaskRecord,
   decodeU32,
   decodeWaysRecord,
   type ExecutableKey,
   encodeConfig,
   encodeFileId,
   encodeFileName,
+  encodeFileRecord,
+  encodeTaskRecord,
   encodeU32,
   encodeWaysRecord,
+  type FileId,
+  type FileName,
+  NAMED_BY_LINK,
   NAMED_FAMILY,
   type Nobody,
 } from '../../bpf/records.ts';
@@ -31,8 +37,6 @@ import { closeMaps, createMaps, descriptorsOf, MappedSocketMarks, type SocketMar
 import { readVmlinuxLayout } from './vmlinux-layout.ts';
 
 const FIRST = encodeU32(0);
-const NO_FAMILY = encodeU32(0);
-const FAMILY = encodeU32(NAMED_FAMILY);
 const NO_WAYS: WayBits = { v4: 0, v6: 0 };
 /** An interpreter opens its script within this after it was started: a cold disk, a loaded machine. */
 const SCRIPT_OPENED_WITHIN_NS = 30_000_000_000n;
@@ -175,7 +179,7 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   #config: Config;
   #ways: ReadonlyMap<number, WayBits> | undefined = new Map();
   /** `undefined` where one was refused in the middle. */
-  #named: NamedFiles | undefined = { names: new Map(), files: new Map() };
+  #named: EncodedNames | undefined = { names: new Map(), files: new Map() };
   #closed = false;
 
   constructor({ maps, config, pid, links, programFiles, pins, isAdopted = false, inheritanceRefusal }: Opened) {
@@ -217,6 +221,16 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
     });
   }
 
+  keepStarted(numbers: ReadonlySet<number>): void {
+    const { tasks } = this.maps;
+    for (const { key, value } of tasks.entries()) {
+      const { started, ...task } = decodeTaskRecord(value);
+      if (started === undefined || task.number === 0 || numbers.has(task.number)) continue;
+      if (task.childrenNumber === undefined) tasks.delete(key);
+      else tasks.update(key, encodeTaskRecord({ ...task, number: task.childrenNumber }));
+    }
+  }
+
   setWays(ways: ReadonlyMap<number, WayBits>): void {
     const changed = this.#ways === undefined ? allWays(ways, this.maps.ways.maxEntries) : changedWays(this.#ways, ways);
     this.#ways = undefined;
@@ -237,9 +251,10 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   setNamed(named: NamedFiles): void {
     const before = this.#named;
     this.#named = undefined;
-    keepExactly(this.maps.names, before?.names, named.names, encodeFileName);
-    keepExactly(this.maps.files, before?.files, named.files, encodeFileId);
-    this.#named = named;
+    const now = encodeNames(named);
+    keepExactly(this.maps.names, before?.names, now.names, encodeFileName);
+    keepExactly(this.maps.files, before?.files, now.files, encodeFileId);
+    this.#named = now;
   }
 
   setNobody(nobody: Nobody | undefined): void {
@@ -277,15 +292,36 @@ function seenBefore(): bigint {
   return nowNs < SCRIPT_OPENED_WITHIN_NS ? 0n : nowNs - SCRIPT_OPENED_WITHIN_NS;
 }
 
+/** Values of the maps, by the elements. */
+interface EncodedNames {
+  readonly names: ReadonlyMap<FileName, Uint8Array>;
+  readonly files: ReadonlyMap<FileId, Uint8Array>;
+}
+
+function encodeNames({ names, files, byLink, numbers }: NamedFiles): EncodedNames {
+  const flagsOf = (isFamily: boolean, isByLink = false): number =>
+    (isFamily ? NAMED_FAMILY : 0) | (isByLink ? NAMED_BY_LINK : 0);
+  return {
+    names: new Map([...names].map(([name, isFamily]) => [name, encodeU32(flagsOf(isFamily, byLink?.has(name)))])),
+    files: new Map(
+      [...files].map(([id, isFamily]) => [
+        id,
+        encodeFileRecord({ flags: flagsOf(isFamily), number: numbers?.get(id) ?? 0 }),
+      ]),
+    ),
+  };
+}
+
 /** New ones before old ones go: of neither is it ever said that it is not there. `before`: where not known, what the map has. */
 function keepExactly<T extends string>(
   map: BpfMap,
-  before: ReadonlyMap<T, boolean> | undefined,
-  now: ReadonlyMap<T, boolean>,
+  before: ReadonlyMap<T, Uint8Array> | undefined,
+  now: ReadonlyMap<T, Uint8Array>,
   encode: (element: T) => Uint8Array,
 ): void {
-  const changed = [...now].filter(([element, isFamily]) => before?.get(element) !== isFamily);
-  map.updateAll(changed.map(([element, isFamily]) => ({ key: encode(element), value: isFamily ? FAMILY : NO_FAMILY })));
+  const isSame = (a: Uint8Array | undefined, b: Uint8Array): boolean => a?.every((byte, i) => byte === b[i]) === true;
+  const changed = [...now].filter(([element, value]) => !isSame(before?.get(element), value));
+  map.updateAll(changed.map(([element, value]) => ({ key: encode(element), value })));
   for (const element of before?.keys() ?? []) if (!now.has(element)) map.delete(encode(element));
   if (before !== undefined) return;
   const kept = new Set([...now.keys()].map((element) => textOf(encode(element))));

@@ -12,6 +12,7 @@ import {
   decodeConfig,
   decodeCreatorRecord,
   decodeExecutableRecord,
+  decodeFileRecord,
   decodeTaskRecord,
   decodeU64,
   type ExecutableKey,
@@ -22,6 +23,7 @@ import {
   encodeTaskRecord,
   encodeU32,
   encodeU64,
+  type FileId,
   fileIdOf,
   type ProgramFile,
 } from '../../bpf/records.ts';
@@ -109,7 +111,14 @@ export class MappedSocketMarks implements SharedSocketMarks {
 
   programOf(key: ExecutableKey): number | undefined {
     const bytes = this.maps.executables.lookup(encodeExecutableKey(key));
-    return bytes && decodeExecutableRecord(bytes).number;
+    const record = bytes && decodeExecutableRecord(bytes);
+    return record?.former === true ? undefined : record?.number;
+  }
+
+  programOfFile(id: FileId): number | undefined {
+    const bytes = this.maps.files.lookup(encodeFileId(id));
+    const number = bytes === undefined ? 0 : decodeFileRecord(bytes).number;
+    return number === 0 ? undefined : number;
   }
 
   numberOf(file: ProgramFile): number | undefined {
@@ -140,10 +149,10 @@ export class MappedSocketMarks implements SharedSocketMarks {
   taskOf(pid: number, startTicks: number): TaskProgram | undefined {
     const bytes = this.maps.tasks.lookup(encodeU32(pid));
     if (bytes === undefined) return undefined;
-    const { startTicks: started, number, script, keeps, childrenNumber, interpreterNs } = decodeTaskRecord(bytes);
-    const isInterpreterAlone = interpreterNs !== undefined && childrenNumber === undefined && !script;
-    if (started !== startTicks || isInterpreterAlone) return undefined;
-    return { number, script, ...(keeps && { keeps }) };
+    const { startTicks: started, interpreterNs, ...program } = decodeTaskRecord(bytes);
+    const isInterpreterAlone =
+      interpreterNs !== undefined && program.childrenNumber === undefined && !program.script && !program.started;
+    return started !== startTicks || isInterpreterAlone ? undefined : program;
   }
 
   addCgroup(id: bigint, epoch: number): void {

@@ -2,9 +2,11 @@ import { constants } from 'node:os';
 import { startsAsInterpreter } from '../../bpf/interpreter-start.ts';
 import {
   type CreatorRecord,
+  commandNameOf,
   EXECUTABLE_KEY_BYTES,
   type ExecutableKey,
   FILE_ID_BYTES,
+  type FileId,
   type FileName,
   fileIdOf,
   type Nobody,
@@ -150,7 +152,7 @@ export class FakeSocketMarks implements SocketMarks {
 
   /** The same process, with another program. */
   exec(process: FakeProcess, path: string): FakeProcess {
-    const changed = { ...this.#living(process), ...this.#runs(path) };
+    const changed = { ...this.#living(process), ...this.#runs(path), command: path.slice(path.lastIndexOf('/') + 1) };
     this.#processes.set(process.pid, changed);
     this.#afterExec(changed);
     return changed;
@@ -214,7 +216,21 @@ export class FakeSocketMarks implements SocketMarks {
   }
 
   programOf(key: ExecutableKey): number | undefined {
-    return this.#executables.get(key)?.number;
+    const program = this.#executables.get(key);
+    return program?.former === true ? undefined : program?.number;
+  }
+
+  programOfFile(id: FileId): number | undefined {
+    return this.#named.numbers?.get(id);
+  }
+
+  keepStarted(numbers: ReadonlySet<number>): void {
+    for (const [pid, task] of this.#tasks) {
+      const { started, ...rest } = task;
+      if (started === undefined || task.number === 0 || numbers.has(task.number)) continue;
+      if (task.childrenNumber === undefined) this.#tasks.delete(pid);
+      else this.#tasks.set(pid, { ...rest, number: task.childrenNumber });
+    }
   }
 
   numberOf(file: ProgramFile): number | undefined {
@@ -233,11 +249,13 @@ export class FakeSocketMarks implements SocketMarks {
 
   taskOf(pid: number, startTicks: number): TaskProgram | undefined {
     const task = this.#validTask({ pid, startTicks });
-    return task && { number: task.number, script: task.script, ...(task.keeps && { keeps: true }) };
+    if (task === undefined) return undefined;
+    const { startTicks: _, ...program } = task;
+    return program;
   }
 
-  setNamed({ names, files }: NamedFiles): void {
-    this.#named = { names: new Map(names), files: new Map(files) };
+  setNamed({ names, files, byLink = new Set(), numbers = new Map() }: NamedFiles): void {
+    this.#named = { names: new Map(names), files: new Map(files), byLink: new Set(byLink), numbers: new Map(numbers) };
   }
 
   setNobody(nobody: Nobody | undefined): void {
@@ -334,24 +352,36 @@ export class FakeSocketMarks implements SocketMarks {
     if (this.#scriptStarts !== 'not named' && startsAsInterpreter(process.name)) this.#interpreters.add(pid);
     else this.#interpreters.delete(pid);
     const task = this.#validTask(process);
-    const family = this.#familyBegunBy(process, task) ?? task;
-    if (family?.childrenNumber === undefined) this.#tasks.delete(pid);
-    else {
-      const { childrenNumber, keeps } = family;
-      this.#keepTask(pid, {
-        number: childrenNumber,
-        script: false,
-        childrenNumber,
-        startTicks,
-        ...(keeps && { keeps }),
-      });
-    }
+    const isYielding = task?.keeps === true && this.#executables.get(process.executable)?.yields === true;
+    const family = isYielding ? undefined : this.#familyBegunBy(process);
+    const started = isYielding || family !== undefined ? undefined : this.#startedAs(process);
+    const { childrenNumber, keeps } = family ?? task ?? {};
+    const kept = {
+      ...(childrenNumber !== undefined && { childrenNumber }),
+      ...(childrenNumber !== undefined && keeps && { keeps }),
+    };
+    if (started !== undefined)
+      this.#keepTask(pid, { number: started, script: false, started: true, startTicks, ...kept });
+    else if (childrenNumber === undefined) this.#tasks.delete(pid);
+    else this.#keepTask(pid, { number: childrenNumber, script: false, startTicks, ...kept });
   }
 
-  #familyBegunBy(process: FakeProcess, task: Task | undefined): Pick<Task, 'childrenNumber' | 'keeps'> | undefined {
-    const known = this.#executables.get(process.executable);
-    if (known?.childrenNumber !== undefined) return known.yields && task?.keeps ? undefined : known;
-    return this.#mayHaveFamily(process) ? { childrenNumber: 0, keeps: true } : undefined;
+  #familyBegunBy(process: FakeProcess): Pick<Task, 'childrenNumber' | 'keeps'> | undefined {
+    const program = this.#executables.get(process.executable);
+    const mayBegin = program?.former ? program.childrenNumber !== undefined : this.#mayHaveFamily(process);
+    if (mayBegin) return { childrenNumber: 0, keeps: true };
+    return program?.childrenNumber === undefined ? undefined : program;
+  }
+
+  /** The number that it has from its start on; `undefined`: whatever its executable has. */
+  #startedAs({ executable, name, command }: FakeProcess): number | undefined {
+    const program = this.#executables.get(executable);
+    if (program?.former === true) return 0;
+    if (program !== undefined && program.number < PROGRAM_NONE_FIRST) return program.number;
+    const { names, byLink } = this.#named;
+    const called = commandNameOf(command as FileName);
+    if (program === undefined) return names.has(called) ? 0 : undefined;
+    return byLink?.has(called) === true || byLink?.has(name) === true ? 0 : undefined;
   }
 
   #mayHaveFamily({ executable, name }: FakeProcess): boolean {
@@ -367,6 +397,8 @@ export class FakeSocketMarks implements SocketMarks {
     const task = this.#validTask(process);
     if (task?.script) return task.number;
     if (this.#scriptStarts === 'not seen' && this.#interpreters.has(process.pid)) return 0;
+    if (task?.started) return task.number;
+    if (known?.former === true) return 0;
     if (executable !== undefined && executable < PROGRAM_NONE_FIRST) {
       if (!known?.yields) return executable;
       if (task === undefined) return this.#counts.tasksLost > 0 ? 0 : executable;
