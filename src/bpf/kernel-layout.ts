@@ -34,9 +34,12 @@ export interface KernelLayout {
   readonly pid: { readonly level: number; readonly numbers: number };
   readonly upid: { readonly nr: number; readonly ns: number; readonly size: number };
   readonly linux_binprm: { readonly filename: number; readonly interp: number };
+  /** What a socket begins with. `skc_num`: its port, echo identifier or protocol, in the byte order of the machine. */
+  readonly sock_common: { readonly skc_num: number };
 }
 
 const POINTER = 8;
+const U16 = 2;
 const U32 = 4;
 const U64 = 8;
 
@@ -80,6 +83,7 @@ export function kernelLayout(btf: Btf): KernelLayout {
     pid: { level: at('pid', 'level', U32), numbers: memberOffset(btf, 'pid', 'numbers') },
     upid: { nr: at('upid', 'nr', U32), ns: at('upid', 'ns', POINTER), size: structSize(btf, 'upid') },
     linux_binprm: { filename: at('linux_binprm', 'filename', POINTER), interp: at('linux_binprm', 'interp', POINTER) },
+    sock_common: { skc_num: at('sock_common', 'skc_num', U16) },
   };
 }
 

@@ -10,6 +10,7 @@ import {
   FILE_RECORD_BYTES,
   HELLO_RECORD_BYTES,
   PROGRAM_FILE_BYTES,
+  RELEASED_RECORD_BYTES,
   TASK_RECORD_BYTES,
   WAYS_RECORD_BYTES,
 } from './records.ts';
@@ -40,6 +41,7 @@ export type MapName =
   | 'cgroups'
   | 'creators'
   | 'strangers'
+  | 'released'
   | 'config'
   | 'learners'
   | 'learned'
@@ -62,6 +64,8 @@ export const MAX_TASKS = 262_144;
 export const MAX_CGROUPS = 16_384;
 export const MAX_CREATORS = 32_768;
 export const MAX_STRANGERS = 1024;
+/** Ports of sockets that are gone. What was closed by one user within the time that its packets wait is far less. */
+export const MAX_RELEASED = 16_384;
 /** Threads of the daemon that may ask for keys at the same time. */
 export const MAX_LEARNERS = 16;
 
@@ -143,6 +147,14 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
     keyBytes: EXECUTABLE_KEY_BYTES,
     valueBytes: CREATOR_RECORD_BYTES,
     maxEntries: MAX_STRANGERS,
+  },
+  /** Protocol << 32 | port, echo identifier or protocol of a raw socket (u64) -> the last sockets there that were closed. */
+  released: {
+    name: 'pm_released',
+    type: BPF_MAP_TYPE_LRU_HASH,
+    keyBytes: U64_BYTES,
+    valueBytes: RELEASED_RECORD_BYTES,
+    maxEntries: MAX_RELEASED,
   },
   config: {
     name: 'pm_config',

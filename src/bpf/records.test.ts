@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RecordError } from './errors.ts';
 import { MAPS } from './maps.ts';
 import {
+  CGROUP_LEVELS_NOTED,
   CONFIG_BYTES,
   CREATOR_RECORD_BYTES,
   decodeConfig,
@@ -11,6 +12,7 @@ import {
   decodeExecutableRecord,
   decodeHelloRecord,
   decodeProgramFile,
+  decodeReleasedRecord,
   decodeTaskRecord,
   decodeU32,
   decodeU64,
@@ -27,6 +29,7 @@ import {
   encodeFileName,
   encodeHelloRecord,
   encodeProgramFile,
+  encodeReleasedRecord,
   encodeTaskRecord,
   encodeU32,
   encodeU64,
@@ -92,9 +95,19 @@ const CODECS: readonly (readonly [
       uid: u32,
       gid: u32,
       command,
+      cgroupIds: fc.array(
+        u64.filter((id) => id !== 0n),
+        { maxLength: CGROUP_LEVELS_NOTED },
+      ),
     }),
     encodeCreatorRecord,
     decodeCreatorRecord,
+  ],
+  [
+    'ReleasedRecord',
+    fc.array(fc.record({ cookie: u64.filter((cookie) => cookie !== 0n), atNs: u64 }), { maxLength: 2 }),
+    encodeReleasedRecord,
+    decodeReleasedRecord,
   ],
   [
     'Config',
@@ -151,7 +164,7 @@ describe('records', () => {
 
   it.each(CODECS)('records of another length give RecordError: %s', (_name, _values, _encode, decode) => {
     let decoded = 0;
-    for (let length = 0; length < 100; length++) {
+    for (let length = 0; length < 200; length++) {
       try {
         decode(new Uint8Array(length));
         decoded++;
@@ -182,6 +195,7 @@ describe('records', () => {
       executable: NO_EXECUTABLE,
       startTicks: 0x0102030405,
       cgroupId: 0x1112131415161718n,
+      cgroupIds: [0x61n, 0x1112131415161718n],
       pid: 0x21222324,
       number: 0x31323334,
       uid: 0x41424344,
@@ -191,9 +205,9 @@ describe('records', () => {
     const hex = Buffer.from(bytes).toString('hex');
     expect(hex).toBe(
       `${'00'.repeat(32)}05040302010000001817161514131211${'24232221'}${'34333231'}${'44434241'}${'54535251'}` +
-        `6375726c${'00'.repeat(12)}`,
+        `6375726c${'00'.repeat(12)}61${'00'.repeat(7)}1817161514131211${'00'.repeat(32)}`,
     );
-    expect(CREATOR_RECORD_BYTES).toBe(80);
+    expect(CREATOR_RECORD_BYTES).toBe(128);
   });
 
   it('encodeConfig() lays fields out as the programs read them', () => {
@@ -247,7 +261,7 @@ describe('records', () => {
 });
 
 function creatorNamed(command: string): Uint8Array {
-  const numbers = { startTicks: 0, cgroupId: 0n, pid: 0, number: 0, uid: 0, gid: 0 };
+  const numbers = { startTicks: 0, cgroupId: 0n, cgroupIds: [], pid: 0, number: 0, uid: 0, gid: 0 };
   return encodeCreatorRecord({ executable: NO_EXECUTABLE, ...numbers, command });
 }
 

@@ -293,6 +293,8 @@ export interface CreatorRecord {
   readonly executable: ExecutableKey;
   readonly startTicks: number;
   readonly cgroupId: bigint;
+  /** Of its cgroup and those above it, below the root, the outermost first: as far down as the record has room. */
+  readonly cgroupIds: readonly bigint[];
   readonly pid: number;
   readonly number: number;
   readonly uid: number;
@@ -302,7 +304,9 @@ export interface CreatorRecord {
 }
 
 export const COMMAND_BYTES = 16;
-export const CREATOR_RECORD_BYTES = 80;
+/** Levels of the cgroup tree that are noted: /user.slice/user-1000.slice/user@1000.service/app.slice/app-X.slice/X.scope has six. */
+export const CGROUP_LEVELS_NOTED = 6;
+export const CREATOR_RECORD_BYTES: number = 80 + 8 * CGROUP_LEVELS_NOTED;
 export const CREATOR_RECORD_FIELDS = {
   executable: 0,
   startTicks: 32,
@@ -312,6 +316,7 @@ export const CREATOR_RECORD_FIELDS = {
   uid: 56,
   gid: 60,
   command: 64,
+  cgroupIds: 80,
 } as const;
 
 export function encodeCreatorRecord(record: CreatorRecord): Uint8Array {
@@ -325,6 +330,7 @@ export function encodeCreatorRecord(record: CreatorRecord): Uint8Array {
   setU32(bytes, at.uid, record.uid);
   setU32(bytes, at.gid, record.gid);
   setCommand(bytes, at.command, record.command);
+  for (const [index, id] of record.cgroupIds.entries()) setU64(bytes, at.cgroupIds + 8 * index, id);
   return bytes;
 }
 
@@ -341,6 +347,9 @@ export function decodeCreatorRecord(bytes: Uint8Array): CreatorRecord {
     uid: view.getUint32(at.uid, true),
     gid: view.getUint32(at.gid, true),
     command: decodeCommand(bytes, at.command),
+    cgroupIds: Array.from({ length: CGROUP_LEVELS_NOTED }, (_, index) =>
+      view.getBigUint64(at.cgroupIds + 8 * index, true),
+    ).filter((id) => id !== 0n),
   };
 }
 
@@ -359,6 +368,41 @@ function decodeCommand(bytes: Uint8Array, start: number): string {
     command += String.fromCharCode(bytes[index] ?? 0);
   return command;
 }
+
+/** A socket that was closed. `atNs`: when, by CLOCK_MONOTONIC. */
+export interface ReleasedSocket {
+  readonly cookie: bigint;
+  readonly atNs: bigint;
+}
+
+/** Value of `released`: the latest first. */
+export const RELEASED_RECORD_BYTES = 32;
+export const RELEASED_RECORD_FIELDS = { cookie: 0, atNs: 8, cookieBefore: 16, atNsBefore: 24 } as const;
+
+export function encodeReleasedRecord(sockets: readonly ReleasedSocket[]): Uint8Array {
+  const bytes = new Uint8Array(RELEASED_RECORD_BYTES);
+  const at = RELEASED_RECORD_FIELDS;
+  const [last, before] = sockets;
+  setU64(bytes, at.cookie, last?.cookie ?? 0n);
+  setU64(bytes, at.atNs, last?.atNs ?? 0n);
+  setU64(bytes, at.cookieBefore, before?.cookie ?? 0n);
+  setU64(bytes, at.atNsBefore, before?.atNs ?? 0n);
+  return bytes;
+}
+
+export function decodeReleasedRecord(bytes: Uint8Array): readonly ReleasedSocket[] {
+  checkLength('released record', bytes, RELEASED_RECORD_BYTES);
+  const view = viewOf(bytes);
+  const at = RELEASED_RECORD_FIELDS;
+  return [
+    { cookie: view.getBigUint64(at.cookie, true), atNs: view.getBigUint64(at.atNs, true) },
+    { cookie: view.getBigUint64(at.cookieBefore, true), atNs: view.getBigUint64(at.atNsBefore, true) },
+  ].filter(({ cookie }) => cookie !== 0n);
+}
+
+/** Key of `released`. */
+export const encodeReleasedKey = (protocol: number, port: number): Uint8Array =>
+  encodeU64((BigInt(protocol) << 32n) | BigInt(port));
 
 /** Value of `config`. All zero, as the map is made, it lets the programs do nothing at all. */
 export interface Config {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DESCRIPTORS } from '../../test/bpf/interpreter.ts';
 import {
   CGROUP,
+  CGROUP_IDS,
   CURL,
   EPOCH,
   GID,
@@ -58,6 +59,7 @@ describe.each(KERNELS)('socketProgram() for %s', (name) => {
       executable: keyOf(PYTHON),
       startTicks: START_TICKS,
       cgroupId: CGROUP,
+      cgroupIds: CGROUP_IDS,
       pid: PID,
       number: 0,
       uid: UID,

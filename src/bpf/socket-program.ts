@@ -23,6 +23,7 @@ import type { KernelLayout } from './kernel-layout.ts';
 import { follow, lookup, read, stackAddress, update } from './kernel-memory.ts';
 import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_TASKS_LOST, COUNTER_UNMARKED, type MapDescriptors } from './maps.ts';
 import { MARK_FOREIGN, MARK_NUMBER, MARK_OURS, MARK_SOCKET, MARK_UPLINK, PROGRAM_NONE_FIRST } from './mark.ts';
+import { onlyOwnNamespace } from './own-namespace.ts';
 import {
   branchOnLinks,
   clearKey,
@@ -33,6 +34,7 @@ import {
 } from './read-executable.ts';
 import { findTask, numbersAtLevel, readProcess, readStartTicks } from './read-process.ts';
 import {
+  CGROUP_LEVELS_NOTED,
   COMMAND_BYTES,
   CONFIG_FIELDS,
   CREATOR_RECORD_BYTES,
@@ -59,11 +61,11 @@ import {
 import {
   AF_INET,
   AF_INET6,
+  BPF_FUNC_get_current_ancestor_cgroup_id,
   BPF_FUNC_get_current_cgroup_id,
   BPF_FUNC_get_current_comm,
   BPF_FUNC_get_current_task,
   BPF_FUNC_get_current_uid_gid,
-  BPF_FUNC_get_netns_cookie,
   BPF_FUNC_get_socket_cookie,
   BPF_SOCK_FAMILY,
   BPF_SOCK_MARK,
@@ -102,7 +104,7 @@ const INIT_PID = 1;
 export function socketProgram(layout: KernelLayout, maps: MapDescriptors): Uint8Array {
   return assemble([
     move('r6', 'r1'),
-    ...onlyOwnNamespace(maps),
+    ...onlyOwnNamespace(maps, { indexSlot: INDEX, otherwise: 'done' }),
     call(BPF_FUNC_get_current_task),
     move('r7', 'r0'),
     store('u64', 'r10', TASK, 'r7'),
@@ -119,20 +121,6 @@ export function socketProgram(layout: KernelLayout, maps: MapDescriptors): Uint8
     exit(),
     ...learn(layout, maps),
   ]);
-}
-
-/** r8 = config. Sockets of other network namespaces are nobody's business here. */
-function onlyOwnNamespace(maps: MapDescriptors): readonly Instruction[] {
-  return [
-    store('u32', 'r10', INDEX, 0),
-    ...lookup(maps.config, INDEX),
-    branch('r0', 'equal', 0, 'done'),
-    move('r8', 'r0'),
-    move('r1', 'r6'),
-    call(BPF_FUNC_get_netns_cookie),
-    load('u64', 'r1', 'r8', CONFIG_FIELDS.netnsCookie),
-    branch('r0', 'not equal', 'r1', 'done'),
-  ];
 }
 
 /** The daemon learns how the kernel names its thread; then the socket is one like others. */
@@ -176,6 +164,12 @@ function readCreator(layout: KernelLayout): readonly Instruction[] {
     ...readProcess('r7', { ...shared, config: 'r8', pidSlot: PID, startTicksSlot: START_TICKS }),
     call(BPF_FUNC_get_current_cgroup_id),
     store('u64', 'r10', CGROUP, 'r0'),
+    // It may be gone before anybody asks what it is called.
+    ...Array.from({ length: CGROUP_LEVELS_NOTED }, (_, index) => [
+      move('r1', index + 1),
+      call(BPF_FUNC_get_current_ancestor_cgroup_id),
+      store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.cgroupIds + 8 * index, 'r0'),
+    ]).flat(),
     // Both at once: gid << 32 | uid.
     call(BPF_FUNC_get_current_uid_gid),
     store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.uid, 'r0'),

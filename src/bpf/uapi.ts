@@ -13,11 +13,12 @@ export const BPF_FUNC_get_current_cgroup_id = 80;
 export const BPF_FUNC_probe_read_kernel = 113;
 export const BPF_FUNC_probe_read_kernel_str = 115;
 export const BPF_FUNC_get_netns_cookie = 122;
+export const BPF_FUNC_get_current_ancestor_cgroup_id = 123;
 
 /** Flags of an update: create or replace. */
 export const BPF_ANY = 0;
 
-/** Offsets in `struct bpf_sock`, what a cgroup/sock_create program is given. */
+/** Offsets in `struct bpf_sock`, what cgroup/sock_create and cgroup/sock_release programs are given. */
 export const BPF_SOCK_FAMILY = 4;
 export const BPF_SOCK_TYPE = 8;
 export const BPF_SOCK_PROTOCOL = 12;

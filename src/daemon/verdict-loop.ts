@@ -74,6 +74,8 @@ export interface VerdictLoopParts extends VerdictJudgeParts {
   /** Packets of a user are refused, or have waited for less than others' would, since he asks for more than his share. */
   readonly onShareFull?: (user: number) => void;
   readonly maxHeldFlows?: number;
+  /** Nothing was queued before; the beginning unless stated. */
+  readonly queuesSinceMs?: MonotonicMs;
 }
 
 export class VerdictLoop {
@@ -85,9 +87,12 @@ export class VerdictLoop {
   readonly #recent = new RecentFlows();
   readonly #waiting = new WaitingPackets<ReadPacket>();
   readonly #judge: VerdictJudge;
+  /** What is in the queue was sent later. */
+  #emptyAtMs: MonotonicMs;
 
   constructor(parts: VerdictLoopParts, snapshot: VerdictSnapshot) {
     this.#parts = parts;
+    this.#emptyAtMs = parts.queuesSinceMs ?? 0;
     this.#held = new HeldFlows(parts.maxHeldFlows);
     this.#judge = new VerdictJudge(parts, snapshot);
   }
@@ -139,7 +144,9 @@ export class VerdictLoop {
 
   /** Takes one datagram from the kernel; false where none is there. */
   #receive(): boolean {
+    const nowMs = this.#parts.monotonicMs();
     const received = this.#parts.queue.receive(this.#buffer);
+    if (received === -EAGAIN) this.#emptyAtMs = nowMs;
     if (received === -EAGAIN || received === -EINTR) return false;
     if (received === -ENOBUFS) this.#counts.overruns++;
     else if (received < 0) throw new Error(`receiving from the queue failed with errno ${-received}`);
@@ -185,7 +192,13 @@ export class VerdictLoop {
       const decoded = decodePacket(packet.payload, { loopback: packet.ifIndexOut === LOOPBACK_IFINDEX });
       const flow: Flow = { ...decoded, ...directionOf(packet) };
       const received = { packetId: packet.packetId, mark: packet.mark, receivedUs };
-      const givenUp = this.#waiting.add(userOf(packet), socketKey(flow), { packet, flow, received });
+      const notBeforeMs = this.#emptyAtMs;
+      const givenUp = this.#waiting.add(userOf(packet), socketKey(flow), {
+        packet,
+        flow,
+        received,
+        notBeforeMs,
+      });
       if (givenUp !== undefined) this.#refuse(givenUp);
     } catch (error) {
       // Bytes that are no packet, or our own mistake: neither may leave the packet, and its program, without an answer.
@@ -205,11 +218,11 @@ export class VerdictLoop {
     this.#send(received, refusedVerdict(received.mark));
   }
 
-  #answer({ packet, flow, received }: ReadPacket): void {
+  #answer({ packet, flow, received, notBeforeMs }: ReadPacket): void {
     // Another user's or container's packet with the same addresses and ports is another flow.
     const key = `${flow.forwarded ? packet.mark : (packet.uid ?? '')}|${flowKey(flow)}`;
     if (this.#fold(key, received)) return;
-    const owner = this.#identify(key, flow, packet);
+    const owner = this.#identify(key, flow, packet, notBeforeMs);
     const decision = this.#judge.decide(owner, flow, 'may wait');
     if (decision.verdict !== 'queue') this.#conclude({ key, flow, owner, packets: [received] }, decision);
     else this.#hold({ key, flow, owner, packets: [received] }, userOf(packet), decision);
@@ -225,7 +238,7 @@ export class VerdictLoop {
   }
 
   /** A program that sends a burst and ends has no socket any more when its last packets are read. */
-  #identify(key: string, flow: Flow, packet: ReadPacket['packet']): Sender {
+  #identify(key: string, flow: Flow, packet: ReadPacket['packet'], notBeforeMs: MonotonicMs): Sender {
     if (flow.forwarded) return this.#judge.container(packet.mark & MARK_FORWARDED_APP);
     const { uid, gid } = packet;
     const deviceIndex = flow.inbound ? packet.ifIndexIn : packet.ifIndexOut;
@@ -234,6 +247,7 @@ export class VerdictLoop {
       ...(!flow.inbound && { uid: uid ?? 'none' }),
       ...(gid !== undefined && { gid }),
       ...(deviceIndex !== undefined && { deviceIndex }),
+      notBeforeMs,
     });
     return owner.kind === 'unknown' ? (this.#recent.ownerOf(key, this.#parts.monotonicMs()) ?? owner) : owner;
   }
@@ -318,6 +332,8 @@ interface ReadPacket {
   readonly packet: Omit<QueuePacket, 'payload'>;
   readonly flow: Flow;
   readonly received: HeldPacket;
+  /** It was sent after that. */
+  readonly notBeforeMs: MonotonicMs;
 }
 
 interface DecidedFlow {

@@ -49,9 +49,10 @@ function run(start: VerdictThreadStart): void {
   const marks = start.marks && borrowSocketMarks(start.marks);
   using sources = openIdentitySources(marks);
   const gate = openGate(start, marks);
+  const { monotonicMs } = systemClock;
+  const queuesSinceMs = monotonicMs();
   using queue = KernelQueue.open({ number: start.queueNumber, failOpen: isFailOpen(start.snapshot) });
   const wake = EventFd.borrow(start.wakeFd);
-  const { monotonicMs } = systemClock;
   const reporter = new VerdictReporter((batch) => say(start, { kind: 'events', ...batch }), new Int32Array(start.read));
   const faults = new FaultNotes();
   const background = new Background((fault) => {
@@ -66,6 +67,7 @@ function run(start: VerdictThreadStart): void {
   const loop = new VerdictLoop(
     {
       queue,
+      queuesSinceMs,
       identify: (flow, hint) => identifyFlow(sources, flow, hint),
       confirm: (owner) => sources.creators?.confirm(owner) ?? owner,
       onFault: background.hear,

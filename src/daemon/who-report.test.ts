@@ -170,7 +170,17 @@ class NotedBy extends RealFiles {
     const stat = openProc().stat(pid);
     if (executable === undefined || stat === undefined) throw new Error(`process ${pid} has ended`);
     const { startTimeTicks: startTicks } = stat;
-    this.#noted = { pid, startTicks, executable, number: 0, uid: 0, gid: 0, cgroupId: 1n, command: 'maker' };
+    this.#noted = {
+      pid,
+      startTicks,
+      executable,
+      number: 0,
+      uid: 0,
+      gid: 0,
+      cgroupId: 1n,
+      cgroupIds: [],
+      command: 'maker',
+    };
   }
 
   override creatorOf(): CreatorRecord {

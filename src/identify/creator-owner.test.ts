@@ -102,6 +102,7 @@ describe('CreatorOwners', () => {
       keyOfFile: () => undefined,
       programOf: () => undefined,
       programOfFile: () => undefined,
+      released: () => [],
       creatorOf: () => noted as never,
     };
     const owners = new CreatorOwners({ marks: kernelThread, proc: machine.proc, reader });
@@ -297,6 +298,7 @@ describe('CreatorOwners', () => {
       keyOfFile: (path: string) => marks.keyOfFile(path),
       programOf: () => undefined,
       programOfFile: () => undefined,
+      released: () => [],
       creatorOf: () => ({ ...record, pid: process.pid }),
     };
     const owners = new CreatorOwners({ marks: asInit, proc, reader: new ProcessReader(proc, undefined) });

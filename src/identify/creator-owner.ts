@@ -11,10 +11,13 @@ import {
   isSameExecutable,
   NO_EXECUTABLE,
   parseExecutableKey,
+  type ReleasedSocket,
 } from '../bpf/records.ts';
 import { type FileChange, fileChange, hasOtherNames } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+import type { MonotonicMs } from '../net/clock.ts';
+import type { Flow } from '../net/flow.ts';
 import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { ExecutableFiles } from './executable-files.ts';
@@ -22,6 +25,7 @@ import { isInterpreter } from './interpreter.ts';
 import { NamedFiles } from './named-files.ts';
 import type { PolicyNames } from './policy-names.ts';
 import type { ProcessReader } from './process-reader.ts';
+import { isReleasedSince, releasedSockets } from './released-sockets.ts';
 import { isBroker } from './socket-broker.ts';
 import type { SocketOwner } from './socket-owner.ts';
 
@@ -30,7 +34,7 @@ export const MAX_KEYS_REMEMBERED = 8192;
 
 export type CreatorMarks = Pick<
   SharedSocketMarks,
-  'counts' | 'creatorOf' | 'keyOfFile' | 'programOf' | 'programOfFile'
+  'counts' | 'creatorOf' | 'keyOfFile' | 'programOf' | 'programOfFile' | 'released'
 >;
 
 export interface CreatorSources {
@@ -97,6 +101,11 @@ export class CreatorOwners {
     return this.#describe(creator, socket, names);
   }
 
+  /** Sockets that may have sent this flow, and were closed since then. */
+  released(flow: Flow, sinceMs: MonotonicMs): readonly ReleasedSocket[] {
+    return releasedSockets(this.#sources.marks, flow).filter((socket) => isReleasedSince(socket, sinceMs));
+  }
+
   /** Whether the kernel had no room to write down whose child a process is: then it says nothing of those that it lacks. */
   get hasLostFamilies(): boolean {
     return this.#sources.marks.counts().tasksLost > 0;
@@ -129,14 +138,13 @@ export class CreatorOwners {
   }
 
   #describe(creator: CreatorRecord, socket: SocketOwner, names: PolicyNames): SingleOwner | undefined {
-    const { proc, reader } = this.#sources;
+    const { proc } = this.#sources;
     const { pid, executable: key } = creator;
     const running = this.#running(creator, names);
     const isSame = running !== undefined;
     const link = running?.link ?? this.#links.get(key);
     if (pid === 1 || (link !== undefined && isBroker(link, proc, pid))) return undefined;
-    const cgroup = isSame ? reader.cgroup(pid, creator.cgroupId) : reader.cgroupOfSocket(creator.cgroupId);
-    const known = { uid: socket.uid, gid: creator.gid, ...(cgroup !== undefined && { cgroup }) };
+    const known = { uid: socket.uid, gid: creator.gid, ...this.#cgroupOf(creator, isSame) };
     const program = names.programOf(creator.number);
     const called = [link, creator.command].filter((name) => name !== undefined);
     const naming =
@@ -163,6 +171,19 @@ export class CreatorOwners {
       ...(!isSame && { command: creator.command }),
       ...(socket.accepted && { accepted: true }),
     };
+  }
+
+  #cgroupOf({ pid, cgroupId, cgroupIds }: CreatorRecord, isSame: boolean): Pick<ProcessOwner, 'cgroup' | 'cgroupGone'> {
+    const { reader } = this.#sources;
+    // Deeper than what is noted, or the root.
+    const isAllNoted = cgroupIds.at(-1) === cgroupId;
+    const found = isAllNoted && !reader.remembersCgroup(cgroupId) ? reader.cgroupWithIds(cgroupIds) : undefined;
+    if (found !== undefined) return { cgroup: found.path, ...(found.isGone && { cgroupGone: true }) };
+    const cgroup = isSame ? reader.cgroup(pid, cgroupId) : reader.cgroupOfSocket(cgroupId);
+    const isKnown = reader.remembersCgroup(cgroupId) || cgroup === undefined;
+    const above = isKnown ? undefined : reader.cgroupWithIds(cgroupIds);
+    if (above !== undefined) return { cgroup: above.path, cgroupGone: true };
+    return cgroup === undefined ? {} : { cgroup };
   }
 
   /**

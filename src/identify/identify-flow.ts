@@ -4,6 +4,7 @@
  */
 import { type CgroupTree, openCgroupTree } from '../kernel/cgroup.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_TCP, protocolName } from '../net/protocol.ts';
 import type { Owner, ProcessOwner, SingleOwner, UnknownOwner } from '../policy/identity.ts';
@@ -17,7 +18,7 @@ import { ProcessOfSocket, type SocketProcess } from './process-of-socket.ts';
 import { ProcessReader } from './process-reader.ts';
 import { scriptOfProcess } from './script-of-process.ts';
 import { SocketDiag, type SocketTables } from './socket-diag.ts';
-import { findSocket, type SocketHint, type SocketOwner } from './socket-owner.ts';
+import { findSocket, NO_INODE, type SocketHint, type SocketOwner, type SocketSearch } from './socket-owner.ts';
 
 /**
  * What is known besides the flow. `uid`: of the socket that sent the packet, `none` where the kernel says that no process's
@@ -27,6 +28,8 @@ export interface IdentityHint {
   readonly uid?: number | 'none';
   readonly gid?: number;
   readonly deviceIndex?: number;
+  /** The packet was not sent before: whoever has closed his socket earlier is not its sender. Absent: it is no packet. */
+  readonly notBeforeMs?: MonotonicMs;
   readonly names: PolicyNames;
 }
 
@@ -70,6 +73,7 @@ export function identitySources(
   };
 }
 
+const CLOSED = 'its socket has been closed, and nobody knows who made it';
 const PROCESS_ENDED = 'its process has ended';
 const HOLDER_HIDDEN = 'its socket belongs to a process that is not visible here, as in another pid namespace';
 const TOO_MANY_OPEN = 'too many descriptors are open to find the one with its socket';
@@ -81,7 +85,7 @@ export function identifyFlow(sources: IdentitySources, flow: Flow, hint: Identit
   // A SYN-ACK has no full socket, so no uid, but a listener that a process owns.
   if (hint.uid === 'none' && flow.protocol !== IPPROTO_TCP) return kernel;
   const socketHint = toSocketHint(hint);
-  const search = findSocket(sources, flow, socketHint);
+  const search = withReleased(sources, flow, hint, findSocket(sources, flow, socketHint));
   if (search.kind === 'none') {
     if (flow.midstream && !flow.inbound) return { ...unknown(search.because, socketHint), ended: true };
     return hint.uid === 'none' ? kernel : unknown(search.because, socketHint);
@@ -92,6 +96,24 @@ export function identifyFlow(sources: IdentitySources, flow: Flow, hint: Identit
   if (first === undefined) return unknown('no socket', socketHint);
   if (others.length > 0) return { kind: 'one of', candidates: [first, ...others] };
   return first.kind === 'unknown' ? explainMissing(sources, flow, socketHint, first) : first;
+}
+
+/**
+ * Whoever had the port and has closed his socket while the packet waited may have sent it: where nobody has the port any more, and where
+ * somebody took it over (not of a connection, which has its addresses for itself).
+ */
+function withReleased(sources: IdentitySources, flow: Flow, hint: IdentityHint, search: SocketSearch): SocketSearch {
+  const { creators } = sources;
+  const { uid, notBeforeMs } = hint;
+  if (creators === undefined || flow.inbound || typeof uid !== 'number' || notBeforeMs === undefined) return search;
+  const living = search.kind === 'found' ? search.sockets : [];
+  if (living.length > 0 && flow.protocol === IPPROTO_TCP) return search;
+  const gone = creators
+    .released(flow, notBeforeMs)
+    .filter(({ cookie }) => !living.some((other) => other.cookie === cookie))
+    .map(({ cookie }) => ({ inode: NO_INODE, uid, cookie }));
+  const [first, ...others] = [...living, ...gone];
+  return first === undefined ? search : { kind: 'found', sockets: [first, ...others] };
 }
 
 function toSocketHint(hint: IdentityHint): SocketHint {
@@ -131,6 +153,7 @@ function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: Ide
   const { holders, reader, creators } = sources;
   const creator = creators?.ownerOf(socket, hint.names);
   if (creator !== undefined) return possibleOwners(sources, withFamily(sources, creator, hint), hint);
+  if (socket.inode === NO_INODE) return [unknown(CLOSED, socket)];
   const search = holders.find(socket.inode, socket.uid, (executable) => hint.names.hasExecutable(executable));
   if (search.kind === 'found') {
     const owners = search.processes.map((process) => ownerOf(sources, process, socket, hint));

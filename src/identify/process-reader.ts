@@ -68,16 +68,43 @@ export class ProcessReader {
     return this.cgroupOfSocket(socketCgroupId) ?? current;
   }
 
+  /**
+   * The cgroup whose id is the last of these, which are those of the cgroups above it, the outermost first; where it is gone, the deepest
+   * of those that are left.
+   */
+  cgroupWithIds(ids: readonly bigint[]): { readonly path: string; readonly isGone: boolean } | undefined {
+    if (this.#cgroups === undefined) return undefined;
+    let path = '/';
+    for (const id of ids) {
+      const child = this.#childWithId(path, id);
+      if (child === undefined) return { path, isGone: true };
+      path = child;
+    }
+    return { path, isGone: false };
+  }
+
+  #childWithId(path: string, id: bigint): string | undefined {
+    const known = this.#cgroupPaths.get(id);
+    if (known !== undefined || this.#isMissed(id)) return known;
+    const child = this.#cgroups?.childWithId(path, id);
+    if (child === undefined) this.#missedCgroups.set(id, this.#monotonicMs());
+    else this.#cgroupPaths.set(id, child);
+    return child;
+  }
+
+  #isMissed(id: bigint): boolean {
+    const missedAtMs = this.#missedCgroups.get(id);
+    return missedAtMs !== undefined && this.#monotonicMs() - missedAtMs < MISSED_CGROUP_MS;
+  }
+
   /** Where no process is known. */
   cgroupOfSocket(socketCgroupId: bigint | undefined): string | undefined {
     if (socketCgroupId === undefined || this.#cgroups === undefined) return undefined;
     const known = this.#cgroupPaths.get(socketCgroupId);
     if (known !== undefined) return known;
-    const nowMs = this.#monotonicMs();
-    const missedAtMs = this.#missedCgroups.get(socketCgroupId);
-    if (missedAtMs !== undefined && nowMs - missedAtMs < MISSED_CGROUP_MS) return undefined;
+    if (this.#isMissed(socketCgroupId)) return undefined;
     const path = this.#cgroups.pathOfId(socketCgroupId);
-    if (path === undefined) this.#missedCgroups.set(socketCgroupId, nowMs);
+    if (path === undefined) this.#missedCgroups.set(socketCgroupId, this.#monotonicMs());
     else this.#cgroupPaths.set(socketCgroupId, path);
     return path;
   }

@@ -21,6 +21,9 @@ const IPPROTO_RAW = 255;
 /** Of sockets that may have sent the same packet, so many are looked at. */
 const MAX_CANDIDATES = 8;
 
+/** Of a socket that is gone, and of one that no process has. */
+export const NO_INODE = 0;
+
 /** `cgroupId`: of the cgroup in which the socket was made. */
 export interface SocketOwner {
   readonly inode: number;

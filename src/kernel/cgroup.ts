@@ -25,6 +25,8 @@ export interface CgroupTree {
   readonly mountDir: string;
   /** `undefined` where no such cgroup exists. */
   idOfPath(path: string): bigint | undefined;
+  /** The path of the cgroup with this id directly below another one; `undefined` where there is none within the bounds. */
+  childWithId(path: string, id: bigint): string | undefined;
   /** Walks the tree, so not for the packet path; `undefined` where no cgroup within the bounds has this id. */
   pathOfId(id: bigint): string | undefined;
   /** The root first, parents before children, within MAX_CGROUPS_WALKED and MAX_CGROUP_DEPTH. */
@@ -42,6 +44,13 @@ export function cgroupTreeAt(mountDir: string): CgroupTree {
   return {
     mountDir,
     idOfPath: (path) => inodeOf(directoryOf(mountDir, path)),
+    childWithId(path, id) {
+      for (const name of childNames(directoryOf(mountDir, path), MAX_CGROUPS_WALKED)) {
+        const child = childPath(path, name);
+        if (inodeOf(directoryOf(mountDir, child)) === id) return child;
+      }
+      return undefined;
+    },
     pathOfId(id) {
       for (const cgroup of walk(mountDir)) if (cgroup.id === id) return cgroup.path;
       return undefined;

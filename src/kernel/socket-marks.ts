@@ -6,7 +6,15 @@
  * Only sockets of the network namespace in which it was opened are marked and noted, whatever process makes them. A number
  * is one of a program (`plan/reserved.ts`).
  */
-import type { CreatorRecord, ExecutableKey, FileId, FileName, Nobody, ProgramFile } from '../bpf/records.ts';
+import type {
+  CreatorRecord,
+  ExecutableKey,
+  FileId,
+  FileName,
+  Nobody,
+  ProgramFile,
+  ReleasedSocket,
+} from '../bpf/records.ts';
 import type { KernelError } from './kernel-error.ts';
 
 export interface ExecutableProgram {
@@ -97,6 +105,11 @@ export interface SharedSocketMarks {
   addCgroup(id: bigint, epoch: number): void;
   /** Who made the socket with this cookie (SO_COOKIE, sock_diag): of the youngest ones. */
   creatorOf(cookie: bigint): CreatorRecord | undefined;
+  /**
+   * The last sockets, of any program, that had this port when they were closed, the latest first, two at most. `port`: the echo identifier
+   * of a ping socket, the protocol of a raw one.
+   */
+  released(protocol: number, port: number): readonly ReleasedSocket[];
   /** Since it was opened. */
   counts(): SocketMarkCounts;
 }

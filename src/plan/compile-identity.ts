@@ -5,7 +5,7 @@
  */
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
-import { type AppIndex, type AppMatch, matchExactCgroup, unitOfCgroup } from '../policy/match-app.ts';
+import { type AppIndex, type AppMatch, matchExactCgroup, speaksOfCgroups, unitOfCgroup } from '../policy/match-app.ts';
 import { weighsUserModeNetworks } from '../policy/policies-behind.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import type { Host, ResolvedCgroup } from './host.ts';
@@ -70,8 +70,11 @@ export type Telling = 'directly' | 'by program' | 'asked' | 'by user';
 
 export function howTold(input: IdentityInput): Exclude<Telling, 'by user'> {
   const { paths, anyByName } = unresolved(input);
-  if (!tellsPrograms(input) && paths.length === 0 && !anyByName && !mustTellDaemon(input)) return 'directly';
-  return input.host.programs === undefined ? 'asked' : 'by program';
+  const isAllThere = paths.length === 0 && !anyByName;
+  // Any cgroup may be gone and made anew at any moment: the id that a map has for its path is then another one's.
+  if (input.host.programs !== undefined)
+    return tellsPrograms(input) || speaksOfCgroups(input.index) || mustTellDaemon(input) ? 'by program' : 'directly';
+  return tellsPrograms(input) || !isAllThere || mustTellDaemon(input) ? 'asked' : 'directly';
 }
 
 /** `told`: found out once, since it looks at every cgroup and every application. */

@@ -168,9 +168,16 @@ describe('compileInbound', () => {
 
   it('compileInbound() tells by the cgroup where no program is named, and asks where a user is', () => {
     const cgroups = [{ path: '/ssh', id: 44n, level: 1 }];
-    const byCgroup = rulesetOf({ own, match: [{ kind: 'cgroup', value: '/ssh', at }], cgroups });
-    expect(arrives(byCgroup, { cgroup: 44n, from: elsewhere, mark: 0 }).verdict).toBe('reject');
-    expect(arrives(byCgroup, { cgroup: 45n, from: elsewhere, mark: 0 }).verdict).toBe('accept');
+    const match = [{ kind: 'cgroup', value: '/ssh', at }] as const;
+    const unmarked = rulesetOf({ own, match, cgroups, isMarked: false });
+    expect(arrives(unmarked, { cgroup: 44n, from: elsewhere, mark: 0 }).verdict).toBe('reject');
+    expect(arrives(unmarked, { cgroup: 45n, from: elsewhere, mark: 0 }).verdict).toBe('accept');
+    // Of a cgroup that may have come to be there since.
+    const marked = rulesetOf({ own, match, cgroups });
+    expect(arrives(marked, { cgroup: 45n, from: elsewhere, mark: 0 }).verdict).toBe('queue');
+    const known = programMark(NONE);
+    expect(arrives(marked, { cgroup: 44n, from: elsewhere, mark: known }).verdict).toBe('reject');
+    expect(arrives(marked, { cgroup: 45n, from: elsewhere, mark: known }).verdict).toBe('accept');
     const byUser = rulesetOf({ own, match: [{ kind: 'user', value: '0', at }] });
     expect(arrives(byUser, { from: elsewhere }).verdict).toBe('queue');
     expect(arrives(byUser, { from: elsewhere, mark: 'none' }).verdict).toBe('accept');

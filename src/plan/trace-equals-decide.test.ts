@@ -657,11 +657,13 @@ function mayAsk(w: World, s: Sender): boolean {
   const matches = policySet.apps.flatMap((app) => app.match);
   const existing = host.cgroups.map(({ path }) => path);
   const anyChildren = policySet.apps.some(({ children }) => children !== undefined);
+  // With marks it is told whether a cgroup is another one, made anew under its path.
+  const mayBeNew = host.programs !== undefined;
   const ownerNotTold = matches.some(
     ({ kind, value }) =>
       ['exec', 'script', 'container'].includes(kind) ||
-      (kind === 'cgroup' && !existing.includes(value)) ||
-      (kind === 'unit' && !existing.some((path) => path.endsWith(`/${value}`))),
+      (kind === 'cgroup' && (mayBeNew || !existing.includes(value))) ||
+      (kind === 'unit' && (mayBeNew || !existing.some((path) => path.endsWith(`/${value}`)))),
   );
   const anyName = policySet.apps.some(({ rules }) =>
     rules.some(({ to }) => to.some((entry) => entry.target.kind === 'name')),

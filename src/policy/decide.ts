@@ -17,9 +17,10 @@ import { housekeeping } from './housekeeping.ts';
 import type { ContainerOwner, ProcessOwner, Sender, SingleOwner } from './identity.ts';
 import { type RuleInForce, rulesInForce } from './implied-rule.ts';
 import { isLocalFor } from './local-networks.ts';
-import { type AppIndex, type AppMatch, claimsExecutable, matchApp, type Traits } from './match-app.ts';
+import { type AppIndex, type AppMatch, claimsExecutable, matchApp, matchProgram, type Traits } from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
 import { matchEntry } from './match-entry.ts';
+import { mayBelongTo } from './may-be.ts';
 import {
   BUILT_IN,
   type Destination,
@@ -288,16 +289,38 @@ function decideForEnded({ policySet }: DecideContext, because: string): Decision
   return { verdict: 'drop', reason: { kind: 'unknown-owner', because, at: policySet.systemDefault.unknown.at } };
 }
 
+/**
+ * What it may belong to it is held to, and the strictest of that holds: so that a program gets round no policy by not being known. Who
+ * receives is not held to it: it is there, and a receiver that cannot be seen may be the kernel.
+ */
+function withWhatItMayBe(context: DecideContext, owner: SingleOwner, flow: Flow, known: Decision): Decision {
+  if (flow.inbound) return known;
+  const policies = mayBelongTo(context.index, owner);
+  if (policies === 'too many') {
+    const because = 'it may belong to more policies than are weighed';
+    const reason: Reason = { kind: 'unknown-owner', because, at: context.policySet.systemDefault.unknown.at };
+    return { verdict: 'reject', cause: 'denied', reason };
+  }
+  return strictest([known, ...policies.map((policy) => decideForApp(context, policy, flow))]) ?? known;
+}
+
+/** Nothing that a policy says of cgroups comes before that. */
+const isToldByProgram = ({ index }: DecideContext, owner: ProcessOwner): boolean =>
+  matchProgram(index, owner) !== undefined;
+
 function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): Decision {
   switch (owner.kind) {
     case 'unknown':
       return owner.ended && flow.midstream
         ? decideForEnded(context, owner.because)
-        : decideForUnknown(context, owner, owner.because, flow);
+        : withWhatItMayBe(context, owner, flow, decideForUnknown(context, owner, owner.because, flow));
     case 'kernel':
       return decideByDefault(context, flow);
-    case 'process':
-      return decideForProcess(context, owner, flow);
+    case 'process': {
+      const known = decideForProcess(context, owner, flow);
+      const isKnown = owner.cgroupGone !== true || owner.accepted === true || isToldByProgram(context, owner);
+      return isKnown ? known : withWhatItMayBe(context, owner, flow, known);
+    }
   }
 }
 

@@ -26,6 +26,7 @@ export interface UnknownOwner {
   readonly uid?: number;
   readonly gid?: number;
   readonly cgroup?: string;
+  readonly cgroupGone?: true;
   /** What it called itself, where that is all that is left of it (comm, proc(5)). */
   readonly command?: string;
   /** A connection was in use, and nobody has it any more: what is still sent of it is the kernel's. */
@@ -60,6 +61,8 @@ export interface ProcessOwner {
   readonly childOf?: string;
   /** Path of the socket's cgroup below the cgroup2 root, starting with `/`. */
   readonly cgroup?: string;
+  /** The cgroup itself is gone, and nobody knows its name: `cgroup` is one above it. */
+  readonly cgroupGone?: true;
   /** The socket came out of a listener's accept(): somebody else opened the connection. */
   readonly accepted?: true;
   /** Not read on the packet path: no policy speaks of it, and it may hold what is not for the history. */

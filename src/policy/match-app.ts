@@ -270,16 +270,20 @@ export interface Traits {
   readonly gid?: number;
 }
 
-export function matchApp(index: AppIndex, owner: Traits, names: Names): AppMatch | undefined {
-  const { script, executable, executableUnproven, childOf, cgroup, uid, gid } = owner;
+/** By what it runs and who started it: that comes before where and as whom it runs. */
+export function matchProgram(index: AppIndex, owner: Traits): AppMatch | undefined {
+  const { script, executable, executableUnproven, childOf } = owner;
   const named =
     (script === undefined ? undefined : index.byScript.get(script)) ??
     (executable === undefined || executableUnproven ? undefined : index.byExecutable.get(executable));
   const family = childOf === undefined ? undefined : index.byParent.get(childOf);
+  return named !== undefined && family !== undefined && yieldsTo(named, family) ? family : (named ?? family);
+}
+
+export function matchApp(index: AppIndex, owner: Traits, names: Names): AppMatch | undefined {
+  const { cgroup, uid, gid } = owner;
   return (
-    (named !== undefined && family !== undefined && yieldsTo(named, family) ? family : undefined) ??
-    named ??
-    family ??
+    matchProgram(index, owner) ??
     (cgroup === undefined ? undefined : matchCgroup(index, cgroup, names.containers)) ??
     (uid === undefined ? undefined : matchUser(index, uid, names.users)) ??
     (gid === undefined ? undefined : matchGroup(index, gid, names.groups))

@@ -75,6 +75,10 @@ export interface Run {
   readonly current: bigint;
   /** What r1 points to; the program may change it. */
   readonly context: Uint8Array;
+  /** The kernel's own structure behind that. */
+  readonly behindContext?: bigint;
+  /** Of the current task's cgroup and those above it below the root, the outermost first. */
+  readonly cgroupIds?: readonly bigint[];
   /** Results of helpers by number, for those that only return one. */
   readonly results?: Readonly<Record<number, bigint>>;
 }
@@ -214,8 +218,10 @@ class Interpreter {
         return 0n;
       case 35:
         return current;
+      case 123:
+        return this.#run.cgroupIds?.[Number(r1) - 1] ?? 0n;
       case 113:
-        this.#slice(r1, Number(r2)).set(kernel.read(r3, Number(r2)));
+        this.#slice(r1, Number(r2)).set(kernel.read(this.#inKernel(r3), Number(r2)));
         return 0n;
       case 115: {
         const text = kernel.read(r3, Number(r2) - 1);
@@ -228,6 +234,13 @@ class Interpreter {
       default:
         throw new Error(`helper ${helper}`);
     }
+  }
+
+  /** To the kernel a context is the address of what it stands for. */
+  #inKernel(address: bigint): bigint {
+    const { behindContext } = this.#run;
+    const isContext = behindContext !== undefined && address >= CONTEXT && address < MAP_VALUES;
+    return isContext ? behindContext + (address - CONTEXT) : address;
   }
 
   #mapArguments(descriptor: bigint, keyAddress: bigint): { readonly name: MapName; readonly key: Uint8Array } {

@@ -104,6 +104,13 @@ export class KernelWorld {
     return task;
   }
 
+  /** The address of an internet socket. */
+  addSocket(port: number): bigint {
+    const socket = this.#allocate();
+    this.#view(socket).setUint16(this.#layout.sock_common.skc_num, port, true);
+    return socket;
+  }
+
   #addPid(numbers: readonly number[]): bigint {
     const { pid, upid } = this.#layout;
     const address = this.#allocate();

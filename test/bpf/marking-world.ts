@@ -9,6 +9,7 @@ import {
   decodeConfig,
   decodeCreatorRecord,
   decodeExecutableKey,
+  decodeReleasedRecord,
   decodeTaskRecord,
   decodeU64,
   EXECUTABLE_KEY_BYTES,
@@ -20,12 +21,14 @@ import {
   encodeFileId,
   encodeFileName,
   encodeFileRecord,
+  encodeReleasedKey,
   encodeTaskRecord,
   encodeU32,
   encodeU64,
   fileIdOf,
   fileNameOf,
   type Nobody,
+  type ReleasedSocket,
   type ScriptStarts,
   type TaskRecord,
 } from '../../src/bpf/records.ts';
@@ -37,6 +40,8 @@ export type KernelName = (typeof KERNELS)[number];
 
 export const NETNS_COOKIE = 77n;
 export const CGROUP = 443n;
+/** It is in another one, below the root. */
+export const CGROUP_IDS: readonly bigint[] = [12n, CGROUP];
 export const COOKIE = 0x1122334455n;
 export const EPOCH = 7;
 export const UID = 1000;
@@ -77,6 +82,14 @@ export interface NewSocket {
   readonly type?: number;
   readonly protocol?: number;
   readonly mark?: number;
+  readonly netnsCookie?: bigint;
+}
+
+export interface ClosedSocket {
+  readonly protocol: number;
+  readonly port: number;
+  readonly cookie?: bigint;
+  readonly atNs?: bigint;
   readonly netnsCookie?: bigint;
 }
 
@@ -154,9 +167,28 @@ export class MarkingWorld {
     const { family = AF_INET, type = SOCK_DGRAM, protocol = 0, mark = 0, netnsCookie = NETNS_COOKIE } = socket;
     const context = new Uint32Array([0, family, type, protocol, mark, 0]);
     const results = { 15: (BigInt(GID) << 32n) | BigInt(UID), 46: COOKIE, 80: CGROUP, 122: netnsCookie };
-    const allowed = runProgram(program, { ...this, current, context: new Uint8Array(context.buffer), results });
+    const bytes = new Uint8Array(context.buffer);
+    const allowed = runProgram(program, { ...this, current, context: bytes, cgroupIds: CGROUP_IDS, results });
     if (allowed !== 1n) throw new Error(`the socket was refused: ${allowed}`);
     return context[4] as number;
+  }
+
+  /** Runs a cgroup/sock_release program for a socket that is closed. */
+  closeSocket(
+    program: Uint8Array,
+    { protocol, port, cookie = COOKIE, atNs = 0n, netnsCookie = NETNS_COOKIE }: ClosedSocket,
+  ): void {
+    const context = new Uint32Array([0, AF_INET, SOCK_DGRAM, protocol, 0, 0]);
+    const behindContext = this.kernel.addSocket(port);
+    const results = { 5: atNs, 46: cookie, 122: netnsCookie };
+    const run = { ...this, current: 0n, context: new Uint8Array(context.buffer), behindContext, results };
+    if (runProgram(program, run) !== 1n) throw new Error('the socket was not closed');
+  }
+
+  /** The last ones that were closed. */
+  released(protocol: number, port: number): readonly ReleasedSocket[] {
+    const value = this.maps.get('released', encodeReleasedKey(protocol, port));
+    return value === undefined ? [] : decodeReleasedRecord(value);
   }
 
   /** Runs a raw tracepoint program. */

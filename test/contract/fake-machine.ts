@@ -69,6 +69,8 @@ export class FakeMachine implements Disposable {
   readonly cgroups: CgroupTree = {
     mountDir: '/nowhere',
     idOfPath: (path) => CGROUP_IDS.get(path),
+    childWithId: (above, id) =>
+      [...CGROUP_IDS].find(([path, other]) => other === id && path !== '/' && dirname(path) === above)?.[0],
     pathOfId: (id) => [...CGROUP_IDS].find(([, other]) => other === id)?.[0],
     *walk() {
       for (const [path, id] of CGROUP_IDS) yield { path, id, level: path === '/' ? 0 : path.split('/').length - 1 };

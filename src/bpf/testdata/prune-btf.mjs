@@ -23,6 +23,7 @@ const STRUCTS = [
   'pid',
   'upid',
   'linux_binprm',
+  'sock_common',
 ];
 
 const HEADER_BYTES = 24;

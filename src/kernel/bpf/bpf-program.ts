@@ -20,6 +20,8 @@ import {
 export const BPF_PROG_TYPE_CGROUP_SOCK = 9;
 export const BPF_PROG_TYPE_RAW_TRACEPOINT = 17;
 export const BPF_CGROUP_INET_SOCK_CREATE = 2;
+/** Since Linux 5.9. */
+export const BPF_CGROUP_INET_SOCK_RELEASE = 34;
 
 /** Not among Node's constants. */
 const O_CLOEXEC = 0o2000000;

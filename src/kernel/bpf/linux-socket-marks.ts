@@ -29,7 +29,14 @@ import type { BpfMap } from './bpf-map.ts';
 import { pinObject } from './bpf-pin.ts';
 import type { BpfDescriptor } from './bpf-program.ts';
 import { type KeptMarks, keepMarks, linkPath, openKeptMarks } from './kept-marks.ts';
-import { attachInheritance, attachSocketProgram, closeLinks, type LinkName, type Links } from './marking-programs.ts';
+import {
+  attachInheritance,
+  attachSocketProgram,
+  closeLinks,
+  type LinkName,
+  type Links,
+  SOCKET_LINKS,
+} from './marking-programs.ts';
 import { namespaceCookie } from './namespace-cookie.ts';
 import { claimPins, ownerOfPins, removePinsHere } from './pin-directory.ts';
 import { ProgramFiles, sayHello } from './program-files.ts';
@@ -83,7 +90,8 @@ function makeMarks(layout: KernelLayout, { cgroupMountDir, maxTasks, pins }: Soc
     const netnsCookie = namespaceCookie();
     const nobody: Config = { netnsCookie, pidNamespace: 0n, pidLevel: 0, cgroupEpoch: NO_EPOCH, hello: true };
     maps.config.update(FIRST, encodeConfig(nobody));
-    links.set('socket', attachSocketProgram(layout, descriptors, cgroupMountDir));
+    for (const name of SOCKET_LINKS)
+      links.set(name, attachSocketProgram(name, layout, descriptors, { cgroupDir: cgroupMountDir }));
     const { task, pid, pidNamespace, pidLevel } = sayHello(maps.hello);
     // Hellos stay answered: threads that borrow the maps say theirs. It costs others nothing, and tells them nothing.
     const config = { ...nobody, pidNamespace, pidLevel };
@@ -131,11 +139,12 @@ function adoptMarks(layout: KernelLayout, cgroupMountDir: string, pins: PinsToUs
     const inheritance = attachInheritance(layout, descriptors);
     if (inheritance instanceof KernelError) throw inheritance;
     for (const [name, link] of inheritance) fresh.set(name, link);
-    attachSocketProgram(layout, descriptors, cgroupMountDir, before.get('socket'));
+    for (const name of SOCKET_LINKS)
+      attachSocketProgram(name, layout, descriptors, { cgroupDir: cgroupMountDir, before: before.get(name) });
     for (const [name, link] of inheritance) pinObject(link.fd, linkPath(directory, name));
     claimPins(directory);
     for (const [name, link] of before) {
-      if (name === 'socket') fresh.set(name, link);
+      if (SOCKET_LINKS.some((other) => other === name)) fresh.set(name, link);
       else link[Symbol.dispose]();
     }
     return new LinuxSocketMarks({

@@ -13,6 +13,7 @@ import {
   decodeCreatorRecord,
   decodeExecutableRecord,
   decodeFileRecord,
+  decodeReleasedRecord,
   decodeTaskRecord,
   decodeU64,
   type ExecutableKey,
@@ -20,12 +21,14 @@ import {
   encodeExecutableRecord,
   encodeFileId,
   encodeFileName,
+  encodeReleasedKey,
   encodeTaskRecord,
   encodeU32,
   encodeU64,
   type FileId,
   fileIdOf,
   type ProgramFile,
+  type ReleasedSocket,
 } from '../../bpf/records.ts';
 import { KernelError } from '../kernel-error.ts';
 import type {
@@ -162,6 +165,11 @@ export class MappedSocketMarks implements SharedSocketMarks {
   creatorOf(cookie: bigint): CreatorRecord | undefined {
     const bytes = this.maps.creators.lookup(encodeU64(cookie));
     return bytes && decodeCreatorRecord(bytes);
+  }
+
+  released(protocol: number, port: number): readonly ReleasedSocket[] {
+    const bytes = this.maps.released.lookup(encodeReleasedKey(protocol, port));
+    return bytes === undefined ? [] : decodeReleasedRecord(bytes);
   }
 
   counts(): SocketMarkCounts {

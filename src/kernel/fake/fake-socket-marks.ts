@@ -11,6 +11,7 @@ import {
   fileIdOf,
   type Nobody,
   type ProgramFile,
+  type ReleasedSocket,
 } from '../../bpf/records.ts';
 import { MARK_FOREIGN, PROGRAM_NONE_FIRST, programMark } from '../../plan/reserved.ts';
 import { nameAtPath } from '../file-name.ts';
@@ -33,6 +34,8 @@ const KEY_DIGITS = 2 * EXECUTABLE_KEY_BYTES;
 const FILE_DIGITS = 2 * FILE_ID_BYTES;
 const FIRST_PID = 1000;
 const FIRST_COOKIE = 1n;
+/** As the kernel keeps them. */
+const RELEASED_OF_A_PORT = 2;
 
 /** A process that is pretended. `executable` is what it runs, whatever has become of the path since. */
 export interface FakeProcess {
@@ -90,6 +93,7 @@ export class FakeSocketMarks implements SocketMarks {
   readonly #cgroups = new Map<bigint, number>();
   readonly #creators = new Map<bigint, CreatorRecord>();
   readonly #strangers = new Map<ExecutableKey, CreatorRecord>();
+  readonly #released = new Map<string, readonly ReleasedSocket[]>();
   #ways: ReadonlyMap<number, WayBits> = new Map();
   #named: NamedFiles = { names: new Map(), files: new Map() };
   #nobody: Nobody | undefined;
@@ -170,11 +174,16 @@ export class FakeSocketMarks implements SocketMarks {
     const number = this.#numberOf(process);
     const cookie = this.#nextCookie;
     this.#nextCookie += 1n;
-    const creator = { pid, startTicks, executable, number, uid, gid, cgroupId, command };
+    const creator = { pid, startTicks, executable, number, uid, gid, cgroupId, cgroupIds: [cgroupId], command };
     this.#creators.set(cookie, creator);
     if (number === 0) this.#strangers.set(executable, creator);
     const mark = this.#markOf(number, family, markedBefore);
     return { cookie, mark };
+  }
+
+  closeSocket({ cookie }: Pick<FakeSocket, 'cookie'>, protocol: number, port: number, atNs = 0n): void {
+    const before = this.released(protocol, port);
+    this.#released.set(`${protocol} ${port}`, [{ cookie, atNs }, ...before].slice(0, RELEASED_OF_A_PORT));
   }
 
   get inheritance(): boolean {
@@ -272,6 +281,10 @@ export class FakeSocketMarks implements SocketMarks {
 
   creatorOf(cookie: bigint): CreatorRecord | undefined {
     return this.#creators.get(cookie);
+  }
+
+  released(protocol: number, port: number): readonly ReleasedSocket[] {
+    return this.#released.get(`${protocol} ${port}`) ?? [];
   }
 
   counts(): SocketMarkCounts {

@@ -1,0 +1,59 @@
+/**
+ * cgroup/sock_release: who had a port is written down when its socket is closed, since its packets may be asked about only then.
+ * Before the socket is gone for whoever looks for it (inet_release()), so that there is no moment in which it is neither there nor here.
+ */
+import { assemble } from './assembler.ts';
+import { branch, call, exit, label, load, move, store } from './instruction.ts';
+import type { KernelLayout } from './kernel-layout.ts';
+import { lookup, read, update } from './kernel-memory.ts';
+import type { MapDescriptors } from './maps.ts';
+import { onlyOwnNamespace } from './own-namespace.ts';
+import { RELEASED_RECORD_BYTES, RELEASED_RECORD_FIELDS } from './records.ts';
+import { BPF_FUNC_get_socket_cookie, BPF_FUNC_ktime_get_ns, BPF_SOCK_PROTOCOL } from './uapi.ts';
+
+/** The stack, from its end. */
+const INDEX = -4;
+const KEY = -16;
+const PORT = KEY;
+const PROTOCOL = KEY + 4;
+const RECORD = KEY - RELEASED_RECORD_BYTES;
+
+const { cookie, atNs, cookieBefore, atNsBefore } = RELEASED_RECORD_FIELDS;
+/** Whatever it returns, the socket is closed. */
+const ALLOW = 1;
+
+/* r6: the socket. r8: value of `config`. */
+
+/** Instructions for BPF_PROG_TYPE_CGROUP_SOCK with BPF_CGROUP_INET_SOCK_RELEASE, license GPL. */
+export function releaseProgram({ sock_common }: KernelLayout, maps: MapDescriptors): Uint8Array {
+  return assemble([
+    move('r6', 'r1'),
+    ...onlyOwnNamespace(maps, { indexSlot: INDEX, otherwise: 'done' }),
+    load('u32', 'r1', 'r6', BPF_SOCK_PROTOCOL),
+    store('u32', 'r10', PROTOCOL, 'r1'),
+    store('u32', 'r10', PORT, 0),
+    // What it is given stands for the socket itself.
+    ...read(PORT, 2, 'r6', sock_common.skc_num),
+    load('u32', 'r1', 'r10', PORT),
+    // It has sent nothing: what sends has a port, if only for that.
+    branch('r1', 'equal', 0, 'done'),
+    store('u64', 'r10', RECORD + cookieBefore, 0),
+    store('u64', 'r10', RECORD + atNsBefore, 0),
+    ...lookup(maps.released, KEY),
+    branch('r0', 'equal', 0, 'first'),
+    load('u64', 'r1', 'r0', cookie),
+    store('u64', 'r10', RECORD + cookieBefore, 'r1'),
+    load('u64', 'r1', 'r0', atNs),
+    store('u64', 'r10', RECORD + atNsBefore, 'r1'),
+    label('first'),
+    move('r1', 'r6'),
+    call(BPF_FUNC_get_socket_cookie),
+    store('u64', 'r10', RECORD + cookie, 'r0'),
+    call(BPF_FUNC_ktime_get_ns),
+    store('u64', 'r10', RECORD + atNs, 'r0'),
+    ...update(maps.released, KEY, RECORD),
+    label('done'),
+    move('r0', ALLOW),
+    exit(),
+  ]);
+}

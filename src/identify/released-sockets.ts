@@ -1,0 +1,26 @@
+/** Sockets that are gone, by what is left of them in a packet: the kernel has noted who had a port when it was closed. */
+import type { ReleasedSocket } from '../bpf/records.ts';
+import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+import type { MonotonicMs } from '../net/clock.ts';
+import type { Flow } from '../net/flow.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, protocolHasPorts } from '../net/protocol.ts';
+
+/** Raw sockets of this protocol send any other. */
+const IPPROTO_RAW = 255;
+const NS_PER_MS = 1_000_000;
+
+/** Protocol and port, as the kernel notes them (`SharedSocketMarks.released`), of whatever may have sent it. */
+function places(flow: Flow): readonly (readonly [protocol: number, port: number])[] {
+  const { protocol, sourcePort, icmp } = flow;
+  if (protocolHasPorts(protocol)) return sourcePort === undefined ? [] : [[protocol, sourcePort]];
+  const isPing = protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6;
+  const ping = isPing && icmp?.identifier !== undefined ? [[protocol, icmp.identifier] as const] : [];
+  return [...ping, [protocol, protocol], [IPPROTO_RAW, IPPROTO_RAW]];
+}
+
+/** Cookies of sockets that may have sent an outgoing flow and are closed, the latest of each place first. */
+export function releasedSockets(marks: Pick<SharedSocketMarks, 'released'>, flow: Flow): readonly ReleasedSocket[] {
+  return places(flow).flatMap(([protocol, port]) => marks.released(protocol, port));
+}
+
+export const isReleasedSince = ({ atNs }: ReleasedSocket, ms: MonotonicMs): boolean => Number(atNs) / NS_PER_MS >= ms;
