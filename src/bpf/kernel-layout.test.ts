@@ -21,7 +21,7 @@ const LINUX_6_18 = {
   pid: { level: 4, numbers: 144 },
   upid: { nr: 0, ns: 8, size: 16 },
   linux_binprm: { filename: 96, interp: 104 },
-  sock_common: { skc_num: 14 },
+  sock_common: { skc_num: 14, skc_dport: 12 },
 };
 const LINUX_6_1 = {
   ...LINUX_6_18,

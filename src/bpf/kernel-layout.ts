@@ -34,8 +34,11 @@ export interface KernelLayout {
   readonly pid: { readonly level: number; readonly numbers: number };
   readonly upid: { readonly nr: number; readonly ns: number; readonly size: number };
   readonly linux_binprm: { readonly filename: number; readonly interp: number };
-  /** What a socket begins with. `skc_num`: its port, echo identifier or protocol, in the byte order of the machine. */
-  readonly sock_common: { readonly skc_num: number };
+  /**
+   * What a socket begins with. `skc_num`: its port, echo identifier or protocol, in the byte order of the machine; `skc_dport`: the port that it
+   * is connected to, in that of the network.
+   */
+  readonly sock_common: { readonly skc_num: number; readonly skc_dport: number };
 }
 
 const POINTER = 8;
@@ -83,7 +86,7 @@ export function kernelLayout(btf: Btf): KernelLayout {
     pid: { level: at('pid', 'level', U32), numbers: memberOffset(btf, 'pid', 'numbers') },
     upid: { nr: at('upid', 'nr', U32), ns: at('upid', 'ns', POINTER), size: structSize(btf, 'upid') },
     linux_binprm: { filename: at('linux_binprm', 'filename', POINTER), interp: at('linux_binprm', 'interp', POINTER) },
-    sock_common: { skc_num: at('sock_common', 'skc_num', U16) },
+    sock_common: { skc_num: at('sock_common', 'skc_num', U16), skc_dport: at('sock_common', 'skc_dport', U16) },
   };
 }
 

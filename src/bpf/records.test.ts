@@ -105,7 +105,14 @@ const CODECS: readonly (readonly [
   ],
   [
     'ReleasedRecord',
-    fc.array(fc.record({ cookie: u64.filter((cookie) => cookie !== 0n), atNs: u64 }), { maxLength: 2 }),
+    fc.array(
+      fc.record({
+        cookie: u64.filter((cookie) => cookie !== 0n),
+        atNs: u64,
+        remotePort: fc.integer({ min: 0, max: 0xffff }),
+      }),
+      { maxLength: 2 },
+    ),
     encodeReleasedRecord,
     decodeReleasedRecord,
   ],

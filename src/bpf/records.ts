@@ -369,24 +369,29 @@ function decodeCommand(bytes: Uint8Array, start: number): string {
   return command;
 }
 
-/** A socket that was closed. `atNs`: when, by CLOCK_MONOTONIC. */
+/** A socket that was closed. `atNs`: when, by CLOCK_MONOTONIC. `remotePort`: it was connected to; 0 where it was not. */
 export interface ReleasedSocket {
   readonly cookie: bigint;
   readonly atNs: bigint;
+  readonly remotePort: number;
 }
 
 /** Value of `released`: the latest first. */
-export const RELEASED_RECORD_BYTES = 32;
-export const RELEASED_RECORD_FIELDS = { cookie: 0, atNs: 8, cookieBefore: 16, atNsBefore: 24 } as const;
+/** The socket before begins here, with the same fields. */
+export const RELEASED_SOCKET_BYTES = 24;
+export const RELEASED_RECORD_BYTES: number = 2 * RELEASED_SOCKET_BYTES;
+/** `remotePort`: 8 bytes, of which the first two are the port in network order. */
+export const RELEASED_RECORD_FIELDS = { cookie: 0, atNs: 8, remotePort: 16 } as const;
 
 export function encodeReleasedRecord(sockets: readonly ReleasedSocket[]): Uint8Array {
   const bytes = new Uint8Array(RELEASED_RECORD_BYTES);
   const at = RELEASED_RECORD_FIELDS;
-  const [last, before] = sockets;
-  setU64(bytes, at.cookie, last?.cookie ?? 0n);
-  setU64(bytes, at.atNs, last?.atNs ?? 0n);
-  setU64(bytes, at.cookieBefore, before?.cookie ?? 0n);
-  setU64(bytes, at.atNsBefore, before?.atNs ?? 0n);
+  for (const [index, { cookie, atNs, remotePort }] of sockets.entries()) {
+    const start = index * RELEASED_SOCKET_BYTES;
+    setU64(bytes, start + at.cookie, cookie);
+    setU64(bytes, start + at.atNs, atNs);
+    viewOf(bytes).setUint16(start + at.remotePort, remotePort);
+  }
   return bytes;
 }
 
@@ -394,10 +399,13 @@ export function decodeReleasedRecord(bytes: Uint8Array): readonly ReleasedSocket
   checkLength('released record', bytes, RELEASED_RECORD_BYTES);
   const view = viewOf(bytes);
   const at = RELEASED_RECORD_FIELDS;
-  return [
-    { cookie: view.getBigUint64(at.cookie, true), atNs: view.getBigUint64(at.atNs, true) },
-    { cookie: view.getBigUint64(at.cookieBefore, true), atNs: view.getBigUint64(at.atNsBefore, true) },
-  ].filter(({ cookie }) => cookie !== 0n);
+  return [0, RELEASED_SOCKET_BYTES]
+    .map((start) => ({
+      cookie: view.getBigUint64(start + at.cookie, true),
+      atNs: view.getBigUint64(start + at.atNs, true),
+      remotePort: view.getUint16(start + at.remotePort),
+    }))
+    .filter(({ cookie }) => cookie !== 0n);
 }
 
 /** Key of `released`. */

@@ -14,17 +14,23 @@ describe.each(KERNELS)('releaseProgram(), %s', (name) => {
   it('releaseProgram() keeps who had a port, the last two', () => {
     const world = new MarkingWorld(layout);
     for (const [index, cookie] of [5n, 6n, 7n].entries())
-      world.closeSocket(program, { protocol: UDP, port: PORT, cookie, atNs: BigInt(100 * index) });
+      world.closeSocket(program, {
+        protocol: UDP,
+        port: PORT,
+        remotePort: 80 + index,
+        cookie,
+        atNs: BigInt(100 * index),
+      });
     expect(world.released(UDP, PORT)).toEqual([
-      { cookie: 7n, atNs: 200n },
-      { cookie: 6n, atNs: 100n },
+      { cookie: 7n, atNs: 200n, remotePort: 82 },
+      { cookie: 6n, atNs: 100n, remotePort: 81 },
     ]);
   });
 
   it('releaseProgram() keeps protocols and ports apart', () => {
     const world = new MarkingWorld(layout);
     world.closeSocket(program, { protocol: UDP, port: PORT });
-    expect(world.released(UDP, PORT)).toEqual([{ cookie: COOKIE, atNs: 0n }]);
+    expect(world.released(UDP, PORT)).toEqual([{ cookie: COOKIE, atNs: 0n, remotePort: 0 }]);
     expect(world.released(6, PORT)).toEqual([]);
     expect(world.released(UDP, PORT + 1)).toEqual([]);
   });

@@ -8,7 +8,7 @@ import type { KernelLayout } from './kernel-layout.ts';
 import { lookup, read, update } from './kernel-memory.ts';
 import type { MapDescriptors } from './maps.ts';
 import { onlyOwnNamespace } from './own-namespace.ts';
-import { RELEASED_RECORD_BYTES, RELEASED_RECORD_FIELDS } from './records.ts';
+import { RELEASED_RECORD_BYTES, RELEASED_RECORD_FIELDS, RELEASED_SOCKET_BYTES } from './records.ts';
 import { BPF_FUNC_get_socket_cookie, BPF_FUNC_ktime_get_ns, BPF_SOCK_PROTOCOL } from './uapi.ts';
 
 /** The stack, from its end. */
@@ -17,8 +17,10 @@ const KEY = -16;
 const PORT = KEY;
 const PROTOCOL = KEY + 4;
 const RECORD = KEY - RELEASED_RECORD_BYTES;
+const BEFORE = RECORD + RELEASED_SOCKET_BYTES;
 
-const { cookie, atNs, cookieBefore, atNsBefore } = RELEASED_RECORD_FIELDS;
+const { cookie, atNs, remotePort } = RELEASED_RECORD_FIELDS;
+const FIELDS = [cookie, atNs, remotePort];
 /** Whatever it returns, the socket is closed. */
 const ALLOW = 1;
 
@@ -37,15 +39,13 @@ export function releaseProgram({ sock_common }: KernelLayout, maps: MapDescripto
     load('u32', 'r1', 'r10', PORT),
     // It has sent nothing: what sends has a port, if only for that.
     branch('r1', 'equal', 0, 'done'),
-    store('u64', 'r10', RECORD + cookieBefore, 0),
-    store('u64', 'r10', RECORD + atNsBefore, 0),
+    ...FIELDS.map((field) => store('u64', 'r10', BEFORE + field, 0)),
     ...lookup(maps.released, KEY),
     branch('r0', 'equal', 0, 'first'),
-    load('u64', 'r1', 'r0', cookie),
-    store('u64', 'r10', RECORD + cookieBefore, 'r1'),
-    load('u64', 'r1', 'r0', atNs),
-    store('u64', 'r10', RECORD + atNsBefore, 'r1'),
+    ...FIELDS.flatMap((field) => [load('u64', 'r1', 'r0', field), store('u64', 'r10', BEFORE + field, 'r1')]),
     label('first'),
+    store('u64', 'r10', RECORD + remotePort, 0),
+    ...read(RECORD + remotePort, 2, 'r6', sock_common.skc_dport),
     move('r1', 'r6'),
     call(BPF_FUNC_get_socket_cookie),
     store('u64', 'r10', RECORD + cookie, 'r0'),

@@ -16,6 +16,7 @@ import { parentApp } from './parent-app.ts';
 import type { PolicyNames } from './policy-names.ts';
 import { ProcessOfSocket, type SocketProcess } from './process-of-socket.ts';
 import { ProcessReader } from './process-reader.ts';
+import { isConnectedElsewhere } from './released-sockets.ts';
 import { scriptOfProcess } from './script-of-process.ts';
 import { SocketDiag, type SocketTables } from './socket-diag.ts';
 import { findSocket, NO_INODE, type SocketHint, type SocketOwner, type SocketSearch } from './socket-owner.ts';
@@ -108,10 +109,15 @@ function withReleased(sources: IdentitySources, flow: Flow, hint: IdentityHint, 
   if (creators === undefined || flow.inbound || typeof uid !== 'number' || notBeforeMs === undefined) return search;
   const living = search.kind === 'found' ? search.sockets : [];
   if (living.length > 0 && flow.protocol === IPPROTO_TCP) return search;
-  const gone = creators
+  const closed = creators
     .released(flow, notBeforeMs)
-    .filter(({ cookie }) => !living.some((other) => other.cookie === cookie))
-    .map(({ cookie }) => ({ inode: NO_INODE, uid, cookie }));
+    .filter(({ cookie }) => !living.some((other) => other.cookie === cookie));
+  const likely = closed.filter((socket) => !isConnectedElsewhere(socket, flow));
+  const gone = (living.length + likely.length > 0 ? likely : closed).map(({ cookie }) => ({
+    inode: NO_INODE,
+    uid,
+    cookie,
+  }));
   const [first, ...others] = [...living, ...gone];
   return first === undefined ? search : { kind: 'found', sockets: [first, ...others] };
 }

@@ -23,4 +23,8 @@ export function releasedSockets(marks: Pick<SharedSocketMarks, 'released'>, flow
   return places(flow).flatMap(([protocol, port]) => marks.released(protocol, port));
 }
 
+/** A socket that is connected can send elsewhere (sendto), but whoever else had the port is more likely to have done it. */
+export const isConnectedElsewhere = ({ remotePort }: ReleasedSocket, { protocol, destinationPort }: Flow): boolean =>
+  protocolHasPorts(protocol) && remotePort !== 0 && remotePort !== destinationPort;
+
 export const isReleasedSince = ({ atNs }: ReleasedSocket, ms: MonotonicMs): boolean => Number(atNs) / NS_PER_MS >= ms;

@@ -105,9 +105,10 @@ export class KernelWorld {
   }
 
   /** The address of an internet socket. */
-  addSocket(port: number): bigint {
+  addSocket(port: number, remotePort: number): bigint {
     const socket = this.#allocate();
     this.#view(socket).setUint16(this.#layout.sock_common.skc_num, port, true);
+    this.#view(socket).setUint16(this.#layout.sock_common.skc_dport, remotePort);
     return socket;
   }
 

@@ -88,6 +88,7 @@ export interface NewSocket {
 export interface ClosedSocket {
   readonly protocol: number;
   readonly port: number;
+  readonly remotePort?: number;
   readonly cookie?: bigint;
   readonly atNs?: bigint;
   readonly netnsCookie?: bigint;
@@ -176,10 +177,10 @@ export class MarkingWorld {
   /** Runs a cgroup/sock_release program for a socket that is closed. */
   closeSocket(
     program: Uint8Array,
-    { protocol, port, cookie = COOKIE, atNs = 0n, netnsCookie = NETNS_COOKIE }: ClosedSocket,
+    { protocol, port, remotePort = 0, cookie = COOKIE, atNs = 0n, netnsCookie = NETNS_COOKIE }: ClosedSocket,
   ): void {
     const context = new Uint32Array([0, AF_INET, SOCK_DGRAM, protocol, 0, 0]);
-    const behindContext = this.kernel.addSocket(port);
+    const behindContext = this.kernel.addSocket(port, remotePort);
     const results = { 5: atNs, 46: cookie, 122: netnsCookie };
     const run = { ...this, current: 0n, context: new Uint8Array(context.buffer), behindContext, results };
     if (runProgram(program, run) !== 1n) throw new Error('the socket was not closed');

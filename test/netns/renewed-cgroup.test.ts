@@ -58,8 +58,17 @@ function send(name: keyof typeof PORT, host: string, gapMs: number): Promise<rea
   });
 }
 
+/** The policy that changes: of a cgroup, or of a program. */
+type Other = 'cgroup' | 'exec';
+
+function writeOther(kind: Other, verb: string): void {
+  const value = kind === 'exec' ? root.program('other') : `/${TOP}/elsewhere`;
+  const text = `pointsman: 1\napp: other\nmatch: [{ ${kind}: ${value} }]\notherwise: ${verb}\n`;
+  root.write('etc/pointsman/policies/other.yaml', text);
+}
+
 /** Policies change, and cgroups of others come and go, until it is over. */
-async function unrest(over: Promise<unknown>): Promise<void> {
+async function unrest(kind: Other, over: Promise<unknown>): Promise<void> {
   let isOver = false;
   void over.finally(() => {
     isOver = true;
@@ -67,7 +76,7 @@ async function unrest(over: Promise<unknown>): Promise<void> {
   for (let turn = 0; !isOver; turn += 1) {
     const other = directory(`other${turn % 3}`);
     mkdirSync(other);
-    root.policy('other', `otherwise: ${turn % 2 === 0 ? 'deny' : 'allow'}\n`);
+    writeOther(kind, turn % 2 === 0 ? 'deny' : 'allow');
     await daemon.reload();
     rmdirSync(other);
     for (let waited = 0; waited < 5 && !isOver; waited += 1) await pause();
@@ -79,6 +88,8 @@ beforeAll(async () => {
   ({ root } = machine);
   countArrivals();
   mkdirSync(directory(''));
+  for (const name of ['denied', 'cellular', 'elsewhere']) mkdirSync(directory(name));
+  writeOther('cgroup', 'allow');
   const cgroupPolicy = (app: string, body: string): void =>
     root.write(
       `etc/pointsman/policies/${app}.yaml`,
@@ -91,14 +102,19 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await machine?.[Symbol.asyncDispose]();
-  rmdirSync(directory(''));
+  for (const name of ['elsewhere', '']) rmdirSync(directory(name));
 });
 
-describe.each([SERVER4, SERVER6])('a cgroup that is made anew, to %s', (host) => {
+describe.each<[string, Other]>([
+  [SERVER4, 'cgroup'],
+  [SERVER6, 'cgroup'],
+  [SERVER4, 'exec'],
+  [SERVER6, 'exec'],
+])('a cgroup that is made anew, to %s, where policies speak of a %s besides', (host, kind) => {
   it.each(GAPS_MS)('lets nothing out that is not its own %i ms after the one before', async (gapMs) => {
     const names = ['denied', 'cellular', 'free'] as const;
     const sending = Promise.all(names.map((name) => send(name, host, gapMs)));
-    await unrest(sending);
+    await unrest(kind, sending);
     const [denied, cellular, free] = await sending;
     expect({
       denied: [arrived('n1', PORT.denied), arrived('n2', PORT.denied)],

@@ -62,6 +62,13 @@ export interface FakeSocket {
   readonly mark: number;
 }
 
+export interface FakeClosing {
+  readonly protocol: number;
+  readonly port: number;
+  readonly atNs?: bigint;
+  readonly remotePort?: number;
+}
+
 export interface FakeSocketMarksOptions {
   /** Set where the kernel refuses to tell what processes start. */
   readonly inheritanceRefusal?: KernelError;
@@ -181,9 +188,12 @@ export class FakeSocketMarks implements SocketMarks {
     return { cookie, mark };
   }
 
-  closeSocket({ cookie }: Pick<FakeSocket, 'cookie'>, protocol: number, port: number, atNs = 0n): void {
+  closeSocket(
+    { cookie }: Pick<FakeSocket, 'cookie'>,
+    { protocol, port, atNs = 0n, remotePort = 0 }: FakeClosing,
+  ): void {
     const before = this.released(protocol, port);
-    this.#released.set(`${protocol} ${port}`, [{ cookie, atNs }, ...before].slice(0, RELEASED_OF_A_PORT));
+    this.#released.set(`${protocol} ${port}`, [{ cookie, atNs, remotePort }, ...before].slice(0, RELEASED_OF_A_PORT));
   }
 
   get inheritance(): boolean {
