@@ -73,6 +73,8 @@ class Play {
   readonly #withDaemon: boolean;
   readonly #cast: readonly Cast[];
   readonly #other: string;
+  /** Called as one that policies name, where they name any. */
+  readonly #strange: string;
   readonly #away: Span[] = [];
   readonly #down: (Span & { readonly uplink: UplinkName })[] = [];
   readonly #touched = new Map<number, number>();
@@ -86,6 +88,8 @@ class Play {
     this.#schedule = schedule;
     this.#withDaemon = withDaemon;
     this.#other = world.program('other/other');
+    const named = schedule.rows.findIndex(({ telling, policy }) => telling === 'exec' && policy !== 'none');
+    this.#strange = world.program(`strange/flood/r${Math.max(named, 0)}`);
     this.#cast = schedule.rows.map((row, i) => this.#castFor(row, i));
     for (const index of this.#cast.keys()) this.#writePolicy(index);
   }
@@ -290,9 +294,15 @@ class Play {
     this.#touched.set(index, Math.min(nowUs(), this.#touched.get(index) ?? Number.POSITIVE_INFINITY));
     switch (kind) {
       case 'upgrade':
+        if (cast.command === named || row.style === 'keep') {
+          this.#world.replaceProgram(fileBehind(cast));
+          break;
+        }
+        // Its other name is of the file before.
+        await this.#stop([index]);
         this.#world.replaceProgram(fileBehind(cast));
         cast.command = named;
-        break;
+        return this.#start(index);
       case 'switch':
         cast.version = cast.version === 1 ? 2 : 1;
         if (row.path === 'directory-link') this.#world.link(`v${cast.version}`, dirname(named));
@@ -304,11 +314,11 @@ class Play {
         break;
       case 'hard-link':
         // Another name of the file is the file.
+        await this.#stop(row.style === 'keep' ? [] : [index]);
         cast.command = `${named}.link`;
         rmSync(cast.command, { force: true });
         linkSync(named, cast.command);
         if (row.style === 'keep') break;
-        await this.#stop([index]);
         return this.#start(index);
       case 'new-cgroup':
         if (row.style === 'keep') writeFileSync(`${cast.cgroup}/cgroup.kill`, '1');
@@ -337,7 +347,7 @@ class Play {
   }
 
   #flood(isStrange: boolean): void {
-    const program = isStrange ? this.#world.program('strange/flood/r0') : this.#other;
+    const program = isStrange ? this.#strange : this.#other;
     const args = [0, 0, isStrange ? 'strange' : 'flood', 'udp', FLOODED[4], 9, 0, this.#other];
     const cgroup = this.#world.makeCgroup('plain');
     this.#world.tell('start', FLOOD, 0, NOBODY_UID, cgroup, program, ...args);
