@@ -58,6 +58,7 @@ export default defineConfig({
       // `npm run test:long` says what.
       {
         test: {
+          ...netns,
           name: 'long',
           include: ['test/long/**/*.test.ts'],
           exclude,
