@@ -16,11 +16,13 @@
  * programs of Wine (its server opens them for all), another interpreter's child that was forked, not started.
  */
 import { readSync } from 'node:fs';
+import { BoundedMap } from '../identify/bounded-map.ts';
+import { outermostScript } from '../identify/script-chain.ts';
 import { ScriptFiles } from '../identify/script-files.ts';
 import { type OpenerProc, scriptStart } from '../identify/script-start.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import type { FanotifyEvent } from '../kernel/fanotify-event.ts';
-import { fileIdentity } from '../kernel/file-identity.ts';
+import { type FileIdentity, fileIdentity } from '../kernel/file-identity.ts';
 import { openProc } from '../kernel/proc.ts';
 import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
@@ -30,6 +32,8 @@ export const MAX_HELD_MS = 1000;
 /** Openers that are answered before others than scripts have their turn. */
 export const EVENTS_A_TURN = 256;
 
+/** Files that are asked about and not listed, of which it is remembered. */
+const MAX_INTERPRETING = 4096;
 /** A replacement that was opened under another name is known so soon after it was renamed. */
 const MISSED_MS = 2;
 
@@ -72,6 +76,8 @@ export class ScriptGate {
   readonly #counts: Mutable<ScriptGateCounts> = { answered: 0, bound: 0, failed: 0, overflows: 0 };
   #listed: ReadonlyMap<string, ScriptProgram> = new Map();
   #files = new ScriptFiles([]);
+  /** Of scripts that interpret listed ones: marked as well, and opened by the kernel on the way to the last one of them. */
+  readonly #interpreting = new BoundedMap<string, true>(MAX_INTERPRETING);
   #lastFailure: unknown;
 
   constructor({ fd, binder, proc = openProc(), ownPid = process.pid }: ScriptGateOptions) {
@@ -139,18 +145,30 @@ export class ScriptGate {
     this.#lastFailure = error;
   }
 
+  #outermost(pid: number, main: FileIdentity): string | undefined {
+    return outermostScript(main, this.#proc.exactArguments(pid) ?? [], {
+      fileAt: (path) => this.#proc.fileAt(pid, path),
+      listedPathOf: (file) => this.#files.pathOf(file),
+      interprets: (file) => this.#interpreting.get(keyOf(file)) === true,
+    });
+  }
+
   #bind({ fd, pid }: FanotifyEvent): void {
     const file = fileIdentity(`/proc/self/fd/${fd}`);
-    const path = file === undefined ? undefined : this.#files.pathOf(file);
-    const program = path === undefined ? undefined : this.#listed.get(path);
-    if (file === undefined || path === undefined || program === undefined) return;
+    if (file === undefined) return;
+    const path = this.#files.pathOf(file);
+    if (path === undefined) this.#interpreting.set(keyOf(file), true);
     // Read from the event's own descriptor, the only one whose use is not asked of us.
-    const startTimeTicks = scriptStart(this.#proc, pid, { file, path, start: () => readStart(fd) });
+    const startTimeTicks = scriptStart(this.#proc, pid, { file, path: path ?? '', start: () => readStart(fd) });
     if (startTimeTicks === undefined) return;
+    const program = this.#listed.get(this.#outermost(pid, file) ?? path ?? '');
+    if (program === undefined) return;
     bindScript(this.#binder, { pid, startTimeTicks }, program);
     this.#counts.bound += 1;
   }
 }
+
+const keyOf = ({ device, inode }: FileIdentity): string => `${device}:${inode}`;
 
 /**
  * What it starts goes on counting as that of the application that started it, unless the script's own says otherwise. One that yields

@@ -10,8 +10,10 @@
  */
 
 import { closeSync, fstatSync, openSync } from 'node:fs';
+import { interpretingScripts } from '../identify/script-chain.ts';
 import { MAX_LISTED_SCRIPTS } from '../identify/script-files.ts';
 import { scriptOfProcess } from '../identify/script-of-process.ts';
+import { SHEBANG_LIMIT_BYTES } from '../identify/shebang.ts';
 import type { Background } from '../kernel/background.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import { type FileIdentity, fileIdentity } from '../kernel/file-identity.ts';
@@ -57,6 +59,8 @@ export class ScriptWatch implements Disposable {
   /** Device and inode of the marked files by their paths. */
   readonly #marked = new Map<string, string>();
   readonly #refusals = new Map<string, KernelError>();
+  /** By listed path: scripts that interpret it, which are marked as well. */
+  readonly #interpreting = new Map<string, readonly string[]>();
   #isReleased = false;
   readonly #changed = new Set<string>();
   #candidates = 0;
@@ -109,7 +113,8 @@ export class ScriptWatch implements Disposable {
     this.#listed = new Map([...listed].slice(0, MAX_LISTED_SCRIPTS));
     this.#paths = new Set(this.#listed.keys());
     for (const path of [...this.#marked.keys()]) if (!this.#paths.has(path)) this.#unmark(path);
-    for (const path of [...this.#refusals.keys()]) if (!this.#paths.has(path)) this.#refusals.delete(path);
+    for (const gone of [this.#refusals, this.#interpreting])
+      for (const path of [...gone.keys()]) if (!this.#paths.has(path)) gone.delete(path);
     this.#directories.watch(this.#paths);
     for (const path of this.#paths) this.#mark(path);
     this.#bindRunning();
@@ -142,6 +147,7 @@ export class ScriptWatch implements Disposable {
 
   #lookForUntold(): void {
     this.#candidates = 0;
+    if (!this.#isReleased) for (const path of new Set([...this.#interpreting.values()].flat())) this.#markFile(path);
     const changed = [...this.#paths].filter((path) => this.#marked.get(path) !== keyOf(fileIdentity(path)));
     if (changed.length > 0) this.#lookSoon(changed);
   }
@@ -188,6 +194,7 @@ export class ScriptWatch implements Disposable {
 
   /** Marks what has the path now. True where it has come to have another file. */
   #mark(path: string): boolean {
+    if (this.#marked.get(path) !== keyOf(fileIdentity(path))) this.#markInterpreting(path);
     // Also one that is known: its mark went if it was away for a while.
     const marked = this.#markFile(path);
     if (marked instanceof KernelError) this.#refusals.set(path, marked);
@@ -197,6 +204,15 @@ export class ScriptWatch implements Disposable {
     if (file === undefined) this.#marked.delete(path);
     else this.#marked.set(path, file);
     return isNew;
+  }
+
+  /** What is started in place of a script whose interpreter is a script. Before the script itself: whoever reads it would be asked about. */
+  #markInterpreting(path: string): void {
+    const startOf = (each: string): string | undefined => fileLooks().startOf(each, SHEBANG_LIMIT_BYTES);
+    const chain = interpretingScripts(path, startOf);
+    if (chain.length === 0) this.#interpreting.delete(path);
+    else this.#interpreting.set(path, chain);
+    for (const each of chain) this.#markFile(each);
   }
 
   /** The key of the file that is marked now; `undefined` where there is none to mark. */

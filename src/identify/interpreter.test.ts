@@ -75,6 +75,7 @@ describe('mainProgram()', () => {
 
   it('mainProgram() names what node tries after the name itself', () => {
     expect(mainProgram('node', ['node', 'server'])?.paths).toEqual(['server', 'server.js', 'server/index.js']);
+    expect(mainProgram('python3', ['python3', 'tool'])?.paths).toEqual(['tool', 'tool/__main__.py']);
   });
 
   it('mainProgram() bears empty and missing arguments', () => {

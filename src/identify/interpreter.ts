@@ -44,6 +44,7 @@ const FAMILIES: readonly Family[] = [
     options: 'letters',
     valued: ['-W', '-X', '--check-hash-based-pycs'],
     without: ['-c', '-m'],
+    suffixes: ['/__main__.py'],
   },
   { ...SHELL, name: /^(?:sh|ash|dash|bash|rbash|zsh[\d.-]*|[mopl]?ksh\d*|rksh|yash|posh)$/ },
   { ...SHELL, name: /^(?:busybox|toybox)$/, isMultiCall: true },

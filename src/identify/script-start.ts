@@ -16,7 +16,14 @@ import { parseShebang, type Shebang } from '../kernel/shebang.ts';
 import { isInterpreter, mainProgram } from './interpreter.ts';
 
 /** Where `env` is taken to find programs: its own PATH is the opener's affair. */
-const SEARCHED_DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+export const SEARCHED_DIRECTORIES: readonly string[] = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+];
 /** Of these a name without a slash may be found by PATH, when it is not in the directory. */
 const SEARCHES_PATH = /^(?:sh|ash|dash|bash|zsh[\d.-]*|[mp]?ksh\d*|busybox)$/;
 

@@ -39,6 +39,13 @@ function misfitPath(kind: 'exec' | 'script', value: string): MisfitMatch | undef
     const message = `${value} is the path of one file, blanks included, and no command line`;
     return { message, hint: `name the file alone: exec: ${program}, or the script that it runs: script: PATH` };
   }
+  if (kind === 'script' && /\/__main__\.py$/.test(value)) {
+    const message = `${value} is not seen when it starts: python3 runs it by the name of its directory or module (-m), often from its cache`;
+    return {
+      message,
+      hint: 'name the program that calls it, such as a script that imports it, or the cgroup or user it runs as',
+    };
+  }
   if (!/[*?]|\[[^\]]+\]/.test(value)) return undefined;
   const message = `${value} is the path of one file: *, ? and [...] stand for themselves`;
   return { message, hint: `name each ${kind === 'exec' ? 'program' : 'script'}, or all of a package: package: NAME` };

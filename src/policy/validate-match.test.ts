@@ -113,6 +113,7 @@ describe('validateMatch()', () => {
     ['exec: "/usr/bin/*"', 'stand for themselves', 'package: NAME'],
     ['exec: "/opt/tool/[ab]"', 'stand for themselves', 'name each program'],
     ['script: "/opt/tool/?.py"', 'stand for themselves', 'name each script'],
+    ['script: /opt/tool/__main__.py', 'is not seen when it starts', 'the program that calls it'],
     ['exec: /usr/bin/python3 /opt/x.py', 'no command line', 'exec: /usr/bin/python3'],
     ['exec: /usr/bin/python3 x.py', 'no command line', 'script: PATH'],
     ['exec: /usr/bin/java -jar x', 'no command line', 'exec: /usr/bin/java'],

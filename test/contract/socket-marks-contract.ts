@@ -326,8 +326,6 @@ export function socketMarksContract(
         marks.setNamed({ ...nothing, files: new Map([[fileOf(path), false]]) });
         expect(await markOf(await world.start(world.hardLink(path)))).toBe(0);
         expect(await markOf(await world.start(world.addProgram()))).toBe(programMark(none));
-        marks.setNamed(nothing);
-        expect(await markOf(await world.start(path))).toBe(programMark(none));
       });
 
       it('setNamed() has those asked about that may be what children count with, and all that they start', async () => {

@@ -19,7 +19,7 @@ import { borrowSocketMarks } from '../../src/kernel/bpf/socket-mark-maps.ts';
 import { readVmlinuxLayout } from '../../src/kernel/bpf/vmlinux-layout.ts';
 import { openProc } from '../../src/kernel/proc.ts';
 import type { SocketMarks } from '../../src/kernel/socket-marks.ts';
-import { programMark } from '../../src/plan/reserved.ts';
+import { PROGRAM_NONE_FIRST, programMark } from '../../src/plan/reserved.ts';
 import { type SocketMarksWorld, socketMarksContract } from '../contract/socket-marks-contract.ts';
 import { AF_INET, AF_INET6, AGENT_SCRIPT, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from './socket-marks/agent.ts';
 import { attachedPrograms } from './socket-marks/attached-programs.ts';
@@ -299,6 +299,15 @@ describe('openSocketMarks()', () => {
     const borrowed = borrowSocketMarks({ ...marks.handle, inheritance: false });
     borrowed.bindTask(1, 1, { number: 7, script: true });
     expect(marks.taskOf(1, 1)).toBeUndefined();
+  });
+
+  it('setNobody() says nothing of a file with more than one name, which may be a named one by another', async () => {
+    const marks = open();
+    const [path, other] = [place.addProgram(), place.addProgram()];
+    marks.setNobody({ number: PROGRAM_NONE_FIRST, inAnyCgroup: true });
+    place.hardLink(path);
+    expect((await (await place.start([path])).makeSocket(4)).mark).toBe(0);
+    expect((await (await place.start([other])).makeSocket(4)).mark).toBe(programMark(PROGRAM_NONE_FIRST));
   });
 
   it('keyOfFile() is the key of the program that runs from an overlay', async () => {
