@@ -279,6 +279,7 @@ export class Daemon implements AsyncDisposable {
       inForce,
       beats: () => this.#verdicts?.beats ?? 0,
       onCgroups: () => this.#enforcement.request({ kind: 'cgroups' }),
+      onLinks: () => this.#enforcement.followLinks(),
     });
     this.#selfCheck = new SelfCheckKeeper({ background, kernel, health: this.#health, inForce, clock });
     this.#slowLook = background.interval(() => this.#lookSlowly(), SLOW_LOOK_MS);

@@ -153,8 +153,21 @@ export class KnownPrograms {
   look(): void {
     const inForce = this.#inForce;
     if (inForce === undefined || this.#isChanging) return;
+    this.#lookAt(this.#nextPaths(inForce), inForce);
+  }
+
+  /** The same at once for these, by the path as it is written. False while a plan is being applied: then nothing is learned. Throws KernelError. */
+  lookAt(places: ReadonlySet<string>): boolean {
+    const inForce = this.#inForce;
+    if (inForce === undefined || this.#isChanging) return false;
+    const paths = [...inForce.index.byExecutable].filter(([path, match]) => places.has(placeOfEntry(path, match)));
+    this.#lookAt(paths, inForce);
+    return true;
+  }
+
+  #lookAt(paths: readonly (readonly [string, AppMatch])[], inForce: InForce): void {
     const learned: boolean[] = [];
-    for (const [path, match] of this.#nextPaths(inForce)) {
+    for (const [path, match] of paths) {
       const place = placeOfEntry(path, match);
       const change = fileChange(place);
       if (change === undefined) this.#noteMissing(path, place);

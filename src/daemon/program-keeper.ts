@@ -4,6 +4,7 @@
  */
 
 import type { IdentityStatus } from '../api/status.ts';
+import { placeOfEntry } from '../identify/policy-names.ts';
 import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
@@ -19,8 +20,15 @@ import { type IdentityTiers, identityStatus } from './identity-tiers.ts';
 import type { InForce } from './in-force.ts';
 import { KnownPrograms } from './known-programs.ts';
 import { listedScripts } from './listed-scripts.ts';
+import { partsOfPath } from './parts-of-path.ts';
+import { ScriptDirectories } from './script-directories.ts';
 import { ScriptGuard } from './script-guard.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
+
+/** Of more named executables, what becomes of links and directories is found by the look every now and then. */
+export const MAX_PATHS_WATCHED = 4096;
+/** The kernel knows at once; policies follow a link at most so often. */
+const LINKS_PAUSE_MS = 100;
 
 export interface ProgramKeeperParts {
   readonly background: Background;
@@ -33,12 +41,20 @@ export interface ProgramKeeperParts {
   readonly beats: () => number;
   /** A cgroup that some policy names may have come into being. */
   readonly onCgroups: () => void;
+  /** A link on the way to a named program may lead elsewhere. */
+  readonly onLinks: () => void;
 }
 
 export class ProgramKeeper implements Disposable {
   readonly #parts: ProgramKeeperParts;
   readonly #scripts: ScriptGuard | undefined;
   readonly #programs: KnownPrograms | undefined;
+  /** Of named executables, what decides to which file their paths lead. */
+  readonly #paths: ScriptDirectories;
+  #pathsOf: AppIndex['byExecutable'] | undefined;
+  /** Paths that may have another file, and were not looked at. */
+  readonly #changedPaths = new Set<string>();
+  #linksSoon: NodeJS.Timeout | undefined;
   readonly #cgroupWatch: CgroupWatch;
   readonly #cgroupLearner: CgroupLearner;
   /** Why the kernel would not go on telling programs without the daemon. */
@@ -51,6 +67,8 @@ export class ProgramKeeper implements Disposable {
     this.#notKept = parts.identity.notKept;
     this.#scripts = this.#guardScripts();
     this.#programs = this.#knownPrograms();
+    const listener = { onChange: (paths: ReadonlySet<string>) => this.#notePaths(paths), onCandidate: () => undefined };
+    this.#paths = new ScriptDirectories(listener, parts.background, partsOfPath);
     this.#cgroupWatch = new CgroupWatch(parts.onCgroups, parts.background);
     this.#cgroupLearner = new CgroupLearner(parts.inForce, parts.onCgroups);
   }
@@ -81,7 +99,9 @@ export class ProgramKeeper implements Disposable {
       const message = `the kernel does not take what tells programs: ${error.message}; their first packets are asked about`;
       this.#parts.health.set('programs-not-told', { message });
     }
-    if (inForce !== undefined) this.#watchCgroups(inForce);
+    if (inForce === undefined) return;
+    this.#watchCgroups(inForce);
+    this.#watchPaths(inForce);
   }
 
   /** What the verdict thread saw of programs. */
@@ -104,6 +124,8 @@ export class ProgramKeeper implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    clearTimeout(this.#linksSoon);
+    this.#paths[Symbol.dispose]();
     this.#cgroupWatch[Symbol.dispose]();
     this.#scripts?.[Symbol.dispose]();
   }
@@ -179,6 +201,34 @@ export class ProgramKeeper implements Disposable {
     if (cgroups === undefined) return;
     const { directories, concerns } = cgroupInterest(index, cgroups);
     this.#cgroupWatch.watch(directories, concerns);
+  }
+
+  #watchPaths({ index }: InForce): void {
+    if (this.#programs === undefined) return;
+    if (this.#pathsOf !== index.byExecutable) {
+      this.#pathsOf = index.byExecutable;
+      const places = Array.from(index.byExecutable, ([path, match]) => placeOfEntry(path, match));
+      this.#paths.watch(new Set(places.slice(0, MAX_PATHS_WATCHED)));
+    }
+    this.#lookAtPaths();
+  }
+
+  #notePaths(paths: ReadonlySet<string>): void {
+    for (const path of paths) this.#changedPaths.add(path);
+    // Watched first: what comes between the two is told.
+    this.#paths.lookAgain(paths);
+    this.#lookAtPaths();
+    this.#linksSoon ??= this.#parts.background.timeout(() => {
+      this.#linksSoon = undefined;
+      this.#parts.onLinks();
+    }, LINKS_PAUSE_MS);
+  }
+
+  #lookAtPaths(): void {
+    if (this.#changedPaths.size === 0) return;
+    this.#guardedly(() => {
+      if (this.#programs?.lookAt(this.#changedPaths) === true) this.#changedPaths.clear();
+    });
   }
 
   #guardedly(step: () => void): void {

@@ -1,7 +1,7 @@
 /**
- * Tells when a listed script may have another file, by inotify on the directories that can say so: that of the path, that of
+ * Tells when a listed path may have another file, by inotify on the directories that can say so: of a script that of the path, that of
  * the file to which links lead, and for what is missing the nearest one that is there. What happens further up (a link in the
- * middle of the path, a mount) is not told.
+ * middle of the path, a mount) is not told, unless `placesOf` names it.
  */
 
 import { type FSWatcher, watch } from 'node:fs';
@@ -19,10 +19,12 @@ interface Watched {
   readonly inode: bigint;
 }
 
-interface Place {
+export interface Place {
   readonly directory: string;
   readonly name: string;
 }
+
+type PlacesOf = (path: string) => readonly Place[];
 
 export interface ScriptDirectoriesListener {
   /** Listed paths that may have another file. */
@@ -37,13 +39,16 @@ export interface ScriptDirectoriesListener {
 export class ScriptDirectories implements Disposable {
   readonly #listener: ScriptDirectoriesListener;
   readonly #background: Background;
+  readonly #placesOf: PlacesOf;
   readonly #watched = new Map<string, Watched>();
   /** By listed path, where its changes show. */
   readonly #places = new Map<string, readonly Place[]>();
   /** By directory and name in it the listed paths: other names may be busy. */
   #paths: ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>> = new Map();
 
-  constructor(listener: ScriptDirectoriesListener, background: Background) {
+  /** `placesOf`: where changes of a path show; those of a script unless stated. */
+  constructor(listener: ScriptDirectoriesListener, background: Background, placesOf: PlacesOf = placesOfScript) {
+    this.#placesOf = placesOf;
     this.#background = background;
     this.#listener = listener;
   }
@@ -58,7 +63,7 @@ export class ScriptDirectories implements Disposable {
   lookAgain(paths: Iterable<string>): void {
     const touched = new Set<string>();
     for (const path of paths) {
-      const places = placesOf(path);
+      const places = this.#placesOf(path);
       this.#places.set(path, places);
       for (const { directory } of places) touched.add(directory);
     }
@@ -111,7 +116,7 @@ export class ScriptDirectories implements Disposable {
   }
 }
 
-function placesOf(path: string): readonly Place[] {
+function placesOfScript(path: string): readonly Place[] {
   const real = realPath(path);
   const shown = [nearest(path), ...(real === undefined || real === path ? [] : [real])];
   return shown.map((place) => ({ directory: dirname(place), name: basename(place) }));

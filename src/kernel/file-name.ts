@@ -21,7 +21,8 @@ export function nameWhereLinkLeads(path: string): FileName | undefined {
   return undefined;
 }
 
-function linkTarget(path: string): string | undefined {
+/** What a link says; `undefined` where no link is, or its directory does not answer. */
+export function linkTarget(path: string): string | undefined {
   // A link is read by whoever answers for its directory.
   if (!fileLooks().answers(dirname(path))) return undefined;
   try {

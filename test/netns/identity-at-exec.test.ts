@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Machine } from './daemon/machine.ts';
-import { type DaemonProcess, DEVICE, FIRST, NET, type Root, SECOND, SERVER4, SERVER6 } from './daemon/world.ts';
+import { type DaemonProcess, DEVICE, eventually, FIRST, NET, type Root, SECOND, SERVER4, SERVER6 } from './daemon/world.ts';
 
 const BASH = realpathSync('/bin/bash');
+const PYTHON = realpathSync('/usr/bin/python3');
 const DRIVER = join(import.meta.dirname, 'support/renewed-programs.py');
 const SENDER = join(import.meta.dirname, 'support/running-sender.py');
 const ROUNDS = 12;
@@ -121,7 +122,7 @@ const versioned = (app: string, version: string): string => join(root.dir, 'vers
 function installVersions(app: string, body: string): void {
   for (const version of ['v1', 'v2']) {
     mkdirSync(versioned(app, version), { recursive: true });
-    copyFileSync(realpathSync('/usr/bin/python3'), join(versioned(app, version), 'app'));
+    copyFileSync(PYTHON, join(versioned(app, version), 'app'));
   }
   symlinkSync('v1', versioned(app, 'current'));
   root.policy(app, body, versioned(app, 'current/app'));
@@ -134,8 +135,11 @@ function switchTo(app: string, version: string): void {
 
 /** What a new process of that very version is told: by the server, or by the kernel. */
 const start = (app: string, version: string, host: string): Promise<string> =>
+  startFile(join(versioned(app, version), 'app'), host);
+
+const startFile = (file: string, host: string): Promise<string> =>
   new Promise((resolve, reject) => {
-    const command = [join(versioned(app, version), 'app'), CLIENT, 'udp', host, '84'];
+    const command = [file, CLIENT, 'udp', host, '84'];
     execFile('nsenter', [`--net=/run/netns/${DEVICE}`, ...command], (error, text) =>
       error === null ? resolve(text.trim()) : reject(error),
     );
@@ -167,6 +171,36 @@ describe.each([SERVER4, SERVER6])('a new start, to %s', (host) => {
       cellular: [0, SENT],
       free: [SENT, 0],
     });
+  });
+});
+
+describe('a file that comes to a named path without being touched', () => {
+  it('is the application by its own name, too, and after a directory was renamed, as soon as the daemon has heard of it', async () => {
+    const directory = join(root.dir, 'bin', 'told');
+    mkdirSync(join(directory, 'v1'), { recursive: true });
+    mkdirSync(join(directory, 'v2'));
+    for (const name of ['one', 'two', 'v1/app', 'v2/app']) copyFileSync(PYTHON, join(directory, name));
+    symlinkSync('one', join(directory, 'link'));
+    root.policy('told', 'otherwise: deny\n', join(directory, 'link'));
+    root.policy('renamed', 'otherwise: deny\n', join(directory, 'v1/app'));
+    await daemon.reload();
+    const answer = (name: string): Promise<string> => startFile(join(directory, name), SERVER4);
+    // Nobody's, and known as that.
+    for (const name of ['two', 'v2/app', 'v2/app']) expect(await answer(name)).toBe(FIRST.v4);
+    const beganMs = performance.now();
+    symlinkSync('two', join(directory, 'next'));
+    renameSync(join(directory, 'next'), join(directory, 'link'));
+    renameSync(join(directory, 'v1'), join(directory, 'v0'));
+    renameSync(join(directory, 'v2'), join(directory, 'v1'));
+    for (const name of ['two', 'v1/app'])
+      await eventually(
+        () => answer(name),
+        (text) => /^E[A-Z]+$/.test(text),
+      );
+    console.log(`refused ${Math.round(performance.now() - beganMs)} ms after the first change (printed, not judged)`);
+    root.write('etc/pointsman/policies/told.yaml', 'mask: true\n');
+    root.write('etc/pointsman/policies/renamed.yaml', 'mask: true\n');
+    await daemon.reload();
   });
 });
 
