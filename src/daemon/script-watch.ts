@@ -13,7 +13,7 @@ import { closeSync, fstatSync, openSync } from 'node:fs';
 import { interpretingScripts } from '../identify/script-chain.ts';
 import { MAX_LISTED_SCRIPTS } from '../identify/script-files.ts';
 import { scriptOfProcess } from '../identify/script-of-process.ts';
-import { SHEBANG_LIMIT_BYTES } from '../identify/shebang.ts';
+import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
 import type { Background } from '../kernel/background.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import { type FileIdentity, fileIdentity } from '../kernel/file-identity.ts';

@@ -4,7 +4,7 @@
  */
 import { type FileIdentity, isSameFile } from '../kernel/file-identity.ts';
 import { SEARCHED_DIRECTORIES } from './script-start.ts';
-import { parseShebang } from './shebang.ts';
+import { parseShebang } from '../kernel/shebang.ts';
 
 /** BINPRM nests no deeper (fs/exec.c: exec_binprm). */
 export const MAX_CHAIN = 5;
