@@ -246,6 +246,19 @@ describe.each(KERNELS)('socketProgram() for %s', (name) => {
     expect(world.creator()?.number).toBe(number);
   });
 
+  it('socketProgram() says no number without the daemon once an interpreter could not be written down', () => {
+    for (const [scripts, number] of [
+      [{ ...UNSEEN, seen: true }, 5],
+      [UNSEEN, 0],
+    ] as const) {
+      const { world, mark } = openWorld({ scripts });
+      world.setExecutable(PYTHON, { number: 5 });
+      world.maps.set('counters', encodeU32(COUNTER_TASKS_LOST), encodeU64(1n));
+      mark();
+      expect(world.creator()?.number).toBe(number);
+    }
+  });
+
   it('socketProgram() says a family’s number of an interpreter of it, and nobody of one without', () => {
     const { world, mark } = openWorld({ nobody: { ...NOBODY, inAnyCgroup: true }, scripts: { ...UNSEEN, seen: true } });
     world.setTask(PID, STARTED);

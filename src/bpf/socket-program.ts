@@ -196,7 +196,7 @@ function findTaskRecord(maps: MapDescriptors): readonly Instruction[] {
 function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instruction[] {
   return [
     move('r9', 0),
-    branch('r7', 'equal', 0, 'by executable'),
+    branch('r7', 'equal', 0, 'of no entry'),
     load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
     and32('r1', TASK_SCRIPT),
     branch('r1', 'not equal', 0, 'by task'),
@@ -205,6 +205,13 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
     and32('r1', TASK_STARTED),
     branch('r1', 'not equal', 0, 'by task'),
+    goto('by executable'),
+
+    // An interpreter of which that could not be written down is one that nobody has seen.
+    label('of no entry'),
+    load('u32', 'r1', 'r8', CONFIG_FIELDS.scripts),
+    branch('r1', 'not equal', SCRIPTS_NOT_SEEN, 'by executable'),
+    ...unlessTasksLost(maps),
 
     label('by executable'),
     ...lookup(maps.executables, EXECUTABLE),
@@ -225,7 +232,8 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     label('by cgroup'),
     load('u32', 'r1', 'r10', PID),
     branch('r1', 'equal', INIT_PID, 'nothing known'),
-    ...branchIfTasksLost(maps),
+    // Once a process could not be written down, any that is not may be somebody's child.
+    ...unlessTasksLost(maps),
     load('u32', 'r1', 'r8', CONFIG_FIELDS.anyCgroup),
     branch('r1', 'not equal', 0, 'number known'),
     ...lookup(maps.cgroups, CGROUP),
@@ -242,7 +250,7 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     and32('r1', EXECUTABLE_YIELDS),
     branch('r1', 'equal', 0, 'number known'),
     branch('r7', 'not equal', 0, 'named in family'),
-    ...branchIfTasksLost(maps),
+    ...unlessTasksLost(maps),
     goto('number known'),
     label('named in family'),
     load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
@@ -260,8 +268,8 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
   ];
 }
 
-/** Once a process could not be written down, any that is not may be somebody's child: on to `nothing known`. */
-function branchIfTasksLost(maps: MapDescriptors): readonly Instruction[] {
+/** On to `nothing known` once a process could not be written down. */
+function unlessTasksLost(maps: MapDescriptors): readonly Instruction[] {
   return [
     store('u32', 'r10', INDEX, COUNTER_TASKS_LOST),
     ...lookup(maps.counters, INDEX),

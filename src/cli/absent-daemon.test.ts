@@ -5,8 +5,8 @@ describe('describeAbsentDaemon()', () => {
   it.each<[AbsentDaemon, string, string]>([
     [{ kind: 'starting', pid: 7 }, 'is starting (process 7)', 'sudo pointsman status'],
     [{ kind: 'socket gone', pid: 7 }, 'the file of its control socket is gone', 'sudo kill 7'],
-    [{ kind: 'not answering', pid: 7, stopped: true }, 'is stopped (process 7)', 'sudo kill -CONT 7'],
-    [{ kind: 'not answering', pid: 7, stopped: false }, 'does not answer (process 7)', 'sudo kill -KILL 7'],
+    [{ kind: 'not answering', pid: 7, stopped: true, waiting: 0 }, 'is stopped (process 7)', 'sudo kill -CONT 7'],
+    [{ kind: 'not answering', pid: 7, stopped: false, waiting: 0 }, 'does not answer (process 7)', 'sudo kill -KILL 7'],
     [{ kind: 'rules left', panic: false }, 'the rules of one are in force', 'sudo pointsman down'],
     [{ kind: 'before first start', panic: false }, '"plan --static" are in force', 'sudo pointsman up'],
     [{ kind: 'rules left', panic: true }, '"panic closed" is in force, too (sudo pointsman panic off)', 'pointsman up'],

@@ -2,14 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { holderOfName } from '../kernel/instance-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
-import { CHAIN_STATIC, PANIC_TABLE, TABLE } from '../plan/reserved.ts';
+import { CHAIN_STATIC, PANIC_TABLE, QUEUE_NUMBER, TABLE } from '../plan/reserved.ts';
 
 export type AbsentDaemon =
   /** A process holds the daemon's name and does not listen yet. */
   | { readonly kind: 'starting'; readonly pid: number }
   /** It listens, and somebody has removed the file of its socket. */
   | { readonly kind: 'socket gone'; readonly pid: number }
-  | { readonly kind: 'not answering'; readonly pid: number; readonly stopped: boolean }
+  /** `waiting`: packets that are held for its verdict. */
+  | { readonly kind: 'not answering'; readonly pid: number; readonly stopped: boolean; readonly waiting: number }
   /** No daemon, and the rules of one: it was killed, or has left them in force. */
   | { readonly kind: 'rules left'; readonly panic: boolean }
   /** None has run since `plan --static` was loaded. */
@@ -27,7 +28,7 @@ export async function observeAbsentDaemon(
   const holder = await holderOfName();
   if (holder !== undefined && holder.uid === 0) {
     const { pid } = holder;
-    if (answers) return { kind: 'not answering', pid, stopped: isStopped(pid) };
+    if (answers) return { kind: 'not answering', pid, stopped: isStopped(pid), waiting: waitingPackets() };
     return { kind: isListening(socketPath) ? 'socket gone' : 'starting', pid };
   }
   if (process.geteuid?.() !== 0) return { kind: 'none seen' };
@@ -53,11 +54,11 @@ export function describeAbsentDaemon(absent: AbsentDaemon): { readonly message: 
     case 'not answering':
       return absent.stopped
         ? {
-            message: `the daemon is stopped (process ${absent.pid}): what it would have to decide waits or is refused`,
+            message: `the daemon is stopped (process ${absent.pid}): what it has to decide waits until it goes on or ends${heldNow(absent.waiting)}`,
             hint: `let it go on: sudo kill -CONT ${absent.pid}`,
           }
         : {
-            message: `the daemon does not answer (process ${absent.pid})`,
+            message: `the daemon does not answer (process ${absent.pid})${heldNow(absent.waiting)}`,
             hint: `ask again; if it stays so: sudo kill -KILL ${absent.pid}, then sudo pointsman up`,
           };
     case 'rules left':
@@ -84,6 +85,9 @@ export function describeAbsentDaemon(absent: AbsentDaemon): { readonly message: 
       };
   }
 }
+
+const heldNow = (waiting: number): string =>
+  waiting === 0 ? '' : `; ${waiting} ${waiting === 1 ? 'packet waits' : 'packets wait'} for it now`;
 
 const panicToo = (panic: boolean): string =>
   panic ? '; "panic closed" is in force, too (sudo pointsman panic off)' : '';
@@ -112,6 +116,13 @@ function isListening(socketPath: string): boolean {
   return textOf('/proc/net/unix')
     .split('\n')
     .some((line) => line.endsWith(` ${socketPath}`));
+}
+
+/** Of our queue: the third column of net/netfilter/nfnetlink_queue.c's `seq_show`. */
+function waitingPackets(): number {
+  const queues = textOf('/proc/net/netfilter/nfnetlink_queue').split('\n');
+  const own = queues.map((line) => line.trim().split(/\s+/)).find(([number]) => number === String(QUEUE_NUMBER));
+  return Number(own?.[2] ?? 0);
 }
 
 /** Field 3 of /proc/PID/stat (proc(5)); the name before it may have any character. */

@@ -126,6 +126,8 @@ export class ProgramKeeper implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#linksSoon);
     this.#paths[Symbol.dispose]();
+    // What is kept goes on without us from here on.
+    this.#guardedly(() => this.#sayNobodySees());
     this.#cgroupWatch[Symbol.dispose]();
     this.#scripts?.[Symbol.dispose]();
   }
@@ -151,6 +153,11 @@ export class ProgramKeeper implements Disposable {
     if (sockets === undefined || of === undefined) return;
     const seen = this.#scripts !== undefined && this.#scripts.released === undefined;
     sockets.setScriptStarts(of.byScript.size === 0 ? 'not named' : seen ? 'seen' : 'not seen');
+  }
+
+  #sayNobodySees(): void {
+    const names = this.#parts.inForce()?.index.byScript.size ?? 0;
+    if (names > 0) this.#parts.kernel.sockets?.setScriptStarts('not seen');
   }
 
   /** Not before policies are in force. */

@@ -437,6 +437,8 @@ export function socketMarksContract(
         expect(await markOf(started)).toBe(0);
         expect(await markOf(child)).toBe(0);
         expect(await markOf(other)).toBe(programMark(8));
+        marks.bindTask(child.pid, child.startTicks, { number: 9, script: false, childrenNumber: 9 });
+        expect(await markOf(child)).toBe(0);
         marks.bindTask(child.pid, child.startTicks, { number: 9, script: true });
         expect(await markOf(child)).toBe(programMark(9));
         await started.exec(program);

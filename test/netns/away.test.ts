@@ -144,6 +144,23 @@ describe('while nobody answers the queue', () => {
     }
   });
 
+  it('a stopped daemon holds what it has to decide, however long, status says how much, and it is decided when it goes on', async () => {
+    const first = await start('closed');
+    process.kill(first.pid, 'SIGSTOP');
+    const program = namesake();
+    const waiting = [V4, V6].map((host) => attempt(program, 'connected-udp', host));
+    await until('both to wait in the queue', async () => {
+      const queue = await device.must('device', ['cat', '/proc/net/netfilter/nfnetlink_queue']);
+      return Number(queue.trim().split(/\s+/)[2]) >= 2;
+    });
+    const { stderr } = await device.pointsman('status');
+    process.kill(first.pid, 'SIGCONT');
+    expect(stderr).toContain('waits until it goes on or ends; 2 packets wait for it now');
+    // Whoever has not given up meanwhile.
+    for (const outcome of await Promise.all(waiting)) expect(['answered', 'timeout']).toContain(outcome);
+    expect(await attempt(program, 'udp', V4)).toBe('answered');
+  });
+
   it('closed: connections that wait when the daemon is killed are told when they knock again', async () => {
     const first = await start('closed');
     process.kill(first.pid, 'SIGSTOP');

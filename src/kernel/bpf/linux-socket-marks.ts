@@ -235,8 +235,9 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
     for (const { key, value } of tasks.entries()) {
       const { started, ...task } = decodeTaskRecord(value);
       if (started === undefined || task.number === 0 || numbers.has(task.number)) continue;
-      if (task.childrenNumber === undefined) tasks.delete(key);
-      else tasks.update(key, encodeTaskRecord({ ...task, number: task.childrenNumber }));
+      const { childrenNumber, interpreterNs } = task;
+      if (childrenNumber === undefined && interpreterNs === undefined) tasks.delete(key);
+      else tasks.update(key, encodeTaskRecord({ ...task, number: childrenNumber ?? 0 }));
     }
   }
 

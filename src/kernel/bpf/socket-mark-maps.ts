@@ -29,6 +29,7 @@ import {
   fileIdOf,
   type ProgramFile,
   type ReleasedSocket,
+  type TaskRecord,
 } from '../../bpf/records.ts';
 import { KernelError } from '../kernel-error.ts';
 import type {
@@ -137,7 +138,10 @@ export class MappedSocketMarks implements SharedSocketMarks {
   bindTask(pid: number, startTicks: number, task: BoundTask): void {
     if (!this.inheritance) return;
     try {
-      this.maps.tasks.update(encodeU32(pid), encodeTaskRecord({ ...task, startTicks }));
+      // Of an interpreter that comes to be known otherwise, it stays known since when it runs.
+      const interpreterNs = task.script ? undefined : this.#taskRecord(pid, startTicks)?.interpreterNs;
+      const record = { ...task, startTicks, ...(interpreterNs !== undefined && { interpreterNs }) };
+      this.maps.tasks.update(encodeU32(pid), encodeTaskRecord(record));
     } catch (error) {
       // As where the kernel itself finds no room for what a process starts.
       this.maps.counters.update(encodeU32(COUNTER_TASKS_LOST), encodeU64(BigInt(this.#count(COUNTER_TASKS_LOST) + 1)));
@@ -150,12 +154,12 @@ export class MappedSocketMarks implements SharedSocketMarks {
   }
 
   taskOf(pid: number, startTicks: number): TaskProgram | undefined {
-    const bytes = this.maps.tasks.lookup(encodeU32(pid));
-    if (bytes === undefined) return undefined;
-    const { startTicks: started, interpreterNs, ...program } = decodeTaskRecord(bytes);
+    const record = this.#taskRecord(pid, startTicks);
+    if (record === undefined) return undefined;
+    const { startTicks: _, interpreterNs, ...program } = record;
     const isInterpreterAlone =
       interpreterNs !== undefined && program.childrenNumber === undefined && !program.script && !program.started;
-    return started !== startTicks || isInterpreterAlone ? undefined : program;
+    return isInterpreterAlone ? undefined : program;
   }
 
   addCgroup(id: bigint, epoch: number): void {
@@ -179,6 +183,12 @@ export class MappedSocketMarks implements SharedSocketMarks {
       foreign: this.#count(COUNTER_FOREIGN),
       tasksLost: this.#count(COUNTER_TASKS_LOST),
     };
+  }
+
+  #taskRecord(pid: number, startTicks: number): TaskRecord | undefined {
+    const bytes = this.maps.tasks.lookup(encodeU32(pid));
+    const task = bytes && decodeTaskRecord(bytes);
+    return task?.startTicks === startTicks ? task : undefined;
   }
 
   #count(index: number): number {
