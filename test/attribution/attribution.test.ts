@@ -4,4 +4,4 @@ import { buildProgram } from '../netns/support/build-program.ts';
 import { describeAttribution } from './describe-attribution.ts';
 
 beforeAll(buildProgram);
-describeAttribution();
+describeAttribution({ sendsAgain: true });

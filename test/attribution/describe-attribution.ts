@@ -2,15 +2,24 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keepRows } from './keep-results.ts';
 import { SCENARIOS } from './scenarios/all.ts';
-import type { Sent, Verdict } from './score/score.ts';
+import type { DeadVerdict, Sent, Verdict } from './score/score.ts';
 import type { Row } from './score/table.ts';
 import { World } from './world.ts';
 
 /** Nobody can do better than these; the page says why. */
 const GOOD: readonly Verdict[] = ['PASS', 'NOT GOVERNED', 'NOT HERE'];
 
-/** `patience`: how much longer everything takes than on a real machine. */
-export function describeAttribution(patience = 1): void {
+/** And the kernel alone can do no better than these. */
+const GOOD_WITHOUT_DAEMON: readonly DeadVerdict[] = [...GOOD, 'REFUSED'];
+
+export interface AttributionOptions {
+  /** How much longer everything takes than on a real machine; 1. */
+  readonly patience?: number;
+  /** Everything is sent once more after the daemon was killed. */
+  readonly sendsAgain?: boolean;
+}
+
+export function describeAttribution({ patience = 1, sendsAgain = false }: AttributionOptions = {}): void {
   describe('attribution', () => {
     let world: World;
     const rows: Row[] = [];
@@ -41,6 +50,19 @@ export function describeAttribution(patience = 1): void {
         note,
       });
       expect(GOOD, explain(result)).toContain(verdict);
+    });
+
+    it.runIf(sendsAgain)('attribution: the daemon is killed, and nothing of its rules goes', async () => {
+      await world.killDaemon();
+      expect(await world.device.must('device', ['nft', 'list', 'tables'])).toContain('table inet pointsman');
+    });
+
+    it.each(sendsAgain ? SCENARIOS : [])('attribution without the daemon: $name, $what', async ({ name }) => {
+      const { outcome, ...dead } = await world.performAgain(name);
+      const at = rows.findIndex((row) => row.name === name);
+      const row = rows[at];
+      if (row !== undefined) rows[at] = { ...row, dead };
+      expect(GOOD_WITHOUT_DAEMON, JSON.stringify({ ...dead, ...outcome }, undefined, 1)).toContain(dead.verdict);
     });
   });
 }

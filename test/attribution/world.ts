@@ -8,6 +8,7 @@ import { openClient } from '../../src/cli/client.ts';
 import { labCgroupPath, makeLabCgroup } from '../../src/lab/cgroup.ts';
 import { labFiles } from '../../src/lab/lab-state.ts';
 import { inDevice } from '../../src/lab/namespace-command.ts';
+import type { Daemon } from '../netns/support/daemon.ts';
 import { Device } from '../netns/support/device.ts';
 import { SenderBuilder } from './build-sender.ts';
 import { type Ended, EXIT_ABSENT, ended } from './ended.ts';
@@ -16,7 +17,15 @@ import { laidOver } from './lay-over.ts';
 import { ownerOfMark } from './mark-owner.ts';
 import { Reference } from './reference.ts';
 import type { Scenario, Stage } from './scenario.ts';
-import { type Arrived, hasArrived, type Score, type Share, score } from './score/score.ts';
+import {
+  type Arrived,
+  type DeadScore,
+  hasArrived,
+  type Score,
+  type Share,
+  score,
+  scoreWithoutDaemon,
+} from './score/score.ts';
 
 const ALLOW_ALL = 'rules:\n  - { to: "*", do: allow }\notherwise: deny';
 /** Beyond this nothing more is waited for: verdicts take less than a tenth of it. */
@@ -49,7 +58,6 @@ export class World implements AsyncDisposable {
   readonly device: Device;
   readonly #patience: number;
   readonly #stages: ReadonlyMap<string, Stage>;
-  readonly #builder = new SenderBuilder();
   readonly #said = new Map<string, Set<string>>();
   /** Addresses that the daemon was asked about. */
   readonly #children: ChildProcess[] = [];
@@ -57,6 +65,7 @@ export class World implements AsyncDisposable {
   readonly #watching = new AbortController();
   #watch: Promise<void> = Promise.resolve();
   #reference: Reference | undefined;
+  #daemon: Daemon | undefined;
   #apps: ReadonlyMap<number, string> = new Map();
   /** Why a file was refused, by application. */
   #refused: ReadonlyMap<string, string> = new Map();
@@ -73,7 +82,7 @@ export class World implements AsyncDisposable {
     try {
       await buildInternet(world.device);
       world.#reference = await Reference.start(world.device, PORT);
-      await world.#buildPrograms();
+      await world.#buildPrograms(new SenderBuilder());
       for (const stage of world.#stages.values()) await stage.scenario.prepare?.(stage);
       for (const stage of world.#stages.values()) world.#writePolicies(stage);
       await world.#startDaemon(without);
@@ -131,6 +140,48 @@ export class World implements AsyncDisposable {
     const left = await this.#left(stage);
     const said = [...(this.#said.get(stage.address) ?? [])];
     return { ...this.#score(stage, outcome, left, arrived), left, arrived, said, outcome };
+  }
+
+  /** From here on `performAgain`. Programs whose files are gone get new ones, which nobody knows. */
+  async killDaemon(): Promise<void> {
+    this.#watching.abort();
+    await this.#watch;
+    await this.#daemon?.kill();
+    // What was built first may be among them.
+    await this.#buildPrograms(new SenderBuilder(), (path) => !existsSync(path));
+  }
+
+  /** Sends once more what was sent before the daemon was killed, and compares what came of this time alone. */
+  async performAgain(name: string): Promise<DeadScore & { readonly outcome: Ended }> {
+    const stage = this.stage(name);
+    const { scenario, program, args } = stage;
+    const [arrivedBefore, leftBefore] = [await this.#look(stage), await this.#left(stage)];
+    const outcome = await this.#endedSoon(
+      scenario.run?.(stage) ?? this.run(stage, [program, ...args(scenario.more?.(stage))]),
+    );
+    if (outcome.exitCode === EXIT_ABSENT) return { verdict: 'NOT HERE', note: outcome.stdout.trim(), outcome };
+    const left = sharesSince(leftBefore, await this.#left(stage));
+    const hasLeft = left.length > 0 || 'notGoverned' in (scenario.expected ?? {});
+    const all = hasLeft ? await this.#arrivedSince(stage, arrivedBefore) : await this.#look(stage);
+    const arrived = since(arrivedBefore, all);
+    const result = scoreWithoutDaemon(scenario.expected ?? { app: name }, scenario.sends, left, arrived);
+    return { ...result, outcome };
+  }
+
+  /** What is refused says so, or nothing: those that stay for an answer need not. */
+  async #endedSoon(running: Promise<Ended>): Promise<Ended> {
+    const soon = delay(STAY_TIMEOUT_MS * this.#patience, undefined, { ref: false });
+    await Promise.race([running.catch(() => undefined), soon]);
+    this.#letEnd();
+    return running.catch((error: unknown) => ({ exitCode: -1, stdout: '', stderr: String(error) }));
+  }
+
+  async #arrivedSince(stage: Stage, before: Arrived): Promise<Arrived> {
+    const deadlineMs = performance.now() + ARRIVAL_TIMEOUT_MS * this.#patience;
+    let arrived = await this.#look(stage);
+    while (!hasArrived(stage.scenario.sends, since(before, arrived)) && performance.now() < deadlineMs)
+      arrived = await this.#look(stage);
+    return arrived;
   }
 
   #score({ scenario }: Stage, outcome: Ended, left: readonly Share[], arrived: Arrived): Score {
@@ -207,6 +258,7 @@ export class World implements AsyncDisposable {
     const wrap = (command: readonly string[]): readonly string[] =>
       this.#withStandIns(['env', `POINTSMAN_WITHOUT=${without}`, ...command]);
     const daemon = this.device.spawnDaemon({ wrap });
+    this.#daemon = daemon;
     const deadlineMs = performance.now() + START_TIMEOUT_MS * this.#patience;
     const isUp = (): Promise<boolean> =>
       this.device.status().then(
@@ -231,10 +283,12 @@ export class World implements AsyncDisposable {
       .reduce((inner, [file, path]) => laidOver(file, path, inner), command);
   }
 
-  async #buildPrograms(): Promise<void> {
+  async #buildPrograms(builder: SenderBuilder, isWanted: (path: string) => boolean = () => true): Promise<void> {
     for (const { scenario, program, companion } of this.#stages.values()) {
-      if (scenario.source !== undefined) await this.#builder.build(scenario.source, program, scenario.isStatic);
-      for (const { name, source } of scenario.companions ?? []) await this.#builder.build(source, companion(name));
+      if (scenario.source !== undefined && isWanted(program))
+        await builder.build(scenario.source, program, scenario.isStatic);
+      for (const { name, source } of scenario.companions ?? [])
+        if (isWanted(companion(name))) await builder.build(source, companion(name));
     }
   }
 
@@ -279,4 +333,17 @@ export class World implements AsyncDisposable {
       args: (more = [], to = address) => [to, `${PORT}`, `${count}`, ...more, ...(scenario.isBrief ? [] : ['stay'])],
     };
   }
+}
+
+const since = (before: Arrived, now: Arrived): Arrived => ({
+  count: now.count - before.count,
+  bytes: now.bytes - before.bytes,
+});
+
+function sharesSince(before: readonly Share[], now: readonly Share[]): readonly Share[] {
+  const counted = now.map((share) => {
+    const old = before.find(({ who }) => who === share.who)?.packets ?? 0;
+    return { ...share, packets: share.packets - old };
+  });
+  return counted.filter(({ packets }) => packets > 0);
 }

@@ -12,5 +12,5 @@ beforeAll(() => {
   const [file = '', ...args] = POINTSMAN;
   execFileSync(file, [...args, '--version']);
 });
-describeAttribution(PATIENCE);
+describeAttribution({ patience: PATIENCE });
 describeLeaks(PATIENCE, ['all']);

@@ -1,5 +1,5 @@
 /** What a program is, and what it only pretends to be. */
-import { chmodSync, chownSync, copyFileSync, linkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, existsSync, linkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { makeLabCgroup } from '../../../src/lab/cgroup.ts';
 import { type Ended, ended } from '../ended.ts';
 import { laidOver } from '../lay-over.ts';
@@ -79,7 +79,7 @@ export const PROGRAMS: readonly Scenario[] = [
     what: "a hard link of a program's file",
     run: (stage) => {
       const link = `${stage.program}.hard-link`;
-      linkSync(stage.program, link);
+      if (!existsSync(link)) linkSync(stage.program, link);
       return runOther(stage, link);
     },
   },
@@ -89,7 +89,7 @@ export const PROGRAMS: readonly Scenario[] = [
     what: 'a program started by a symbolic link',
     run: (stage) => {
       const link = `${stage.program}.symbolic-link`;
-      symlinkSync(stage.program, link);
+      if (!existsSync(link)) symlinkSync(stage.program, link);
       return runOther(stage, link);
     },
   },

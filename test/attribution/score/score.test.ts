@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Expected, type Sent, type Share, score } from './score.ts';
+import { type Expected, type Sent, type Share, score, scoreWithoutDaemon } from './score.ts';
 
 const SENT: Sent = { unit: 'packets', count: 10, bytes: 1280 };
 const ALL = { count: 10, bytes: 1280 };
@@ -26,6 +26,18 @@ describe('score()', () => {
     ['FAIL', { notAnApplication: 'the kernel' }, [of('news')], ALL, 'held to be news'],
   ] as const)('score() says %s of %j with %j', (verdict, expected, left, arrived, note) => {
     expect(score(expected, SENT, left, arrived)).toEqual({ verdict, note });
+  });
+
+  it.each([
+    ['REFUSED', MAIL, [], { count: 0, bytes: 0 }],
+    ['PASS', MAIL, [of('mail')], ALL],
+    ['FAIL', MAIL, [of('news')], ALL],
+    ['FAIL', MAIL, [of('no policy')], ALL],
+    ['PARTIAL', MAIL, [of('mail', 9)], { count: 9, bytes: 1152 }],
+    ['FAIL', MAIL, [], ALL],
+    ['FAIL', OUTSIDE, [], { count: 0, bytes: 0 }],
+  ] as const)('scoreWithoutDaemon() says %s of %j with %j', (verdict, expected, left, arrived) => {
+    expect(scoreWithoutDaemon(expected, SENT, left, arrived).verdict).toBe(verdict);
   });
 
   it('score() does not mind how often a SYN was sent again', () => {

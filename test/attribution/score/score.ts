@@ -73,6 +73,25 @@ function lossOf(sent: Sent, arrived: Arrived): string | undefined {
   }
 }
 
+/** REFUSED: nothing left the machine, and nothing arrived. */
+export type DeadVerdict = Verdict | 'REFUSED';
+
+export interface DeadScore {
+  readonly verdict: DeadVerdict;
+  readonly note: string;
+}
+
+/** The same where the daemon has been killed since it was sent first: what was not known in the kernel is refused at once. */
+export function scoreWithoutDaemon(
+  expected: Expected,
+  sent: Sent,
+  left: readonly Share[],
+  arrived: Arrived,
+): DeadScore {
+  const isNothing = arrived.count === 0 && left.every(({ packets }) => packets === 0);
+  return isNothing && 'app' in expected ? { verdict: 'REFUSED', note: '' } : score(expected, sent, left, arrived);
+}
+
 const listed = (shares: readonly Share[]): string => [...new Set(shares.map(({ who }) => who))].sort().join(', ');
 
 /** All that has to arrive has. */

@@ -28,8 +28,20 @@ describe('renderTable()', () => {
     expect(page).toContain('| how a sends | 1 packet | a | PASS |  |\n');
     expect(page).toContain('| how b sends | 1 packet | b | FAIL: x\\|y | PARTIAL |\n');
     expect(page).toContain('| how c sends | 1 packet | c |  | PASS |\n');
-    expect(page).toContain('| here, `1` | 1 | 0 | 1 | 0 | 0 |\n');
+    expect(page).toContain('| here, `1` | 1 | 0 | 1 | 0 | 0 | 0 |\n');
+    expect(page).not.toContain('| daemon dead |');
     expect(page).not.toContain('## Leaks');
+  });
+
+  it('renderTable() puts what became of it without the daemon beside it', () => {
+    const rows: Row[] = [{ ...row('a', 'PASS'), dead: { verdict: 'REFUSED', note: '' } }, row('b', 'PASS')];
+    const there: Results = { machine: 'there', kernel: '2', rows: [row('a', 'PASS')], leaks: [] };
+    const page = renderTable([{ machine: 'here', kernel: '1', rows, leaks: [] }, there]);
+    expect(page).toContain('| what | sends | should be | here | daemon dead | there |\n');
+    expect(page).toContain('| how a sends | 1 packet | a | PASS | REFUSED | PASS |\n');
+    expect(page).toContain('| how b sends | 1 packet | b | PASS |  |  |\n');
+    expect(page).toContain('| here, daemon dead | 0 | 0 | 0 | 0 | 0 | 1 |\n');
+    expect(page).not.toContain('| there, daemon dead |');
   });
 
   it('renderTable() says which leaks were allowed to be', () => {

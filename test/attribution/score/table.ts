@@ -1,5 +1,5 @@
 /** The results of all kernels as one page for people. */
-import type { Verdict } from './score.ts';
+import type { DeadScore, DeadVerdict, Verdict } from './score.ts';
 
 export interface Row {
   readonly name: string;
@@ -11,6 +11,8 @@ export interface Row {
   readonly expected: string;
   readonly verdict: Verdict;
   readonly note: string;
+  /** Sent again after the daemon was killed; absent where nobody has tried. */
+  readonly dead?: DeadScore;
 }
 
 /** Of `starts` programs that are denied what they send, and end at once. */
@@ -32,7 +34,7 @@ export interface Results {
   readonly leaks: readonly LeakRow[];
 }
 
-const VERDICTS: readonly Verdict[] = ['PASS', 'PARTIAL', 'FAIL', 'NOT GOVERNED', 'NOT HERE'];
+const VERDICTS: readonly DeadVerdict[] = ['PASS', 'PARTIAL', 'FAIL', 'NOT GOVERNED', 'NOT HERE', 'REFUSED'];
 
 const INTRODUCTION = `# Attribution
 
@@ -49,6 +51,11 @@ other end of the link.
 | FAIL | it was held to be another's, or nobody's |
 | NOT GOVERNED | it does not come from a socket that policies speak of; the reason is given |
 | NOT HERE | this kernel cannot send such a thing |
+| REFUSED | nothing of it left the machine |
+
+In the column "daemon dead" the same has been sent again after \`kill -9\` of the daemon, some seconds later: what the kernel knew is as it was, and what would have had to be asked about is
+refused at once (\`whenAway: closed\`), never held to be another's: scripts, files that are new or were touched, what a broker's socket is, subflows of the kernel's. Rules by name go on for as long as the addresses that names had: five minutes at least, then what they allow is
+refused, since nobody asks again; what they deny stays denied.
 `;
 
 export function renderTable(results: readonly Results[]): string {
@@ -56,10 +63,17 @@ export function renderTable(results: readonly Results[]): string {
 }
 
 function summary(results: readonly Results[]): string {
-  const rows = results.map(({ machine, kernel, rows: all }) => [
-    `${machine}, \`${kernel}\``,
-    ...VERDICTS.map((verdict) => `${all.filter((row) => row.verdict === verdict).length}`),
-  ]);
+  const rows = results.flatMap(({ machine, kernel, rows: all }) =>
+    [
+      { who: `${machine}, \`${kernel}\``, scores: all },
+      { who: `${machine}, ${DEAD}`, scores: all.flatMap(({ dead }) => dead ?? []) },
+    ]
+      .filter(({ who, scores }) => scores.length > 0 || !who.endsWith(DEAD))
+      .map(({ who, scores }) => [
+        who,
+        ...VERDICTS.map((verdict) => `${scores.filter((row) => row.verdict === verdict).length}`),
+      ]),
+  );
   return `## Summary\n\n${table(['kernel', ...VERDICTS], rows)}`;
 }
 
@@ -68,12 +82,18 @@ function scenarios(results: readonly Results[]): string {
   const rows = names.map((name) => {
     const found = results.map(({ rows: all }) => all.find((row) => row.name === name));
     const first = found.find((row) => row !== undefined);
-    return [first?.what ?? '', first?.sent ?? '', first?.expected ?? '', ...found.map(cell)];
+    const cells = found.flatMap((row, i) => [cell(row), ...(hasDead(results[i]) ? [cell(row?.dead)] : [])]);
+    return [first?.what ?? '', first?.sent ?? '', first?.expected ?? '', ...cells];
   });
-  return `## Scenarios\n\n${table(['what', 'sends', 'should be', ...results.map(({ machine }) => machine)], rows)}`;
+  const machines = results.flatMap((each) => [each.machine, ...(hasDead(each) ? [DEAD] : [])]);
+  return `## Scenarios\n\n${table(['what', 'sends', 'should be', ...machines], rows)}`;
 }
 
-function cell(row: Row | undefined): string {
+const DEAD = 'daemon dead';
+const hasDead = (results: Results | undefined): boolean =>
+  results?.rows.some(({ dead }) => dead !== undefined) === true;
+
+function cell(row: DeadScore | undefined): string {
   if (row === undefined) return '';
   return row.note === '' ? row.verdict : `${row.verdict}: ${row.note}`;
 }
