@@ -16,6 +16,7 @@ const ANSWERS = 8_000;
 const PACKETS_PER_WORLD = 20;
 /** Of all cases, for each pair of layout, protocol and family. */
 const LEAST_SHARE = 0.01;
+const LEAST_REFUSED_DEVICES = 50;
 /** Some cases are none: nobody can bind to an address that the machine does not have. */
 const SPARE = 1.15;
 const SEED = 20_261_130;
@@ -98,6 +99,8 @@ describe('wayOfPacket(machine, plan, packet)', { timeout: TIMEOUT_MS }, () => {
     // Nothing holds because it never happens.
     for (const outcome of ['system: left', 'uplink: left', 'local: left', 'reject: refused', 'drop: dropped'])
       expect((outcomes.get(outcome) ?? 0) / cases, outcome).toBeGreaterThan(LEAST_SHARE);
+    // Devices that programs chose against their policy.
+    expect(outcomes.get('reject: dropped')).toBeGreaterThan(LEAST_REFUSED_DEVICES);
   });
 
   it('wayOfAnswer() is by the uplink that was asked, whatever its socket is marked for', () => {
