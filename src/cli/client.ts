@@ -100,8 +100,11 @@ async function accept(answer: http.IncomingMessage, socketPath: string): Promise
 }
 
 function refusal(status: number, text: string, socketPath: string): CliError {
-  if (status === 401 || status === 403) return notPermitted(socketPath);
   const error = apiErrorOf(text);
+  // Who may talk to it, and yet not do this, is told what is missing.
+  if (status === 403 && error?.hint !== undefined)
+    return new CliError(EXIT.notPermitted, error.message, { hint: error.hint });
+  if (status === 401 || status === 403) return notPermitted(socketPath);
   if (error === undefined) return new CliError(EXIT.failed, `the daemon answered with HTTP status ${status}`);
   const exitCode = status === 400 ? EXIT.usage : EXIT.failed;
   return new CliError(exitCode, error.message, { hint: error.hint });

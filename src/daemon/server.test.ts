@@ -137,6 +137,8 @@ describe('answerTo', () => {
     ['a name that connects', '{"app":"a","from":"b.example","port":1,"protocol":"tcp"}'],
     ['a peer and no port', '{"app":"a","from":"192.0.2.7","protocol":"tcp"}'],
     ['a peer and no protocol of programs', '{"app":"a","from":"192.0.2.7","port":1,"protocol":"icmp"}'],
+    ['a device of who comes in', '{"app":"a","from":"192.0.2.7","port":1,"protocol":"tcp","device":"u1"}'],
+    ['a device name that is none', '{"app":"a","host":"a","protocol":"tcp","device":"0123456789abcdef"}'],
     ['a port of nobody', '{"app":"a","host":"a","fromPort":1,"port":1,"protocol":"tcp"}'],
   ])('answerTo refuses an explain query with %s', async (_, body) => {
     expect(await ask('POST', '/v1/explain', { body })).toMatchObject({ status: 400, body: { code: 'bad-request' } });
@@ -163,10 +165,25 @@ describe('answerTo', () => {
     expect(asked).toEqual([]);
   });
 
+  it.each([
+    ['nothing', '{}'],
+    ['no file', '{"files":[]}'],
+    ['a path out of the directory', '{"files":[{"path":"policies/../../passwd.yaml"}]}'],
+    ['an absolute path', '{"files":[{"path":"/etc/passwd"}]}'],
+    ['one path twice', '{"files":[{"path":"default.yaml"},{"path":"default.yaml"}]}'],
+    ['what is no base64', '{"files":[{"path":"default.yaml","base64":"?"}]}'],
+    ['a time that is none', '{"files":[{"path":"default.yaml"}],"confirmMs":0}'],
+  ])('answerTo refuses to try %s', async (_, body) => {
+    expect(await ask('POST', '/v1/try', { body })).toMatchObject({ status: 400, body: { code: 'bad-request' } });
+    expect(asked).toEqual([]);
+  });
+
   it('answerTo hands over what a good body says, and takes an empty one for a reload without conditions', async () => {
     await ask('POST', '/v1/explain', { body: '{"app":"a","host":"b.example","port":1,"protocol":"udp"}' });
     await ask('POST', '/v1/explain', { body: '{"pid":7,"from":"::1","fromPort":2,"port":1,"protocol":"tcp"}' });
     await ask('POST', '/v1/explain', { body: '{"exe":"/b","from":"192.0.2.7","port":1,"protocol":"udp"}' });
+    await ask('POST', '/v1/explain', { body: '{"app":"a","host":"b","protocol":"icmp","device":"u1"}' });
+    await ask('POST', '/v1/try', { body: '{"files":[{"path":"default.yaml","base64":"eA=="}],"confirmMs":5}' });
     await ask('POST', '/v1/who', { body: '{"pid":4711}' });
     await ask('POST', '/v1/route', { body: '{"app":"a"}' });
     await ask('POST', '/v1/who', { body: '{"flow":"tcp :443"}' });
@@ -176,6 +193,8 @@ describe('answerTo', () => {
       { app: 'a', host: 'b.example', port: 1, protocol: 'udp' },
       { pid: 7, from: '::1', fromPort: 2, port: 1, protocol: 'tcp' },
       { exe: '/b', from: '192.0.2.7', port: 1, protocol: 'udp' },
+      { app: 'a', host: 'b', protocol: 'icmp', device: 'u1' },
+      { files: [{ path: 'default.yaml', base64: 'eA==' }], confirmMs: 5 },
       { pid: 4711 },
       { app: 'a' },
       { flow: 'tcp :443' },
