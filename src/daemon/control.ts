@@ -2,7 +2,7 @@
 
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import { parseFlowQuery } from '../api/flow-query.ts';
-import type { PlanReport } from '../api/request.ts';
+import type { ApiError, PlanReport } from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { SelfCheckReport } from '../api/self-check.ts';
 import type { Status } from '../api/status.ts';
@@ -60,6 +60,12 @@ export interface ControlParts {
   readonly clock: Clock;
 }
 
+const ROOT_ALONE: ApiError = {
+  code: 'not-permitted',
+  message: 'only root may put files into force',
+  hint: 'run it as root: sudo',
+};
+
 export function createControl(parts: ControlParts): Control {
   const { enforcement, staged } = parts;
   const executables = new ExecutableFiles(openProc());
@@ -85,8 +91,7 @@ export function createControl(parts: ControlParts): Control {
     tryFiles: async (request, reader) => {
       requireInForce(enforcement);
       // What is kept becomes the administrator's.
-      if (reader.uid !== 0)
-        throw new RequestRefused(403, { code: 'not-permitted', message: 'only root may try files' });
+      if (reader.uid !== 0) throw new RequestRefused(403, ROOT_ALONE);
       return await staged.try(request);
     },
     confirm: () => staged.confirm(),
