@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command } from 'commander';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { renderBashCompletion, renderFishCompletion, renderZshCompletion } from './completion.ts';
 
 function program(): Command {
@@ -10,11 +13,13 @@ function program(): Command {
   return new Command('pointsman')
     .option('--root <dir>', 'where')
     .addCommand(new Command('plan').option('--nft', 'only nft'))
+    .addCommand(new Command('route').argument('<who>'))
+    .addCommand(new Command('explain').option('--app <id>', 'which'))
     .addCommand(lab);
 }
 
-function complete(...words: readonly string[]): readonly string[] {
-  const script = `${renderBashCompletion(program())}
+function complete(completion: string, ...words: readonly string[]): readonly string[] {
+  const script = `${completion}
 COMP_WORDS=(pointsman "$@"); COMP_CWORD=$#; _pointsman; printf '%s\\n' "\${COMPREPLY[@]}"`;
   const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', script, 'bash', ...words], {
     encoding: 'utf8',
@@ -39,7 +44,36 @@ describe('renderBashCompletion', () => {
     [['lab', 'up', '--policies', ''], []],
     [['lab', 'exec', '--', 'p'], []],
   ])('renderBashCompletion offers for %j %j', (typed, offered) => {
-    expect(complete(...typed)).toEqual(offered);
+    expect(complete(renderBashCompletion(program()), ...typed)).toEqual(offered);
+  });
+});
+
+describe('completed names', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'completion-'));
+  const names = { apps: [`${directory}/a/*.yaml`, `${directory}/b/*.yaml`], labs: [`${directory}/labs/*/`] };
+  for (const name of ['a', 'b', 'labs/mine', 'labs/lab']) mkdirSync(join(directory, name), { recursive: true });
+  for (const file of ['a/org.example.Mail', 'b/org.example.Mail', 'b/org.example.Web'])
+    writeFileSync(join(directory, `${file}.yaml`), '');
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it.each([
+    [['explain', '--app', 'org.example.M'], ['org.example.Mail']],
+    [
+      ['route', 'org'],
+      ['org.example.Mail', 'org.example.Web'],
+    ],
+    [
+      ['lab', '--id', ''],
+      ['lab', 'mine'],
+    ],
+    [['status', '--lab', 'm'], ['mine']],
+  ])('renderBashCompletion offers for %j the names %j of this machine', (typed, offered) => {
+    expect(complete(renderBashCompletion(program(), names), ...typed)).toEqual(offered);
+  });
+
+  it('renderBashCompletion offers none where there are none', () => {
+    const none = { apps: [`${directory}/none/*.yaml`], labs: [] };
+    expect(complete(renderBashCompletion(program(), none), 'explain', '--app', '')).toEqual([]);
   });
 });
 

@@ -1,5 +1,6 @@
 /** Completion scripts, made from the commands themselves, so that they cannot disagree. */
 import type { Command, Option } from 'commander';
+import { LABS_DIR } from './lab-place.ts';
 
 /** A command by its path from the program, and what may follow it. */
 interface CompletedCommand {
@@ -13,6 +14,52 @@ interface CompletedWord {
   readonly description: string;
   readonly isCommand: boolean;
 }
+
+/** Names of a machine's own, and where they stand as names of files or directories: looked up when somebody completes them. */
+export interface CompletedNames {
+  /** Patterns of the shell. */
+  readonly apps: readonly string[];
+  readonly labs: readonly string[];
+}
+
+export const NAMES_HERE: CompletedNames = {
+  apps: ['/etc/pointsman/policies/*.yaml', '/usr/share/pointsman/policies/*.yaml'],
+  labs: [`${LABS_DIR}/*/`],
+};
+
+type NameKind = keyof CompletedNames;
+
+/** Options whose value is such a name, and commands whose argument is one. */
+const NAMED_BY_OPTION: ReadonlyMap<string, NameKind> = new Map([
+  ['--app', 'apps'],
+  ['--lab', 'labs'],
+  ['--id', 'labs'],
+]);
+const NAMED_BY_COMMAND: ReadonlyMap<string, NameKind> = new Map([
+  ['route', 'apps'],
+  ['explain', 'apps'],
+]);
+
+/** A function of the shell, the same for bash and zsh, that prints the names of one kind, each once. */
+function namesFunction(program: Command, names: CompletedNames): string {
+  const cases = Object.entries(names).map(([kind, patterns]) => `    ${kind}) set -- ${patterns.join(' ')};;`);
+  return `_${program.name()}_names() {
+  local file
+  case $1 in
+${cases.join('\n')}
+  esac
+  for file; do
+    [[ -e $file ]] || continue
+    file=\${file%/}; file=\${file##*/}
+    printf '%s\\n' "\${file%.yaml}"
+  done | sort -u
+}`;
+}
+
+const optionCases = (line: (kind: NameKind) => string): string =>
+  [...NAMED_BY_OPTION].map(([option, kind]) => `    ${option}) ${line(kind)};;`).join('\n');
+const commandCases = (line: (kind: NameKind) => string): string =>
+  [...NAMED_BY_COMMAND].map(([command, kind]) => `    '${command}') ${line(kind)};;`).join('\n');
 
 function completedCommands(program: Command): readonly CompletedCommand[] {
   const global = optionWords(program.options);
@@ -72,18 +119,26 @@ function walk(program: Command): string {
 }
 
 /** For `source <(pointsman completion bash)`. Files complete where no word of ours does. */
-export function renderBashCompletion(program: Command): string {
+export function renderBashCompletion(program: Command, names: CompletedNames = NAMES_HERE): string {
   const cases = completedCommands(program).map(
     ({ path, words }) => `    '${path}') words='${words.map((entry) => entry.word).join(' ')}';;`,
   );
+  const namesOf = (kind: NameKind): string => `$(_${program.name()}_names ${kind})`;
   return `# bash completion for ${program.name()}
+${namesFunction(program, names)}
 _${program.name()}() {
   local word path= skip= words= cur=\${COMP_WORDS[COMP_CWORD]}
   local -a typed=("\${COMP_WORDS[@]:1:COMP_CWORD-1}")
   COMPREPLY=()
+  case \${COMP_WORDS[COMP_CWORD-1]} in
+${optionCases((kind) => `COMPREPLY=($(compgen -W "${namesOf(kind)}" -- "$cur")); return`)}
+  esac
 ${walk(program)}
   case $path in
 ${cases.join('\n')}
+  esac
+  case $path in
+${commandCases((kind) => `words="$words ${namesOf(kind)}"`)}
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
@@ -92,19 +147,29 @@ complete -o default -F _${program.name()} ${program.name()}
 }
 
 /** For a file _pointsman in zsh's fpath. */
-export function renderZshCompletion(program: Command): string {
+export function renderZshCompletion(program: Command, names: CompletedNames = NAMES_HERE): string {
   const cases = completedCommands(program).map(({ path, words }) => {
     const entries = words.map((entry) => zshEntry(entry)).join(' ');
     return `    '${path}') entries=(${entries});;`;
   });
+  // Where nothing fits a pattern, zsh would stop.
+  const namesOf = (kind: NameKind): string =>
+    `\${(f)"$(setopt local_options null_glob; _${program.name()}_names ${kind})"}`;
   return `#compdef ${program.name()}
+${namesFunction(program, names)}
 _${program.name()}() {
   local word path= skip=
   local -a typed entries
   typed=("\${(@)words[2,CURRENT-1]}")
+  case \${words[CURRENT-1]} in
+${optionCases((kind) => `compadd -- ${namesOf(kind)}; return`)}
+  esac
 ${walk(program).replaceAll('return 1', '{ _files; return }').replaceAll('path', 'where')}
   case $where in
 ${cases.join('\n')}
+  esac
+  case $where in
+${commandCases((kind) => `compadd -- ${namesOf(kind)}`)}
   esac
   _describe -o '${program.name()}' entries || _files
 }
@@ -118,8 +183,16 @@ function zshEntry({ word: text, description }: CompletedWord): string {
 }
 
 /** For a file in ~/.config/fish/completions. */
-export function renderFishCompletion(program: Command): string {
+export function renderFishCompletion(program: Command, names: CompletedNames = NAMES_HERE): string {
   const name = program.name();
+  const namesOf = (kind: NameKind): string =>
+    `'(path basename ${names[kind].join(' ')} | path change-extension "" | sort -u)'`;
+  const named = [
+    ...[...NAMED_BY_OPTION].map(
+      ([option, kind]) => `complete -c ${name} -l '${option.slice(2)}' -x -a ${namesOf(kind)}`,
+    ),
+    ...[...NAMED_BY_COMMAND].map(([at, kind]) => `complete -c ${name} -n "__${name}_at '${at}'" -a ${namesOf(kind)}`),
+  ];
   const lines = completedCommands(program).flatMap(({ path, words }) =>
     words.map((entry) => {
       const [flag, text] = entry.word.startsWith('--') ? ['-l', entry.word.slice(2)] : ['-a', entry.word];
@@ -141,6 +214,6 @@ function __${name}_at
     end
     test (string join ' ' $where) = "$argv[1]"
 end
-${lines.join('\n')}
+${[...lines, ...named].join('\n')}
 `;
 }

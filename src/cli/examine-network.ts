@@ -6,6 +6,7 @@ import { formatAddress } from '../net/address.ts';
 import { counted } from '../net/counted.ts';
 import { DNS_RELAY_PORT } from '../plan/reserved.ts';
 import type { Paths } from '../store/paths.ts';
+import { forwardedFamilies } from '../watch/forwarding.ts';
 import { packageManager } from '../watch/package-manager.ts';
 import { readText } from '../watch/read-text.ts';
 import { asksBySocket, configuredResolvers } from '../watch/resolvers.ts';
@@ -69,10 +70,7 @@ function reversePaths(uplinks: readonly UplinkReport[]): readonly Finding[] {
 
 function forwarding(): Finding {
   const part = 'forwarding';
-  const families = [
-    ...(numberOf('ipv4/ip_forward') > 0 ? ['IPv4'] : []),
-    ...(numberOf('ipv6/conf/all/forwarding') > 0 ? ['IPv6'] : []),
-  ];
+  const families = forwardedFamilies().map((family) => `IPv${family}`);
   if (families.length === 0) return { part, state: 'ok', message: 'this machine forwards for nobody' };
   const message = `this machine forwards ${families.join(' and ')} for others: containers that a policy names are governed, all else that is forwarded is not`;
   return {

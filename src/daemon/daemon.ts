@@ -15,6 +15,7 @@ import type { AppIds } from '../store/app-ids.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
 import { dhcpLeases, leaseDirectories } from '../watch/dhcp-leases.ts';
+import { forwardedFamilies } from '../watch/forwarding.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
 import type { MachineSources } from '../watch/machine.ts';
 import { ManagedDevices } from '../watch/managed-devices.ts';
@@ -41,6 +42,7 @@ import { type Faults, isOutOfDescriptors } from './faults.ts';
 import { FileMistakes, filesBroken } from './file-mistakes.ts';
 import { ForeignLooks, foreignTrigger } from './foreign-looks.ts';
 import { reportForeignRouting } from './foreign-routing-warnings.ts';
+import { forwardingWarning } from './forwarding-warning.ts';
 import { GuardDrops } from './guard-drops.ts';
 import { Health } from './health.ts';
 import type { IdentityTiers } from './identity-tiers.ts';
@@ -56,7 +58,6 @@ import { isThere, type Removal, remove } from './removal.ts';
 import { RepairPace } from './repair-pace.ts';
 import { changeEvent, isRepair, reportHealth, wasUndone } from './round-report.ts';
 import { SelfCheckKeeper } from './self-check-keeper.ts';
-import { isCheckFlow } from './self-check-questions.ts';
 import { ControlServer } from './server.ts';
 import { ShareWarning } from './share-warning.ts';
 import { slowLooks } from './slow-looks.ts';
@@ -496,7 +497,6 @@ export class Daemon implements AsyncDisposable {
     this.#programs.note(events);
     if (!this.#events.isWatched) return;
     for (const event of events) {
-      if (isCheckFlow(event.flow)) continue;
       this.#kernelDecisions.note(event);
       this.#events.publish(fromVerdict(event, wallAt(this.#parts.clock, event.atMs)));
     }
@@ -578,9 +578,12 @@ export class Daemon implements AsyncDisposable {
     this.#reportMisfits();
   }
 
+  /** What files say, and the machine does not fit. */
   #reportMisfits(): void {
     const policySet = this.#enforcement.inForce?.policySet;
     this.#health.report('entries-misfit', policySet && this.#misfits.look(policySet));
+    const forwarding = policySet && forwardingWarning(policySet.systemDefault, forwardedFamilies());
+    this.#health.report('forwarded-not-governed', forwarding);
   }
 
   get #keeps(): boolean {

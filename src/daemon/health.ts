@@ -40,6 +40,7 @@ export const HEALTH_CODES = [
   'packages-not-told',
   'entries-misfit',
   'self-check-failed',
+  'forwarded-not-governed',
   'no-descriptors',
   'internal-error',
 ] as const;

@@ -18,6 +18,7 @@ import { MARK_FORWARDED_APP } from '../plan/reserved.ts';
 import type { Decision, FinalDecision } from '../policy/decision.ts';
 import type { ProcessOwner, Sender } from '../policy/identity.ts';
 import type { AppIndex } from '../policy/match-app.ts';
+import { isCheckFlow } from './self-check-questions.ts';
 import { type HeldFlow, HeldFlows, type HeldPacket, HOLD_MS } from './verdict-holding.ts';
 import { VerdictJudge, type VerdictJudgeParts } from './verdict-judge.ts';
 import { LatencyHistogram } from './verdict-latency.ts';
@@ -185,13 +186,13 @@ export class VerdictLoop {
   }
 
   #readPacket(bytes: Uint8Array, start: number, end: number): void {
-    this.#counts.packets++;
     const receivedUs = this.#parts.monotonicMs() * 1000;
     try {
       const packet = decodeQueuePacket(bytes, start, end);
       const decoded = decodePacket(packet.payload, { loopback: packet.ifIndexOut === LOOPBACK_IFINDEX });
       const flow: Flow = { ...decoded, ...directionOf(packet) };
       const received = { packetId: packet.packetId, mark: packet.mark, receivedUs };
+      if (!isCheckFlow(flow)) this.#counts.packets++;
       const notBeforeMs = this.#emptyAtMs;
       const givenUp = this.#waiting.add(userOf(packet), socketKey(flow), {
         packet,
@@ -201,6 +202,7 @@ export class VerdictLoop {
       });
       if (givenUp !== undefined) this.#refuse(givenUp);
     } catch (error) {
+      this.#counts.packets++;
       // Bytes that are no packet, or our own mistake: neither may leave the packet, and its program, without an answer.
       if (error instanceof PacketError || error instanceof DecodeError) this.#counts.undecodable++;
       else {
@@ -310,6 +312,8 @@ export class VerdictLoop {
     const appId = this.#judge.appId(decided, decision);
     for (const packet of packets) this.#send(packet, packetVerdict(decision, appId, packet.mark));
     const nowMs = this.#parts.monotonicMs();
+    // Nobody's, and of no interest to whoever counts or watches.
+    if (isCheckFlow(flow)) return;
     const latencyUs = nowMs * 1000 - (packets[0]?.receivedUs ?? 0);
     const { revision } = this.#judge.snapshot;
     const owner = decided.kind === 'process' ? (this.#parts.confirm?.(decided) ?? decided) : decided;

@@ -106,8 +106,14 @@ describe('doctor', () => {
   });
 
   it('doctor takes what a daemon knows from it, and finds what a killed one has left', async () => {
+    await must('sysctl', '-qw', 'net.ipv4.ip_forward=1');
+    device.write('etc/pointsman/default.yaml', 'pointsman: 1\notherwise: deny\n');
     const daemon = await device.startDaemon();
     const { of } = await examine();
+    expect(of('forwarded-not-governed')).toMatchObject({
+      state: 'limited',
+      message: expect.stringContaining('forwards IPv4 for others'),
+    });
     expect(of('daemon')).toMatchObject({ state: 'ok', message: expect.stringMatching(/^enforcing \(process \d+\)$/) });
     expect(of('daemon: executables')).toMatchObject({ state: 'ok', message: 'told by the kernel' });
     await daemon.kill();
