@@ -91,11 +91,13 @@ export class SelfCheckKeeper implements Disposable {
     if (before === undefined) return { tiers: [], notDone: 'nothing is in force' };
     if (health.has('panic-closed')) return { tiers: [], notDone: '"panic closed" is in force' };
     const asking = { inForce: before, own: thisProcess(), nowMs: clock.monotonicMs(), from: this.#from };
+    // Until the end: whoever is asked looks for the socket.
+    const sockets: number[] = [];
     try {
       const report = await checkSelf(selfCheckQuestions(asking), {
         table: linuxCheckTable,
         generation: () => kernel.nft.generation(),
-        send: sendOne,
+        send: (question, priority) => sendOne(question, priority, sockets),
         isStopped: () => this.#isDisposed,
       });
       // What was asked about holds no longer.
@@ -105,20 +107,20 @@ export class SelfCheckKeeper implements Disposable {
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       return { tiers: [], notDone: error.message };
+    } finally {
+      for (const fd of sockets) libc().close(fd);
     }
   }
 }
 
 const NOTHING = new Uint8Array(1);
 
-function sendOne({ mark, destination: peer }: Question, priority: number): string | undefined {
+/** `sockets`: they are the caller's. */
+function sendOne({ mark, destination: peer }: Question, priority: number, sockets: number[]): string | undefined {
   return refusalOf(() => {
     const fd = openMarkedSocket({ kind: 'udp', mark, priority, peer, port: CHECK_PORT });
-    try {
-      sendOn(fd, NOTHING);
-    } finally {
-      libc().close(fd);
-    }
+    sockets.push(fd);
+    sendOn(fd, NOTHING);
   });
 }
 

@@ -3,6 +3,7 @@ import { type Address, type Family, formatAddress, parseAddress } from '../net/a
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import { IPPROTO_UDP } from '../net/protocol.ts';
+import { howTold } from '../plan/compile-identity.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
 import { programMark } from '../plan/reserved.ts';
 import { type DecideContext, decide } from '../policy/decide.ts';
@@ -63,7 +64,7 @@ export function selfCheckQuestions(asking: Asking): readonly Question[] {
 }
 
 function tiersOf({ inForce, own, nowMs, from }: Asking): readonly Tier[] {
-  const { policySet, index, host, compilation } = inForce;
+  const { policySet, index, host, compilation, ids } = inForce;
   const context: DecideContext = {
     policySet,
     index,
@@ -73,8 +74,14 @@ function tiersOf({ inForce, own, nowMs, from }: Asking): readonly Tier[] {
     missingUplink: 'queue',
   };
   const { executable: _not, ...anybody } = own;
-  // Nobody has looked what it is: the daemon is asked.
-  const asked: Tier = { as: 'the daemon, asked about', mark: () => 0, decide: (flow) => decide(context, own, flow) };
+  // Nobody has looked what it is: where programs matter, the daemon is asked, and it lets itself pass (`verdict-judge.ts`).
+  const isAsked =
+    howTold({ ...inForce, facts: context.facts, parts: compilation.parts, appIds: ids.apps }) !== 'directly';
+  const asked: Tier = {
+    as: isAsked ? 'the daemon, asked about' : 'the daemon',
+    mark: () => 0,
+    decide: isAsked ? () => PASSED : (flow) => decide(context, own, flow),
+  };
   const { programs } = host;
   if (programs === undefined) return [asked];
   const { socketWays } = compilation.plan;
@@ -97,6 +104,8 @@ function tiersOf({ inForce, own, nowMs, from }: Asking): readonly Tier[] {
   const some = [...named.slice(start), ...named.slice(0, start)].slice(0, MAX_PROGRAMS);
   return [...some, nobody, asked];
 }
+
+const PASSED: Decision = { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'daemon' } };
 
 const flowTo = (destination: Address): Flow => ({
   protocol: IPPROTO_UDP,

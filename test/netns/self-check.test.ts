@@ -134,6 +134,31 @@ describe('self-check', () => {
     expect(await left()).toBe(before);
   });
 
+  it('self-check agrees with the kernel also where the default refuses, names are meant, or a policy is for the user that the daemon runs as', async () => {
+    device.write('etc/pointsman/default.yaml', 'pointsman: 1\notherwise: deny\n');
+    device.writePolicy(
+      'org.example.Names',
+      'exec: /usr/bin/host',
+      'rules: [{ to: "www.example.org:80", do: allow }]\notherwise: deny',
+    );
+    expect(await device.pointsman('reload')).toMatchObject({ exitCode: 0 });
+    const refused = await check();
+    expect(refused.tiers.filter(({ outcome }) => outcome === 'difference')).toEqual([]);
+    expect(of(refused, 'a program that no policy names')[0]?.found).toMatch(/^the policy refuses it, and it did not/);
+    // Others wait for its queries.
+    expect(of(refused, 'the daemon, asked about')[0]?.found).toBe('the policy lets it out, and it came to the end');
+    expect(of(refused, 'exec:/usr/bin/wget')[0]?.found).toBe('the policy lets it out, and it came to the end');
+    device.writePolicy('org.example.Root', 'user: root', 'otherwise: allow');
+    expect(await device.pointsman('reload')).toMatchObject({ exitCode: 0 });
+    const permitted = await check();
+    expect(permitted.tiers.filter(({ outcome }) => outcome === 'difference')).toEqual([]);
+    for (const as of ['a program that no policy names', 'the daemon, asked about'])
+      expect(of(permitted, as)[0]?.found, as).toBe('the policy lets it out, and it came to the end');
+    for (const name of ['policies/org.example.Names.yaml', 'policies/org.example.Root.yaml', 'default.yaml'])
+      device.remove(`etc/pointsman/${name}`);
+    expect(await device.pointsman('reload')).toMatchObject({ exitCode: 0 });
+  });
+
   it('self-check runs by itself after a start', async () => {
     await daemon.stop();
     await device.must('device', ['nft', '-f', '-'], MARKS_TAKEN);
