@@ -27,6 +27,14 @@ describe('FileLooks', () => {
     expect(deviceText(expected.device)).toBe(`${dev >> 8}:${dev & 0xff}`);
   });
 
+  it('FileLooks leaves it to others to read what is here', () => {
+    const path = join(directory, 'a');
+    writeFileSync(path, 'text');
+    expect(looks.contentFromElsewhere(path, 100)).toBe('here');
+    expect(looks.namesFromElsewhere(directory, 100)).toBe('here');
+    expect(looks.contentFromElsewhere(join(directory, 'none'), 100)).toBe('here');
+  });
+
   it('FileLooks tells what is not there, whether the kernel knows that already or has to look', () => {
     for (const path of [join(directory, 'none'), join(directory, 'none/below'), '', 'a\0b']) {
       expect(looks.stat(path)).toBeUndefined();

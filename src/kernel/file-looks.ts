@@ -13,7 +13,7 @@ import { lastKernelError } from './errno.ts';
 import { decodeStatx, deviceText, type FileStat, fileStatOf, STATX_BYTES } from './file-stat.ts';
 import { KernelError } from './kernel-error.ts';
 import { libc } from './libc.ts';
-import type { LookAnswer, LookRequest } from './look-request.ts';
+import { CONTENT_BYTES, type LookAnswer, type LookRequest, NAMES_AT_ONCE } from './look-request.ts';
 import { LookThread } from './look-thread.ts';
 import { devicesElsewhere, mountPointOf } from './mount-point.ts';
 import { isShortage, throwShortage } from './shortage.ts';
@@ -49,6 +49,11 @@ const NOT_AT_HAND: readonly number[] = [
   constants.errno.EINVAL,
   constants.errno.EPERM,
 ];
+
+export interface FileContent {
+  readonly bytes: Uint8Array;
+  readonly stat: FileStat;
+}
 
 /** What does not answer. */
 export interface LatePlace {
@@ -139,6 +144,52 @@ export class FileLooks {
   startOf(path: string, bytes: number): string | undefined {
     const answer = this.#ask({ what: 'start', path: latin1(path), bytes });
     return answer.kind === 'seen' ? answer.text : undefined;
+  }
+
+  /**
+   * What is in a file at the end of all links, up to `maxBytes`, where its content comes from elsewhere. `here`: it does not, and whoever
+   * wants it may read it without waiting. `late`: it does not come in time, or changes meanwhile. Throws KernelError where descriptors are short.
+   */
+  contentFromElsewhere(path: string, maxBytes: number): FileContent | 'here' | 'late' {
+    const real = this.#realElsewhere(path);
+    if (typeof real === 'string') return real;
+    const parts: Buffer[] = [];
+    let length = 0;
+    let first: FileStat | undefined;
+    for (;;) {
+      const bytes = Math.min(CONTENT_BYTES, maxBytes - length);
+      const answer = this.#ask({ what: 'content', path: real.toString('latin1'), bytes, offset: length });
+      const stat = statIn(answer);
+      if (answer.kind !== 'seen' || stat === undefined || stat === 'late') return 'late';
+      if (first !== undefined && !isSameContent(first, stat)) return 'late';
+      first = stat;
+      const part = Buffer.from(answer.text, 'latin1');
+      parts.push(part);
+      length += part.length;
+      if (part.length < bytes || length >= maxBytes) return { bytes: Buffer.concat(parts), stat };
+    }
+  }
+
+  /** What is in a directory, in the same way; more than `maxNames` are there where it gives more. */
+  namesFromElsewhere(path: string, maxNames: number): readonly string[] | 'here' | 'late' {
+    const real = this.#realElsewhere(path);
+    if (typeof real === 'string') return real;
+    const names: string[] = [];
+    for (;;) {
+      const answer = this.#ask({ what: 'names', path: real.toString('latin1'), offset: names.length });
+      if (answer.kind !== 'seen') return 'late';
+      const page = answer.text === '' ? [] : answer.text.split('/').map(utf8);
+      names.push(...page);
+      if (page.length < NAMES_AT_ONCE || names.length > maxNames) return names;
+    }
+  }
+
+  /** Where a path ends whose content comes from elsewhere. What is not there, whoever reads it finds out at once. */
+  #realElsewhere(path: string): Buffer | 'here' | 'late' {
+    const found = this.#look(path);
+    if (found === 'late') return 'late';
+    if (found === undefined || !this.#isElsewhere(found)) return 'here';
+    return this.realPath(path) ?? 'late';
   }
 
   /** Whether something is there and says so in time: whoever goes on to open it will hardly wait. */
@@ -277,6 +328,9 @@ export class FileLooks {
     return stuck >= MAX_STUCK_THREADS ? undefined : LookThread.start();
   }
 }
+
+const isSameContent = (a: FileStat, b: FileStat): boolean =>
+  a.inode === b.inode && a.size === b.size && a.modifiedNs === b.modifiedNs && a.changedNs === b.changedNs;
 
 const shortageIn = (opened: unknown): KernelError | undefined => (opened instanceof KernelError ? opened : undefined);
 

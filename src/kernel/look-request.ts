@@ -12,6 +12,10 @@ export const STATE_WORDS = 8;
 /** Of the request and of the answer, each. */
 export const MAX_MESSAGE_BYTES = 262_144;
 export const MAX_PLACE_BYTES = 4096;
+/** Of a file's content in one answer: as JSON a byte may become six. */
+export const CONTENT_BYTES = 32_768;
+/** Of a directory in one answer; a name has 255 bytes at most (NAME_MAX). Separated by `/`. */
+export const NAMES_AT_ONCE = 128;
 
 export interface LookMemory {
   readonly state: Int32Array;
@@ -22,12 +26,14 @@ export interface LookMemory {
 
 /** Paths have one character for each byte (latin1). */
 export interface LookRequest {
-  readonly what: 'stat' | 'real path' | 'process path' | 'start';
+  readonly what: 'stat' | 'real path' | 'process path' | 'start' | 'content' | 'names';
   readonly path: string;
   /** Of `process path`: `/proc/PID`. */
   readonly processDir?: string;
-  /** Of `start`: so many bytes of the file are read. */
+  /** Of `start` and `content`: so many bytes of the file are read. */
   readonly bytes?: number;
+  /** Of `content`, in bytes, and of `names`: what comes before is left out. */
+  readonly offset?: number;
   /** What is at or below these does not answer, and is not looked at. */
   readonly held: readonly string[];
 }

@@ -2,7 +2,18 @@
  * The thread that looks at files for another one, which does not wait for ever: this one may be stuck in the kernel, for as long
  * as a file server does not answer, and then nobody can end it. Started by LookThread; it knows no event loop.
  */
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, realpathSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { type FileStat, fileStatOf } from './file-stat.ts';
@@ -14,6 +25,7 @@ import {
   type LookAnswer,
   type LookRequest,
   lookMemory,
+  NAMES_AT_ONCE,
   PLACE_BYTES,
   putText,
   REQUEST_BYTES,
@@ -84,8 +96,14 @@ function tryToLook(request: LookRequest): LookAnswer {
   }
 }
 
-function look({ what, path, processDir = '', bytes = 0, held }: LookRequest): LookAnswer {
+function look({ what, path, processDir = '', bytes = 0, offset = 0, held }: LookRequest): LookAnswer {
   switch (what) {
+    case 'content':
+      return content(path, bytes, offset);
+    case 'names': {
+      const names = readdirSync(asBytes(path), { encoding: 'latin1' }).sort();
+      return { kind: 'seen', text: names.slice(offset, offset + NAMES_AT_ONCE).join('/') };
+    }
     case 'start':
       return { kind: 'seen', text: firstBytes(path, bytes) };
     case 'process path': {
@@ -106,6 +124,23 @@ function look({ what, path, processDir = '', bytes = 0, held }: LookRequest): Lo
 
 function asBytes(path: string): Buffer {
   return Buffer.from(path, 'latin1');
+}
+
+/** Of a regular file, from `offset` on. */
+function content(path: string, bytes: number, offset: number): LookAnswer {
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | constants.O_NOFOLLOW;
+  const fd = openSync(asBytes(path), flags);
+  try {
+    const stats = fstatSync(fd, { bigint: true });
+    if (!stats.isFile()) return { kind: 'absent' };
+    const buffer = Buffer.alloc(bytes);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < bytes; length += read)
+      read = readSync(fd, buffer, length, bytes - length, offset + length);
+    return { ...seen(fileStatOf(stats)), text: buffer.toString('latin1', 0, length) };
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Of procfs, where the kernel makes up a file from another process's memory: reading may wait for who has that. */
@@ -153,7 +188,7 @@ function stepsOf(path: string): string[] {
   return path.split('/').filter((step) => step !== '' && step !== '.');
 }
 
-function seen(stat: FileStat): LookAnswer {
+function seen(stat: FileStat): Extract<LookAnswer, { readonly kind: 'seen' }> {
   return {
     kind: 'seen',
     text: '',

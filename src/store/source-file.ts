@@ -11,7 +11,7 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
-import { fileLooks } from '../kernel/file-looks.ts';
+import { type FileContent, fileLooks } from '../kernel/file-looks.ts';
 import { throwShortage } from '../kernel/shortage.ts';
 import type { DiagnosticCode } from '../policy/diagnostic.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
@@ -83,7 +83,7 @@ function readAnybodys(path: string, known: Stamp | undefined): SourceFile {
   if (isNullDevice(before)) return { kind: 'masked' };
   if (!before.isFile()) return unreadable(notAFile(before));
   if (known?.settled && sameStamp(before, known)) return { kind: 'unchanged' };
-  return readRegular(path, 0);
+  return readRegular(path, 0, before);
 }
 
 function readTrusted(path: string, known: Stamp | undefined, trusted: TrustedPaths): SourceFile {
@@ -99,7 +99,9 @@ function readTrusted(path: string, known: Stamp | undefined, trusted: TrustedPat
       if (isNullDevice(look.stats)) return { kind: 'masked' };
       if (!look.stats.isFile()) return unreadable(notAFile(look.stats));
       if (known?.settled && sameStamp(look.stats, known)) return { kind: 'unchanged' };
-      const file = readRegular(look.path, constants.O_NOFOLLOW, (opened) => trusted.writerOf(look.path, opened));
+      const file = readRegular(look.path, constants.O_NOFOLLOW, look.stats, (opened) =>
+        trusted.writerOf(look.path, opened),
+      );
       return file.kind === 'read' ? { ...file, permissions: look.permissions } : file;
     }
   }
@@ -122,7 +124,16 @@ function unreadable(because: string): RefusedFile {
   return { kind: 'refused', code: 'unreadable-file', because };
 }
 
-function readRegular(path: string, flags: number, writerOf?: (stats: BigIntStats) => string | undefined): SourceFile {
+/** `before`: what was found at the path. */
+function readRegular(
+  path: string,
+  flags: number,
+  before: BigIntStats,
+  writerOf?: (stats: BigIntStats) => string | undefined,
+): SourceFile {
+  const elsewhere = fileLooks().contentFromElsewhere(path, MAX_FILE_READ);
+  if (elsewhere === 'late') return unreadable(NO_ANSWER);
+  if (elsewhere !== 'here') return readElsewhere(path, elsewhere, before, writerOf);
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | flags);
   try {
     const stats = fstatSync(descriptor, { bigint: true });
@@ -130,16 +141,29 @@ function readRegular(path: string, flags: number, writerOf?: (stats: BigIntStats
     // Of the file itself: it may be another one than was looked at.
     const by = writerOf?.(stats);
     if (by !== undefined) return { kind: 'refused', ...notTrusted({ kind: 'not trusted', at: path, by }) };
-    const settled = BigInt(Date.now()) * NS_PER_MS - stats.ctimeNs > SETTLED_AFTER_NS;
-    const { dev: device, ino: inode, size, mtimeNs, ctimeNs } = stats;
-    return {
-      kind: 'read',
-      bytes: readAll(descriptor, size),
-      stamp: { device, inode, size, mtimeNs, ctimeNs, settled },
-    };
+    return { kind: 'read', bytes: readAll(descriptor, stats.size), stamp: stampOf(stats) };
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Another thread has read it, and says of which file that is: of the one that was looked at, or it is not believed. */
+function readElsewhere(
+  path: string,
+  { bytes, stat }: FileContent,
+  before: BigIntStats,
+  writerOf: ((stats: BigIntStats) => string | undefined) | undefined,
+): SourceFile {
+  if (stat.device !== before.dev || stat.inode !== before.ino || stat.changedNs !== before.ctimeNs)
+    return unreadable('it changes while it is read');
+  const by = writerOf?.(before);
+  if (by !== undefined) return { kind: 'refused', ...notTrusted({ kind: 'not trusted', at: path, by }) };
+  return { kind: 'read', bytes, stamp: stampOf(before) };
+}
+
+function stampOf({ dev: device, ino: inode, size, mtimeNs, ctimeNs }: BigIntStats): Stamp {
+  const settled = BigInt(Date.now()) * NS_PER_MS - ctimeNs > SETTLED_AFTER_NS;
+  return { device, inode, size, mtimeNs, ctimeNs, settled };
 }
 
 const NS_PER_MS = 1_000_000n;
@@ -172,7 +196,9 @@ export function listSourceFiles(directory: string, trusted?: TrustedPaths): List
     if (fileLooks().isTooLate(directory)) return unreadable(NO_ANSWER);
     const refused = trusted && refusedDirectory(directory, trusted);
     if (refused !== undefined) return refused;
-    const names = readdirSync(directory).filter(isPolicyFileName).sort();
+    const elsewhere = fileLooks().namesFromElsewhere(directory, MAX_DIRECTORY_FILES);
+    if (elsewhere === 'late') return unreadable(NO_ANSWER);
+    const names = (elsewhere === 'here' ? readdirSync(directory) : [...elsewhere]).filter(isPolicyFileName).sort();
     return {
       kind: 'listed',
       names: names.slice(0, MAX_DIRECTORY_FILES),

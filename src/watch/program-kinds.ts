@@ -75,6 +75,8 @@ function kindOfStart(start: Uint8Array): ProgramKind | undefined {
 export function firstBytes(path: string, length: number): Uint8Array | undefined {
   const bytes = new Uint8Array(length);
   try {
+    const elsewhere = fileLooks().contentFromElsewhere(path, bytes.length);
+    if (elsewhere !== 'here') return elsewhere === 'late' ? undefined : elsewhere.bytes;
     // It may have become a FIFO since it was looked at: no open() waits for a writer here.
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {

@@ -3,10 +3,18 @@ import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { fileLooks } from '../kernel/file-looks.ts';
 import { throwShortage } from '../kernel/shortage.ts';
 
+/** Of a directory whose answers come from elsewhere. */
+const MAX_NAMES_ELSEWHERE = 65_536;
+
+const decodeUtf8 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
+
 /** Empty where it cannot be read, is no regular file, or is too large to be what it should be. */
 export function readText(path: string, maxBytes: number): string {
   try {
     const stats = lookAt(path);
+    const elsewhere = stats?.isFile() ? fileLooks().contentFromElsewhere(path, maxBytes + 1) : 'here';
+    if (elsewhere === 'late') return '';
+    if (elsewhere !== 'here') return elsewhere.bytes.length <= maxBytes ? decodeUtf8(elsewhere.bytes) : '';
     return stats?.isFile() && stats.size <= maxBytes ? readFileSync(path, 'utf8') : '';
   } catch (error) {
     throwShortage(error, 'read', path);
@@ -17,7 +25,10 @@ export function readText(path: string, maxBytes: number): string {
 /** What is in a directory, in no order; nothing where it is not there, or does not say so in time. */
 export function listNames(directory: string): string[] {
   try {
-    return fileLooks().answers(directory) ? readdirSync(directory) : [];
+    if (!fileLooks().answers(directory)) return [];
+    const elsewhere = fileLooks().namesFromElsewhere(directory, MAX_NAMES_ELSEWHERE);
+    if (elsewhere === 'late') return [];
+    return elsewhere === 'here' ? readdirSync(directory) : [...elsewhere];
   } catch (error) {
     throwShortage(error, 'list', directory);
     return [];

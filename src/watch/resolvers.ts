@@ -6,6 +6,8 @@ import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts
 const NAMESERVER_LINE = /^nameserver[ \t]+([^ \t%]+)/;
 /** glibc asks no more of them (MAXNS in resolv.h); some stubs and musl do. */
 const MAX_RESOLVERS = 8;
+/** Of one whose content comes from elsewhere. */
+const MAX_FILE_BYTES = 65_536;
 
 /** What systemd-resolved asks itself: it keeps this list for programs that go past its stub. */
 const UPSTREAM_OF_STUB = '/run/systemd/resolve/resolv.conf';
@@ -52,7 +54,10 @@ export function asksBySocket(path = '/etc/nsswitch.conf'): boolean {
 
 function readText(path: string): string {
   try {
-    return fileLooks().answers(path) ? readFileSync(path, 'utf8') : '';
+    if (!fileLooks().answers(path)) return '';
+    const elsewhere = fileLooks().contentFromElsewhere(path, MAX_FILE_BYTES);
+    if (elsewhere === 'late') return '';
+    return elsewhere === 'here' ? readFileSync(path, 'utf8') : Buffer.from(elsewhere.bytes).toString('utf8');
   } catch (error) {
     throwShortage(error, 'read', path);
     return '';

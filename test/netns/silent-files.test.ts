@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { buildProgram } from './support/build-program.ts';
 import type { Daemon } from './support/daemon.ts';
-import { Device, POLICIES } from './support/device.ts';
+import { Device, PACKAGE_POLICIES, POLICIES } from './support/device.ts';
 import { until } from './support/until.ts';
 
 const SILENT_FUSE = fileURLToPath(new URL('support/silent-fuse.py', import.meta.url));
@@ -51,6 +51,12 @@ class SilentFiles {
   async answer(): Promise<void> {
     this.#child.kill('SIGUSR1');
     await until('answers', () => this.#output.includes('answers'));
+  }
+
+  /** What a file is, and not what is in it. */
+  async answerButContent(): Promise<void> {
+    this.#child.kill('SIGHUP');
+    await until('answers but content', () => this.#output.includes('withholds'));
   }
 
   async beSilent(): Promise<void> {
@@ -225,5 +231,47 @@ describe('other ways to a file system that does not answer', () => {
         diagnostics.filter(({ message }) => message.includes('the file system does not answer')).length === MANY,
     );
     await expectItGoesOn();
+  });
+});
+
+describe('a file system that says what a file is, and not what is in it', () => {
+  beforeEach(async () => {
+    await silent.answerButContent();
+  });
+
+  it('keeps nothing from going on: a policy on it, whose application is blocked', async () => {
+    symlinkSync(join(place, 'program'), device.path(`${POLICIES}/org.example.Far.yaml`));
+    daemon = await device.startDaemon({});
+    expect(await tooSlow()).toContain(`${place} does not answer`);
+    const { diagnostics } = await device.status();
+    expect(diagnostics.map(({ message }) => message).join()).toContain('the file system does not answer');
+    await expectItGoesOn();
+  });
+
+  it('keeps nothing from going on: a program on it that a policy names, by whatever', async () => {
+    device.write(
+      `${POLICIES}/org.example.Far.yaml`,
+      `pointsman: 1\napp: org.example.Far\nmatch:\n  - exec: ${place}/program\n  - script: ${place}/program\notherwise: deny\n`,
+    );
+    daemon = await device.startDaemon({});
+    await expectItGoesOn();
+  });
+
+  it('keeps nothing from going on: the database of dpkg, and a directory of files', async () => {
+    const database = device.path('var/lib/dpkg/status');
+    mkdirSync(device.path('var/lib/dpkg'), { recursive: true });
+    symlinkSync(join(place, 'program'), database);
+    device.write(
+      `${PACKAGE_POLICIES}/org.example.Packed.yaml`,
+      'pointsman: 1\napp: org.example.Packed\nmatch: [{ exec: /usr/bin/true }]\n',
+    );
+    rmSync(device.path('etc/pointsman/profiles'), { recursive: true, force: true });
+    symlinkSync(place, device.path('etc/pointsman/profiles'));
+    daemon = await device.startDaemon({});
+    expect(await tooSlow()).toContain(`${place} does not answer`);
+    await expectItGoesOn();
+    rmSync(device.path('etc/pointsman/profiles'));
+    rmSync(database);
+    device.remove(`${PACKAGE_POLICIES}/org.example.Packed.yaml`);
   });
 });

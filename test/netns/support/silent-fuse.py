@@ -3,7 +3,8 @@
     silent-fuse.py DIRECTORY
 
 Mounts itself at the directory, says "mounted", and for each question a line with its number (enum fuse_opcode). With SIGUSR1 it begins
-to answer: a directory with one file `program`, which is what /usr/bin/python3 is. With SIGUSR2 it is silent again. It ends when its input
+to answer: a directory with one file `program`, which is what /usr/bin/python3 is. With SIGUSR2 it is silent again. With SIGHUP it says
+what a file is, and not what is in it, nor in the directory. It ends when its input
 ends; what waits for it is told then.
 """
 import ctypes
@@ -15,6 +16,8 @@ import sys
 import threading
 
 FUSE_LOOKUP, FUSE_FORGET, FUSE_GETATTR, FUSE_OPEN, FUSE_READ, FUSE_INIT = 1, 2, 3, 14, 15, 26
+FUSE_READDIR, FUSE_OPENDIR, FUSE_READDIRPLUS = 28, 27, 44
+CONTENT = (FUSE_READ, FUSE_READDIR, FUSE_READDIRPLUS)
 FOPEN_KEEP_CACHE = 2
 ROOT, PROGRAM = 1, 2
 ENOENT, ENOSYS = 2, 38
@@ -31,6 +34,7 @@ if libc.mount(b"silent", directory.encode(), b"fuse", MS_NOSUID | MS_NODEV, opti
 with open("/usr/bin/python3", "rb") as python:
     content = python.read()
 answers = False
+withholds = ()
 waiting = []
 
 
@@ -54,7 +58,7 @@ def answer(request):
         reply(unique, struct.pack("<QQQQII", PROGRAM, 0, 0, 0, 0, 0) + attributes(PROGRAM))
     elif opcode == FUSE_GETATTR:
         reply(unique, struct.pack("<QII", 0, 0, 0) + attributes(node))
-    elif opcode == FUSE_OPEN:
+    elif opcode in (FUSE_OPEN, FUSE_OPENDIR):
         reply(unique, struct.pack("<QII", 0, FOPEN_KEEP_CACHE, 0))
     elif opcode == FUSE_READ:
         _, offset, size = struct.unpack_from("<QQI", request, 40)
@@ -64,11 +68,17 @@ def answer(request):
 
 
 def begin(*_):
-    global answers
-    answers = True
+    global answers, withholds
+    answers, withholds = True, ()
     while waiting:
         answer(waiting.pop(0))
     print("answers", flush=True)
+
+
+def withhold(*_):
+    global answers, withholds
+    answers, withholds = True, CONTENT
+    print("withholds", flush=True)
 
 
 def stop(*_):
@@ -88,7 +98,7 @@ def serve():
             major, minor = struct.unpack_from("<II", request, 40)
             reply(unique, struct.pack("<IIIIHHIIHHI7I", 7, min(minor, 31), 65536, 0, 16, 12, 65536, 1, 0, 0, 0, *[0] * 7))
             print("mounted", flush=True)
-        elif answers:
+        elif answers and opcode not in withholds:
             answer(request)
         else:
             waiting.append(request)
@@ -97,6 +107,7 @@ def serve():
 
 signal.signal(signal.SIGUSR1, begin)
 signal.signal(signal.SIGUSR2, stop)
+signal.signal(signal.SIGHUP, withhold)
 threading.Thread(target=serve, daemon=True).start()
 while os.read(0, 1):
     pass
