@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { EXIT } from '../cli/exit-code.ts';
 import { runProgram, UNEXPECTED_HINT } from '../cli/run-program.ts';
 import { openTerminal } from '../cli/terminal.ts';
-import { nodeCommand } from '../kernel/node-command.ts';
+import { isShut, nodeCommand } from '../kernel/node-command.ts';
 import { refusedVariables, startEnvironment } from '../kernel/start-environment.ts';
 import { printable } from '../net/printable.ts';
 import { refuseInspector } from './inspector.ts';
@@ -36,6 +36,10 @@ function refusal(variables: readonly string[]): string {
   );
 }
 
+const OPEN_TO_SIGUSR1 =
+  "error: Node was started so that any local user can open its inspector, and run code as root, in the daemon's first moments\n" +
+  '       hint: start ./pointsman up, or node --inspect-port=0.0.0.1:9229 dist/main/pointsman.js up\n';
+
 // What no command has caught: a mistake of ours. The daemon has a handler of its own (daemon/run.ts), and goes on.
 const lastResort = (error: unknown): void => {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -55,6 +59,11 @@ const exitCode = await runProgram(process.argv.slice(2), {
     const refused = refusedVariables(process.env);
     if (refused.length > 0) {
       process.stderr.write(`${refusal(refused)}\n`);
+      return EXIT.usage;
+    }
+    // Nobody can be told to start it so: there would be a window each time.
+    if (process.geteuid?.() === 0 && !isShut(process.execArgv)) {
+      process.stderr.write(OPEN_TO_SIGUSR1);
       return EXIT.usage;
     }
     // Nor does a daemon end with its terminal, or with whoever reads its log.

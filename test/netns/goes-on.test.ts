@@ -3,6 +3,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { nodeCommand } from '../../src/kernel/node-command.ts';
 import { labFiles } from '../../src/lab/lab-state.ts';
 import { buildProgram, POINTSMAN } from './support/build-program.ts';
 import type { Daemon } from './support/daemon.ts';
@@ -62,7 +63,7 @@ describe('the daemon', () => {
     writePolicy(DENIED);
     const flag = device.path('fail');
     daemon = await device.startDaemon({
-      wrap: (usual) => [process.execPath, '--import', faulty(flag), ENTRY, ...usual.slice(POINTSMAN.length)],
+      wrap: (usual) => [...nodeCommand('--import', faulty(flag), ENTRY), ...usual.slice(POINTSMAN.length)],
     });
     expect(await warnings()).not.toContain('internal-error');
     writeFileSync(flag, '');

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Status } from '../../../src/api/status.ts';
 import { removePinsOfGoneNamespaces } from '../../../src/kernel/bpf/pin-directory.ts';
+import { nodeCommand } from '../../../src/kernel/node-command.ts';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const REPOSITORY = join(HERE, '../../..');
@@ -208,13 +209,8 @@ export class DaemonProcess {
 
   private constructor(root: Root, args: readonly string[]) {
     this.root = root;
-    this.#child = spawnIn(DEVICE, process.execPath, [
-      join(REPOSITORY, 'dist/main/pointsman.js'),
-      '--root',
-      root.dir,
-      'up',
-      ...args,
-    ]);
+    const [node = '', ...program] = nodeCommand(join(REPOSITORY, 'dist/main/pointsman.js'));
+    this.#child = spawnIn(DEVICE, node, [...program, '--root', root.dir, 'up', ...args]);
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#log += chunk.toString();
     });

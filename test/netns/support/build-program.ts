@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { nodeCommand } from '../../../src/kernel/node-command.ts';
 
 export const CHECKOUT: string = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** What a person starts: the compiled command line. */
-export const POINTSMAN: readonly string[] = [process.execPath, '--no-warnings', `${CHECKOUT}dist/main/pointsman.js`];
+export const POINTSMAN: readonly string[] = nodeCommand(`${CHECKOUT}dist/main/pointsman.js`);
 
 /** Brings `dist` up to date, so that the program under test is the source that stands here. */
 export async function buildProgram(): Promise<void> {

@@ -1,6 +1,7 @@
 /** What programs of other users are to read: a checkout may stand below a directory that only root looks into. */
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { nodeCommand } from '../../../src/kernel/node-command.ts';
 import { CHECKOUT } from './build-program.ts';
 
 /** A copy of the file, or of all below the directory, as `into`, in a directory of its own that everybody may look into. */
@@ -21,7 +22,7 @@ export function readableProgram(dir: string): readonly string[] {
   const dist = of('dist');
   open(dir);
   openOne(dirname(dir));
-  return [process.execPath, '--no-warnings', join(dist, 'main/pointsman.js')];
+  return nodeCommand(join(dist, 'main/pointsman.js'));
 }
 
 /** Dependencies of dependencies, too. */

@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nodeCommand } from '../../../src/kernel/node-command.ts';
 import { labDown } from '../../../src/lab/lab-down.ts';
 import { labCollect } from '../../../src/lab/lab-exec.ts';
 import { type LabFiles, labFiles } from '../../../src/lab/lab-state.ts';
@@ -60,7 +61,7 @@ export async function openGuestLab(): Promise<GuestLab> {
   for (const name of ['wifi', 'cellular']) {
     cpSync(join(LAB_UPLINK_FILES, `${name}.yaml`), join(uplinksDir, `${name}.yaml`));
   }
-  const pointsmanCommand = [process.execPath, PROGRAM];
+  const pointsmanCommand = nodeCommand(PROGRAM);
   await labUp({ ...lab, pointsmanCommand, policiesDir: POLICIES_DIR, uplinksDir });
   const files = labFiles(lab.stateDir);
   const nftInternet = (args: readonly string[], input = ''): string => {

@@ -10,6 +10,7 @@ import type { Status } from '../../../src/api/status.ts';
 import type { UplinksReport } from '../../../src/api/uplinks.ts';
 import { openClient } from '../../../src/cli/client.ts';
 import { LinuxKernel } from '../../../src/kernel/linux-kernel.ts';
+import { nodeCommand } from '../../../src/kernel/node-command.ts';
 import { pathsFor } from '../../../src/store/paths.ts';
 import { warmUp } from './guest-lab.ts';
 import { WIRELESS_DEVICE, WirelessNetwork } from './wireless-network.ts';
@@ -61,7 +62,8 @@ describe("wireless networks on Debian's stock kernel", () => {
       execFileSync('ip', [...command.split(' '), 'dev', WIRELESS_DEVICE]);
     }
     execFileSync('ip', ['route', 'add', 'default', 'via', '192.0.2.1', 'dev', WIRELESS_DEVICE, 'onlink']);
-    daemon = spawn(process.execPath, [PROGRAM, 'up', '--root', root], { stdio: 'inherit' });
+    const [node = '', ...program] = nodeCommand(PROGRAM);
+    daemon = spawn(node, [...program, 'up', '--root', root], { stdio: 'inherit' });
     const seen = async () => {
       const { uplinks, profiles } = await client.get<Status>('/v1/status');
       return { up: uplinks.some(({ up }) => up), holds: profiles?.some(({ holds }) => holds) };
