@@ -22,6 +22,7 @@ import { compileReturning } from './compile-returning.ts';
 import { solicitedSets } from './compile-solicited.ts';
 import { type CompiledSources, compileSources } from './compile-sources.ts';
 import { compileTranslated } from './compile-translated.ts';
+import { compileTunnels, marksInside } from './compile-tunnels.ts';
 import { type CompiledUplinks, compileUplinks } from './compile-uplinks.ts';
 import { addressElements } from './nft/elements.ts';
 import { accept, goto, is, rule, setBits, vmap } from './nft/expressions.ts';
@@ -107,9 +108,10 @@ function uplinkHooks(
     },
     {
       name: 'leave',
-      comment: 'an overlay routes again what goes into it, and keeps the mark: nothing of ours goes along',
+      comment:
+        'an overlay routes again what goes into it, and keeps the mark: of ours only that it is inside goes along',
       hook: hook('filter', 'postrouting', PRIORITY_LEAVE),
-      rules: [rule(is(metaBits(MARK_OURS), MARK_OURS), setBits('meta mark', ~MARK_FOREIGN >>> 0, 0))],
+      rules: [...marksInside, rule(is(metaBits(MARK_OURS), MARK_OURS), setBits('meta mark', ~MARK_FOREIGN >>> 0, 0))],
     },
   ];
   return { chains, sets: translated.sets };
@@ -167,6 +169,7 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
   const inbound = compileInbound(input);
   const returning = facts.uplinks.length === 0 ? undefined : compileReturning(facts.uplinks);
   const uplinks = compileUplinks(facts.uplinks);
+  const tunnels = compileTunnels(facts, facts.uplinks.length > 0);
   const hooks = facts.uplinks.length === 0 ? { chains: [], sets: [] } : uplinkHooks(uplinks, sources, facts);
   const verdict = verdictChains({
     whenAway,
@@ -197,7 +200,8 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
     ...inbound.chains,
     ...forwarded.chains,
     ...verdict.chains,
-    ...outputChains({ facts, passes, forwards, owns }),
+    ...outputChains({ facts, passes, forwards, owns, tunnels }),
+    ...tunnels.chains,
     ...sources.chains,
     ...(returning?.chains ?? []),
     ...dns.chains,
@@ -215,6 +219,7 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
       ...uplinks.sets,
       ...sources.sets,
       ...hooks.sets,
+      ...tunnels.sets,
       ...dns.sets,
       ...parts.flatMap(({ sets }) => sets),
     ]),

@@ -5,6 +5,7 @@ import { CHAIN } from './compile-app.ts';
 import { CHAIN_OWN, isOwn } from './compile-dns.ts';
 import { CHAIN_HOUSEKEEPING, housekeepingChains } from './compile-housekeeping.ts';
 import type { Passes } from './compile-sources.ts';
+import type { CompiledTunnels } from './compile-tunnels.ts';
 import { accept, goto, is, isNot, jump, rule, setBits, verdict, vmap } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply } from './nft/marks.ts';
 import type { Chain, Expression, Rule, Verdict } from './nft/ruleset.ts';
@@ -58,6 +59,7 @@ export interface OutputOptions {
   readonly passes: Passes;
   /** Containers are governed. */
   readonly forwards: boolean;
+  readonly tunnels: Pick<CompiledTunnels, 'first' | 'undecided'>;
   /** The daemon's own sockets have ways: it relays queries, and asks whether uplinks work. */
   readonly owns: boolean;
 }
@@ -71,6 +73,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
   const notTold = [
     rule(is({ kind: 'meta mark' }, ...FOREIGN_MARKS.map(({ mark }) => mark)), accept),
     ...(options.owns ? [rule(isOwn, goto(CHAIN_OWN))] : []),
+    ...options.tunnels.undecided,
   ];
   return [
     {
@@ -78,6 +81,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
       comment: 'every packet that leaves: a decided flow takes its way, others are decided',
       hook: hook('route', 'output', PRIORITY_OUTPUT),
       rules: [
+        ...options.tunnels.first,
         rule(is({ kind: 'meta oifname' }, 'lo'), goto('loopback')),
         ...(options.forwards ? [answersContainer(answer)] : []),
         isOpening,

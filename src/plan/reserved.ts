@@ -59,6 +59,12 @@ export const APP_INBOUND = 0x7e03;
 export const APP_SERVED = 0x7e04;
 export const APP_CODE_FIRST = 0x7f00;
 
+/**
+ * On what has gone into an overlay (VXLAN, GRE, IPIP), and by that on what carries it: without MARK_OURS, so that no routing rule of ours is
+ * about it. No socket has it.
+ */
+export const MARK_INSIDE_OVERLAY = 0x7f05;
+
 /** Control codes, with MARK_OURS set. */
 export const CODE_QUEUE = 0x7f00;
 export const CODE_DENIED = 0x7f01;

@@ -34,6 +34,7 @@ import {
 import { MAX_POLICIES_BEHIND, policiesBehind } from './policies-behind.ts';
 import { shareSlot } from './share-slot.ts';
 import { strictest } from './strictest.ts';
+import { isTunnelPacket } from './tunnel-packets.ts';
 import { isUserModeNetwork } from './user-mode-networks.ts';
 
 export interface DecideContext {
@@ -307,6 +308,8 @@ function withWhatItMayBe(context: DecideContext, owner: SingleOwner, flow: Flow,
 /** Nothing that a policy says of cgroups comes before that. */
 const isToldByProgram = ({ index }: DecideContext, owner: ProcessOwner): boolean =>
   matchProgram(index, owner) !== undefined;
+/** It can have no `via`: that may lead into the very tunnel. */
+const TUNNEL: Decision = { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'tunnel' } };
 
 function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): Decision {
   switch (owner.kind) {
@@ -315,7 +318,7 @@ function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): D
         ? decideForEnded(context, owner.because)
         : withWhatItMayBe(context, owner, flow, decideForUnknown(context, owner, owner.because, flow));
     case 'kernel':
-      return decideByDefault(context, flow);
+      return isTunnelPacket(context.facts, flow) ? TUNNEL : decideByDefault(context, flow);
     case 'process': {
       const known = decideForProcess(context, owner, flow);
       const isKnown = owner.cgroupGone !== true || owner.accepted === true || isToldByProgram(context, owner);

@@ -30,6 +30,8 @@ export type Reason =
   | { readonly kind: 'user-mode-networking'; readonly strictest: Reason; readonly app?: string }
   /** Of the same, by the system default at this place; or because more policies than are weighed may be behind it. */
   | { readonly kind: 'user-mode-refused'; readonly because: string; readonly at: SourceLocation }
+  /** What a tunnel of this machine sends: what is in it has been decided. */
+  | { readonly kind: 'tunnel' }
   | { readonly kind: 'loopback' }
   | { readonly kind: 'inbound' }
   /** Of a container that no policy names. */

@@ -51,6 +51,7 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
       return reason.at;
     case 'user-mode-networking':
       return reasonLocation(reason.strictest);
+    case 'tunnel':
     case 'accept-all':
     case 'loopback':
     case 'inbound':
@@ -90,6 +91,8 @@ function words(reason: Reason): string {
       return `user-mode networking, the strictest of what may be behind it: ${behind(reason)}`;
     case 'user-mode-refused':
       return `user-mode networking: ${reason.because}`;
+    case 'tunnel':
+      return 'a tunnel of this machine sends it; what goes into the tunnel is decided before';
     case 'accept-all':
       return 'it comes in, and no accept speaks of it';
     case 'loopback':

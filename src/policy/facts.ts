@@ -122,6 +122,8 @@ export interface Facts {
   readonly containers: ReadonlyMap<string, readonly string[]>;
   /** Sorted by device index; absent: none. */
   readonly forwarded?: readonly ForwardedDevice[];
+  /** Other ends of tunnels that the kernel carries, each once. Absent: none is known. */
+  readonly tunnelEnds?: readonly Address[];
   /** A program is installed that serves network namespaces by sockets of its own. */
   readonly userModeNetworks?: true;
   /** IPv4. Absent: none is known. */

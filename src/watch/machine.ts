@@ -20,6 +20,7 @@ import type { Network } from './network.ts';
 import type { NetworkWatch } from './network-watch.ts';
 import { configuredResolvers } from './resolvers.ts';
 import { sameTexts } from './same-texts.ts';
+import { tunnelEnds } from './tunnel-ends.ts';
 import { type Outside, uplinkEvidence } from './uplink-evidence.ts';
 import type { UplinkHealths } from './uplink-health.ts';
 import { isUserModeNetworkHere } from './user-mode-network-here.ts';
@@ -86,6 +87,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
   const { resolvers, loopback } = configuredResolvers();
   const dhcpServers = sources.leases?.servers(network.links) ?? [];
+  const ends = tunnelEnds(network.links, sources.tunnels);
   const withHealth = joinHealth(uplinks, question.healths);
   const facts: Facts = {
     uplinks: sources.networks?.attach(withHealth, network, policySet.profiles) ?? withHealth,
@@ -100,6 +102,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     packages,
     containers,
     ...(forwarded.length > 0 && { forwarded }),
+    ...(ends.length > 0 && { tunnelEnds: sameOr(last?.tunnelEnds, ends, formatAddress) }),
     ...(isUserModeNetworkHere() && { userModeNetworks: true }),
     ...(dhcpServers.length > 0 && { dhcpServers }),
   };
@@ -136,9 +139,10 @@ function text(value: Facts | Host): string {
     users,
     groups,
     forwarded,
+    tunnelEnds: ends = [],
     userModeNetworks,
     dhcpServers,
   } = value;
   const networks = [uplinks, onLink, doubted, resolvers, loopbackResolvers, inside];
-  return plainText([...networks, [...users], [...groups], forwarded, userModeNetworks, dhcpServers]);
+  return plainText([...networks, [...users], [...groups], forwarded, ends, userModeNetworks, dhcpServers]);
 }

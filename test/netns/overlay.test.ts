@@ -1,8 +1,23 @@
-/** An overlay's packets are routed twice: the mark of the inner one says nothing about the way of the outer one. */
+/**
+ * An overlay's packets are routed twice: the mark of the inner one says nothing about the way of the outer one, which is the overlay's own
+ * and not of the program whose packet is in it.
+ */
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { FlowsReport } from '../../src/api/who.ts';
 import { Machine } from './daemon/machine.ts';
-import { DEVICE, FIRST, NET, once, type Root, SECOND, SERVER4, SERVER6 } from './daemon/world.ts';
+import {
+  type DaemonProcess,
+  DEVICE,
+  FIRST,
+  inDevice,
+  NET,
+  once,
+  type Root,
+  SECOND,
+  SERVER4,
+  SERVER6,
+} from './daemon/world.ts';
 
 const APP = 'mail';
 const VIA_SECOND = 'via: { require: { type: cellular }, else: block }';
@@ -39,6 +54,7 @@ const carrierErrors = (name: string): number => {
 
 let root: Root;
 let machine: Machine;
+let daemon: DaemonProcess;
 
 beforeAll(async () => {
   machine = await Machine.build();
@@ -48,7 +64,7 @@ beforeAll(async () => {
     addOverlay(NET, overlay, 1);
   }
   root.policy(APP, `otherwise: allow\n${VIA_SECOND}\n`);
-  await machine.startDaemon();
+  daemon = await machine.startDaemon();
 });
 
 afterAll(() => machine?.[Symbol.asyncDispose]());
@@ -65,5 +81,60 @@ describe.each(OVERLAYS)('an overlay over $remote', (overlay) => {
   it('an overlay changes nothing for what goes out beside it', async () => {
     expect(await once(root, APP, 'tcp', SERVER4, PORT)).toBe(SECOND.v4);
     expect(await once(root, APP, 'tcp', SERVER6, PORT)).toBe(SECOND.v6);
+  });
+});
+
+describe.each(OVERLAYS)('what an overlay over $remote sends itself', (overlay) => {
+  const inside = overlay.net === 4 ? v4 : v6;
+
+  it('passes where the default denies: what is in it has been decided', async () => {
+    root.write('etc/pointsman/default.yaml', 'pointsman: 1\notherwise: deny\n');
+    await daemon.reload();
+    expect(await once(root, APP, 'tcp', v4(overlay, 1), PORT)).toBe(v4(overlay, 2));
+    expect(await once(root, APP, 'tcp', v6(overlay, 1), PORT)).toBe(v6(overlay, 2));
+    expect(await once(root, 'other', 'tcp', inside(overlay, 1), PORT)).not.toBe(inside(overlay, 2));
+  });
+
+  it('is not sent into the overlay, where the default requires that', async () => {
+    const gateway = `gateway: { v4: ${v4(overlay, 1)}, v6: "${v6(overlay, 1)}" }`;
+    root.write(
+      'etc/pointsman/uplinks/overlay.yaml',
+      `pointsman: 1\nuplink: overlay\ndevice: ${overlay.name}\ntype: vpn\n${gateway}\nprobe: off\n`,
+    );
+    root.write(
+      'etc/pointsman/default.yaml',
+      'pointsman: 1\notherwise: allow\nvia: { require: { name: overlay }, else: block }\n',
+    );
+    await daemon.reload();
+    // Whoever is to be asked for the address beyond is asked by it, too.
+    ip('-n', DEVICE, 'neigh', 'flush', 'dev', overlay.name);
+    expect(await once(root, 'other', 'tcp', SERVER4, PORT)).toBe(v4(overlay, 2));
+    expect(await once(root, 'other', 'tcp', SERVER6, PORT)).toBe(v6(overlay, 2));
+    expect(carrierErrors(overlay.name)).toBe(0);
+  });
+
+  it('is told as the kernel’s', async () => {
+    const report = await daemon.ask<FlowsReport>('POST', '/v1/who', { flow: `udp :${4780 + overlay.net}` });
+    const meanings = report.flows.map(({ conntrack }) => ('meaning' in conntrack ? conntrack.meaning : undefined));
+    expect(meanings).toContain('the kernel itself, by the system’s route');
+  });
+
+  it('keeps the mark of somebody else, who may route by it', async () => {
+    const table = 'foreign';
+    const outer = overlay.net === 4 ? `ip daddr ${SERVER4}` : `ip6 daddr ${SERVER6}`;
+    const marks = `chain m { type route hook output priority -140; oifname "${overlay.name}" meta mark set 0x1234; }`;
+    const counts = `chain c { type filter hook postrouting priority 310; ${outer} udp dport ${4780 + overlay.net} counter name seen_all; ${outer} meta mark 0x1234 counter name seen; }`;
+    const counters = 'counter seen {}\ncounter seen_all {}';
+    execFileSync('nsenter', [`--net=/run/netns/${DEVICE}`, 'nft', '-f', '-'], {
+      input: `table inet ${table} {\n${counters}\n${marks}\n${counts}\n}\n`,
+    });
+    try {
+      root.removeFile('etc/pointsman/default.yaml');
+      await daemon.reload();
+      expect(await once(root, 'other', 'tcp', inside(overlay, 1), PORT)).toBe(inside(overlay, 2));
+      expect(inDevice('nft', 'list', 'counter', 'inet', table, 'seen')).toMatch(/packets [1-9]/);
+    } finally {
+      inDevice('nft', 'delete', 'table', 'inet', table);
+    }
   });
 });

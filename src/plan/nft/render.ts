@@ -268,6 +268,8 @@ function compareValue(field: Field, value: number | bigint | string): string {
     case 'socket mark':
       return typeof value === 'number' ? formatMark(value) : String(value);
     case 'meta iifname':
+    case 'meta oifkind':
+      return `"${value}"`;
     case 'meta oifname':
       return quotedDevice(String(value));
     case 'meta l4proto':

@@ -22,6 +22,8 @@ export type Field =
   | { readonly kind: 'meta oif' }
   | { readonly kind: 'meta iifname' }
   | { readonly kind: 'meta oifname' }
+  /** Of the device by which it leaves (IFLA_INFO_KIND). */
+  | { readonly kind: 'meta oifkind' }
   | { readonly kind: 'meta nfproto' }
   | { readonly kind: 'meta l4proto' }
   | { readonly kind: 'meta skuid' }

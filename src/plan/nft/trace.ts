@@ -127,6 +127,7 @@ function read(state: State, field: Field): FieldValue {
       // Of devices only the names are known here.
       return inDevice === undefined ? 0n : undefined;
     case 'meta oif':
+    case 'meta oifkind':
       return undefined;
     case 'meta iifname':
       return inDevice;

@@ -1,0 +1,99 @@
+/**
+ * What tunnels of this machine send is the tunnels' own: it passes, by the routes of the system, and no default can send it into the
+ * tunnel that it carries. An overlay's outer packet has the socket of the program whose packet is in it, and is told by a mark that the
+ * inner one leaves with; what has no socket, as WireGuard's packets and what the kernel asks through an overlay, by where it goes.
+ */
+import type { Facts } from '../policy/facts.ts';
+import { TUNNEL_PROTOCOLS } from '../policy/tunnel-packets.ts';
+import { addressElements } from './nft/elements.ts';
+import { accept, goto, inSet, is, isNot, jump, rule, setBits, verdict } from './nft/expressions.ts';
+import { metaBits } from './nft/marks.ts';
+import type { Chain, NftSet, Rule } from './nft/ruleset.ts';
+import {
+  APP_KERNEL,
+  MARK_APP,
+  MARK_FOREIGN,
+  MARK_INSIDE_OVERLAY,
+  MARK_OURS,
+  MARK_WAY,
+  UPLINK_SYSTEM,
+  wayMark,
+} from './reserved.ts';
+
+/** Devices, by their kind (IFLA_INFO_KIND), whose packets pass the output hook once more, with the socket of what they carry. */
+const OVERLAY_KINDS = [
+  ...['vxlan', 'geneve', 'bareudp', 'gtp', 'gre', 'gretap', 'erspan', 'ipip', 'sit'],
+  ...['ip6tnl', 'ip6gre', 'ip6gretap', 'ip6erspan', 'vti', 'vti6'],
+];
+
+const TUNNEL = 'tunnel';
+const TO_TUNNEL_END = 'to_tunnel_end';
+/** Of no user: (uid_t) -1. What has no socket of a process has no uid at all, and passes no comparison. */
+const NO_UID = 0xffff_ffff;
+const FAMILIES = [4, 6] as const;
+const endsSet = (family: 4 | 6): string => `tunnel_ends${family}`;
+
+const NOT_FOREIGN = ~MARK_FOREIGN >>> 0;
+/** In `leave`, before our bits are taken off. A mark of somebody else's, who may route by it, stays as it is. */
+export const marksInside: readonly Rule[] = [is(metaBits(MARK_OURS), MARK_OURS), is(metaBits(NOT_FOREIGN), 0)].map(
+  (mark) =>
+    rule(
+      mark,
+      is({ kind: 'meta oifkind' }, ...OVERLAY_KINDS),
+      setBits('meta mark', NOT_FOREIGN, MARK_INSIDE_OVERLAY),
+      accept,
+    ),
+);
+
+export interface CompiledTunnels {
+  readonly sets: readonly NftSet[];
+  readonly chains: readonly Chain[];
+  /** Before anything else that an outgoing packet comes to. */
+  readonly first: readonly Rule[];
+  /** Before an undecided one is told. */
+  readonly undecided: readonly Rule[];
+}
+
+/** `marks`: what goes into an overlay is marked. */
+export function compileTunnels({ tunnelEnds = [] }: Pick<Facts, 'tunnelEnds'>, marks: boolean): CompiledTunnels {
+  const families = FAMILIES.filter((family) => tunnelEnds.some((end) => end.family === family));
+  const isInside = is(metaBits((MARK_OURS | MARK_APP) >>> 0), MARK_INSIDE_OVERLAY);
+  const tunnel: Chain = {
+    name: TUNNEL,
+    comment: 'what a tunnel sends: what is in it has been decided, where it was ours to decide',
+    rules: [
+      rule(
+        setBits('meta mark', NOT_FOREIGN, 0),
+        setBits('ct mark', (MARK_WAY | MARK_APP) >>> 0, (wayMark(UPLINK_SYSTEM) | APP_KERNEL) >>> 0),
+        accept,
+      ),
+    ],
+  };
+  const toEnd: Chain = {
+    name: TO_TUNNEL_END,
+    rules: [
+      rule(isNot({ kind: 'meta skuid' }, NO_UID), verdict({ kind: 'return' })),
+      ...families.map((family) =>
+        rule(
+          is({ kind: 'meta l4proto' }, ...TUNNEL_PROTOCOLS),
+          inSet(endsSet(family), { kind: family === 4 ? 'ip daddr' : 'ip6 daddr' }),
+          goto(TUNNEL),
+        ),
+      ),
+    ],
+  };
+  const isUsed = marks || families.length > 0;
+  return {
+    sets: families.map((family) => ({
+      name: endsSet(family),
+      key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'],
+      flags: ['interval'],
+      elements: addressElements(
+        tunnelEnds.filter((end) => end.family === family).map(({ value }) => ({ first: value, last: value })),
+      ),
+    })),
+    chains: [...(isUsed ? [tunnel] : []), ...(families.length > 0 ? [toEnd] : [])],
+    first: marks ? [rule(isInside, goto(TUNNEL))] : [],
+    undecided: families.length > 0 ? [rule(jump(TO_TUNNEL_END))] : [],
+  };
+}

@@ -1,0 +1,14 @@
+import type { Tunnels } from '../kernel/kernel.ts';
+import { type Address, formatAddress } from '../net/address.ts';
+import type { Link } from '../netlink/link.ts';
+
+/** The other ends of this machine's tunnels that the kernel itself carries, each once, in the order of their text. */
+export function tunnelEnds(links: readonly Link[], tunnels: Tunnels | undefined): readonly Address[] {
+  const ends = new Map<string, Address>();
+  for (const { tunnel, kind, index } of links) {
+    if (tunnel?.remote !== undefined) ends.set(formatAddress(tunnel.remote), tunnel.remote);
+    for (const flow of kind === 'wireguard' ? (tunnels?.ofWireGuard(index) ?? []) : [])
+      if ('remote' in flow) ends.set(formatAddress(flow.remote), flow.remote);
+  }
+  return [...ends].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, address]) => address);
+}
