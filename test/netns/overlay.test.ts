@@ -93,6 +93,10 @@ describe.each(OVERLAYS)('what an overlay over $remote sends itself', (overlay) =
     expect(await once(root, APP, 'tcp', v4(overlay, 1), PORT)).toBe(v4(overlay, 2));
     expect(await once(root, APP, 'tcp', v6(overlay, 1), PORT)).toBe(v6(overlay, 2));
     expect(await once(root, 'other', 'tcp', inside(overlay, 1), PORT)).not.toBe(inside(overlay, 2));
+    // Nor is a program the tunnel, because it sends to its other end.
+    expect(await once(root, 'other', 'udp', overlay.remote, 4780 + overlay.net)).toMatch(
+      /^E(ACCES|PERM|HOSTUNREACH|CONNREFUSED)$/,
+    );
   });
 
   it('is not sent into the overlay, where the default requires that', async () => {
