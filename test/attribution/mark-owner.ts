@@ -4,6 +4,7 @@ import {
   APP_INBOUND,
   APP_KERNEL,
   APP_NONE,
+  APP_SERVED,
   APP_UNKNOWN,
   MARK_APP,
   MARK_OURS,
@@ -16,6 +17,7 @@ const NO_APPLICATION: ReadonlyMap<number, string> = new Map([
   [APP_KERNEL, 'the kernel'],
   [APP_DAEMON, 'the daemon'],
   [APP_INBOUND, 'inbound'],
+  [APP_SERVED, 'user-mode networking'],
 ]);
 
 /** A connection nobody was asked about: an answer to somebody else's, or one that is not this machine's. */

@@ -5,6 +5,7 @@ import { PROGRAMS } from './programs.ts';
 import { SOCKETS } from './sockets.ts';
 import { TCP } from './tcp.ts';
 import { UDP } from './udp.ts';
+import { USER_MODE_NETWORKS } from './user-mode.ts';
 import { WAYS } from './ways.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -15,4 +16,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...PROGRAMS,
   ...WAYS,
   ...INBOUND,
+  ...USER_MODE_NETWORKS,
 ];

@@ -10,13 +10,13 @@ const AS_USER: readonly string[] = ['setpriv', `--reuid=${USER}`, `--regid=${USE
 /** The namespace, and what serves it from outside: the device is there when it has written a line. IPv6 without waiting for its router. */
 const SLIRP = `
 slirp=$1; shift
-exec 3<&0
+exec 5<&0
 dir=$(mktemp -d); mkfifo "$dir/ready"; trap 'rm -r "$dir"' EXIT
 unshare --user --map-root-user --net sh -c '
   read -r _ < "$0/ready"
   ip addr add fd00::100/64 dev tap0 nodad
   ip -6 route add default via fd00::2 2> /dev/null
-  exec "$@"' "$dir" "$@" <&3 &
+  exec "$@"' "$dir" "$@" <&5 &
 inner=$!
 until [ "$(readlink /proc/$inner/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done
 "$slirp" --configure --enable-ipv6 --ready-fd=4 "$inner" tap0 4> "$dir/ready" > /dev/null 2>&1 &
@@ -33,6 +33,16 @@ export interface BehindOptions {
   readonly starter?: readonly string[];
 }
 
+/** The command that runs another one behind it. `by`: as in BehindOptions. */
+export const behind = (
+  network: UserModeNetwork,
+  command: readonly string[],
+  by: string = network,
+): readonly string[] => [
+  ...(network === 'pasta' ? [by, '--config-net', '--quiet', '--'] : ['sh', '-c', SLIRP, 'sh', by]),
+  ...command,
+];
+
 /** A program behind it. */
 export function spawnBehind(
   network: UserModeNetwork,
@@ -40,7 +50,6 @@ export function spawnBehind(
   command: readonly string[],
   { by = network, starter = [] }: BehindOptions = {},
 ): ChildProcess {
-  const served = network === 'pasta' ? [by, '--config-net', '--quiet', '--'] : ['sh', '-c', SLIRP, 'sh', by];
-  const args = [`--net=/run/netns/${namespace}`, ...AS_USER, ...starter, ...served, ...command];
+  const args = [`--net=/run/netns/${namespace}`, ...AS_USER, ...starter, ...behind(network, command, by)];
   return spawn('nsenter', args, { stdio: ['pipe', 'pipe', 'ignore'], cwd: '/' });
 }
