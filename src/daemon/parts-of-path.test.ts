@@ -42,8 +42,12 @@ describe('partsOfPath()', () => {
     expect(new Set(partsOf('loop/app'))).toEqual(new Set(['loop']));
   });
 
+  const switchLink = (): void => {
+    symlinkSync('v2', at('new'));
+    renameSync(at('new'), at('current'));
+  };
   it.each([
-    ['a link on the way is switched', () => (symlinkSync('v2', at('new')), renameSync(at('new'), at('current')))],
+    ['a link on the way is switched', switchLink],
     ['a directory on the way is renamed', () => renameSync(at('v1/bin'), at('v1/old'))],
   ])('ScriptDirectories tells by it when %s', async (_what, change) => {
     let tell: (paths: ReadonlySet<string>) => void = () => undefined;

@@ -8,7 +8,17 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Machine } from './daemon/machine.ts';
-import { type DaemonProcess, DEVICE, eventually, FIRST, NET, type Root, SECOND, SERVER4, SERVER6 } from './daemon/world.ts';
+import {
+  type DaemonProcess,
+  DEVICE,
+  eventually,
+  FIRST,
+  NET,
+  type Root,
+  SECOND,
+  SERVER4,
+  SERVER6,
+} from './daemon/world.ts';
 
 const BASH = realpathSync('/bin/bash');
 const PYTHON = realpathSync('/usr/bin/python3');
