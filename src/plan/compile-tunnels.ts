@@ -21,7 +21,7 @@ import {
 } from './reserved.ts';
 
 /** Devices, by their kind (IFLA_INFO_KIND), whose packets pass the output hook once more, with the socket of what they carry. */
-const OVERLAY_KINDS = [
+export const OVERLAY_KINDS: readonly string[] = [
   ...['vxlan', 'geneve', 'bareudp', 'gtp', 'gre', 'gretap', 'erspan', 'ipip', 'sit'],
   ...['ip6tnl', 'ip6gre', 'ip6gretap', 'ip6erspan', 'vti', 'vti6'],
 ];

@@ -12,6 +12,7 @@ import { discoverUplinks } from '../../watch/discover-uplinks.ts';
 import { observeHost } from '../../watch/host-facts.ts';
 import type { Network } from '../../watch/network.ts';
 import { compile } from '../compile.ts';
+import { OVERLAY_KINDS } from '../compile-tunnels.ts';
 import { namedPrograms, programName } from '../program.ts';
 import { PROGRAM_NONE_FIRST } from '../reserved.ts';
 import { renderRule, renderRuleset } from './render.ts';
@@ -172,6 +173,7 @@ describe('renderRuleset', () => {
           'not accepted',
           'another device',
           'answers by another uplink',
+          ...OVERLAY_KINDS,
         ]);
         expect(table.replaceAll(QUOTED, '')).toMatch(OUTSIDE);
         for (const line of table.split('\n')) {
