@@ -19,6 +19,7 @@ import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
+import { isUserModeNetwork } from '../policy/user-mode-networks.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { ExecutableFiles } from './executable-files.ts';
 import { isInterpreter } from './interpreter.ts';
@@ -142,14 +143,16 @@ export class CreatorOwners {
     const { pid, executable: key } = creator;
     const running = this.#running(creator, names);
     const isSame = running !== undefined;
-    const link = running?.link ?? this.#links.get(key);
+    // By what it called itself, where nobody can say more: that name makes it stricter, and nothing else.
+    const serves = isUserModeNetwork(creator.command) ? creator.command : undefined;
+    const link = running?.link ?? this.#links.get(key) ?? serves;
     if (pid === 1 || (link !== undefined && isBroker(link, proc, pid))) return undefined;
     const known = { uid: socket.uid, gid: creator.gid, ...this.#cgroupOf(creator, isSame) };
     const program = names.programOf(creator.number);
     const called = [link, creator.command].filter((name) => name !== undefined);
     const naming =
       program?.kind === 'exec' ? { path: program.path } : this.#naming(key, { link, running, called }, names);
-    if (naming === undefined && program === undefined) {
+    if (naming === undefined && program === undefined && serves === undefined) {
       const became = proc.stat(pid)?.startTimeTicks === creator.startTicks ? 'runs another program' : 'has ended';
       const because = `its process ${became}, and its executable is not known`;
       return { kind: 'unknown', because, ...known, command: creator.command };

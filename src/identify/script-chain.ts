@@ -3,8 +3,8 @@
  * scripts"). What runs in the end is the last one's, as its main program, with those before among its arguments.
  */
 import { type FileIdentity, isSameFile } from '../kernel/file-identity.ts';
-import { SEARCHED_DIRECTORIES } from './script-start.ts';
 import { parseShebang } from '../kernel/shebang.ts';
+import { SEARCHED_DIRECTORIES } from './script-start.ts';
 
 /** BINPRM nests no deeper (fs/exec.c: exec_binprm). */
 export const MAX_CHAIN = 5;

@@ -8,6 +8,7 @@ import { fileLooks } from '../kernel/file-looks.ts';
 import type { MisfitMatch } from '../policy/match-fit.ts';
 import type { Match, Policy } from '../policy/model.ts';
 import { suggest } from '../policy/suggestion.ts';
+import { alsoExecutes } from '../policy/user-mode-networks.ts';
 import { DPKG_DIRECTORY, DpkgDatabase } from './dpkg-database.ts';
 import { Packages } from './packages.ts';
 import { listNames, lookAt, readText } from './read-text.ts';
@@ -134,7 +135,9 @@ export class MatchLooks {
 
   #names({ match }: Named, file: string): boolean {
     const real = this.#root.realPath(file);
-    return match.some(({ kind, value }) => kind === 'exec' && (value === file || this.#root.realPath(value) === real));
+    const isIt = (path: string | undefined): boolean =>
+      path !== undefined && (path === file || this.#root.realPath(path) === real);
+    return match.some(({ kind, value }) => kind === 'exec' && (isIt(value) || isIt(alsoExecutes(value))));
   }
 
   #nearPath(kind: 'exec' | 'script', value: string): string {
