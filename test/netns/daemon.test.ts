@@ -260,7 +260,7 @@ describe('the daemon', () => {
 
   it('the daemon removes everything and ends when nobody confirms its start', async () => {
     const unconfirmed = await machine.startDaemon(['--confirm', '1s']);
-    expect(await unconfirmed.ended).toBe(0);
+    expect(await unconfirmed.ended).toBe(1);
     expect(inDevice('nft', 'list', 'tables').trim()).toBe('table inet foreign');
   });
 
