@@ -1,7 +1,9 @@
 /** `watch` for people: one line for each event, in columns that fit most of what comes. */
+
 import type { ChangeEvent, DecisionEvent, UplinkEvent, WarningEvent, WatchEvent } from '../api/event.ts';
 import { printable } from '../net/printable.ts';
 import { displayWidth } from '../policy/caret.ts';
+import { clockTime } from '../watch/local-time.ts';
 import type { Paint, Style } from './paint.ts';
 
 export interface EventTextOptions {
@@ -93,8 +95,5 @@ function column(text: string, columns: number, style: (text: string) => string =
 
 /** Local time of the day with milliseconds. */
 export function localTimeOfDay(timeMs: number): string {
-  const date = new Date(timeMs);
-  const two = (value: number): string => `${value}`.padStart(2, '0');
-  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':');
-  return `${clock}.${`${date.getMilliseconds()}`.padStart(3, '0')}`;
+  return `${clockTime(timeMs)}.${`${timeMs % 1000}`.padStart(3, '0')}`;
 }

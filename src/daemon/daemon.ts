@@ -17,6 +17,7 @@ import type { PolicyFiles } from '../store/policy-files.ts';
 import { dhcpLeases, leaseDirectories } from '../watch/dhcp-leases.ts';
 import { forwardedFamilies } from '../watch/forwarding.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
+import { clockTime } from '../watch/local-time.ts';
 import type { MachineSources } from '../watch/machine.ts';
 import { ManagedDevices } from '../watch/managed-devices.ts';
 import { lookUpName } from '../watch/name-lookup.ts';
@@ -388,7 +389,7 @@ export class Daemon implements AsyncDisposable {
     );
     const { endsMs } = this.#confirmWindow;
     if (endsMs !== undefined)
-      log(`pointsman: removed at ${timeOfDay(wallAt(clock, endsMs))} unless somebody runs: sudo pointsman confirm`);
+      log(`pointsman: removed at ${clockTime(wallAt(clock, endsMs))} unless somebody runs: sudo pointsman confirm`);
   }
 
   #listen(): Promise<ControlServer> {
@@ -603,9 +604,4 @@ function deviceName({ routing }: Pick<Kernel, 'routing'>, index: number): string
     if (!(error instanceof KernelError)) throw error;
     return undefined;
   }
-}
-
-/** Local time, as the journal has it: 20:47:59. */
-function timeOfDay(timeMs: number): string {
-  return new Date(timeMs).toTimeString().slice(0, '20:47:59'.length);
 }

@@ -6,3 +6,9 @@ export function localTime(epochMs: WallMs): LocalTime {
   const date = new Date(epochMs);
   return { weekday: date.getDay(), minute: date.getHours() * 60 + date.getMinutes() };
 }
+
+/** In the same zone: 20:47:59. */
+export function clockTime(epochMs: number): string {
+  const date = new Date(epochMs);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => `${part}`.padStart(2, '0')).join(':');
+}

@@ -431,7 +431,7 @@ export function socketMarksContract(
         const child = await started.fork();
         const other = await world.start(program);
         for (const each of [before, started, child]) expect(await markOf(each)).toBe(programMark(7));
-        expect(marks.taskOf(started.pid, started.startTicks)).toBeUndefined();
+        expect(marks.taskOf(started.pid, started.startTicks)).toMatchObject({ number: 7, started: true });
         marks.setScriptStarts('not seen');
         expect(await markOf(before)).toBe(programMark(7));
         expect(await markOf(started)).toBe(0);

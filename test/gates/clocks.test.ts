@@ -15,9 +15,8 @@ const ASKS: Readonly<Record<string, string>> = {
   'watch/probe.ts': 'compared with the kernel’s time stamp of an arrival',
   'watch/containers.ts': 'compared with the time at which a file was written',
   'store/source-file.ts': 'compared with the time at which a file was changed',
-  'watch/local-time.ts': 'makes a time of the week of a moment',
+  'watch/local-time.ts': 'makes a time of the day or of the week of a moment',
   'daemon/profile-clock.ts': 'makes moments of times of the week',
-  'cli/render-event.ts': 'shows the time of an event',
   'lab/servers.ts': 'notes when the lab’s servers were asked',
 };
 const COMMENTS = /\/\*[\s\S]*?\*\/|\/\/.*$/gm;

@@ -2,12 +2,12 @@ import { Command } from 'commander';
 import type { ReloadReport, ReloadRequest } from '../../api/request.ts';
 import { printable } from '../../net/printable.ts';
 import { renderDiagnostics } from '../../policy/caret.ts';
+import { clockTime } from '../../watch/local-time.ts';
 import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
 import { formatDuration } from '../duration.ts';
 import { EXIT } from '../exit-code.ts';
 import { confirmOption, type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
-import { localTimeOfDay } from '../render-event.ts';
 
 /** Applications named; the rest is counted. */
 const MAX_APPS_NAMED = 10;
@@ -51,6 +51,6 @@ export function renderReload(report: ReloadReport, confirmMs: number | undefined
 
 /** `at 20:47:59, in 30 s`. */
 function untilText(confirmMs: number, beforeMs: number | undefined): string {
-  const at = beforeMs === undefined ? '' : `at ${localTimeOfDay(beforeMs).slice(0, '20:47:59'.length)}, `;
+  const at = beforeMs === undefined ? '' : `at ${clockTime(beforeMs)}, `;
   return `${at}in ${formatDuration(confirmMs)}`;
 }
