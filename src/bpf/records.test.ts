@@ -208,13 +208,14 @@ describe('records', () => {
       uid: 0x41424344,
       gid: 0x51525354,
       command: 'curl',
+      mayBeChild: true,
     });
     const hex = Buffer.from(bytes).toString('hex');
     expect(hex).toBe(
       `${'00'.repeat(32)}05040302010000001817161514131211${'24232221'}${'34333231'}${'44434241'}${'54535251'}` +
-        `6375726c${'00'.repeat(12)}61${'00'.repeat(7)}1817161514131211${'00'.repeat(32)}`,
+        `6375726c${'00'.repeat(12)}61${'00'.repeat(7)}1817161514131211${'00'.repeat(32)}01${'00'.repeat(7)}`,
     );
-    expect(CREATOR_RECORD_BYTES).toBe(128);
+    expect(CREATOR_RECORD_BYTES).toBe(136);
   });
 
   it('encodeConfig() lays fields out as the programs read them', () => {

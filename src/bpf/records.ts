@@ -299,6 +299,8 @@ export interface CreatorRecord {
   readonly number: number;
   readonly uid: number;
   readonly gid: number;
+  /** Whoever started it may be an application with `children: same`, and nothing tells which. */
+  readonly mayBeChild?: true;
   /** The thread's name: 15 bytes at most, one character for each (Latin-1), as it may be any bytes. */
   readonly command: string;
 }
@@ -306,7 +308,7 @@ export interface CreatorRecord {
 export const COMMAND_BYTES = 16;
 /** Levels of the cgroup tree that are noted: /user.slice/user-1000.slice/user@1000.service/app.slice/app-X.slice/X.scope has six. */
 export const CGROUP_LEVELS_NOTED = 6;
-export const CREATOR_RECORD_BYTES: number = 80 + 8 * CGROUP_LEVELS_NOTED;
+export const CREATOR_RECORD_BYTES = 136;
 export const CREATOR_RECORD_FIELDS = {
   executable: 0,
   startTicks: 32,
@@ -317,7 +319,9 @@ export const CREATOR_RECORD_FIELDS = {
   gid: 60,
   command: 64,
   cgroupIds: 80,
+  flags: 128,
 } as const;
+export const CREATOR_MAY_BE_CHILD = 1;
 
 export function encodeCreatorRecord(record: CreatorRecord): Uint8Array {
   const bytes = new Uint8Array(CREATOR_RECORD_BYTES);
@@ -331,6 +335,7 @@ export function encodeCreatorRecord(record: CreatorRecord): Uint8Array {
   setU32(bytes, at.gid, record.gid);
   setCommand(bytes, at.command, record.command);
   for (const [index, id] of record.cgroupIds.entries()) setU64(bytes, at.cgroupIds + 8 * index, id);
+  setU64(bytes, at.flags, record.mayBeChild ? BigInt(CREATOR_MAY_BE_CHILD) : 0n);
   return bytes;
 }
 
@@ -350,6 +355,7 @@ export function decodeCreatorRecord(bytes: Uint8Array): CreatorRecord {
     cgroupIds: Array.from({ length: CGROUP_LEVELS_NOTED }, (_, index) =>
       view.getBigUint64(at.cgroupIds + 8 * index, true),
     ).filter((id) => id !== 0n),
+    ...((view.getUint32(at.flags, true) & CREATOR_MAY_BE_CHILD) !== 0 && { mayBeChild: true }),
   };
 }
 

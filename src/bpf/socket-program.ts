@@ -37,6 +37,7 @@ import {
   CGROUP_LEVELS_NOTED,
   COMMAND_BYTES,
   CONFIG_FIELDS,
+  CREATOR_MAY_BE_CHILD,
   CREATOR_RECORD_BYTES,
   CREATOR_RECORD_FIELDS,
   EXECUTABLE_FORMER,
@@ -333,6 +334,16 @@ function findNobody(layout: KernelLayout, maps: MapDescriptors): readonly Instru
 function keepCreator(maps: MapDescriptors): readonly Instruction[] {
   return [
     store('u32', 'r10', CREATOR + CREATOR_RECORD_FIELDS.number, 'r9'),
+    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, 0),
+    // In a family that has no number its ancestors may be gone before anybody asks whose it is.
+    branch('r7', 'equal', 0, 'nobody’s child'),
+    load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
+    and32('r1', TASK_CHILDREN),
+    branch('r1', 'equal', 0, 'nobody’s child'),
+    load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.childrenNumber),
+    branch('r1', 'not equal', 0, 'nobody’s child'),
+    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, CREATOR_MAY_BE_CHILD),
+    label('nobody’s child'),
     move('r1', 'r6'),
     call(BPF_FUNC_get_socket_cookie),
     store('u64', 'r10', COOKIE, 'r0'),

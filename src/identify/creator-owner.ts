@@ -171,6 +171,7 @@ export class CreatorOwners {
       ...(naming?.formerly !== undefined && { formerly: naming.formerly }),
       ...(program?.kind === 'script' && { script: program.path }),
       ...(program?.kind === 'children' && { childOf: program.app }),
+      ...(creator.mayBeChild && program === undefined && { mayBeChild: true }),
       ...(!isSame && { command: creator.command }),
       ...(socket.accepted && { accepted: true }),
     };

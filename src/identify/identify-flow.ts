@@ -172,7 +172,8 @@ function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: Ide
 
 function possibleOwners({ creators }: IdentitySources, owner: SingleOwner, { names }: IdentityHint): SingleOwner[] {
   const owners = asItWas(owner);
-  return creators?.hasLostFamilies === true ? owners.flatMap((each) => ofAnyFamily(each, names)) : owners;
+  const mayBeChild = creators?.hasLostFamilies === true || (owner.kind === 'process' && owner.mayBeChild === true);
+  return mayBeChild ? owners.flatMap((each) => ofAnyFamily(each, names)) : owners;
 }
 
 /** Never by an old permission alone, nor past an old refusal. */

@@ -1,6 +1,6 @@
 /**
- * What may be said of a process once the kernel has lost a child of some application (`SocketMarkCounts.tasksLost`): one that nobody is
- * seen to have started may be anybody's.
+ * What may be said of a process once the kernel has lost a child of some application (`SocketMarkCounts.tasksLost`), or where it began in
+ * a family that had no number (`CreatorRecord.mayBeChild`): one that nobody is seen to have started may be anybody's.
  */
 import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
 import type { PolicyNames } from './policy-names.ts';

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { EffectivePolicy } from '../policy/effective-policy.ts';
 import { indexApps } from '../policy/match-app.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { namedPrograms, type Program, programName } from './program.ts';
@@ -53,6 +54,16 @@ describe('namedPrograms', () => {
       { program: { kind: 'script', path: '/opt/mail.py' }, policy },
       { program: { kind: 'exec', path: '/usr/bin/mail' }, policy },
       { program: { kind: 'children', app: 'mail' }, policy },
+    ]);
+  });
+
+  it('namedPrograms() gives what a named program executes in its place a name of its own, however the program was written', () => {
+    const entry = { kind: 'exec', value: '/usr/bin/passt', written: '/usr/bin/pasta', at } as const;
+    const policy: EffectivePolicy = { app: 'pasta', match: [entry], rules: [], files: [] };
+    const index = indexApps({ apps: [policy], systemDefault: builtinSystemDefault, uplinks: [] });
+    expect([...namedPrograms(index)].map(({ program }) => programName(program))).toEqual([
+      'exec:/usr/bin/pasta',
+      'exec:/usr/bin/passt.avx2',
     ]);
   });
 });

@@ -111,7 +111,9 @@ export function indexApps(policySet: PolicySet): AppIndex {
 function executedBy({ match }: EffectivePolicy): readonly Match[] {
   return match.flatMap((entry) => {
     const value = entry.kind === 'exec' ? alsoExecutes(entry.value) : undefined;
-    return value === undefined ? [] : [{ ...entry, value }];
+    // A program of its own: whoever wrote the entry did not write this path.
+    const { written: _, ...own } = entry;
+    return value === undefined ? [] : [{ ...own, value }];
   });
 }
 

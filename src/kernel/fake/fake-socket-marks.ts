@@ -181,7 +181,10 @@ export class FakeSocketMarks implements SocketMarks {
     const number = this.#numberOf(process);
     const cookie = this.#nextCookie;
     this.#nextCookie += 1n;
-    const creator = { pid, startTicks, executable, number, uid, gid, cgroupId, cgroupIds: [cgroupId], command };
+    const creator: CreatorRecord = {
+      ...{ pid, startTicks, executable, number, uid, gid, cgroupId, cgroupIds: [cgroupId], command },
+      ...(this.#validTask(process)?.childrenNumber === 0 && { mayBeChild: true }),
+    };
     this.#creators.set(cookie, creator);
     if (number === 0) this.#strangers.set(executable, creator);
     const mark = this.#markOf(number, family, markedBefore);

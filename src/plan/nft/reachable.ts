@@ -31,11 +31,23 @@ function tablesOf(expression: Expression): readonly string[] {
   switch (expression.kind) {
     case 'lookup':
     case 'update set':
+    case 'over rate':
       return [expression.set];
     case 'vmap':
     case 'map mark':
       return [expression.map];
-    default:
+    case 'compare':
+    case 'hash vmap':
+    case 'set mark':
+    case 'copy mark':
+    case 'reject':
+    case 'queue':
+    case 'log':
+    case 'counter':
+    case 'masquerade':
+    case 'set original zone':
+    case 'redirect':
+    case 'verdict':
       return [];
   }
 }
@@ -50,7 +62,20 @@ function verdictsOf({ maps }: Ruleset, expression: Expression): readonly Verdict
       return (maps.get(expression.map)?.elements ?? []).flatMap(({ data }) =>
         data.kind === 'verdict' ? [data.verdict] : [],
       );
-    default:
+    case 'compare':
+    case 'lookup':
+    case 'set mark':
+    case 'copy mark':
+    case 'map mark':
+    case 'reject':
+    case 'queue':
+    case 'log':
+    case 'update set':
+    case 'over rate':
+    case 'counter':
+    case 'masquerade':
+    case 'set original zone':
+    case 'redirect':
       return [];
   }
 }

@@ -105,7 +105,7 @@ export const PROGRAMS: readonly Scenario[] = [
     name: 'same-path-elsewhere',
     what: 'another file under the same path, in a mount and pid namespace of its own',
     companions: [other],
-    expected: { notAnApplication: 'it is not that file' },
+    expected: { notAnApplication: 'it is not that file', isAsked: true },
     run: (stage) => {
       const forge = laidOver(stage.companion('other'), stage.program, [stage.program, ...stage.args()]);
       return stage.world.run(stage, ['unshare', '--mount', '--pid', '--fork', ...forge]);

@@ -36,6 +36,8 @@ describe('score()', () => {
     ['PARTIAL', MAIL, [of('mail', 9)], { count: 9, bytes: 1152 }],
     ['FAIL', MAIL, [], ALL],
     ['FAIL', OUTSIDE, [], { count: 0, bytes: 0 }],
+    ['FAIL', { notAnApplication: 'the kernel' }, [], { count: 0, bytes: 0 }],
+    ['REFUSED', { notAnApplication: 'another file', isAsked: true }, [], { count: 0, bytes: 0 }],
   ] as const)('scoreWithoutDaemon() says %s of %j with %j', (verdict, expected, left, arrived) => {
     expect(scoreWithoutDaemon(expected, SENT, left, arrived).verdict).toBe(verdict);
   });

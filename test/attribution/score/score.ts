@@ -12,7 +12,8 @@ export type Expected =
   | { readonly app: string }
   | { readonly app: 'no policy' }
   | { readonly notGoverned: string }
-  | { readonly notAnApplication: string };
+  /** `isAsked`: the kernel does not know that by itself. */
+  | { readonly notAnApplication: string; readonly isAsked?: true };
 
 /** Packets that left, and whose the daemon says they are: an application, or in words why of none. */
 export interface Share {
@@ -89,7 +90,8 @@ export function scoreWithoutDaemon(
   arrived: Arrived,
 ): DeadScore {
   const isNothing = arrived.count === 0 && left.every(({ packets }) => packets === 0);
-  return isNothing && 'app' in expected ? { verdict: 'REFUSED', note: '' } : score(expected, sent, left, arrived);
+  const isAsked = 'app' in expected || ('notAnApplication' in expected && expected.isAsked === true);
+  return isNothing && isAsked ? { verdict: 'REFUSED', note: '' } : score(expected, sent, left, arrived);
 }
 
 const listed = (shares: readonly Share[]): string => [...new Set(shares.map(({ who }) => who))].sort().join(', ');
