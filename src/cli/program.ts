@@ -25,7 +25,7 @@ import { uplinksCommand } from './commands/uplinks.ts';
 import { watchCommand } from './commands/watch.ts';
 import { whoCommand } from './commands/who.ts';
 import { addExamples, type CliContext } from './context.ts';
-import { labRoot } from './lab-place.ts';
+import { enterLab, labRoot } from './lab-place.ts';
 import { parseRoot } from './root-option.ts';
 
 export function buildProgram(context: CliContext): Command {
@@ -40,6 +40,15 @@ export function buildProgram(context: CliContext): Command {
     )
     .option('--no-color', 'no colours; NO_COLOR in the environment does the same')
     .helpCommand(false);
+  program.hook('preAction', () => {
+    const { lab } = program.opts<{ readonly lab?: string }>();
+    if (lab === undefined) return;
+    if (process.geteuid?.() === 0) enterLab(lab);
+    else
+      context.terminal.err(
+        "note: only root may look into the lab's network: what its daemon does not answer is of this machine\n",
+      );
+  });
   for (const make of COMMANDS) program.addCommand(make(context));
   addExamples(program, [
     ['sudo pointsman lab demo', 'see it work, in a small world of its own'],

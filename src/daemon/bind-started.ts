@@ -5,8 +5,9 @@
  */
 import type { ExecutableKey } from '../bpf/records.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
-import type { ExecutableProgram } from '../kernel/socket-marks.ts';
+import type { ExecutableProgram, TaskProgram } from '../kernel/socket-marks.ts';
 import { programName, programOfEntry } from '../plan/program.ts';
+import { yieldsToFamilies } from '../policy/match-app.ts';
 import type { BindDescendantsParts } from './bind-descendants.ts';
 import type { InForce } from './in-force.ts';
 
@@ -26,7 +27,7 @@ export function bindStarted(
     const number = ids.programs.numbers.get(programName(programOfEntry('exec', link, match)));
     const isFamily = index.byParent.has(match.policy.app);
     if (key === undefined || number === undefined || isFamily || pathOf(key) !== link) continue;
-    startedAs(parts, pid, { number });
+    startedAs(parts, pid, { number, ...(yieldsToFamilies(match) && { yields: true }) });
   }
 }
 
@@ -37,9 +38,14 @@ export function startedAs({ marks, proc }: BindDescendantsParts, pid: number, pr
   try {
     const before = marks.taskOf(pid, startTicks);
     if (before?.script === true || (before?.started === true && before.number !== 0)) return;
-    const { childrenNumber } = before ?? {};
-    const children = childrenNumber === undefined ? {} : { childrenNumber };
-    marks.bindTask(pid, startTicks, { number: program.number, script: false, started: true, ...children });
+    const family = familyOf(before);
+    if (family?.keeps && program.yields) {
+      // It is nothing of its own there; of a family that is not known, either, it goes on being asked about.
+      if (before?.started && family.childrenNumber !== 0)
+        marks.bindTask(pid, startTicks, { number: family.childrenNumber, script: false, ...family });
+      return;
+    }
+    marks.bindTask(pid, startTicks, { number: program.number, script: false, started: true, ...family });
   } catch (error) {
     // Ended meanwhile, or no room: then its file tells.
     if (!(error instanceof KernelError)) throw error;
@@ -51,7 +57,14 @@ export function startedAsNobody({ marks, proc }: BindDescendantsParts, pid: numb
   const startTicks = proc.stat(pid)?.startTimeTicks;
   const before = startTicks === undefined ? undefined : marks.taskOf(pid, startTicks);
   if (startTicks === undefined || before?.started !== true || before.number !== 0) return;
-  const { childrenNumber } = before;
-  if (childrenNumber === undefined) marks.unbindTask(pid);
-  else marks.bindTask(pid, startTicks, { number: childrenNumber, script: false, childrenNumber });
+  const family = familyOf(before);
+  if (family === undefined) marks.unbindTask(pid);
+  else marks.bindTask(pid, startTicks, { number: family.childrenNumber, script: false, ...family });
+}
+
+type InFamily = Required<Pick<TaskProgram, 'childrenNumber'>> & Pick<TaskProgram, 'keeps'>;
+
+function familyOf(task: TaskProgram | undefined): InFamily | undefined {
+  const { childrenNumber, keeps } = task ?? {};
+  return childrenNumber === undefined ? undefined : { childrenNumber, ...(keeps && { keeps }) };
 }

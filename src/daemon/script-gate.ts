@@ -180,7 +180,8 @@ export function bindScript(
   { number, childrenNumber, keeps, yields }: ScriptProgram,
 ): void {
   const before = binder.taskOf?.(pid, startTimeTicks);
-  const outer = before?.script === false ? before : undefined;
+  // Bound again, it stays in its family.
+  const outer = before?.script === false || before?.number === number ? before : undefined;
   const isOthers = outer?.childrenNumber !== undefined && outer.childrenNumber !== childrenNumber;
   if (isOthers && outer.keeps && yields) return;
   const family = childrenNumber === undefined ? outer : { childrenNumber, keeps };

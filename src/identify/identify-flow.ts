@@ -9,6 +9,7 @@ import type { Flow } from '../net/flow.ts';
 import { IPPROTO_TCP, protocolName } from '../net/protocol.ts';
 import type { Owner, ProcessOwner, SingleOwner, UnknownOwner } from '../policy/identity.ts';
 import { type CreatorMarks, CreatorOwners } from './creator-owner.ts';
+import { ofAnyScript } from './ended-interpreter.ts';
 import { ExecutableFiles } from './executable-files.ts';
 import { isInterpreter } from './interpreter.ts';
 import { ofAnyFamily } from './lost-families.ts';
@@ -171,7 +172,7 @@ function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: Ide
 }
 
 function possibleOwners({ creators }: IdentitySources, owner: SingleOwner, { names }: IdentityHint): SingleOwner[] {
-  const owners = asItWas(owner);
+  const owners = asItWas(owner).flatMap((each) => ofAnyScript(each, names));
   const mayBeChild = creators?.hasLostFamilies === true || (owner.kind === 'process' && owner.mayBeChild === true);
   return mayBeChild ? owners.flatMap((each) => ofAnyFamily(each, names)) : owners;
 }

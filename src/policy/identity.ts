@@ -59,6 +59,8 @@ export interface ProcessOwner {
   readonly script?: string;
   /** The application with `children: same` that started it, directly or through others. */
   readonly childOf?: string;
+  /** It may have run any script that policies name: an interpreter that has ended, of whose script nothing is known. */
+  readonly mayHaveRunScript?: true;
   /** Nothing tells which application with `children: same` started it, if any did. */
   readonly mayBeChild?: true;
   /** Path of the socket's cgroup below the cgroup2 root, starting with `/`. */

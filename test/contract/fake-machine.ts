@@ -30,7 +30,7 @@ import {
 import type { SocketOwner } from '../../src/identify/socket-owner.ts';
 import type { CgroupTree } from '../../src/kernel/cgroup.ts';
 import { type FakeProcess, type FakeProcessOptions, FakeSocketMarks } from '../../src/kernel/fake/fake-socket-marks.ts';
-import { fileIdentity } from '../../src/kernel/file-identity.ts';
+import { fileIdentity, kernelLinkIdentity } from '../../src/kernel/file-identity.ts';
 import { nameAtPath } from '../../src/kernel/file-name.ts';
 import type { KernelError } from '../../src/kernel/kernel-error.ts';
 import { openProc, type Proc } from '../../src/kernel/proc.ts';
@@ -265,7 +265,7 @@ export class FakeMachine implements Disposable {
       executableLink: (pid) => `/proc/self/fd/${this.#running.get(pid)?.descriptor ?? 'none'}`,
       executableFile: (pid) => {
         const running = this.#running.get(pid);
-        return running && fileIdentity(`/proc/self/fd/${running.descriptor}`);
+        return running && kernelLinkIdentity(`/proc/self/fd/${running.descriptor}`);
       },
       isExecutableDeleted: (pid) => linkOf(pid)?.endsWith(DELETED) === true,
       exactArguments: (pid) => this.#arguments(pid),

@@ -394,26 +394,36 @@ export class FakeSocketMarks implements SocketMarks {
 
   #familyBegunBy(process: FakeProcess): Pick<Task, 'childrenNumber' | 'keeps'> | undefined {
     const program = this.#executables.get(process.executable);
-    const mayBegin = program?.former ? program.childrenNumber !== undefined : this.#mayHaveFamily(process);
+    const mayBegin = program?.former ? program.childrenNumber !== undefined : this.#mayHaveFamily(process, program);
     if (mayBegin) return { childrenNumber: 0, keeps: true };
     return program?.childrenNumber === undefined ? undefined : program;
   }
 
   /** The number that it has from its start on; `undefined`: whatever its executable has. */
-  #startedAs({ executable, name, command }: FakeProcess): number | undefined {
-    const program = this.#executables.get(executable);
+  #startedAs(process: FakeProcess): number | undefined {
+    const program = this.#executables.get(process.executable);
     if (program?.former === true) return 0;
     if (program !== undefined && program.number < PROGRAM_NONE_FIRST) return program.number;
-    const { names, byLink } = this.#named;
-    const called = commandNameOf(command as FileName);
-    if (program === undefined) return names.has(called) ? 0 : undefined;
-    return byLink?.has(called) === true || byLink?.has(name) === true ? 0 : undefined;
+    const { called, own } = this.#namesThatCount(process, program);
+    return called !== undefined || (program !== undefined && own !== undefined) ? 0 : undefined;
   }
 
-  #mayHaveFamily({ executable, name }: FakeProcess): boolean {
-    const { names, files } = this.#named;
-    if (this.#executables.has(executable)) return false;
-    return names.get(name) === true || files.get(fileIdOf(executable)) === true;
+  #mayHaveFamily(process: FakeProcess, program: ExecutableProgram | undefined): boolean {
+    if (program !== undefined && program.number < PROGRAM_NONE_FIRST) return false;
+    if (program === undefined && this.#named.files.get(fileIdOf(process.executable)) === true) return true;
+    const { called, own } = this.#namesThatCount(process, program);
+    return called ?? own ?? false;
+  }
+
+  /** Of a file that is known to be nobody's only names to which links lead. */
+  #namesThatCount(
+    { name, command }: FakeProcess,
+    program: ExecutableProgram | undefined,
+  ): { readonly called: boolean | undefined; readonly own: boolean | undefined } {
+    const { names, byLink } = this.#named;
+    const flagOf = (each: FileName): boolean | undefined =>
+      program === undefined || byLink?.has(each) === true ? names.get(each) : undefined;
+    return { called: flagOf(commandNameOf(command as FileName)), own: flagOf(name) };
   }
 
   #numberOf(process: FakeProcess): number {
