@@ -11,8 +11,9 @@ import { NEIGHBOUR_DISCOVERY } from '../policy/housekeeping.ts';
 import type { Match, SystemDefault } from '../policy/model.ts';
 import { waitsForProfiles } from '../policy/select-profiles.ts';
 import { compile } from './compile.ts';
+import { CHAIN } from './compile-app.ts';
 import { LINK6 } from './compile-housekeeping.ts';
-import { accept, rule } from './nft/expressions.ts';
+import { accept, goto, rule } from './nft/expressions.ts';
 import { reachableFrom } from './nft/reachable.ts';
 import { renderCommands } from './nft/render.ts';
 import type { Chain, Expression, Rule, Ruleset } from './nft/ruleset.ts';
@@ -60,7 +61,7 @@ export function staticPlan({ policySet, facts, from }: StaticPlanInput): StaticP
     nowMs: NO_TIME,
     told: untold.length === 0 ? 'directly' : whenAway === 'open' ? 'by user' : 'asked',
   });
-  const ruleset = forgetful(plan.nft);
+  const ruleset = forgetful(plan.nft, whenAway);
   const nft = renderCommands([{ kind: 'replace table', ruleset }], NO_TIME);
   return { format: STATIC_FORMAT, whenAway, untold, ruleset, nft: `${header(from, whenAway, untold)}${nft}` };
 }
@@ -91,11 +92,19 @@ function untoldApps({ apps }: PolicySet): readonly UntoldApp[] {
 const inWords = (entry: Match): string =>
   entry.fromPackage === undefined ? describeMatch(entry) : `package ${entry.fromPackage}`;
 
-/** `ruleset` without what writes into conntrack marks or needs them, with loopback open, and without what nothing leads to any more. */
-function forgetful(ruleset: Ruleset): Ruleset {
+/**
+ * `ruleset` without what writes into conntrack marks or needs them, with loopback open, and without what nothing leads to any more. What
+ * would be asked about is decided here: a daemon that starts answers the queue before its own table is there, and this is in nobody's mark.
+ */
+function forgetful(ruleset: Ruleset, whenAway: SystemDefault['whenAway']): Ruleset {
   const chains = new Map<string, Chain>();
-  for (const [name, chain] of ruleset.chains)
-    chains.set(name, { ...chain, rules: name === 'loopback' ? [rule(accept)] : chain.rules.flatMap(withoutMemory) });
+  for (const [name, chain] of ruleset.chains) chains.set(name, { ...chain, rules: chain.rules.flatMap(withoutMemory) });
+  const instead = (name: string, ...rules: readonly Rule[]): void => {
+    const chain = chains.get(name);
+    if (chain !== undefined) chains.set(name, { ...chain, rules });
+  };
+  instead('loopback', rule(accept));
+  instead(CHAIN.ask, rule(whenAway === 'open' ? accept : goto('refuse')));
   chains.set(CHAIN_STATIC, {
     name: CHAIN_STATIC,
     comment: `format ${STATIC_FORMAT}: in force until the daemon starts`,
