@@ -15,7 +15,7 @@ import { KernelError } from './kernel-error.ts';
 import { libc } from './libc.ts';
 import { CONTENT_BYTES, type LookAnswer, type LookRequest, NAMES_AT_ONCE } from './look-request.ts';
 import { LookThread } from './look-thread.ts';
-import { devicesElsewhere, mountPointOf } from './mount-point.ts';
+import { type MountsElsewhere, mountPointOf, mountsElsewhere } from './mount-point.ts';
 import { isShortage, throwShortage } from './shortage.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -84,7 +84,7 @@ export class FileLooks {
   /** Their question was lost, while later ones are answered. */
   #lost: LookThread[] = [];
   readonly #latePaths = new Map<string, Held>();
-  #elsewhere: { readonly devices: ReadonlySet<string>; readonly readMs: MonotonicMs } | undefined;
+  #elsewhere: (MountsElsewhere & { readonly readMs: MonotonicMs }) | undefined;
   readonly #how = openHow();
   readonly #statx = new Uint8Array(STATX_BYTES);
 
@@ -221,11 +221,20 @@ export class FileLooks {
     return done === 0 ? decodeStatx(this.#statx) : undefined;
   }
 
+  /** Whether something is mounted at the very path, as it is written, that answers from elsewhere: it is no link, and lstat(2) of it may wait. */
+  isMountedFromElsewhere(path: string): boolean {
+    return this.#mountsElsewhere().points.has(path);
+  }
+
   #isElsewhere({ device }: FileStat): boolean {
+    return this.#mountsElsewhere().devices.has(deviceText(device));
+  }
+
+  #mountsElsewhere(): MountsElsewhere {
     const nowMs = this.#monotonicMs();
     if (this.#elsewhere === undefined || nowMs - this.#elsewhere.readMs > MOUNTS_VALID_MS)
-      this.#elsewhere = { devices: devicesElsewhere(mountinfo()), readMs: nowMs };
-    return this.#elsewhere.devices.has(deviceText(device));
+      this.#elsewhere = { ...mountsElsewhere(mountinfo()), readMs: nowMs };
+    return this.#elsewhere;
   }
 
   #openAtHand(path: Uint8Array): number | 'nothing there' | 'not at hand' | KernelError {
@@ -340,7 +349,7 @@ const EMPTY = new Uint8Array(1);
 /** Whether no mount's answers come from elsewhere: then nobody has to be asked but the machine's own disks. */
 function isAllHere(path: string): boolean {
   const text = resolve(path).startsWith('/proc/') ? '' : mountinfo();
-  return text !== '' && devicesElsewhere(text).size === 0;
+  return text !== '' && mountsElsewhere(text).devices.size === 0;
 }
 
 function ownStat(path: string): FileStat | undefined {

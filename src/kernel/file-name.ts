@@ -24,7 +24,8 @@ export function nameWhereLinkLeads(path: string): FileName | undefined {
 /** What a link says; `undefined` where no link is, or its directory does not answer. */
 export function linkTarget(path: string): string | undefined {
   // A link is read by whoever answers for its directory.
-  if (!fileLooks().answers(dirname(path))) return undefined;
+  const looks = fileLooks();
+  if (!looks.answers(dirname(path)) || looks.isMountedFromElsewhere(path)) return undefined;
   try {
     // Most are none: an exception costs more than to ask.
     return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? readlinkSync(path) : undefined;

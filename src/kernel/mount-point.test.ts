@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { devicesElsewhere, mountPointOf } from './mount-point.ts';
+import { mountPointOf, mountsElsewhere } from './mount-point.ts';
 
 const MOUNTINFO = [
   '22 1 254:0 / / rw,relatime - ext4 /dev/vda rw',
@@ -18,6 +18,7 @@ it('mountPointOf() is the deepest mount on the way, and nothing for the root', (
   expect(mountPointOf(MOUNTINFO, '/usr/bin/x')).toBeUndefined();
 });
 
-it('devicesElsewhere() names those of servers, of FUSE programs and of automounters', () => {
-  expect([...devicesElsewhere(MOUNTINFO)]).toEqual(['0:40', '0:41', '0:43']);
+it('mountsElsewhere() names those of servers, of FUSE programs and of automounters', () => {
+  expect([...mountsElsewhere(MOUNTINFO).devices]).toEqual(['0:40', '0:41', '0:43']);
+  expect([...mountsElsewhere(MOUNTINFO).points]).toEqual(['/mnt/far', '/mnt/far/deep', '/auto']);
 });

@@ -19,12 +19,21 @@ function unescapeOctal(text: string): string {
 const ANSWERED_ELSEWHERE =
   /^(?:fuse|nfs|cifs|smb|9p|virtiofs|afs|ceph|autofs|lustre|gluster|ocfs2|gfs2|orangefs|coda|ncp|davfs|pvfs|beegfs|gpfs|wslfs|vboxsf|prl_fs|vmhgfs)/;
 
-/** Devices (`MAJOR:MINOR`) of mounts whose answers come from elsewhere. */
-export function devicesElsewhere(mountinfo: string): ReadonlySet<string> {
+/** Mounts whose answers come from elsewhere: their devices (`MAJOR:MINOR`), and where they are. */
+export interface MountsElsewhere {
+  readonly devices: ReadonlySet<string>;
+  readonly points: ReadonlySet<string>;
+}
+
+export function mountsElsewhere(mountinfo: string): MountsElsewhere {
   const devices = new Set<string>();
+  const points = new Set<string>();
   for (const line of mountinfo.split('\n')) {
-    const [device, type] = [line.split(' ', 3)[2], / - ([^ ]*) /.exec(line)?.[1]];
-    if (device !== undefined && type !== undefined && ANSWERED_ELSEWHERE.test(type)) devices.add(device);
+    const [, , device, , point] = line.split(' ', 5);
+    const type = / - ([^ ]*) /.exec(line)?.[1];
+    if (device === undefined || point === undefined || type === undefined || !ANSWERED_ELSEWHERE.test(type)) continue;
+    devices.add(device);
+    points.add(unescapeOctal(point));
   }
-  return devices;
+  return { devices, points };
 }
