@@ -301,6 +301,8 @@ export interface CreatorRecord {
   readonly gid: number;
   /** Whoever started it may be an application with `children: same`, and nothing tells which. */
   readonly mayBeChild?: true;
+  /** It runs an interpreter, and nobody has seen which script that opened. */
+  readonly mayRunScript?: true;
   /** The thread's name: 15 bytes at most, one character for each (Latin-1), as it may be any bytes. */
   readonly command: string;
 }
@@ -322,6 +324,7 @@ export const CREATOR_RECORD_FIELDS = {
   flags: 128,
 } as const;
 export const CREATOR_MAY_BE_CHILD = 1;
+export const CREATOR_MAY_RUN_SCRIPT = 2;
 
 export function encodeCreatorRecord(record: CreatorRecord): Uint8Array {
   const bytes = new Uint8Array(CREATOR_RECORD_BYTES);
@@ -335,7 +338,8 @@ export function encodeCreatorRecord(record: CreatorRecord): Uint8Array {
   setU32(bytes, at.gid, record.gid);
   setCommand(bytes, at.command, record.command);
   for (const [index, id] of record.cgroupIds.entries()) setU64(bytes, at.cgroupIds + 8 * index, id);
-  setU64(bytes, at.flags, record.mayBeChild ? BigInt(CREATOR_MAY_BE_CHILD) : 0n);
+  const doubts = (record.mayBeChild ? CREATOR_MAY_BE_CHILD : 0) | (record.mayRunScript ? CREATOR_MAY_RUN_SCRIPT : 0);
+  setU64(bytes, at.flags, BigInt(doubts));
   return bytes;
 }
 
@@ -356,6 +360,7 @@ export function decodeCreatorRecord(bytes: Uint8Array): CreatorRecord {
       view.getBigUint64(at.cgroupIds + 8 * index, true),
     ).filter((id) => id !== 0n),
     ...((view.getUint32(at.flags, true) & CREATOR_MAY_BE_CHILD) !== 0 && { mayBeChild: true }),
+    ...((view.getUint32(at.flags, true) & CREATOR_MAY_RUN_SCRIPT) !== 0 && { mayRunScript: true }),
   };
 }
 

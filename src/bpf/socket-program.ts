@@ -38,6 +38,7 @@ import {
   COMMAND_BYTES,
   CONFIG_FIELDS,
   CREATOR_MAY_BE_CHILD,
+  CREATOR_MAY_RUN_SCRIPT,
   CREATOR_RECORD_BYTES,
   CREATOR_RECORD_FIELDS,
   EXECUTABLE_FORMER,
@@ -197,6 +198,7 @@ function findTaskRecord(maps: MapDescriptors): readonly Instruction[] {
 function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instruction[] {
   return [
     move('r9', 0),
+    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, 0),
     branch('r7', 'equal', 0, 'of no entry'),
     load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
     and32('r1', TASK_SCRIPT),
@@ -294,7 +296,9 @@ function passKnownInterpreter(): readonly Instruction[] {
     branch('r1', 'not equal', SCRIPTS_NOT_SEEN, 'interpreter seen'),
     load('u64', 'r1', 'r7', at.interpreterNs),
     load('u64', 'r2', 'r8', CONFIG_FIELDS.seenBeforeNs),
-    branch('r1', 'at least', 'r2', 'nothing known'),
+    branch('r1', 'below', 'r2', 'interpreter seen'),
+    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, CREATOR_MAY_RUN_SCRIPT),
+    goto('nothing known'),
     label('interpreter seen'),
     load('u32', 'r1', 'r7', at.flags),
     and32('r1', TASK_CHILDREN | TASK_STARTED),
@@ -334,7 +338,6 @@ function findNobody(layout: KernelLayout, maps: MapDescriptors): readonly Instru
 function keepCreator(maps: MapDescriptors): readonly Instruction[] {
   return [
     store('u32', 'r10', CREATOR + CREATOR_RECORD_FIELDS.number, 'r9'),
-    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, 0),
     // In a family that has no number its ancestors may be gone before anybody asks whose it is.
     branch('r7', 'equal', 0, 'nobody’s child'),
     load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
@@ -342,7 +345,9 @@ function keepCreator(maps: MapDescriptors): readonly Instruction[] {
     branch('r1', 'equal', 0, 'nobody’s child'),
     load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.childrenNumber),
     branch('r1', 'not equal', 0, 'nobody’s child'),
-    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, CREATOR_MAY_BE_CHILD),
+    load('u32', 'r1', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags),
+    or32('r1', CREATOR_MAY_BE_CHILD),
+    store('u32', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, 'r1'),
     label('nobody’s child'),
     move('r1', 'r6'),
     call(BPF_FUNC_get_socket_cookie),

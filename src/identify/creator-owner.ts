@@ -78,10 +78,6 @@ function isChangedAsKey(change: FileChange | undefined, key: ExecutableKey): boo
   return change.inode === inode && change.changedNs === changeSeconds * 1_000_000_000n + BigInt(changeNanoseconds);
 }
 
-/** `link`: what its process called the executable. Where nobody knows, it may be an interpreter. */
-const mayRunScript = (link: string | undefined, { scripts }: PolicyNames): boolean =>
-  scripts.size > 0 && (link === undefined || isInterpreter(link));
-
 /** Remembers answers, so one for each thread that asks. */
 export class CreatorOwners {
   readonly #sources: CreatorSources;
@@ -163,6 +159,10 @@ export class CreatorOwners {
     }
     const path = naming?.path;
     const executable = path ?? link;
+    const mayHaveRunScript =
+      program === undefined &&
+      names.scripts.size > 0 &&
+      (creator.mayRunScript === true || (!isSame && (link === undefined || isInterpreter(link))));
     return {
       kind: 'process',
       pid,
@@ -175,7 +175,7 @@ export class CreatorOwners {
       ...(naming?.formerly !== undefined && { formerly: naming.formerly }),
       ...(program?.kind === 'script' && { script: program.path }),
       ...(program?.kind === 'children' && { childOf: program.app }),
-      ...(!isSame && program === undefined && mayRunScript(link, names) && { mayHaveRunScript: true }),
+      ...(mayHaveRunScript && { mayHaveRunScript }),
       ...(creator.mayBeChild && program === undefined && { mayBeChild: true }),
       ...(!isSame && { command: creator.command }),
       ...(socket.accepted && { accepted: true }),

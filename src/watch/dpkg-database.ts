@@ -64,8 +64,11 @@ export class DpkgDatabase {
   read(): DpkgState {
     const { status, diversions, journal } = this.#paths();
     const version = fileVersion(lookAt(status));
-    if (version !== this.#status.version)
-      this.#status = { version, stanzas: parseStanzas(readText(status, MAX_FILE_BYTES)) };
+    if (version !== this.#status.version) {
+      const text = readText(status, MAX_FILE_BYTES);
+      // What did not come in time is read again the next time.
+      this.#status = { version: text === '' ? '' : version, stanzas: parseStanzas(text) };
+    }
     const diversionsVersion = fileVersion(lookAt(diversions));
     const diverted = parseDiversions(readText(diversions, MAX_FILE_BYTES));
     const stanzas = [...this.#status.stanzas, ...journalNames(journal).flatMap(stanzasOf(journal))];

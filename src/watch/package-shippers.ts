@@ -85,7 +85,8 @@ export class PackageShippers implements PolicyShippers {
     const seen = new Map<string, SeenList>();
     for (const { packageName, path, version } of lists) {
       const before = this.#seen.get(path);
-      const list = before?.version === version ? before : { version, policies: this.#policiesIn(path) };
+      const list = before?.version === version ? before : this.#look(path, version);
+      if (list === undefined) continue;
       seen.set(path, list);
       for (const file of list.policies) owners.set(state.placeOf(file, packageName), packageName);
     }
@@ -93,8 +94,11 @@ export class PackageShippers implements PolicyShippers {
     return owners;
   }
 
-  #policiesIn(listPath: string): readonly string[] {
-    return filesOf(listPath).filter((file) => file.startsWith(this.#directory));
+  /** `undefined` where it did not come in time: every list has the root of the file system. */
+  #look(listPath: string, version: string): SeenList | undefined {
+    const files = filesOf(listPath);
+    if (files.length === 0) return undefined;
+    return { version, policies: files.filter((file) => file.startsWith(this.#directory)) };
   }
 
   #shipping(name: string, lists: readonly InstalledList[], state: DpkgState): Shipper {
