@@ -17,6 +17,7 @@ import type { Background } from '../kernel/background.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import { type FileIdentity, fileIdentity } from '../kernel/file-identity.ts';
 import { fileLooks } from '../kernel/file-looks.ts';
+import { isRegularFile } from '../kernel/file-stat.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
@@ -208,7 +209,12 @@ export class ScriptWatch implements Disposable {
 
   /** What is started in place of a script whose interpreter is a script. Before the script itself: whoever reads it would be asked about. */
   #markInterpreting(path: string): void {
-    const startOf = (each: string): string | undefined => fileLooks().startOf(each, SHEBANG_LIMIT_BYTES);
+    const looks = fileLooks();
+    const startOf = (each: string): string | undefined => {
+      const stat = looks.stat(each);
+      // What is in a FIFO is for somebody else.
+      return stat !== undefined && isRegularFile(stat) ? looks.startOf(each, SHEBANG_LIMIT_BYTES) : undefined;
+    };
     const chain = interpretingScripts(path, startOf);
     if (chain.length === 0) this.#interpreting.delete(path);
     else this.#interpreting.set(path, chain);

