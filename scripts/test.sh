@@ -47,18 +47,20 @@ run_suite() {
   echo "$name $result $(($(date +%s) - started))" >>"$results/suites"
 }
 
-# Real packets beside others' real packets: where few files failed, they are run once more, one at a time. What failed at first is
-# printed all the same: somebody has to find out why.
-run_netns() {
+# Real packets, and other kernels: where few files failed, they are run once more, one at a time. What failed at first is printed all
+# the same: somebody has to find out why. run_twice NAME VITEST-ARGUMENTS...
+run_twice() {
   before=$status
-  run_suite netns --project netns --project netns-alone
+  run_suite "$@"
   [ "$result" != 0 ] || return 0
-  failed=$(awk '$2 == "failed" { print $3 }' "$results/netns.times")
+  failed=$(awk '$2 == "failed" { print $3 }' "$results/$1.times")
   [ -n "$failed" ] && [ "$(printf '%s\n' "$failed" | wc -l)" -le 4 ] || return 0
   status=$before
+  suite_again=$1-again
+  shift
   # Split on purpose: a list of names.
   # shellcheck disable=SC2086
-  run_suite again --project netns --project netns-alone --no-file-parallelism $failed
+  run_suite "$suite_again" "$@" --no-file-parallelism $failed
 }
 
 echo "== build" >&2
@@ -67,8 +69,8 @@ if node_modules/.bin/tsc -b >&2; then
     case $suite in
       gates) run_suite gates --project unit test/gates/ ;;
       unit) run_suite unit --project unit "$root/src/" "$root/test/attribution/score/" "$root/test/cases/" "$root/test/packaging/" "$root/test/schedules/" "$root/bench/" ;;
-      netns) run_netns ;;
-      vm) run_suite vm --project vm ;;
+      netns) run_twice netns --project netns --project netns-alone ;;
+      vm) run_twice vm --project vm ;;
     esac
   done
 else

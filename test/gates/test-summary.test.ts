@@ -51,15 +51,15 @@ describe('test-summary', () => {
   it('test-summary counts what was run once more as it did then, and says what failed at first', () => {
     report('unit', 5, 0);
     report('netns', 7, 2);
-    report('again', 9, 0);
-    const { status, lines } = run('unit 0 3\nnetns 1 9\nagain 0 4\n');
+    report('netns-again', 9, 0);
+    const { status, lines } = run('unit 0 3\nnetns 1 9\nnetns-again 0 4\n');
     expect([status, lines.at(-1), lines.at(-2)]).toEqual([
       0,
       '14 passed, 0 failed',
-      '2 failed at first, beside others: to be looked into',
+      'netns: 2 failed at first: to be looked into',
     ]);
-    report('again', 8, 1);
-    expect(summary('unit 0 3\nnetns 1 9\nagain 1 4\n')).toEqual({ status: 1, last: '13 passed, 1 failed' });
+    report('netns-again', 8, 1);
+    expect(summary('unit 0 3\nnetns 1 9\nnetns-again 1 4\n')).toEqual({ status: 1, last: '13 passed, 1 failed' });
   });
 
   it('test-summary counts a file that could not be loaded', () => {
