@@ -1,9 +1,21 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileLooks } from './file-looks.ts';
 import { deviceText, fileStatOf, isDirectory, isRegularFile } from './file-stat.ts';
+
+const LAST_STANDARD_STREAM = 2;
 
 let directory: string;
 let looks: FileLooks;
@@ -68,4 +80,20 @@ describe('FileLooks', () => {
     expect(looks.startOf('/proc/0/cmdline', 4096)).toBeUndefined();
     expect(looks.statAtProcessPath(`/proc/${process.pid}`, '/')?.inode).toBe(statSync('/', { bigint: true }).ino);
   });
+
+  it('FileLooks keeps no pipe open in its threads: whoever waits for the end of one, as uv_spawn() does, would wait for ever', () => {
+    const before = new Set(readdirSync('/proc/self/task'));
+    expect(looks.startOf('/proc/self/cmdline', 1)).toBeDefined();
+    const own = readdirSync('/proc/self/task').filter((task) => !before.has(task));
+    expect(own).toHaveLength(1);
+    expect(linksOf(own[0] ?? '').filter(([fd, link]) => fd > LAST_STANDARD_STREAM && link.startsWith('pipe:'))).toEqual(
+      [],
+    );
+  });
 });
+
+/** Each descriptor of a thread, and what it is. */
+function linksOf(task: string): [number, string][] {
+  const directory = `/proc/self/task/${task}/fd`;
+  return readdirSync(directory).map((fd) => [Number(fd), readlinkSync(`${directory}/${fd}`)]);
+}

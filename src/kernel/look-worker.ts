@@ -41,8 +41,8 @@ const SIG_BLOCK = 0;
 /** sizeof(sigset_t) */
 const SIGNAL_SET_BYTES = 128;
 const LAST_STANDARD_STREAM = 2;
-/** What a thread's own event loop has. */
-const OF_A_LOOP = /^(?:anon_inode:\[(?:eventpoll|eventfd|io_uring)\]|pipe:)/;
+/** Of event loops, its own among them, which ends with it. Nobody waits for the last of these to be closed. */
+const OF_A_LOOP = /^anon_inode:\[(?:eventpoll|eventfd|io_uring)\]/;
 
 const memory = lookMemory(workerData as SharedArrayBuffer);
 
@@ -51,7 +51,8 @@ serve();
 
 /**
  * A process that was killed lives on in a thread that cannot die, and so would its sockets and locks: this one lets go of all of
- * them. Nor may it be chosen to handle a signal.
+ * them. Pipes above all: uv_spawn() of another thread waits until nobody has the other end of its own any more. Nor may this thread
+ * be chosen to handle a signal.
  */
 function standAlone(): void {
   const everySignal = new Uint8Array(SIGNAL_SET_BYTES).fill(0xff);
@@ -69,7 +70,7 @@ function linkOf(path: string): string {
     return readlinkSync(path);
   } catch {
     // The directory itself, which is closed by now.
-    return 'pipe:';
+    return '';
   }
 }
 
