@@ -9,8 +9,10 @@ import type {
   VerdictStatistics,
 } from '../api/status.ts';
 import { formatAddress } from '../net/address.ts';
+import { namedPrograms } from '../plan/program.ts';
 import { describeProperties } from '../policy/choose-uplink.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
+import type { MatchKind } from '../policy/model.ts';
 import type { InForce } from './in-force.ts';
 import type { VerdictStats } from './verdict-message.ts';
 
@@ -60,17 +62,31 @@ function stateOf(inForce: InForce | undefined, isStopping: boolean, warnings: re
 function tierOf(policy: EffectivePolicy, { index, ids }: InForce, identity: IdentityStatus): AppStatus['tier'] {
   if (policy.match.length === 0) return 'none';
   const kinds = new Set(policy.match.map(({ kind }) => kind));
-  const anyProgram = index.byExecutable.size + index.byScript.size + index.byParent.size > 0;
-  if (anyProgram && !identity.executables.inKernel) return 'slow path';
+  if (!namedPrograms(index).next().done && !identity.executables.inKernel) return 'slow path';
   const hasNumber = (kind: 'exec' | 'script'): boolean =>
     policy.match.some((entry) => entry.kind === kind && ids.programs.numbers.has(`${kind}:${entry.value}`));
   if (kinds.has('script') && identity.scripts.inKernel && hasNumber('script')) return 'script';
   if (kinds.has('exec') && hasNumber('exec')) return 'executable';
-  if (kinds.has('exec') || kinds.has('script')) return 'slow path';
-  if (policy.match.every(({ kind }) => kind === 'package')) return 'none';
-  const isByUser = policy.match.every(({ kind }) => kind === 'user' || kind === 'group');
-  return isByUser ? 'user' : 'cgroup';
+  const tiers = policy.match.map(({ kind }) => WITHOUT_NUMBER[kind]);
+  return MOST_EXACT_FIRST.find((tier) => tiers.includes(tier)) ?? 'none';
 }
+
+const MOST_EXACT_FIRST: readonly AppStatus['tier'][] = ['slow path', 'cgroup', 'user'];
+
+/** Of an entry whose program has no number in the kernel. Of a package without any program here there is nothing to tell. */
+const WITHOUT_NUMBER: Readonly<Record<MatchKind, AppStatus['tier']>> = {
+  script: 'slow path',
+  exec: 'slow path',
+  package: 'none',
+  cgroup: 'cgroup',
+  unit: 'cgroup',
+  container: 'cgroup',
+  flatpak: 'cgroup',
+  snap: 'cgroup',
+  desktop: 'cgroup',
+  user: 'user',
+  group: 'user',
+};
 
 function appStatus(policy: EffectivePolicy, inForce: InForce, identity: IdentityStatus): AppStatus {
   return {

@@ -30,10 +30,10 @@ import {
   cgroupAncestry,
   keepsChildren,
   matchExactCgroup,
-  speaksOfCgroups,
   yieldsToFamilies,
 } from '../policy/match-app.ts';
 import { weighsUserModeNetworks } from '../policy/policies-behind.ts';
+import { speaksOfCgroups } from '../policy/told-by.ts';
 import { isUserModeNetwork, userModeNetworkPaths } from '../policy/user-mode-networks.ts';
 import { bindDescendants } from './bind-descendants.ts';
 import { bindStarted, startedAs, startedAsNobody } from './bind-started.ts';

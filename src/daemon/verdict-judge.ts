@@ -9,6 +9,7 @@ import type { Decision } from '../policy/decision.ts';
 import { forwardedPolicies } from '../policy/forwarded-policy.ts';
 import type { Owner, Sender } from '../policy/identity.ts';
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
+import { namesSamePrograms } from '../policy/told-by.ts';
 import { appIdOf } from './verdict-mark.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 
@@ -53,10 +54,7 @@ export class VerdictJudge {
   publish(snapshot: VerdictSnapshot): void {
     const before = { policySet: this.#snapshot.policySet, index: this.#index };
     if (snapshot.policySet !== before.policySet) this.#index = indexAppsAgain(snapshot.policySet, before);
-    const isNamedAnew =
-      this.#index.byExecutable !== before.index.byExecutable ||
-      this.#index.byScript !== before.index.byScript ||
-      this.#index.byParent !== before.index.byParent;
+    const isNamedAnew = !namesSamePrograms(this.#index, before.index);
     if (isNamedAnew || snapshot.programs !== this.#snapshot.programs)
       this.#names = policyNames(this.#index, snapshot.programs);
     if (isNamedAnew) this.#parts.learnExecutables?.(this.#index.byExecutable.keys());

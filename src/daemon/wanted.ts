@@ -13,6 +13,7 @@ import { keepChoices, NOTHING_KEPT, type StickyChoices, stickyVias } from '../po
 import { type AppIndex, indexApps, indexAppsAgain } from '../policy/match-app.ts';
 import type { Via } from '../policy/model.ts';
 import { type SelectedPolicies, selectProfiles } from '../policy/select-profiles.ts';
+import { namesSamePrograms } from '../policy/told-by.ts';
 import { usesUplinks } from '../policy/uses-uplinks.ts';
 import type { AppIds, AssignedIds } from '../store/app-ids.ts';
 import { localTime } from '../watch/local-time.ts';
@@ -197,11 +198,7 @@ export class Wants {
 
   #programs(index: AppIndex): readonly string[] {
     const before = this.#programNames;
-    const isSame =
-      before?.index.byExecutable === index.byExecutable &&
-      before.index.byScript === index.byScript &&
-      before.index.byParent === index.byParent;
-    if (isSame) return before.names;
+    if (before !== undefined && namesSamePrograms(before.index, index)) return before.names;
     const names = [...namedPrograms(index)].map(({ program }) => programName(program));
     this.#programNames = { index, names };
     return names;

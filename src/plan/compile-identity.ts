@@ -5,8 +5,9 @@
  */
 import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
-import { type AppIndex, type AppMatch, matchExactCgroup, speaksOfCgroups, unitOfCgroup } from '../policy/match-app.ts';
+import { type AppIndex, type AppMatch, matchExactCgroup, unitOfCgroup } from '../policy/match-app.ts';
 import { weighsUserModeNetworks } from '../policy/policies-behind.ts';
+import { CGROUP_NAME_MAPS, type MapToldBy, speaksOfCgroups } from '../policy/told-by.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import type { Host, ResolvedCgroup } from './host.ts';
 import { goto, rule, vmap } from './nft/expressions.ts';
@@ -44,7 +45,7 @@ function unresolved({ host, index }: IdentityInput): {
 } {
   const paths = new Set(host.cgroups.map(({ path }) => path));
   const units = new Set(host.cgroups.map(({ path }) => unitOfCgroup(path)));
-  const anyScope = [index.byContainer, index.byFlatpak, index.bySnap, index.byDesktop].some(({ size }) => size > 0);
+  const anyScope = CGROUP_NAME_MAPS.some((map) => map !== 'byUnit' && index[map].size > 0);
   return {
     paths: [...index.byCgroup.keys()].filter((path) => !paths.has(path)),
     anyByName: anyScope || [...index.byUnit.keys()].some((unit) => !units.has(unit)),
@@ -137,21 +138,21 @@ function numbered(
 function idKeys({ index, facts }: IdentityInput): KeyKind[] {
   const keyed = (map: ReadonlyMap<bigint, AppMatch['policy']>): Keyed[] =>
     [...map].map(([key, policy]) => ({ key, policy }));
-  const kinds: KeyKind[] = [
-    {
+  const kinds = {
+    byUser: {
       field: { kind: 'meta skuid' },
       suffix: 'user',
       shape: { key: 'uid' },
       found: keyed(numbered(index.byUser, facts.users)),
     },
-    {
+    byGroup: {
       field: { kind: 'meta skgid' },
       suffix: 'group',
       shape: { key: 'gid' },
       found: keyed(numbered(index.byGroup, facts.groups)),
     },
-  ];
-  return kinds.filter(({ found }) => found.length > 0);
+  } satisfies Readonly<Record<MapToldBy<'user' | 'group'>, KeyKind>>;
+  return Object.values<KeyKind>(kinds).filter(({ found }) => found.length > 0);
 }
 
 /** Programs by the number in a mark: `field` is the packet's, or its socket's. */

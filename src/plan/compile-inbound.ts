@@ -3,6 +3,7 @@
  * Where no policy says anything about it these chains do not exist.
  */
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from '../net/protocol.ts';
+import { speaksOfUsers } from '../policy/told-by.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
 import { governsForwarded } from './compile-forwarded.ts';
 import { dhcpReplies, dhcpReplyChain } from './compile-housekeeping.ts';
@@ -104,16 +105,14 @@ export interface InboundInput extends ToldInput {
 export const governsInbound = ({ parts, defaultPart }: InboundInput): boolean =>
   defaultPart.accept !== undefined || [...parts.values()].some(({ accept: own }) => own !== undefined);
 
-/** A user's sockets cannot be told here: a packet that comes in has no user. */
-const namesUsers = ({ index }: InboundInput): boolean => index.byUser.size > 0 || index.byGroup.size > 0;
-
 export function compileInbound(input: InboundInput): CompiledIdentity {
   if (!governsInbound(input)) return { maps: [], chains: [] };
   const { told } = input;
   const byDefault = input.defaultPart.accept?.name ?? CHAIN.acceptInbound;
   const target = { prefix: PREFIX, chainOf: (part: AppPart): string => part.accept?.name ?? byDefault };
   const askAny: Rule = rule(anySocket, goto(CHAIN.ask));
-  const nobody: readonly Rule[] = [...(namesUsers(input) ? [askAny] : []), rule(goto(byDefault))];
+  // A user's sockets cannot be told here: a packet that comes in has no user.
+  const nobody: readonly Rule[] = [...(speaksOfUsers(input.index) ? [askAny] : []), rule(goto(byDefault))];
   const identify = (rules: readonly Rule[]): Chain => ({ name: 'identify_inbound', rules });
   const common = [inputChain(governsForwarded(input)), dhcpReplyChain, solicitingChain, takenChain, ...verdicts];
   if (told === 'asked' || told === 'by user')

@@ -1,6 +1,7 @@
 /** What a socket's mark names: who made it, as far as policies tell programs apart by anything but cgroup and user. */
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
 import type { AppIndex, AppMatch } from '../policy/match-app.ts';
+import { type MapToldBy, PROGRAM_MAPS } from '../policy/told-by.ts';
 
 /**
  * `children`: what an application with `children: same` started. `written`: where `path` is but the file to which a link leads now, the path that
@@ -36,9 +37,13 @@ export interface NamedProgram {
 
 /** Every program that policies tell apart, and whose it is. */
 export function* namedPrograms(index: AppIndex): Generator<NamedProgram> {
-  for (const [path, match] of index.byScript)
-    yield { program: programOfEntry('script', path, match), policy: match.policy };
-  for (const [path, match] of index.byExecutable)
-    yield { program: programOfEntry('exec', path, match), policy: match.policy };
-  for (const [app, { policy }] of index.byParent) yield { program: { kind: 'children', app }, policy };
+  for (const map of PROGRAM_MAPS)
+    for (const [key, match] of index[map]) yield { program: NAMED_BY[map](key, match), policy: match.policy };
 }
+
+/** What an entry of a map names. */
+const NAMED_BY: Readonly<Record<MapToldBy<'program'>, (key: string, match: AppMatch) => Program>> = {
+  byScript: (path, match) => programOfEntry('script', path, match),
+  byExecutable: (path, match) => programOfEntry('exec', path, match),
+  byParent: (app) => ({ kind: 'children', app }),
+};

@@ -10,6 +10,7 @@ import { isAdministrators } from './layers.ts';
 import type { Match, SourceLocation } from './model.ts';
 import { matchKey } from './policy-source.ts';
 import { changedApps, findApp } from './sorted-apps.ts';
+import { speaksOfCgroupNames } from './told-by.ts';
 import { alsoExecutes, isUserModeNetwork } from './user-mode-networks.ts';
 
 export { unitOfCgroup } from './cgroup-scope.ts';
@@ -70,12 +71,6 @@ function mapOf({ kind }: Entry): keyof AppIndex | undefined {
 
 function entriesOf({ app, match, children }: EffectivePolicy): readonly Entry[] {
   return children?.value.are === 'same' ? [...match, { kind: 'children', value: app, at: children.value.at }] : match;
-}
-
-/** Whether any policy tells programs by their cgroups, under whatever name. */
-export function speaksOfCgroups(index: AppIndex): boolean {
-  const { byCgroup, byUnit, byContainer, byFlatpak, bySnap, byDesktop } = index;
-  return [byCgroup, byUnit, byContainer, byFlatpak, bySnap, byDesktop].some(({ size }) => size > 0);
 }
 
 /** An index of no application at all. */
@@ -162,9 +157,6 @@ export function cgroupAncestry(path: string): string[] {
 /** What a name in a policy stands for on this machine. */
 export type Names = Pick<Facts, 'users' | 'groups' | 'containers'>;
 
-const namesScopes = ({ byUnit, byContainer, byFlatpak, bySnap, byDesktop }: AppIndex): boolean =>
-  byUnit.size + byContainer.size + byFlatpak.size + bySnap.size + byDesktop.size > 0;
-
 /** An id comes before a name: only root chooses names, but it may choose another container's id. The longest id wins. */
 function matchContainer(index: AppIndex, id: string, names: readonly string[]): AppMatch | undefined {
   if (index.byContainer.size === 0) return undefined;
@@ -208,7 +200,7 @@ function matchContainerScope(
 /** What holds for one cgroup, whatever is above it. A path wins over names: it says more. */
 export function matchExactCgroup(index: AppIndex, path: string, containers: Names['containers']): AppMatch | undefined {
   const found = index.byCgroup.get(path);
-  if (found !== undefined || !namesScopes(index)) return found;
+  if (found !== undefined || !speaksOfCgroupNames(index)) return found;
   const scopes = scopesOfCgroup(path);
   const { unit, flatpak, snap, desktop } = scopes;
   return (

@@ -3,6 +3,7 @@ import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
 import type { ProcessOwner } from './identity.ts';
 import { type AppIndex, type AppMatch, matchUser } from './match-app.ts';
+import { INDEX_MAPS } from './told-by.ts';
 
 /** Of more it is not worked out which is the strictest: the flow is refused. */
 export const MAX_POLICIES_BEHIND = 1024;
@@ -30,14 +31,35 @@ export function policiesBehind(
     for (const { policy } of entries) found.add(policy);
   };
   const mayEnter = ([path]: readonly [string, AppMatch]): boolean => isOpenTo(path, uid);
-  for (const map of [index.byScript, index.byExecutable, index.byParent, index.byContainer, index.byFlatpak])
-    add(map.values());
-  for (const map of [index.bySnap, index.byDesktop, index.byGroup]) add(map.values());
-  for (const map of [index.byCgroup, index.byUnit]) add([...map].filter(mayEnter).map(([, match]) => match));
   const ofUser = matchUser(index, uid, users);
-  add(uid === 0 ? index.byUser.values() : ofUser === undefined ? [] : [ofUser]);
+  const behind = (map: keyof AppIndex): Iterable<AppMatch> => {
+    switch (OPEN_TO[map]) {
+      case 'any user':
+        return index[map].values();
+      case 'users by path':
+        return [...index[map]].filter(mayEnter).map(([, match]) => match);
+      case 'that user':
+        return uid === 0 ? index[map].values() : ofUser === undefined ? [] : [ofUser];
+    }
+  };
+  for (const map of INDEX_MAPS) add(behind(map));
   return [...found];
 }
+
+/** Who can be what the entries of a map name. */
+const OPEN_TO = {
+  byScript: 'any user',
+  byExecutable: 'any user',
+  byParent: 'any user',
+  byCgroup: 'users by path',
+  byUnit: 'users by path',
+  byContainer: 'any user',
+  byFlatpak: 'any user',
+  bySnap: 'any user',
+  byDesktop: 'any user',
+  byUser: 'that user',
+  byGroup: 'any user',
+} as const satisfies Readonly<Record<keyof AppIndex, string>>;
 
 /** A user's slice, and his service manager, hold that user's programs. */
 function isOpenTo(cgroupOrUnit: string, uid: number): boolean {

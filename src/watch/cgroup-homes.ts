@@ -5,6 +5,7 @@
  */
 import { type CgroupTree, childNames, childPath, MAX_CGROUP_DEPTH, MAX_CGROUPS_WALKED } from '../kernel/cgroup.ts';
 import type { AppIndex } from '../policy/match-app.ts';
+import { CGROUP_NAME_MAPS, type MapToldBy } from '../policy/told-by.ts';
 
 /** Of the cgroups that one user's manager made, no more are looked at: no user shall use up what is there for all. */
 export const MAX_CGROUPS_PER_USER = 2000;
@@ -28,11 +29,20 @@ const USER_MANAGER = /^\/user\.slice\/user-(\d+)\.slice\/user@\1\.service(?=\/|$
 const RUNTIME_HOME = /^\/(?:docker|libpod_parent|kubepods(?:\/burstable|\/besteffort)?(?:\/pod[^/]+)?)$/;
 
 /** `undefined`: nothing is named but by path. */
-export function soughtBy({ byUnit, byContainer, byFlatpak, bySnap, byDesktop }: AppIndex): Sought | undefined {
-  const inUserManagers = byFlatpak.size + bySnap.size + byDesktop.size > 0;
-  const inRuntimes = byContainer.size > 0;
-  return inUserManagers || inRuntimes || byUnit.size > 0 ? { inUserManagers, inRuntimes } : undefined;
+export function soughtBy(index: AppIndex): Sought | undefined {
+  const named = CGROUP_NAME_MAPS.filter((map) => index[map].size > 0).map((map) => HOME_OF[map]);
+  if (named.length === 0) return undefined;
+  return { inUserManagers: named.includes('user managers'), inRuntimes: named.includes('runtimes') };
 }
+
+/** Where what these name stands. */
+const HOME_OF = {
+  byUnit: 'slices',
+  byContainer: 'runtimes',
+  byFlatpak: 'user managers',
+  bySnap: 'user managers',
+  byDesktop: 'user managers',
+} as const satisfies Readonly<Record<MapToldBy<'cgroup name'>, string>>;
 
 export function isCgroupHome(path: string, { inUserManagers, inRuntimes }: Sought): boolean {
   if (path === '/') return true;

@@ -8,6 +8,7 @@ import type { PolicySet } from '../policy/effective-policy.ts';
 import type { Subject } from '../policy/explain.ts';
 import { type AppMatch, matchApp } from '../policy/match-app.ts';
 import { weighsUserModeNetworks } from '../policy/policies-behind.ts';
+import { speaksOfUsers } from '../policy/told-by.ts';
 
 export interface KernelPathSources {
   readonly context: DecideContext;
@@ -65,7 +66,7 @@ export function inboundPath(sources: KernelPathSources, subject: Subject, isLoop
   const map = match === undefined ? undefined : MAP_OF[match];
   if (map === 'program' || map === 'cgroup') return `decided in the kernel (${map} map)`;
   // Nothing in a packet that comes in tells the user of the socket.
-  if (context.index.byUser.size > 0 || context.index.byGroup.size > 0) {
+  if (speaksOfUsers(context.index)) {
     return 'first packet goes to the daemon, because policies name users, whom a packet that comes in does not tell; the kernel remembers the answer';
   }
   return told === 'by program' && isNamesake(context, subject) ? NAMESAKE : 'decided in the kernel (default)';
