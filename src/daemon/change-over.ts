@@ -3,7 +3,7 @@ import type { Flow } from '../net/flow.ts';
 import { isUplink } from '../plan/flow-mark.ts';
 import type { DecideContext } from '../policy/decide.ts';
 import { decideAsApp } from '../policy/decide-as-app.ts';
-import type { Decision } from '../policy/decision.ts';
+import type { Decision, Way } from '../policy/decision.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { Existing } from '../policy/model.ts';
@@ -42,15 +42,27 @@ export function isToMove(context: DecideContext, policy: EffectivePolicy, live: 
   return isElsewhere(decideAsApp(context, policy, live.flow), live, isWorking);
 }
 
-function isElsewhere(decision: Decision, { way, hasLostAddress }: LiveFlow, isWorking: boolean): boolean {
+function isElsewhere(decision: Decision, live: LiveFlow, isWorking: boolean): boolean {
   switch (decision.verdict) {
     case 'accept':
-      // The system's route is no uplink that would be better; on the same one it begins anew with another address.
-      return decision.way.kind === 'uplink' ? decision.way.id !== way || hasLostAddress : !isWorking;
+      return isOtherWay(decision.way, live, isWorking);
     case 'reject':
     case 'drop':
       return true;
     case 'queue':
       return false;
+  }
+}
+
+function isOtherWay(chosen: Way, { way, hasLostAddress }: LiveFlow, isWorking: boolean): boolean {
+  switch (chosen.kind) {
+    case 'uplink':
+      // On the same one it begins anew with another address.
+      return chosen.id !== way || hasLostAddress;
+    // No uplink that would be better.
+    case 'system':
+    case 'local':
+    case 'inbound':
+      return !isWorking;
   }
 }

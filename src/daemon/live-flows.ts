@@ -26,7 +26,7 @@ import {
 } from '../plan/reserved.ts';
 import { type DecideContext, decide } from '../policy/decide.ts';
 import { decideAsApp } from '../policy/decide-as-app.ts';
-import type { Decision } from '../policy/decision.ts';
+import type { Decision, Way } from '../policy/decision.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import { findApp } from '../policy/sorted-apps.ts';
@@ -106,10 +106,27 @@ export function isPermitted(
     },
   };
   const decision = decideMarked(only, policy, appId, flow);
-  if (decision.verdict === 'queue') return true;
-  if (decision.verdict !== 'accept') return false;
-  // By an uplink, where the policy now takes the system's route: that flow may go on as it began.
-  return decision.way.kind !== 'uplink' || decision.way.id === way;
+  switch (decision.verdict) {
+    case 'queue':
+      return true;
+    case 'reject':
+    case 'drop':
+      return false;
+    case 'accept':
+      return mayGoBy(decision.way, way);
+  }
+}
+
+function mayGoBy(chosen: Way, way: number): boolean {
+  switch (chosen.kind) {
+    case 'uplink':
+      return chosen.id === way;
+    // By an uplink, where the policy now takes the system's route: that flow may go on as it began.
+    case 'system':
+    case 'local':
+    case 'inbound':
+      return true;
+  }
 }
 
 /** What is to become of live flows. */

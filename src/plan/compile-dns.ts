@@ -6,6 +6,7 @@
 import type { Address } from '../net/address.ts';
 import { chooseForQueries } from '../policy/choose-for-queries.ts';
 import { waysOut } from '../policy/choose-uplink.ts';
+import type { UplinkChoice } from '../policy/decision.ts';
 import { DNS_PORT, DNS_PROTOCOLS, loopbackResolvers } from '../policy/dns-query.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { SystemDefault, Via } from '../policy/model.ts';
@@ -69,11 +70,22 @@ function resolverSets(name: string, resolvers: readonly Address[]): ResolverSets
   return { sets, matches };
 }
 
+function targetOf(way: UplinkChoice['way']): string {
+  switch (way.kind) {
+    case 'uplink':
+      return acceptVia(way.id);
+    case 'none':
+      return CHAIN.noUplink;
+    case 'system':
+    case 'local':
+      return CHAIN.acceptLoopback;
+  }
+}
+
 /** Where a query goes that was sent to a resolver on loopback. */
 function queryChoice(name: string, via: Via, { policySet, facts }: DnsInput, queries: ResolverSets['matches']): Chain {
   const { way } = chooseForQueries(via, waysOut(policySet, facts));
-  const target =
-    way.kind === 'uplink' ? acceptVia(way.id) : way.kind === 'none' ? CHAIN.noUplink : CHAIN.acceptLoopback;
+  const target = targetOf(way);
   return { name, rules: [...queries.map((match) => rule(...match, goto(target))), rule(goto(CHAIN.acceptLoopback))] };
 }
 
