@@ -64,6 +64,7 @@ import { ShareWarning } from './share-warning.ts';
 import { slowLooks } from './slow-looks.ts';
 import { StagedChange } from './staged-change.ts';
 import { startVerdicts } from './start-verdicts.ts';
+import type { StartWatch } from './start-watch.ts';
 import { StrangerOwner } from './stranger-owner.ts';
 import { TrafficKeeper } from './traffic-keeper.ts';
 import { type UplinksInForce, uplinkEvents } from './uplink-events.ts';
@@ -77,6 +78,7 @@ export interface DaemonParts {
   readonly background: Background;
   readonly faults: Faults;
   readonly departure: Departure;
+  readonly steps: Pick<StartWatch, 'at'>;
   readonly kernel: Kernel;
   readonly machine: MachineSources;
   readonly paths: Paths;
@@ -339,11 +341,13 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { background, kernel, confirmMs, log, clock } = this.#parts;
+    const { background, kernel, confirmMs, log, clock, steps } = this.#parts;
     const { scripts } = this.#parts.identity;
     this.#hasPredecessor = await isThere(kernel, TABLE);
+    steps.at('NetworkManager');
     // What costs money is to be known from the first connection on, but not at the price of a bus that does not answer.
     await Promise.race([this.#managed.start(), delay(MANAGED_WITHIN_MS, undefined, { ref: false })]);
+    steps.at('the thread that answers packets');
     this.#verdicts = await startVerdicts({
       background,
       snapshot: this.#enforcement.firstSnapshot(),
@@ -358,6 +362,7 @@ export class Daemon implements AsyncDisposable {
           error && { message: `first packets are not being decided: ${error.message}; starting again` },
         ),
     });
+    steps.at('events of the kernel');
     this.#traffic?.start();
     this.#kernelEvents = await EventKeeper.start({
       background,
@@ -370,13 +375,17 @@ export class Daemon implements AsyncDisposable {
           error && { message: `the kernel's events are not heard: ${error.message}; trying again` },
         ),
     });
+    steps.at('the relay of DNS queries');
     // Before anything is redirected to it.
     await this.#dns.look();
+    steps.at('the first plan');
     this.#isEnforcing = true;
     const round = await this.#enforcement.run({ kind: 'start' });
     if (!round.outcome.ok) throw startErrorOf(round.outcome.error, 'failed');
+    steps.at('the first look at the machine');
     // Whoever asks how things stand is told all of it from the first answer on.
     await this.#lookSlowly();
+    steps.at('the control socket');
     this.#server = await this.#listen();
     this.#selfCheck.start();
     if (confirmMs !== undefined)

@@ -30,6 +30,7 @@ import { openKernel, requirePrivilege, startErrorOf } from './preconditions.ts';
 import { type Removal, removeForGood } from './removal.ts';
 import { listenForSignals } from './signals.ts';
 import { START_EXIT, StartError } from './start-error.ts';
+import { StartWatch } from './start-watch.ts';
 
 export interface RunOptions {
   /** Etc, var and run are below it; `/` unless stated. */
@@ -80,9 +81,11 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   using _lastResort = hearWhatNobodyOwns(background);
   // sd_notify(3): a supervisor says so.
   const isSupervised = options.keep === true || (process.env.NOTIFY_SOCKET ?? '') !== '';
+  using steps = new StartWatch({ background });
   await options.takeOver?.();
   // Before anything that a daemon that runs has: the next one takes over what it finds.
   await using lock = await takeLock(background, options.takeOver === undefined ? 0 : HAND_OVER_MS);
+  steps.at('what an earlier daemon has left');
   if (lock.kind === 'taken') {
     throw new StartError(
       'alreadyRunning',
@@ -106,7 +109,10 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   removeTrial(paths);
   const ids = new AppIds(paths.ids);
   const cgroups = openCgroupTree();
-  using identity = openIdentityTiers(cgroups, log, background, await pinsToUse(root, ids));
+  const pins = await pinsToUse(root, ids);
+  steps.at('the kernel to take the programs that tell who makes a socket (BPF)');
+  using identity = openIdentityTiers(cgroups, log, background, pins);
+  steps.at('nft, which is asked what the kernel can do');
   using opened = await openKernel(typeof identity.marks === 'string' ? undefined : identity.marks);
   const { kernel, queue } = opened;
   const departure = new Departure(log);
@@ -130,6 +136,7 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
     background,
     faults,
     departure,
+    steps,
     kernel,
     machine: { routing: kernel.routing, tunnels: kernel.tunnels, cgroups, queue, containers: new Containers() },
     paths,
@@ -147,6 +154,7 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
     await finishing;
     throw error;
   });
+  steps[Symbol.dispose]();
   running = daemon;
   if (tookEmptyForMasks) listOldMasks(files, log);
   const { isUnconfirmed = false } = await departure.asked;
