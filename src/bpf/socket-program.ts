@@ -41,6 +41,7 @@ import {
   CREATOR_MAY_RUN_SCRIPT,
   CREATOR_RECORD_BYTES,
   CREATOR_RECORD_FIELDS,
+  EXECUTABLE_CHILDREN,
   EXECUTABLE_FORMER,
   EXECUTABLE_RECORD_FIELDS,
   EXECUTABLE_YIELDS,
@@ -259,6 +260,10 @@ function findNumber(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.flags),
     and32('r1', TASK_KEEPS),
     branch('r1', 'equal', 0, 'number known'),
+    // Without a family of its own it is no application whose family that could be, also where nobody knows which one it is.
+    load('u32', 'r1', 'r0', EXECUTABLE_RECORD_FIELDS.flags),
+    and32('r1', EXECUTABLE_CHILDREN),
+    branch('r1', 'equal', 0, 'by task'),
     // The application itself, whose family it is.
     load('u32', 'r1', 'r7', TASK_RECORD_FIELDS.childrenNumber),
     load('u32', 'r2', 'r0', EXECUTABLE_RECORD_FIELDS.childrenNumber),
