@@ -1,5 +1,6 @@
 /** Programs of applications with `children: same`, and what they had started, before anybody followed them. */
 
+import { asMember } from '../bpf/task-state.ts';
 import { ExecutableFiles } from '../identify/executable-files.ts';
 import { type Family, familyAmong } from '../identify/family.ts';
 import { MAX_GENERATIONS } from '../identify/parent-app.ts';
@@ -50,17 +51,12 @@ export function bindDescendants(parts: BindDescendantsParts, inForce: InForce): 
 function bind(
   marks: SocketMarks,
   { pid, startTicks }: { readonly pid: number; readonly startTicks: number },
-  { number, keeps }: { readonly number: number; readonly keeps: boolean },
+  family: { readonly number: number; readonly keeps: boolean },
   isYielding: (script: number) => boolean,
 ): void {
   try {
-    const before = marks.taskOf(pid, startTicks);
-    const isOwn = (before?.script === true || before?.started === true) && !isYielding(before.number);
-    // A script says more than who started it.
-    if (isOwn && before.script) return;
-    // What has a number of its own keeps it.
-    const own = isOwn ? { number: before.number, started: true as const } : { number };
-    marks.bindTask(pid, startTicks, { ...own, script: false, childrenNumber: number, ...(keeps && { keeps }) });
+    const member = asMember(marks.taskOf(pid, startTicks), family, isYielding);
+    if (member !== undefined) marks.bindTask(pid, startTicks, member);
   } catch (error) {
     // Ended meanwhile; or no memory, then it stays unbound until its application is looked at anew.
     if (!(error instanceof KernelError)) throw error;

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeMachine } from '../../test/contract/fake-machine.ts';
 import type { TaskProgram } from '../kernel/socket-marks.ts';
 import { startedAs, startedAsNobody } from './bind-started.ts';
-import { bindScript } from './script-gate.ts';
+import { bindScript, unbindScript } from './script-gate.ts';
 
 let machine: FakeMachine;
 
@@ -52,5 +52,20 @@ describe('bindStarted', () => {
       for (let times = 0; times < 2; times++) bindScript(machine.marks, { pid, startTimeTicks }, { number: 5 });
     });
     expect(twice).toEqual({ number: 5, script: true, ...KEEPING });
+  });
+
+  it('unbindScript() gives back what a process was, and takes nothing that was written since', () => {
+    const before = { number: 9, script: false, ...KEEPING };
+    const script = { number: 5 };
+    const boundByMistake = (then: (pid: number, startTimeTicks: number) => void, was?: TaskProgram) =>
+      taskAfter(before, (pid, startTimeTicks) => {
+        bindScript(machine.marks, { pid, startTimeTicks }, script);
+        then(pid, startTimeTicks);
+        unbindScript(machine.marks, { pid, startTimeTicks }, script, was);
+      });
+    expect(boundByMistake(() => undefined, before)).toEqual(before);
+    expect(boundByMistake(() => undefined)).toBeUndefined();
+    const since = { number: 2, script: false, started: true, ...KEEPING } as const;
+    expect(boundByMistake((pid, ticks) => machine.marks.bindTask(pid, ticks, since), before)).toEqual(since);
   });
 });

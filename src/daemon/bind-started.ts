@@ -4,6 +4,7 @@
  * a link that led to it, changes nothing for them.
  */
 import type { ExecutableKey } from '../bpf/records.ts';
+import { asNobodys, asStarted } from '../bpf/task-state.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { ExecutableProgram, TaskProgram } from '../kernel/socket-marks.ts';
 import { programName, programOfEntry } from '../plan/program.ts';
@@ -31,40 +32,29 @@ export function bindStarted(
   }
 }
 
-/** What an application with `children: same` starts has its number already: that says as much. */
-export function startedAs({ marks, proc }: BindDescendantsParts, pid: number, program: ExecutableProgram): void {
+export function startedAs(parts: BindDescendantsParts, pid: number, program: ExecutableProgram): void {
+  rewrite(parts, pid, (before) => asStarted(before, program));
+}
+
+/** It had to be asked about, and belongs to nobody. */
+export function startedAsNobody(parts: BindDescendantsParts, pid: number): void {
+  rewrite(parts, pid, asNobodys);
+}
+
+/** `undefined` stands for what stays as it is. */
+function rewrite(
+  { marks, proc }: BindDescendantsParts,
+  pid: number,
+  change: (before: TaskProgram | undefined) => TaskProgram | 'nothing' | undefined,
+): void {
   const startTicks = proc.stat(pid)?.startTimeTicks;
-  if (startTicks === undefined || program.childrenNumber !== undefined) return;
+  if (startTicks === undefined) return;
   try {
-    const before = marks.taskOf(pid, startTicks);
-    if (before?.script === true || (before?.started === true && before.number !== 0)) return;
-    const family = familyOf(before);
-    if (family?.keeps && program.yields) {
-      // It is nothing of its own there; of a family that is not known, either, it goes on being asked about.
-      if (before?.started && family.childrenNumber !== 0)
-        marks.bindTask(pid, startTicks, { number: family.childrenNumber, script: false, ...family });
-      return;
-    }
-    marks.bindTask(pid, startTicks, { number: program.number, script: false, started: true, ...family });
+    const now = change(marks.taskOf(pid, startTicks));
+    if (now === 'nothing') marks.unbindTask(pid);
+    else if (now !== undefined) marks.bindTask(pid, startTicks, now);
   } catch (error) {
     // Ended meanwhile, or no room: then its file tells.
     if (!(error instanceof KernelError)) throw error;
   }
-}
-
-/** It had to be asked about, and belongs to nobody. */
-export function startedAsNobody({ marks, proc }: BindDescendantsParts, pid: number): void {
-  const startTicks = proc.stat(pid)?.startTimeTicks;
-  const before = startTicks === undefined ? undefined : marks.taskOf(pid, startTicks);
-  if (startTicks === undefined || before?.started !== true || before.number !== 0) return;
-  const family = familyOf(before);
-  if (family === undefined) marks.unbindTask(pid);
-  else marks.bindTask(pid, startTicks, { number: family.childrenNumber, script: false, ...family });
-}
-
-type InFamily = Required<Pick<TaskProgram, 'childrenNumber'>> & Pick<TaskProgram, 'keeps'>;
-
-function familyOf(task: TaskProgram | undefined): InFamily | undefined {
-  const { childrenNumber, keeps } = task ?? {};
-  return childrenNumber === undefined ? undefined : { childrenNumber, ...(keeps && { keeps }) };
 }

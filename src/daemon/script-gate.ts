@@ -16,6 +16,7 @@
  * programs of Wine (its server opens them for all), another interpreter's child that was forked, not started.
  */
 import { readSync } from 'node:fs';
+import { asScript, type StartedProgram } from '../bpf/task-state.ts';
 import { BoundedMap } from '../identify/bounded-map.ts';
 import { outermostScript } from '../identify/script-chain.ts';
 import { ScriptFiles } from '../identify/script-files.ts';
@@ -25,7 +26,7 @@ import type { FanotifyEvent } from '../kernel/fanotify-event.ts';
 import { type FileIdentity, fileIdentity } from '../kernel/file-identity.ts';
 import { openProc } from '../kernel/proc.ts';
 import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
-import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+import type { SharedSocketMarks, TaskProgram } from '../kernel/socket-marks.ts';
 
 /** So long a script's start may be held by a thread that does not answer. */
 export const MAX_HELD_MS = 1000;
@@ -40,14 +41,9 @@ const MISSED_MS = 2;
 /** `taskOf`: where processes inherit from those that start them. */
 export type TaskBinder = Pick<SharedSocketMarks, 'bindTask'> & Partial<Pick<SharedSocketMarks, 'taskOf'>>;
 
-export interface ScriptProgram {
-  readonly number: number;
-  readonly childrenNumber?: number;
-  /** What it starts counts as that also where it has a number of its own that yields. */
-  readonly keeps?: true;
-  /** In a family that keeps its own, a process that runs it counts as that. */
-  readonly yields?: true;
-}
+export type ScriptUnbinder = TaskBinder & Pick<SharedSocketMarks, 'unbindTask'>;
+
+export type ScriptProgram = StartedProgram;
 
 export interface ScriptGateOptions {
   /** `ScriptWatch.fd`. */
@@ -170,27 +166,26 @@ export class ScriptGate {
 
 const keyOf = ({ device, inode }: FileIdentity): string => `${device}:${inode}`;
 
-/**
- * What it starts goes on counting as that of the application that started it, unless the script's own says otherwise. One that yields
- * is nothing of its own in a family that keeps what it starts.
- */
 export function bindScript(
   binder: TaskBinder,
   { pid, startTimeTicks }: { readonly pid: number; readonly startTimeTicks: number },
-  { number, childrenNumber, keeps, yields }: ScriptProgram,
+  program: ScriptProgram,
 ): void {
-  const before = binder.taskOf?.(pid, startTimeTicks);
-  // Bound again, it stays in its family.
-  const outer = before?.script === false || before?.number === number ? before : undefined;
-  const isOthers = outer?.childrenNumber !== undefined && outer.childrenNumber !== childrenNumber;
-  if (isOthers && outer.keeps && yields) return;
-  const family = childrenNumber === undefined ? outer : { childrenNumber, keeps };
-  binder.bindTask(pid, startTimeTicks, {
-    number,
-    script: true,
-    ...(family?.childrenNumber !== undefined && { childrenNumber: family.childrenNumber }),
-    ...(family?.keeps && { keeps: true }),
-  });
+  const now = asScript(binder.taskOf?.(pid, startTimeTicks), program);
+  if (now !== undefined) binder.bindTask(pid, startTimeTicks, now);
+}
+
+/** It was bound by mistake: it is what it was, as far as nobody has written anything else since. */
+export function unbindScript(
+  binder: ScriptUnbinder,
+  { pid, startTimeTicks }: { readonly pid: number; readonly startTimeTicks: number },
+  { number }: ScriptProgram,
+  before: TaskProgram | undefined,
+): void {
+  const now = binder.taskOf?.(pid, startTimeTicks);
+  if (binder.taskOf !== undefined && (now?.script !== true || now.number !== number)) return;
+  if (before === undefined) binder.unbindTask(pid);
+  else binder.bindTask(pid, startTimeTicks, before);
 }
 
 function readStart(fd: number): string {

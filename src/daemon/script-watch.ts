@@ -22,9 +22,8 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
 import { throwShortage } from '../kernel/shortage.ts';
-import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import { ScriptDirectories } from './script-directories.ts';
-import { bindScript, type ScriptProgram, type TaskBinder } from './script-gate.ts';
+import { bindScript, type ScriptProgram, type ScriptUnbinder, unbindScript } from './script-gate.ts';
 
 /** Processes that are looked at for scripts that run already. */
 export const MAX_PROCESSES_LOOKED_AT = 65_536;
@@ -42,7 +41,7 @@ const O_CLOEXEC = 0o2000000;
 
 export interface ScriptWatchOptions {
   readonly background: Background;
-  readonly binder: TaskBinder & Pick<SharedSocketMarks, 'unbindTask'>;
+  readonly binder: ScriptUnbinder;
   /** What failed while nobody had called; it is tried again after RECHECK_MS. */
   readonly onError: (error: KernelError) => void;
   readonly proc?: Proc;
@@ -267,10 +266,12 @@ export class ScriptWatch implements Disposable {
     const program = path === undefined ? undefined : this.#listed.get(path);
     const startTimeTicks = program === undefined ? undefined : this.#proc.stat(pid)?.startTimeTicks;
     if (program === undefined || startTimeTicks === undefined) return;
+    const before = this.#binder.taskOf?.(pid, startTimeTicks);
     bindScript(this.#binder, { pid, startTimeTicks }, program);
     // It was not standing still: by now it may be another process, or have started another program.
-    const isSame = scriptOfProcess(this.#proc, pid, this.#paths) === path;
-    if (!isSame || this.#proc.stat(pid)?.startTimeTicks !== startTimeTicks) this.#binder.unbindTask(pid);
+    const isThere = this.#proc.stat(pid)?.startTimeTicks === startTimeTicks;
+    if (isThere && scriptOfProcess(this.#proc, pid, this.#paths) === path) return;
+    unbindScript(this.#binder, { pid, startTimeTicks }, program, isThere ? before : undefined);
   }
 }
 

@@ -9,37 +9,20 @@
 import type {
   CreatorRecord,
   ExecutableKey,
+  ExecutableRecord,
   FileId,
   FileName,
   Nobody,
   ProgramFile,
   ReleasedSocket,
 } from '../bpf/records.ts';
+import type { TaskState } from '../bpf/task-state.ts';
 import type { KernelError } from './kernel-error.ts';
 
-export interface ExecutableProgram {
-  readonly number: number;
-  /** What a process that starts the executable counts as, and what it starts, where they have no number of their own. */
-  readonly childrenNumber?: number;
-  /** Also where they have one that yields. */
-  readonly keeps?: true;
-  /** In a family that keeps its own, a process that runs it counts as that. */
-  readonly yields?: true;
-  /** It was that program: who started it then goes on being it, who starts it now is asked about. */
-  readonly former?: true;
-}
+export type ExecutableProgram = ExecutableRecord;
 
-export interface TaskProgram {
-  readonly number: number;
-  /** It runs a script: `number` goes before that of its executable. */
-  readonly script: boolean;
-  /** It is what its executable was when it started it, whatever that is now: `number` goes before that; 0 is asked about. */
-  readonly started?: true;
-  /** What it starts counts as its family's also where it has a number of its own that yields. */
-  readonly keeps?: true;
-  /** What programs that it starts count as, where they have no number of their own. */
-  readonly childrenNumber?: number;
-}
+/** What is known of a process, but for since when it runs an interpreter. */
+export type TaskProgram = Omit<TaskState, 'interpreterNs'>;
 
 export type BoundTask = TaskProgram;
 

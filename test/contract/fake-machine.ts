@@ -25,11 +25,15 @@ import {
   EXECUTABLE_KEY_BYTES,
   EXECUTABLE_KEY_FIELDS,
   type ExecutableKey,
-  type ProgramFile,
 } from '../../src/bpf/records.ts';
 import type { SocketOwner } from '../../src/identify/socket-owner.ts';
 import type { CgroupTree } from '../../src/kernel/cgroup.ts';
-import { type FakeProcess, type FakeProcessOptions, FakeSocketMarks } from '../../src/kernel/fake/fake-socket-marks.ts';
+import {
+  type FakeProcess,
+  type FakeProcessOptions,
+  FakeSocketMarks,
+  type RunningFile,
+} from '../../src/kernel/fake/fake-socket-marks.ts';
 import { fileIdentity, kernelLinkIdentity } from '../../src/kernel/file-identity.ts';
 import { nameAtPath } from '../../src/kernel/file-name.ts';
 import type { KernelError } from '../../src/kernel/kernel-error.ts';
@@ -220,13 +224,14 @@ export class FakeMachine implements Disposable {
     this.#running.delete(pid);
   }
 
-  #fileAt(path: string): ProgramFile | undefined {
+  #fileAt(path: string): RunningFile | undefined {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined || !stat.isFile()) return undefined;
     const fd = openSync(path, 'r');
     try {
       // Where it is now, as a renamed file has its new name.
-      return { key: this.#keyOf(stat), name: nameAtPath(withoutDeleted(readlinkSync(`/proc/self/fd/${fd}`))) };
+      const name = nameAtPath(withoutDeleted(readlinkSync(`/proc/self/fd/${fd}`)));
+      return { key: this.#keyOf(stat), name, links: Number(stat.nlink) };
     } finally {
       closeSync(fd);
     }

@@ -23,6 +23,7 @@ import {
   NAMED_FAMILY,
   type Nobody,
 } from '../../bpf/records.ts';
+import { withNumbers } from '../../bpf/task-state.ts';
 import { KernelError } from '../kernel-error.ts';
 import type { NamedFiles, ScriptStartsSeen, SocketMarks, SocketMarksHandle, WayBits } from '../socket-marks.ts';
 import type { BpfMap } from './bpf-map.ts';
@@ -233,11 +234,11 @@ class LinuxSocketMarks extends MappedSocketMarks implements SocketMarks {
   keepStarted(numbers: ReadonlySet<number>): void {
     const { tasks } = this.maps;
     for (const { key, value } of tasks.entries()) {
-      const { started, ...task } = decodeTaskRecord(value);
-      if (started === undefined || task.number === 0 || numbers.has(task.number)) continue;
-      const { childrenNumber, interpreterNs } = task;
-      if (childrenNumber === undefined && interpreterNs === undefined) tasks.delete(key);
-      else tasks.update(key, encodeTaskRecord({ ...task, number: childrenNumber ?? 0 }));
+      const { startTicks, ...before } = decodeTaskRecord(value);
+      const now = withNumbers(before, numbers);
+      if (now === before) continue;
+      if (now === undefined) tasks.delete(key);
+      else tasks.update(key, encodeTaskRecord({ ...now, startTicks }));
     }
   }
 

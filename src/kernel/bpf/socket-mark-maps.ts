@@ -31,6 +31,7 @@ import {
   type ReleasedSocket,
   type TaskRecord,
 } from '../../bpf/records.ts';
+import { isInterpreterAlone, written } from '../../bpf/task-state.ts';
 import { KernelError } from '../kernel-error.ts';
 import type {
   BoundTask,
@@ -138,10 +139,8 @@ export class MappedSocketMarks implements SharedSocketMarks {
   bindTask(pid: number, startTicks: number, task: BoundTask): void {
     if (!this.inheritance) return;
     try {
-      // Of an interpreter that comes to be known otherwise, it stays known since when it runs.
-      const interpreterNs = task.script ? undefined : this.#taskRecord(pid, startTicks)?.interpreterNs;
-      const record = { ...task, startTicks, ...(interpreterNs !== undefined && { interpreterNs }) };
-      this.maps.tasks.update(encodeU32(pid), encodeTaskRecord(record));
+      const state = written(this.#taskRecord(pid, startTicks), task);
+      this.maps.tasks.update(encodeU32(pid), encodeTaskRecord({ ...state, startTicks }));
     } catch (error) {
       // As where the kernel itself finds no room for what a process starts.
       this.maps.counters.update(encodeU32(COUNTER_TASKS_LOST), encodeU64(BigInt(this.#count(COUNTER_TASKS_LOST) + 1)));
@@ -156,10 +155,8 @@ export class MappedSocketMarks implements SharedSocketMarks {
   taskOf(pid: number, startTicks: number): TaskProgram | undefined {
     const record = this.#taskRecord(pid, startTicks);
     if (record === undefined) return undefined;
-    const { startTicks: _, interpreterNs, ...program } = record;
-    const isInterpreterAlone =
-      interpreterNs !== undefined && program.childrenNumber === undefined && !program.script && !program.started;
-    return isInterpreterAlone ? undefined : program;
+    const { startTicks: _, interpreterNs: __, ...program } = record;
+    return isInterpreterAlone(record) ? undefined : program;
   }
 
   addCgroup(id: bigint, epoch: number): void {

@@ -13,7 +13,19 @@ import {
   type ProgramFile,
   type ReleasedSocket,
 } from '../../bpf/records.ts';
-import { MARK_FOREIGN, PROGRAM_NONE_FIRST, programMark } from '../../plan/reserved.ts';
+import {
+  afterExec,
+  afterFork,
+  isInterpreterAlone,
+  type KnownFile,
+  type Named,
+  noteOfSocket,
+  type SocketNote,
+  type TaskState,
+  withNumbers,
+  written,
+} from '../../bpf/task-state.ts';
+import { MARK_FOREIGN, programMark } from '../../plan/reserved.ts';
 import { nameAtPath } from '../file-name.ts';
 import { KernelError } from '../kernel-error.ts';
 import type {
@@ -81,19 +93,27 @@ export interface FakeSocketMarksOptions {
 /** Keys as they are now: that of a running file changes when it is linked or renamed. */
 export interface FakeFiles {
   programFile(path: string): ProgramFile | undefined;
-  fileOf(pid: number): ProgramFile | undefined;
+  fileOf(pid: number): RunningFile | undefined;
 }
 
-interface Task extends BoundTask {
+export interface RunningFile extends ProgramFile {
+  /** How many names it has. */
+  readonly links: number;
+}
+
+interface Task {
   readonly startTicks: number;
+  readonly state: TaskState;
 }
 
-/** A kernel in memory that marks sockets of pretended processes, by the rules of the real one. */
+/** A kernel in memory that marks sockets of pretended processes: it does what `bpf/task-state.ts` says, as the real one. */
 export class FakeSocketMarks implements SocketMarks {
   readonly inheritanceRefusal: KernelError | undefined;
   readonly #kept: FakeFiles | undefined;
   readonly #maxTasks: number;
   readonly #files = new Map<string, ProgramFile>();
+  /** Paths that are names of their files, and no symbolic links. */
+  readonly #names = new Set<string>();
   readonly #processes = new Map<number, FakeProcess>();
   readonly #executables = new Map<ExecutableKey, ExecutableProgram>();
   readonly #tasks = new Map<number, Task>();
@@ -108,8 +128,8 @@ export class FakeSocketMarks implements SocketMarks {
   #counts: SocketMarkCounts = { marked: 0, unmarked: 0, foreign: 0, tasksLost: 0 };
   #isKept = false;
   #scriptStarts: ScriptStartsSeen = 'not named';
-  /** Processes that run an interpreter since policies name scripts. */
-  readonly #interpreters = new Set<number>();
+  /** Its whole life is a moment: none of its interpreters is so old that its script has been seen for certain. */
+  readonly #nowNs = 1n;
   #lastFile = 0;
   #nextPid = FIRST_PID;
   #clockTicks = 0;
@@ -127,21 +147,25 @@ export class FakeSocketMarks implements SocketMarks {
     // The one cast: nothing else makes keys here.
     const key = this.#lastFile.toString(16).padStart(FILE_DIGITS, '0').padEnd(KEY_DIGITS, '0') as ExecutableKey;
     this.#files.set(path, { key, name: nameAtPath(path) });
+    this.#names.add(path);
     return key;
   }
 
   /** A hard link: another name for the file. */
   linkFile(path: string, existing: string): void {
     this.#files.set(path, { ...this.#fileAt(existing), name: nameAtPath(path) });
+    this.#names.add(path);
   }
 
   /** A symbolic link, as if it led for ever to what is there now. */
   pointTo(path: string, existing: string): void {
     this.#files.set(path, this.#fileAt(existing));
+    this.#names.delete(path);
   }
 
   removeFile(path: string): void {
     this.#files.delete(path);
+    this.#names.delete(path);
   }
 
   /** A process that was started by nobody we know, and that runs the file at the path. */
@@ -155,9 +179,8 @@ export class FakeSocketMarks implements SocketMarks {
   fork(parent: FakeProcess): FakeProcess {
     const { pid: _, startTicks: __, ...same } = this.#living(parent);
     const child = this.#addProcess(same);
-    const task = this.#validTask(parent);
-    if (this.#interpreters.has(parent.pid)) this.#interpreters.add(child.pid);
-    if (task !== undefined && this.inheritance) this.#keepTask(child.pid, { ...task, startTicks: child.startTicks });
+    const state = afterFork(this.#stateOf(parent));
+    if (state !== undefined && this.inheritance) this.#keepTask(child, state);
     return child;
   }
 
@@ -171,19 +194,20 @@ export class FakeSocketMarks implements SocketMarks {
 
   end(process: FakeProcess): void {
     this.#processes.delete(process.pid);
-    this.#interpreters.delete(process.pid);
     if (this.inheritance) this.#tasks.delete(process.pid);
   }
 
   /** `markedBefore`: what somebody else has written into the mark already. */
   makeSocket(process: FakeProcess, family: 4 | 6, markedBefore = 0): FakeSocket {
-    const { pid, startTicks, executable, uid, gid, cgroupId, command } = this.#living(process);
-    const number = this.#numberOf(process);
+    const living = this.#living(process);
+    const { pid, startTicks, executable, uid, gid, cgroupId, command } = living;
+    const note = this.#noteOf(living);
+    const { number } = note;
     const cookie = this.#nextCookie;
     this.#nextCookie += 1n;
     const creator: CreatorRecord = {
-      ...{ pid, startTicks, executable, number, uid, gid, cgroupId, cgroupIds: [cgroupId], command },
-      ...(this.#validTask(process)?.childrenNumber === 0 && { mayBeChild: true }),
+      ...{ pid, startTicks, executable, uid, gid, cgroupId, cgroupIds: [cgroupId], command },
+      ...note,
     };
     this.#creators.set(cookie, creator);
     if (number === 0) this.#strangers.set(executable, creator);
@@ -247,21 +271,23 @@ export class FakeSocketMarks implements SocketMarks {
   }
 
   keepStarted(numbers: ReadonlySet<number>): void {
-    for (const [pid, task] of this.#tasks) {
-      const { started, ...rest } = task;
-      if (started === undefined || task.number === 0 || numbers.has(task.number)) continue;
-      if (task.childrenNumber === undefined) this.#tasks.delete(pid);
-      else this.#tasks.set(pid, { ...rest, number: task.childrenNumber });
+    for (const [pid, { startTicks, state: before }] of this.#tasks) {
+      const state = withNumbers(before, numbers);
+      if (state === undefined) this.#tasks.delete(pid);
+      else this.#tasks.set(pid, { startTicks, state });
     }
   }
 
   numberOf(file: ProgramFile): number | undefined {
-    const number = this.programOf(file.key) ?? this.#nobodyOf(file);
-    return number === 0 ? undefined : number;
+    const number = this.programOf(file.key);
+    if (number !== undefined) return number;
+    const { names, files } = this.#named;
+    return names.has(file.name) || files.has(fileIdOf(file.key)) ? undefined : this.#nobody?.number;
   }
 
   bindTask(pid: number, startTicks: number, task: BoundTask): void {
-    if (!this.inheritance || this.#keepTask(pid, { ...task, startTicks })) return;
+    const process = { pid, startTicks };
+    if (!this.inheritance || this.#keepTask(process, written(this.#stateOf(process), task))) return;
     throw new KernelError('update BPF map', constants.errno.E2BIG, 'E2BIG', 'pm_tasks', 'no room for another process');
   }
 
@@ -270,9 +296,9 @@ export class FakeSocketMarks implements SocketMarks {
   }
 
   taskOf(pid: number, startTicks: number): TaskProgram | undefined {
-    const task = this.#validTask({ pid, startTicks });
-    if (task === undefined) return undefined;
-    const { startTicks: _, ...program } = task;
+    const state = this.#stateOf({ pid, startTicks });
+    if (state === undefined || isInterpreterAlone(state)) return undefined;
+    const { interpreterNs: _, ...program } = state;
     return program;
   }
 
@@ -360,97 +386,67 @@ export class FakeSocketMarks implements SocketMarks {
   }
 
   /** Whether there was room. */
-  #keepTask(pid: number, task: Task): boolean {
+  #keepTask({ pid, startTicks }: Pick<FakeProcess, 'pid' | 'startTicks'>, state: TaskState): boolean {
     const isKept = this.#tasks.has(pid) || this.#tasks.size < this.#maxTasks;
-    if (isKept) this.#tasks.set(pid, task);
+    if (isKept) this.#tasks.set(pid, { startTicks, state });
     else this.#counts = { ...this.#counts, tasksLost: this.#counts.tasksLost + 1 };
     return isKept;
   }
 
-  #validTask({ pid, startTicks }: Pick<FakeProcess, 'pid' | 'startTicks'>): Task | undefined {
+  #stateOf({ pid, startTicks }: Pick<FakeProcess, 'pid' | 'startTicks'>): TaskState | undefined {
     const task = this.#tasks.get(pid);
-    return task?.startTicks === startTicks ? task : undefined;
+    return task?.startTicks === startTicks ? task.state : undefined;
   }
 
   #afterExec(process: FakeProcess): void {
     if (!this.inheritance) return;
-    const { pid, startTicks } = process;
-    if (this.#scriptStarts !== 'not named' && startsAsInterpreter(process.name)) this.#interpreters.add(pid);
-    else this.#interpreters.delete(pid);
-    const task = this.#validTask(process);
-    const isYielding = task?.keeps === true && this.#executables.get(process.executable)?.yields === true;
-    const family = isYielding ? undefined : this.#familyBegunBy(process);
-    const started = isYielding || family !== undefined ? undefined : this.#startedAs(process);
-    const { childrenNumber, keeps } = family ?? task ?? {};
-    const kept = {
-      ...(childrenNumber !== undefined && { childrenNumber }),
-      ...(childrenNumber !== undefined && keeps && { keeps }),
+    const isInterpreter = this.#scriptStarts !== 'not named' && startsAsInterpreter(process.name);
+    const state = afterExec(this.#stateOf(process), {
+      ...this.#knownFile(process),
+      called: this.#namedAs(commandNameOf(process.command as FileName)),
+      interpreterNs: isInterpreter ? this.#nowNs : undefined,
+    });
+    if (state !== undefined) this.#keepTask(process, state);
+    else if (this.#stateOf(process) !== undefined) this.#tasks.delete(process.pid);
+  }
+
+  #knownFile({ executable, name }: FakeProcess): KnownFile {
+    const hasFamily = this.#named.files.get(fileIdOf(executable));
+    return {
+      program: this.#executables.get(executable),
+      file: hasFamily === undefined ? undefined : { hasFamily, byLink: false },
+      name: this.#namedAs(name),
     };
-    if (started !== undefined)
-      this.#keepTask(pid, { number: started, script: false, started: true, startTicks, ...kept });
-    else if (childrenNumber === undefined) this.#tasks.delete(pid);
-    else this.#keepTask(pid, { number: childrenNumber, script: false, startTicks, ...kept });
   }
 
-  #familyBegunBy(process: FakeProcess): Pick<Task, 'childrenNumber' | 'keeps'> | undefined {
-    const program = this.#executables.get(process.executable);
-    const mayBegin = program?.former ? program.childrenNumber !== undefined : this.#mayHaveFamily(process, program);
-    if (mayBegin) return { childrenNumber: 0, keeps: true };
-    return program?.childrenNumber === undefined ? undefined : program;
+  #namedAs(name: FileName): Named | undefined {
+    const hasFamily = this.#named.names.get(name);
+    return hasFamily === undefined ? undefined : { hasFamily, byLink: this.#named.byLink?.has(name) === true };
   }
 
-  /** The number that it has from its start on; `undefined`: whatever its executable has. */
-  #startedAs(process: FakeProcess): number | undefined {
-    const program = this.#executables.get(process.executable);
-    if (program?.former === true) return 0;
-    if (program !== undefined && program.number < PROGRAM_NONE_FIRST) return program.number;
-    const { called, own } = this.#namesThatCount(process, program);
-    return called !== undefined || (program !== undefined && own !== undefined) ? 0 : undefined;
+  #linksOf({ pid, executable }: FakeProcess): number {
+    const kept = this.#kept?.fileOf(pid);
+    if (kept !== undefined) return kept.links;
+    return [...this.#names].filter((path) => this.#files.get(path)?.key === executable).length;
   }
 
-  #mayHaveFamily(process: FakeProcess, program: ExecutableProgram | undefined): boolean {
-    if (program !== undefined && program.number < PROGRAM_NONE_FIRST) return false;
-    if (program === undefined && this.#named.files.get(fileIdOf(process.executable)) === true) return true;
-    const { called, own } = this.#namesThatCount(process, program);
-    return called ?? own ?? false;
-  }
-
-  /** Of a file that is known to be nobody's only names to which links lead. */
-  #namesThatCount(
-    { name, command }: FakeProcess,
-    program: ExecutableProgram | undefined,
-  ): { readonly called: boolean | undefined; readonly own: boolean | undefined } {
-    const { names, byLink } = this.#named;
-    const flagOf = (each: FileName): boolean | undefined =>
-      program === undefined || byLink?.has(each) === true ? names.get(each) : undefined;
-    return { called: flagOf(commandNameOf(command as FileName)), own: flagOf(name) };
-  }
-
-  #numberOf(process: FakeProcess): number {
-    const living = this.#living(process);
-    const known = this.#executables.get(living.executable);
-    const executable = known?.number;
-    const task = this.#validTask(process);
-    if (task?.script) return task.number;
-    if (this.#scriptStarts === 'not seen' && this.#interpreters.has(process.pid)) return 0;
-    if (task?.started) return task.number;
-    if (known?.former === true) return 0;
-    if (executable !== undefined && executable < PROGRAM_NONE_FIRST) {
-      if (!known?.yields) return executable;
-      if (task === undefined) return this.#counts.tasksLost > 0 ? 0 : executable;
-      const isOther = task.keeps && task.childrenNumber !== (known.childrenNumber ?? 0);
-      return isOther ? task.number : executable;
-    }
-    if (task !== undefined) return task.number;
-    if (this.#counts.tasksLost > 0) return 0;
-    const none = living.pid === 1 ? 0 : (executable ?? this.#nobodyOf({ key: living.executable, name: living.name }));
-    const isKnown = this.#nobody?.inAnyCgroup === true || this.#cgroups.get(process.cgroupId) === this.#cgroupEpoch;
-    return isKnown ? none : 0;
-  }
-
-  #nobodyOf({ key, name }: ProgramFile): number {
-    const { names, files } = this.#named;
-    return names.has(name) || files.has(fileIdOf(key)) ? 0 : (this.#nobody?.number ?? 0);
+  #noteOf(process: FakeProcess): SocketNote {
+    const { pid, cgroupId } = process;
+    const isSeen = this.#scriptStarts === 'seen';
+    return noteOfSocket(
+      {
+        ...this.#knownFile(process),
+        task: this.#stateOf(process),
+        links: this.#linksOf(process),
+        isInit: pid === 1,
+        isCgroupKnown: this.#cgroups.get(cgroupId) === this.#cgroupEpoch,
+      },
+      {
+        nobody: this.#nobody,
+        scripts: this.#scriptStarts === 'not named' ? undefined : { seen: isSeen, seenBeforeNs: 0n, daemonPid: 0 },
+        areTasksLost: this.#counts.tasksLost > 0,
+      },
+    );
   }
 
   #markOf(number: number, family: 4 | 6, markedBefore: number): number {
