@@ -12,8 +12,9 @@ import { type ChangedPolicies, changedFacts, changedPolicies, isNothing, joinCha
 import { FlowLooks } from './flow-looks.ts';
 import type { Warning } from './health.ts';
 import type { InForce } from './in-force.ts';
-import { endFlow, sweepFlows } from './live-flows.ts';
+import { endFlow, forgetFlow, sweepFlows } from './live-flows.ts';
 import { MovedFlows } from './moved-flows.ts';
+import { RefusedDatagrams } from './refused-datagrams.ts';
 import type { VerdictEvent } from './verdict-loop.ts';
 import type { Wanted } from './wanted.ts';
 
@@ -41,6 +42,7 @@ export class FlowSweep {
   readonly #parts: FlowSweepParts;
   readonly #asked: AskedFlows;
   readonly #moved: MovedFlows;
+  readonly #refused = new RefusedDatagrams();
   readonly #looks: FlowLooks;
 
   constructor(parts: FlowSweepParts) {
@@ -78,12 +80,19 @@ export class FlowSweep {
     const since = this.#looks.take(changed);
     if (isNothing(since)) return NOTHING_SWEPT;
     const { conntrack } = this.#parts.kernel;
-    const { ended, asked, moved } = sweepFlows(conntrack.ownEntries(), {
+    const entries = conntrack.ownEntries();
+    this.#refused.keepOnly(entries);
+    const { ended, asked, moved, permitted } = sweepFlows(entries, {
       context: this.#decideContext(inForce),
       appIds: inForce.ids.apps,
       changed: since,
+      refusedMark: (entry) => this.#refused.markOf(entry),
     });
-    for (const entry of ended) endFlow(conntrack, entry);
+    for (const entry of ended) {
+      this.#refused.refuse(entry);
+      endFlow(conntrack, entry);
+    }
+    for (const entry of permitted) forgetFlow(conntrack, entry);
     this.#asked.ask(asked);
     const { ended: movedFlows, left } = this.#moved.move(moved, inForce.machine.facts.uplinks);
     if (left > 0) this.#looks.soon();

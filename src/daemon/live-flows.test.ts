@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress } from '../net/address.ts';
-import { IPPROTO_TCP } from '../net/protocol.ts';
+import { IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import {
   APP_INBOUND,
@@ -78,6 +78,8 @@ const state = (name: string, id: number, up: boolean): UplinkState => ({
 interface World {
   readonly apps: readonly EffectivePolicy[];
   readonly default?: Verb;
+  /** Nobody may connect. */
+  readonly acceptsNobody?: true;
   readonly cellularUp?: boolean;
   readonly wifiUp?: boolean;
   readonly names?: DecideContext['facts']['names'];
@@ -94,6 +96,7 @@ function input(world: World): LiveFlowsInput {
       otherwise: { do: world.default ?? 'allow', at },
       unknown: { do: 'allow' as const, at },
       whenAway: 'closed' as const,
+      ...(world.acceptsNobody && { accept: { from: [], at } }),
     },
     uplinks: [uplink('wifi', 'wifi'), uplink('cellular', 'cellular')],
   };
@@ -211,8 +214,44 @@ describe('sweepFlows', () => {
 
   it('sweepFlows leaves what came in alone, whatever changes', () => {
     const world = { apps: [], default: 'deny' as const, rematched: ['gone'], isStart: true };
-    expect(sweepFlows([entry(APP_INBOUND, UPLINK_SYSTEM)], input(world))).toEqual({ ended: [], asked: [], moved: [] });
+    expect(sweepFlows([entry(APP_INBOUND, UPLINK_SYSTEM)], input(world))).toEqual({
+      ended: [],
+      asked: [],
+      moved: [],
+      permitted: [],
+    });
   });
+
+  it.each([
+    ['tcp', IPPROTO_TCP, false],
+    ['udp', IPPROTO_UDP, true],
+  ] as const)('sweepFlows ends what came in and is not accepted any more: of %s', (_name, protocol, isOver) => {
+    const cameIn = entry(MAIL, UPLINK_INBOUND);
+    const world: World = { apps: [policy('mail', 'allow')], acceptsNobody: true };
+    expect(isEnded({ ...cameIn, original: { ...cameIn.original, protocol } }, world)).toBe(isOver);
+    expect(isEnded({ ...cameIn, original: { ...cameIn.original, protocol } }, { apps: world.apps })).toBe(false);
+  });
+
+  it.each([
+    ['out', WIFI, 'allow', false, true],
+    ['out', WIFI, 'deny', false, false],
+    ['in', UPLINK_INBOUND, 'deny', false, true],
+    ['in', UPLINK_INBOUND, 'allow', true, false],
+  ] as const)(
+    'sweepFlows has datagrams begin anew that were refused, went %s (%i), where policies permit them again: %s',
+    (_direction, way, verb, acceptsNobody, isPermitted) => {
+      const refused = entry(MAIL, UPLINK_NONE);
+      const world: World = { apps: [policy('mail', verb)], ...(acceptsNobody && { acceptsNobody }) };
+      const sweep = (changed: World['changed'], refusedMark: LiveFlowsInput['refusedMark']) =>
+        sweepFlows([refused], {
+          ...input({ ...world, ...(changed !== undefined && { changed }) }),
+          ...(refusedMark !== undefined && { refusedMark }),
+        }).permitted.length;
+      expect(sweep('everyone', () => ({ appId: MAIL, way }))).toBe(isPermitted ? 1 : 0);
+      expect(sweep(new Set(['chat']), () => ({ appId: MAIL, way }))).toBe(0);
+      expect(sweep('everyone', () => undefined)).toBe(0);
+    },
+  );
 
   it('sweepFlows passes over flows that have ended already, and loopback', () => {
     expect(isEnded(entry(MAIL, UPLINK_NONE), { apps: [policy('mail', 'deny')] })).toBe(false);

@@ -7,6 +7,7 @@ import type { Conntrack } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { equalAddress, formatAddress, isLoopbackAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
+import { IPPROTO_SCTP, IPPROTO_TCP } from '../net/protocol.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import { type FlowMark, isUplink, readMark } from '../plan/flow-mark.ts';
 import {
@@ -38,14 +39,23 @@ export interface LiveFlowsInput {
   readonly context: DecideContext;
   readonly appIds: ReadonlyMap<string, number>;
   readonly changed: ChangedPolicies;
+  /** What the mark of a flow of datagrams said before it was refused, where that is known. */
+  readonly refusedMark?: (entry: ConntrackEntry) => FlowMark | undefined;
 }
 
-/** Conntrack does not know the device: loopback is told by the addresses. */
-export function flowOfEntry({ original, mark }: Pick<ConntrackEntry, 'original' | 'mark'>): Flow {
+/** Conntrack does not know the device: loopback is told by the addresses. `marked`: where another mark than its own tells of it. */
+export function flowOfEntry(
+  { original, mark }: Pick<ConntrackEntry, 'original' | 'mark'>,
+  { way }: Pick<FlowMark, 'way'> = readMark(mark),
+): Flow {
   const { source, destination } = original;
   const loopback = isLoopbackAddress(destination) || equalAddress(source, destination);
-  return { ...original, loopback, ...(readMark(mark).way === UPLINK_INBOUND && { inbound: true }) };
+  return { ...original, loopback, ...(way === UPLINK_INBOUND && { inbound: true }) };
 }
+
+/** Whoever opens it is told from whoever goes on with it. A datagram may be the first one or the last. */
+export const isConnection = ({ protocol }: Pick<Flow, 'protocol'>): boolean =>
+  protocol === IPPROTO_TCP || protocol === IPPROTO_SCTP;
 
 /** Who serves the namespace is not in the mark: root can serve anybody. */
 const ANY_SERVER: ProcessOwner = { kind: 'process', pid: 0, uid: 0, executable: 'passt', executableUnproven: true };
@@ -137,6 +147,8 @@ export interface Swept {
   readonly asked: readonly ConntrackEntry[];
   /** They are to begin anew, by another uplink. */
   readonly moved: readonly ConntrackEntry[];
+  /** Datagrams that were refused and are permitted again: conntrack is to forget them. */
+  readonly permitted: readonly ConntrackEntry[];
 }
 
 /**
@@ -157,23 +169,32 @@ function isInQuestion(
   return appId <= APP_LAST && (policy === undefined || rematched.has(policy.app));
 }
 
-/** Pure. */
+/** Pure. A connection that came in was let in when it began, and goes on: the session in which somebody narrows `accept` is one. */
 export function sweepFlows(entries: readonly ConntrackEntry[], input: LiveFlowsInput): Swept {
-  const { context, appIds, changed } = input;
+  const { context, appIds, changed, refusedMark = () => undefined } = input;
   const ids = entries.map(({ mark }) => readMark(mark).appId);
   const policies = policiesOf(ids, context.policySet.apps, appIds);
   const ended: ConntrackEntry[] = [];
   const asked: ConntrackEntry[] = [];
   const moved: ConntrackEntry[] = [];
+  const permitted: ConntrackEntry[] = [];
   const lost = notHeld(changed.lostAddresses, context.facts);
   // Its source as the network sees it.
   const hasLost = ({ reply }: ConntrackEntry): boolean =>
     lost.length > 0 && lost.includes(formatAddress(reply.destination));
   for (const entry of entries) {
     const marked = readMark(entry.mark);
-    if (marked.way === UPLINK_NONE || marked.appId === APP_DAEMON || marked.appId === APP_INBOUND) continue;
+    if (marked.appId === APP_DAEMON || marked.appId === APP_INBOUND) continue;
     const policy = policies.get(marked.appId);
+    if (marked.way === UPLINK_NONE) {
+      const before = refusedMark(entry);
+      if (before === undefined || !isConcerned(policy, changed)) continue;
+      const decision = decideMarked(context, policy, before.appId, flowOfEntry(entry, before));
+      if (decision.verdict === 'accept') permitted.push(entry);
+      continue;
+    }
     const flow = flowOfEntry(entry);
+    if (marked.way === UPLINK_INBOUND && isConnection(entry.original)) continue;
     if (isInQuestion(marked, policy, changed)) asked.push(entry);
     else if (isConcerned(policy, changed) && !isPermitted(context, policy, marked, flow)) ended.push(entry);
     else if (
@@ -182,7 +203,7 @@ export function sweepFlows(entries: readonly ConntrackEntry[], input: LiveFlowsI
     )
       moved.push(entry);
   }
-  return { ended, asked, moved };
+  return { ended, asked, moved, permitted };
 }
 
 /** Without a policy: one that has gone, or none ever; both follow the default. */
@@ -203,4 +224,14 @@ export function remark(conntrack: Conntrack, entry: ConntrackEntry, value: numbe
 /** The kernel refuses its further packets. Throws KernelError. */
 export function endFlow(conntrack: Conntrack, entry: ConntrackEntry): void {
   remark(conntrack, entry, wayMark(UPLINK_NONE), MARK_WAY);
+}
+
+/** Its next datagram is decided as the first one. Throws KernelError. */
+export function forgetFlow(conntrack: Conntrack, entry: ConntrackEntry): void {
+  try {
+    conntrack.deleteEntry(entry);
+  } catch (error) {
+    // It may have ended by itself meanwhile.
+    if (!(error instanceof KernelError && error.isNotFound)) throw error;
+  }
 }

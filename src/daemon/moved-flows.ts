@@ -4,20 +4,16 @@
  */
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
-import { IPPROTO_SCTP, IPPROTO_TCP } from '../net/protocol.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
 import { readMark } from '../plan/flow-mark.ts';
 import type { UplinkState } from '../policy/facts.ts';
 import type { Warning } from './health.ts';
-import { endFlow } from './live-flows.ts';
+import { endFlow, forgetFlow, isConnection } from './live-flows.ts';
 
 /** Each is a few system calls, and a program that connects again. */
 export const MOVED_PER_SECOND = 500;
 /** Of one look: tens of milliseconds, after which what has happened to the uplinks meanwhile comes first. */
 export const MOVED_AT_ONCE = 100;
-/** Without these no further packet of a flow has a meaning to anybody. */
-const CONNECTIONS: readonly number[] = [IPPROTO_TCP, IPPROTO_SCTP];
-
 export interface Moved {
   readonly ended: number;
   /** So many have to wait for the next look. */
@@ -69,8 +65,8 @@ export class MovedFlows {
    */
   #end(entry: ConntrackEntry, uplinks: readonly UplinkState[]): void {
     this.#abort(entry, uplinks);
-    if (CONNECTIONS.includes(entry.original.protocol)) endFlow(this.#kernel.conntrack, entry);
-    else this.#forget(entry);
+    if (isConnection(entry.original)) endFlow(this.#kernel.conntrack, entry);
+    else forgetFlow(this.#kernel.conntrack, entry);
   }
 
   #abort({ original, mark }: ConntrackEntry, uplinks: readonly UplinkState[]): void {
@@ -85,15 +81,6 @@ export class MovedFlows {
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       this.#refusal = error;
-    }
-  }
-
-  #forget(entry: ConntrackEntry): void {
-    try {
-      this.#kernel.conntrack.deleteEntry(entry);
-    } catch (error) {
-      // It may have ended by itself meanwhile.
-      if (!(error instanceof KernelError && error.isNotFound)) throw error;
     }
   }
 }

@@ -1,18 +1,26 @@
 /** Who may connect: what the other end gets is the judge, for applications told by executable, by user, and by nothing. */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DecisionEvent, WatchEvent } from '../../src/api/event.ts';
 import type { Explanation } from '../../src/api/explanation.ts';
 import { inNamespace } from '../../src/lab/namespace-command.ts';
-import { LAB_LAN, LAB_UPLINKS } from '../../src/lab/world.ts';
+import { INTERNET_HOSTS, LAB_LAN, LAB_UPLINKS } from '../../src/lab/world.ts';
 import { buildProgram, POINTSMAN } from './support/build-program.ts';
 import { Device } from './support/device.ts';
 import { TALK_SCRIPT, Talker } from './support/talker.ts';
 import { until } from './support/until.ts';
 
 const WEB_USER = 4244;
+/** RFC 862 */
+const ECHO_PORT = 7;
+const DEFAULT = 'etc/pointsman/default.yaml';
+/** Beyond the second look at live flows, which comes a second after a change. */
+const LOOKS = 8;
+const BETWEEN_LOOKS_MS = 300;
 const [WIFI] = LAB_UPLINKS;
 const WIFI4 = WIFI?.access.v4.near ?? '';
 const WIFI6 = WIFI?.access.v6.near ?? '';
@@ -179,13 +187,92 @@ describe('accept', () => {
     }
   });
 
-  it('ends a connection that came in when it is no longer accepted, and no other', async () => {
-    const held = await internet.hold(WIFI4, 8443);
-    const kept = await lan.hold(LAN4, 8443);
-    expect(await internet.ask(held.id ?? -1)).toEqual({ ok: true });
-    device.writePolicy('web', `exec: ${device.copyOfPython('web')}`, WEB('[lan]'));
-    await reload();
-    await until('it to end', async () => !(await internet.ask(held.id ?? -1)).ok);
-    expect(await lan.ask(kept.id ?? -1)).toEqual({ ok: true });
+  describe('that becomes narrower', () => {
+    const NARROW = WEB('[lan]');
+    const WIDE = WEB('["*:8080/tcp", "*:8443", lan]');
+    /** The other end's own port of a conversation by UDP. */
+    const OWN_PORT = 47_110;
+    const policyOf = (body: string): string =>
+      `pointsman: 1\napp: web\nmatch:\n  - exec: ${device.copyOfPython('web')}\n${body}\n`;
+    const answers = async (own = OWN_PORT): Promise<number | undefined> =>
+      (await internet.datagrams(WIFI4, 8443, own, 3)).answers;
+    const isNarrow = (): Promise<unknown> =>
+      until('nobody new to be let in', async () => !(await internet.connect('tcp', WIFI4, 8443)).ok);
+    const isWide = (): Promise<unknown> =>
+      until('all to be let in again', async () => (await internet.connect('tcp', WIFI4, 8443)).ok);
+    /** Live flows are looked at once more a second after a change; a connection made before the daemon is one of them. */
+    const heldConnections = async (): Promise<readonly [string, number][]> => [
+      ['IPv4', (await internet.hold(WIFI4, 8443)).id ?? -1],
+      ['IPv6', (await internet.hold(WIFI6, 8443)).id ?? -1],
+      ['older program', (await internet.hold(WIFI4, 8080)).id ?? -1],
+    ];
+
+    async function answerFor(held: readonly (readonly [string, number])[], looks: number): Promise<void> {
+      for (let look = 0; look < looks; look += 1) {
+        for (const [name, id] of held) expect([name, await internet.ask(id)]).toEqual([name, { ok: true }]);
+        await delay(BETWEEN_LOOKS_MS);
+      }
+    }
+
+    it('leaves connections alone that came in, over a reload, and lets in nobody new', async () => {
+      const held = await heldConnections();
+      await answerFor(held, 1);
+      device.writePolicy('web', `exec: ${device.copyOfPython('web')}`, NARROW);
+      await reload();
+      await isNarrow();
+      await answerFor(held, LOOKS);
+      expect((await internet.connect('tcp', WIFI4, 8443)).ok).toBe(false);
+      device.writePolicy('web', `exec: ${device.copyOfPython('web')}`, WIDE);
+      await reload();
+      await isWide();
+    });
+
+    it('leaves them alone where the default says who may connect', async () => {
+      await other.listen('tcp', 7001);
+      device.write(DEFAULT, 'pointsman: 1\naccept: ["*"]\n');
+      await reload();
+      const { id = -1 } = await internet.hold(WIFI4, 7001);
+      await answerFor([['default', id]], 1);
+      device.write(DEFAULT, 'pointsman: 1\naccept: [lan]\n');
+      await reload();
+      await until('nobody new to be let in', async () => !(await internet.connect('tcp', WIFI4, 7001)).ok);
+      await answerFor([['default', id]], LOOKS);
+      device.remove(DEFAULT);
+      await reload();
+    });
+
+    it('leaves them alone on trial, and after it was taken back; a conversation by UDP goes on after it', async () => {
+      const held = await heldConnections();
+      expect([await answers(), await answers(OWN_PORT + 1)]).toEqual([3, 3]);
+      const tried = device.path('tried');
+      mkdirSync(tried, { recursive: true });
+      writeFileSync(join(tried, 'web.yaml'), policyOf(NARROW));
+      expect(await device.pointsman('try', tried, '--confirm', '5s')).toMatchObject({ exitCode: 0 });
+      await isNarrow();
+      await answerFor(held, LOOKS);
+      // A datagram opens nothing: each is asked about anew once it is no longer accepted.
+      expect(await answers()).toBe(0);
+      await device.untilStatus('it to be taken back', ({ confirmBeforeMs }) => confirmBeforeMs === undefined);
+      await isWide();
+      await answerFor(held, LOOKS);
+      await until('it to be answered again', async () => (await answers()) === 3);
+      expect(await answers(OWN_PORT + 1)).toBe(3);
+    });
+
+    it('so do datagrams that the program itself sends, once its rules let them out again', async () => {
+      const [{ v4 = '' } = {}] = INTERNET_HOSTS;
+      const sent = () => web.datagrams(v4, ECHO_PORT, OWN_PORT, 3);
+      expect(await sent()).toMatchObject({ answers: 3 });
+      device.writePolicy(
+        'web',
+        `exec: ${device.copyOfPython('web')}`,
+        WIDE.replace('otherwise: allow', 'otherwise: deny'),
+      );
+      await reload();
+      await until('it to be refused', async () => (await sent()).error === 'EPERM');
+      device.writePolicy('web', `exec: ${device.copyOfPython('web')}`, WIDE);
+      await reload();
+      await until('it to be answered again', async () => (await sent()).answers === 3);
+    });
   });
 });

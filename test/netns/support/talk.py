@@ -97,7 +97,10 @@ def serve_udp(server):
     while True:
         data, ancillary, _, peer = server.recvmsg(64, 256)
         own = [entry for entry in ancillary if entry[:2] == (socket.IPPROTO_IPV6, IPV6_PKTINFO)]
-        server.sendmsg([data], own, 0, peer)
+        try:
+            server.sendmsg([data], own, 0, peer)
+        except OSError:
+            pass  # the answer is refused; others may be answered
 
 
 def listen(kind, port):
