@@ -71,7 +71,7 @@ export function readInterpreterStart({
     branch('r1', 'not equal', 'r9', 'interpreter'),
     ...findExecutable('r6', { layout, scratchSlot, cursor: 'r9', none }),
     ...readNameOfFile({ layout, scratchSlot, cursor: 'r9', nameSlot }),
-    ...INTERPRETER_NAMES.flatMap((name) => goIfCalled(name, nameSlot)),
+    ...branchOnInterpreterName(nameSlot, 'interpreter'),
     goto(none),
     label('interpreter'),
     call(BPF_FUNC_ktime_get_ns),
@@ -80,10 +80,13 @@ export function readInterpreterStart({
   ];
 }
 
+/** Jumps to `interpreter` where the file name at `nameSlot` is that of one. */
+export const branchOnInterpreterName = (nameSlot: number, interpreter: string): readonly Instruction[] =>
+  INTERPRETER_NAMES.flatMap((name) => branchOnBeginning(name, nameSlot, interpreter));
+
 const WORD_BYTES = 4;
 
-/** To `interpreter`, where the name begins so. */
-function goIfCalled(beginning: string, nameSlot: number): readonly Instruction[] {
+function branchOnBeginning(beginning: string, nameSlot: number, found: string): readonly Instruction[] {
   const other = `not ${beginning}`;
   const words = Array.from({ length: Math.ceil(beginning.length / WORD_BYTES) }, (_, index) => index * WORD_BYTES);
   return [
@@ -96,7 +99,7 @@ function goIfCalled(beginning: string, nameSlot: number): readonly Instruction[]
         branch('r1', 'not equal', word, other),
       ];
     }),
-    goto('interpreter'),
+    goto(found),
     label(other),
   ];
 }

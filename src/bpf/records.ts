@@ -303,6 +303,8 @@ export interface CreatorRecord {
   readonly mayBeChild?: true;
   /** It runs an interpreter, and nobody has seen which script that opened. */
   readonly mayRunScript?: true;
+  /** Its file was called as no interpreter that is known by its name. Looked at where it is asked about, and policies name scripts. */
+  readonly isNoInterpreter?: true;
   /** The thread's name: 15 bytes at most, one character for each (Latin-1), as it may be any bytes. */
   readonly command: string;
 }
@@ -325,6 +327,9 @@ export const CREATOR_RECORD_FIELDS = {
 } as const;
 export const CREATOR_MAY_BE_CHILD = 1;
 export const CREATOR_MAY_RUN_SCRIPT = 2;
+export const CREATOR_IS_NO_INTERPRETER = 4;
+/** For the programs: what TASK_INTERPRETER says. */
+export const CREATOR_IS_INTERPRETER = 8;
 
 export function encodeCreatorRecord(record: CreatorRecord): Uint8Array {
   const bytes = new Uint8Array(CREATOR_RECORD_BYTES);
@@ -339,7 +344,7 @@ export function encodeCreatorRecord(record: CreatorRecord): Uint8Array {
   setCommand(bytes, at.command, record.command);
   for (const [index, id] of record.cgroupIds.entries()) setU64(bytes, at.cgroupIds + 8 * index, id);
   const doubts = (record.mayBeChild ? CREATOR_MAY_BE_CHILD : 0) | (record.mayRunScript ? CREATOR_MAY_RUN_SCRIPT : 0);
-  setU64(bytes, at.flags, BigInt(doubts));
+  setU64(bytes, at.flags, BigInt(doubts | (record.isNoInterpreter ? CREATOR_IS_NO_INTERPRETER : 0)));
   return bytes;
 }
 
@@ -361,6 +366,7 @@ export function decodeCreatorRecord(bytes: Uint8Array): CreatorRecord {
     ).filter((id) => id !== 0n),
     ...((view.getUint32(at.flags, true) & CREATOR_MAY_BE_CHILD) !== 0 && { mayBeChild: true }),
     ...((view.getUint32(at.flags, true) & CREATOR_MAY_RUN_SCRIPT) !== 0 && { mayRunScript: true }),
+    ...((view.getUint32(at.flags, true) & CREATOR_IS_NO_INTERPRETER) !== 0 && { isNoInterpreter: true }),
   };
 }
 

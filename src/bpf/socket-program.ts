@@ -19,6 +19,7 @@ import {
   or32,
   store,
 } from './instruction.ts';
+import { branchOnInterpreterName } from './interpreter-start.ts';
 import type { KernelLayout } from './kernel-layout.ts';
 import { follow, lookup, read, stackAddress, update } from './kernel-memory.ts';
 import { COUNTER_FOREIGN, COUNTER_MARKED, COUNTER_TASKS_LOST, COUNTER_UNMARKED, type MapDescriptors } from './maps.ts';
@@ -37,6 +38,8 @@ import {
   CGROUP_LEVELS_NOTED,
   COMMAND_BYTES,
   CONFIG_FIELDS,
+  CREATOR_IS_INTERPRETER,
+  CREATOR_IS_NO_INTERPRETER,
   CREATOR_MAY_BE_CHILD,
   CREATOR_MAY_RUN_SCRIPT,
   CREATOR_RECORD_BYTES,
@@ -52,6 +55,7 @@ import {
   HELLO_SOCKET_TYPE,
   PROGRAM_FILE_BYTES,
   PROGRAM_FILE_FIELDS,
+  SCRIPTS_NOT_NAMED,
   SCRIPTS_NOT_SEEN,
   TASK_CHILDREN,
   TASK_INTERPRETER,
@@ -117,6 +121,7 @@ export function socketProgram(layout: KernelLayout, maps: MapDescriptors): Uint8
     ...readCreator(layout),
     ...findTaskRecord(maps),
     ...findNumber(layout, maps),
+    ...noteInterpreter(layout),
     ...keepCreator(maps),
     ...setMark(maps),
     label('done'),
@@ -297,12 +302,13 @@ function passKnownInterpreter(): readonly Instruction[] {
     load('u32', 'r1', 'r7', at.flags),
     and32('r1', TASK_INTERPRETER),
     branch('r1', 'equal', 0, 'no interpreter'),
+    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, CREATOR_IS_INTERPRETER),
     load('u32', 'r1', 'r8', CONFIG_FIELDS.scripts),
     branch('r1', 'not equal', SCRIPTS_NOT_SEEN, 'interpreter seen'),
     load('u64', 'r1', 'r7', at.interpreterNs),
     load('u64', 'r2', 'r8', CONFIG_FIELDS.seenBeforeNs),
     branch('r1', 'below', 'r2', 'interpreter seen'),
-    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, CREATOR_MAY_RUN_SCRIPT),
+    store('u64', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, CREATOR_IS_INTERPRETER | CREATOR_MAY_RUN_SCRIPT),
     goto('nothing known'),
     label('interpreter seen'),
     load('u32', 'r1', 'r7', at.flags),
@@ -337,6 +343,33 @@ function findNobody(layout: KernelLayout, maps: MapDescriptors): readonly Instru
     branch('r0', 'not equal', 0, unknown),
     load('u32', 'r9', 'r8', CONFIG_FIELDS.nobody),
     goto('by cgroup'),
+  ];
+}
+
+/** Where it is asked about, it may have ended before anybody can see what its file is called. r9 = 0 stays so. */
+function noteInterpreter(layout: KernelLayout): readonly Instruction[] {
+  const shared = { layout, scratchSlot: SCRATCH, cursor: 'r9' } as const;
+  const unknown = 'perhaps interpreter';
+  return [
+    branch('r9', 'not equal', 0, 'not asked about'),
+    load('u32', 'r1', 'r8', CONFIG_FIELDS.scripts),
+    branch('r1', 'equal', SCRIPTS_NOT_NAMED, 'not asked about'),
+    // Whatever it is called.
+    load('u32', 'r1', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags),
+    and32('r1', CREATOR_IS_INTERPRETER),
+    branch('r1', 'not equal', 0, 'not asked about'),
+    load('u64', 'r9', 'r10', TASK),
+    ...findExecutable('r9', { ...shared, none: unknown }),
+    ...readNameOfFile({ ...shared, nameSlot: NAME }),
+    branch('r0', 'above', FILE_NAME_BYTES, unknown),
+    branch('r0', 'at most', 1, unknown),
+    ...branchOnInterpreterName(NAME, unknown),
+    load('u32', 'r1', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags),
+    or32('r1', CREATOR_IS_NO_INTERPRETER),
+    store('u32', 'r10', CREATOR + CREATOR_RECORD_FIELDS.flags, 'r1'),
+    label(unknown),
+    move('r9', 0),
+    label('not asked about'),
   ];
 }
 

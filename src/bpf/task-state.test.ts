@@ -234,6 +234,7 @@ describe('what the programs write down is what task-state.ts says', () => {
     // Whether it is nobody's is looked at only where nothing is known of it; of the others one is taken in turn.
     const first = others.filter((other) => other.isCgroupKnown && !other.isInit && other.nobody?.inAnyCgroup);
     let turn = 0;
+    let looked = 0;
     for (const maker of makers) {
       const mayBeNobodys =
         (maker.program === undefined || maker.program.number >= PROGRAM_NONE_FIRST) &&
@@ -247,17 +248,23 @@ describe('what the programs write down is what task-state.ts says', () => {
           ...(nobody !== undefined && { nobody }),
           ...(maker.scripts !== undefined && { scripts: maker.scripts }),
         });
-        const file = { ...PYTHON, name: 'tool', links: other.links };
+        looked += 1;
+        const isCalledInterpreter = looked % 3 === 0;
+        const file = { ...PYTHON, name: isCalledInterpreter ? 'python3.11' : 'tool', links: other.links };
         setFile(world, file, { ...other, ...maker });
         if (maker.task !== undefined) world.setTask(pid, { ...maker.task, startTicks: START });
         if (maker.areTasksLost) world.maps.set('counters', encodeU32(COUNTER_TASKS_LOST), encodeU64(1n));
         if (other.isCgroupKnown) world.setCgroupEpoch(7);
         const task = world.kernel.addProcess({ executable: file, pids: [pid], startTicks: START });
         const marked = world.makeSocket(socket, task) & MARK_NUMBER;
-        const { number, mayBeChild, mayRunScript } = world.creator() ?? { number: -1 };
-        const got = present({ number, mayBeChild, mayRunScript });
-        const want = noteOfSocket({ ...other, ...maker }, around);
-        differences.compare({ ...maker, ...other }, { ...got, marked }, { ...want, marked: want.number });
+        const { number, mayBeChild, mayRunScript, isNoInterpreter } = world.creator() ?? { number: -1 };
+        const got = present({ number, mayBeChild, mayRunScript, isNoInterpreter });
+        const want = noteOfSocket({ ...other, ...maker, isCalledInterpreter }, around);
+        differences.compare(
+          { ...maker, ...other, isCalledInterpreter },
+          { ...got, marked },
+          { ...want, marked: want.number },
+        );
       }
     }
     expect(differences.first, `${differences.count} of ${differences.all}`).toEqual([]);

@@ -119,6 +119,8 @@ export interface SocketMaker extends KnownFile {
   readonly task: TaskState | undefined;
   /** Of its file: how many names it has. */
   readonly links: number;
+  /** Its file has the name of one. */
+  readonly isCalledInterpreter: boolean;
   /** Process 1 makes sockets for others. */
   readonly isInit: boolean;
   /** Its cgroup is known in this epoch. */
@@ -137,6 +139,8 @@ export interface SocketNote {
   readonly number: number;
   readonly mayBeChild?: true;
   readonly mayRunScript?: true;
+  /** Of one that is asked about, where policies name scripts: it may have ended by then, and nobody could see any more what its file is called. */
+  readonly isNoInterpreter?: true;
 }
 
 /** What the socket is marked with, and what is noted of its maker. */
@@ -151,10 +155,13 @@ export function noteOfSocket(maker: SocketMaker, around: Circumstances): SocketN
   const task = !isUnseen && isInterpreterAlone(maker.task) ? undefined : maker.task;
   // An interpreter of which it could not be written down that it is one.
   const mayBeUnseen = maker.task === undefined && scripts?.seen === false && around.areTasksLost;
+  const number = isUnseen || mayBeUnseen ? 0 : numberOf({ ...maker, task }, around);
+  const isInterpreter = maker.isCalledInterpreter || maker.task?.interpreterNs !== undefined;
   return {
-    number: isUnseen || mayBeUnseen ? 0 : numberOf({ ...maker, task }, around),
+    number,
     ...(task?.childrenNumber === 0 && { mayBeChild: true }),
     ...(isUnseen && { mayRunScript: true }),
+    ...(number === 0 && scripts !== undefined && !isInterpreter && { isNoInterpreter: true }),
   };
 }
 

@@ -99,6 +99,7 @@ interface Outcome {
   readonly number: number;
   readonly mayBeChild: boolean;
   readonly mayRunScript: boolean;
+  readonly isNoInterpreter: boolean;
 }
 
 function byPrograms({ name, record, task, named, file, scripts, nobody, links, lost }: Case): Outcome {
@@ -118,12 +119,13 @@ function byPrograms({ name, record, task, named, file, scripts, nobody, links, l
   const number = world.makeSocket(socket, process) & MARK_NUMBER;
   const after = world.taskOf(PID);
   const { startTicks: _, interpreterNs: __, ...state } = after ?? { number: 0, script: false, startTicks: 0 };
-  const { mayBeChild = false, mayRunScript = false } = world.creator() ?? {};
+  const { mayBeChild = false, mayRunScript = false, isNoInterpreter = false } = world.creator() ?? {};
   return {
     task: after === undefined || isInterpreterAlone(after) ? undefined : state,
     number,
     mayBeChild,
     mayRunScript,
+    isNoInterpreter,
   };
 }
 
@@ -148,9 +150,9 @@ function byFake({ name, record, task, named, file, scripts, nobody, links, lost 
   const process = marks.exec(before, `/y/${CALLED}`);
   if (lost) for (const pid of [8, 9]) loseTask(marks, pid);
   const { mark, cookie } = marks.makeSocket(process, 4);
-  const { mayBeChild = false, mayRunScript = false } = marks.creatorOf(cookie) ?? {};
+  const { mayBeChild = false, mayRunScript = false, isNoInterpreter = false } = marks.creatorOf(cookie) ?? {};
   const after = marks.taskOf(process.pid, process.startTicks);
-  return { task: after, number: mark & MARK_NUMBER, mayBeChild, mayRunScript };
+  return { task: after, number: mark & MARK_NUMBER, mayBeChild, mayRunScript, isNoInterpreter };
 }
 
 /** There is room for one. */

@@ -438,6 +438,7 @@ export class FakeSocketMarks implements SocketMarks {
         ...this.#knownFile(process),
         task: this.#stateOf(process),
         links: this.#linksOf(process),
+        isCalledInterpreter: startsAsInterpreter(process.name),
         isInit: pid === 1,
         isCgroupKnown: this.#cgroups.get(cgroupId) === this.#cgroupEpoch,
       },
