@@ -9,7 +9,7 @@ import { indexApps } from '../policy/match-app.ts';
 import type { Match } from '../policy/model.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
 import { CreatorOwners } from './creator-owner.ts';
-import { MIN_LOOK_PAUSE_MS } from './named-files.ts';
+import { MAX_PATHS_AT_ONCE, MIN_LOOK_PAUSE_MS } from './named-files.ts';
 import { type PolicyNames, policyNames } from './policy-names.ts';
 import { ProcessReader } from './process-reader.ts';
 import { BROKERS } from './socket-broker.ts';
@@ -38,6 +38,10 @@ beforeEach(() => {
 });
 
 afterEach(() => machine[Symbol.dispose]());
+
+/** All of so many are not looked at for each file in question. */
+const tooMany = (): readonly Match[] =>
+  Array.from({ length: MAX_PATHS_AT_ONCE + 1 }, (_, i) => ({ kind: 'exec', value: machine.path(`other-${i}`), at }));
 
 function naming(match: readonly Match[], numbers: Record<string, number> = {}): PolicyNames {
   const policySet = {
@@ -205,9 +209,20 @@ describe('CreatorOwners', () => {
     expect(ownerOf(machine.makeSocket(machine.start(mail)))).toMatchObject({ executable: mail });
   });
 
-  it('CreatorOwners says that it does not know where all named files were looked at a moment ago', () => {
+  it('CreatorOwners knows at once that nobody names the file of one who has ended, whoever has ended a moment ago', () => {
+    for (let count = 0; count < 20; count++) {
+      const fresh = machine.path(`fresh-${count}`);
+      machine.writeFile(fresh);
+      const [process, socket] = started(fresh, { command: `fresh-${count}` });
+      machine.end(process);
+      expect(ownerOf(socket)).toMatchObject({ kind: 'process', command: `fresh-${count}` });
+    }
+  });
+
+  it('CreatorOwners says that it does not know where all of too many named files were looked at a moment ago', () => {
     const [first, firstSocket] = started(other);
     machine.end(first);
+    names = naming(tooMany());
     ownerOf(firstSocket);
     const fresh = machine.path('fresh');
     machine.writeFile(fresh);
@@ -223,6 +238,7 @@ describe('CreatorOwners', () => {
   it('CreatorOwners does not say of a process that runs another program that it has ended', () => {
     const [first, firstSocket] = started(other);
     machine.end(first);
+    names = naming([{ kind: 'exec', value: mail, at }, ...tooMany()]);
     ownerOf(firstSocket);
     const fresh = machine.path('fresh');
     machine.writeFile(fresh);
@@ -238,7 +254,7 @@ describe('CreatorOwners', () => {
     const late = machine.path('late');
     const before = machine.path('before');
     machine.writeFile(before);
-    names = naming([before, late].map((value) => ({ kind: 'exec', value, at }) as const));
+    names = naming([...[before, late].map((value) => ({ kind: 'exec', value, at }) as const), ...tooMany()]);
     ownerOf(firstSocket);
     // The very file of a named path is moved to another one.
     machine.moveFile(late, before);
@@ -260,6 +276,20 @@ describe('CreatorOwners', () => {
     expect(ownerOf(socket)).toMatchObject({ executable: other });
     names = naming([]);
     expect(ownerOf(socket)).toMatchObject({ executable: other, executableUnproven: true });
+  });
+
+  it.each([
+    ['other', false],
+    ['python3.11', true],
+  ])('CreatorOwners says of one that was called %s and has ended whether it may have run a script', (called, may) => {
+    machine.marks.setScriptStarts('seen');
+    const program = machine.path(called);
+    machine.writeFile(program);
+    names = naming([{ kind: 'script', value: machine.path('x.py'), at }]);
+    const [process, socket] = started(program);
+    machine.end(process);
+    expect(ownerOf(socket)).toMatchObject({ kind: 'process', foundBy: 'former creator' });
+    expect('mayHaveRunScript' in (ownerOf(socket) ?? {})).toBe(may);
   });
 
   it('CreatorOwners believes the kernel that it was a script, or started by an application', () => {

@@ -55,6 +55,10 @@ interface Naming {
   readonly mayChange?: true;
 }
 
+/** `link`: what a process that ran the same file called it, where that is known. */
+const mayBeInterpreter = ({ isNoInterpreter }: CreatorRecord, link: string | undefined): boolean =>
+  link === undefined ? isNoInterpreter !== true : isInterpreter(link);
+
 const UNNAMED: Naming = {};
 const UNNAMED_YET: Naming = { mayChange: true };
 
@@ -162,7 +166,7 @@ export class CreatorOwners {
     const mayHaveRunScript =
       program === undefined &&
       names.scripts.size > 0 &&
-      (creator.mayRunScript === true || (!isSame && (link === undefined || isInterpreter(link))));
+      (creator.mayRunScript === true || (!isSame && mayBeInterpreter(creator, link)));
     return {
       kind: 'process',
       pid,
@@ -257,7 +261,9 @@ export class CreatorOwners {
     const { inode } = describeExecutableKey(key);
     // What has several names may have come under a named path without being renamed.
     const hasLinks = running !== undefined && hasOtherNames(this.#sources.proc.executableLink(running.pid));
-    const { paths, isNow, hasNamesake } = this.#files.withInode(inode, names, { called, hasLinks });
+    // Of one that has ended nobody can look again when its next packet comes: it may have sent its only one.
+    const hasEnded = running === undefined;
+    const { paths, isNow, hasNamesake } = this.#files.withInode(inode, names, { called, hasLinks, hasEnded });
     const path = paths.find(isAt);
     if (path !== undefined) return { path };
     const unnamed = hasNamesake ? UNNAMED_YET : UNNAMED;

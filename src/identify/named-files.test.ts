@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { FileIdentity } from '../kernel/file-identity.ts';
-import { LOOK_PAUSE_FACTOR, MAX_PATHS_FOR_LINKS, MIN_LOOK_PAUSE_MS, NamedFiles } from './named-files.ts';
+import { LOOK_PAUSE_FACTOR, MAX_PATHS_AT_ONCE, MIN_LOOK_PAUSE_MS, NamedFiles } from './named-files.ts';
 import type { PolicyNames } from './policy-names.ts';
 
 /** Paths and their inodes; each look at a path may take its time. */
@@ -81,7 +81,7 @@ describe('NamedFiles', () => {
     state.inodes = { '/a': 6n };
     expect(withInode(6n)).toMatchObject({ paths: [], isNow: false });
     expect(files.withInode(6n, names, { hasLinks: true })).toMatchObject({ paths: ['/a'], isNow: true });
-    const many = Object.fromEntries(Array.from({ length: MAX_PATHS_FOR_LINKS + 1 }, (_, i) => [`/${i}`, BigInt(i)]));
+    const many = Object.fromEntries(Array.from({ length: MAX_PATHS_AT_ONCE + 1 }, (_, i) => [`/${i}`, BigInt(i)]));
     const slow = world(many);
     slow.withInode(5n);
     const all = { executables: () => Object.keys(many), placeOf: (path: string) => path } as unknown as PolicyNames;

@@ -7,8 +7,8 @@ import type { PolicyNames } from './policy-names.ts';
 /** All files are looked at again no sooner than after this, and after twenty times as long as it took. */
 export const MIN_LOOK_PAUSE_MS = 1;
 export const LOOK_PAUSE_FACTOR = 20;
-/** Of so many named paths all are looked at for every file that has further names: it takes a millisecond or two. */
-export const MAX_PATHS_FOR_LINKS = 512;
+/** Of so many named paths all are looked at for every file of which nobody can say later whether it is named: it takes a millisecond or two. */
+export const MAX_PATHS_AT_ONCE = 512;
 /** Named paths whose files are called the same; of more, those further on in the policies wait for the next look. */
 export const MAX_NAMESAKES = 32;
 
@@ -20,10 +20,11 @@ export interface FilesWithInode {
   readonly hasNamesake: boolean;
 }
 
-/** What is known of a file besides its inode number: what it is called, and whether it has further names. */
+/** What is known of a file besides its inode number: what it is called, and whether it has further names, or nobody runs it any more. */
 export interface FileInQuestion {
   readonly called?: readonly string[];
   readonly hasLinks?: boolean;
+  readonly hasEnded?: boolean;
 }
 
 type Names = Pick<PolicyNames, 'executables' | 'placeOf'>;
@@ -52,8 +53,12 @@ export class NamedFiles {
    * Paths whose file has this inode number, on whatever device. Between looks also those that may have got it since: an upgrade
    * puts a new file under a name that was there, `called`.
    */
-  withInode(inode: bigint, names: Names, { called = [], hasLinks = false }: FileInQuestion = {}): FilesWithInode {
-    const isNow = this.#look(names, hasLinks);
+  withInode(
+    inode: bigint,
+    names: Names,
+    { called = [], hasLinks = false, hasEnded = false }: FileInQuestion = {},
+  ): FilesWithInode {
+    const isNow = this.#look(names, hasLinks || hasEnded);
     const paths = this.#byInode.get(inode) ?? [];
     const namesakes = called.flatMap((name) => this.#byName.get(nameAtPath(name)) ?? []);
     const hasNamesake = namesakes.length > 0;
@@ -63,7 +68,7 @@ export class NamedFiles {
   /** Whether it is time to look. `now`: it is, unless there are too many. */
   #look(names: Names, now: boolean): boolean {
     const startMs = this.#monotonicMs();
-    if (startMs < this.#lookAgainMs && !(now && this.#paths <= MAX_PATHS_FOR_LINKS)) return false;
+    if (startMs < this.#lookAgainMs && !(now && this.#paths <= MAX_PATHS_AT_ONCE)) return false;
     this.#byInode = new Map();
     this.#byName = new Map();
     this.#paths = 0;
