@@ -1,10 +1,10 @@
-/** The parts of a path that decide to which file it leads: directories and links, also those to which links lead. */
+/** The parts of a path that decide to which file it leads: directories and links, also those to which links lead, and the file itself. */
 import { dirname, join } from 'node:path';
 import { linkTarget } from '../kernel/file-name.ts';
 import { MAX_LINKS } from '../kernel/symbolic-links.ts';
 import type { Place } from './script-directories.ts';
 
-/** `path`: absolute. Without the file itself, unless it is a link. */
+/** `path`: absolute. */
 export function partsOfPath(path: string): readonly Place[] {
   const places: Place[] = [];
   let directory = '/';
@@ -14,7 +14,7 @@ export function partsOfPath(path: string): readonly Place[] {
     const target = links < MAX_LINKS ? linkTarget(join(directory, name)) : undefined;
     rest = target === undefined ? others : [...partsOf(target), ...others];
     if (name === '..') directory = dirname(directory);
-    else if (target !== undefined || others.length > 0) places.push({ directory, name });
+    else places.push({ directory, name });
     if (target !== undefined) links += 1;
     if (target?.startsWith('/')) directory = '/';
     else if (target === undefined && name !== '..') directory = join(directory, name);

@@ -29,6 +29,9 @@ import type { VerdictEvent } from './verdict-loop.ts';
 export const MAX_PATHS_WATCHED = 4096;
 /** The kernel knows at once; policies follow a link at most so often. */
 const LINKS_PAUSE_MS = 100;
+/** What changes without a pause is looked at no sooner again than after this, and after ten times as long as it took. */
+const MIN_PATHS_PAUSE_MS = 5;
+const PATHS_PAUSE_FACTOR = 10;
 
 export interface ProgramKeeperParts {
   readonly background: Background;
@@ -55,6 +58,7 @@ export class ProgramKeeper implements Disposable {
   /** Paths that may have another file, and were not looked at. */
   readonly #changedPaths = new Set<string>();
   #linksSoon: NodeJS.Timeout | undefined;
+  #pathsSoon: NodeJS.Timeout | undefined;
   readonly #cgroupWatch: CgroupWatch;
   readonly #cgroupLearner: CgroupLearner;
   /** Why the kernel would not go on telling programs without the daemon. */
@@ -125,6 +129,7 @@ export class ProgramKeeper implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#linksSoon);
+    clearTimeout(this.#pathsSoon);
     this.#paths[Symbol.dispose]();
     // What is kept goes on without us from here on.
     this.#guardedly(() => this.#sayNobodySees());
@@ -222,13 +227,23 @@ export class ProgramKeeper implements Disposable {
 
   #notePaths(paths: ReadonlySet<string>): void {
     for (const path of paths) this.#changedPaths.add(path);
-    // Watched first: what comes between the two is told.
-    this.#paths.lookAgain(paths);
-    this.#lookAtPaths();
+    if (this.#pathsSoon === undefined) this.#lookAtChangedPaths();
     this.#linksSoon ??= this.#parts.background.timeout(() => {
       this.#linksSoon = undefined;
       this.#parts.onLinks();
     }, LINKS_PAUSE_MS);
+  }
+
+  #lookAtChangedPaths(): void {
+    const startMs = performance.now();
+    // Watched first: what comes between the two is told.
+    this.#paths.lookAgain(this.#changedPaths);
+    this.#lookAtPaths();
+    const pauseMs = Math.max(MIN_PATHS_PAUSE_MS, (performance.now() - startMs) * PATHS_PAUSE_FACTOR);
+    this.#pathsSoon = this.#parts.background.timeout(() => {
+      this.#pathsSoon = undefined;
+      if (this.#changedPaths.size > 0) this.#lookAtChangedPaths();
+    }, pauseMs);
   }
 
   #lookAtPaths(): void {
