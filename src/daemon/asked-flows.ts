@@ -78,7 +78,9 @@ export class AskedFlows {
   /** None of our bits stay on those that have sent nothing since, as far as the kernel lets us. */
   forget(): void {
     try {
-      for (const { entry } of this.#waiting.values()) remark(this.#conntrack, entry, 0, OUR_BITS);
+      // An answer that was given a moment ago, too, is told only once.
+      const answered = new Set(this.#conntrack.ownEntries().map((entry) => keyOf(flowOfEntry(entry))));
+      for (const [key, { entry }] of this.#waiting) if (!answered.has(key)) remark(this.#conntrack, entry, 0, OUR_BITS);
     } catch (error) {
       // Ignoring it: the bits that stay mean "not decided" to every successor.
       if (!(error instanceof KernelError)) throw error;
