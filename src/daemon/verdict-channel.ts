@@ -1,5 +1,6 @@
 /** The main thread's end of the verdict thread. */
 
+import { closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Background } from '../kernel/background.ts';
@@ -8,7 +9,13 @@ import { EventFd } from '../kernel/event-fd.ts';
 import { endWithoutWaiting } from '../kernel/look-thread.ts';
 import type { SocketMarksHandle } from '../kernel/socket-marks.ts';
 import { faultOf } from './fault-notes.ts';
-import type { FromVerdictThread, ToVerdictThread, VerdictStats, VerdictThreadStart } from './verdict-message.ts';
+import {
+  type FromVerdictThread,
+  NO_QUEUE,
+  type ToVerdictThread,
+  type VerdictStats,
+  type VerdictThreadStart,
+} from './verdict-message.ts';
 import type { EventBatch } from './verdict-reporter.ts';
 import { diffSnapshot, type VerdictSnapshot } from './verdict-snapshot.ts';
 
@@ -46,6 +53,7 @@ export class VerdictChannel {
   readonly #told = new Int32Array(new SharedArrayBuffer(4));
   readonly #read = new Int32Array(new SharedArrayBuffer(4));
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
+  readonly #queueFd = new Int32Array(new SharedArrayBuffer(4)).fill(NO_QUEUE);
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #exited: Promise<void>;
@@ -74,6 +82,7 @@ export class VerdictChannel {
       ...(marks !== undefined && { marks }),
       ...(scriptsFd !== undefined && { scriptsFd }),
       beats: this.#beats.buffer as SharedArrayBuffer,
+      queueFd: this.#queueFd.buffer as SharedArrayBuffer,
     };
     this.#worker = new Worker(new URL('./verdict-thread.js', import.meta.url), { workerData, transferList: [port2] });
     this.#port.on(
@@ -92,6 +101,7 @@ export class VerdictChannel {
         background.handler((code: number) => {
           // Whatever its last words lead to, it has ended.
           done();
+          this.#closeQueue();
           this.#end(code);
         }),
       );
@@ -200,6 +210,12 @@ export class VerdictChannel {
       this.#publishedRequests.delete(request);
       request.resolve();
     }
+  }
+
+  /** Where the thread did not come to close it: no other can have the queue before. */
+  #closeQueue(): void {
+    const fd = Atomics.exchange(this.#queueFd, 0, NO_QUEUE);
+    if (fd !== NO_QUEUE) closeSync(fd);
   }
 
   #end(code: number): void {

@@ -23,7 +23,11 @@ export interface VerdictThreadStart {
   readonly scriptsFd?: number;
   /** Counted up as a sign of life, every half second at least. */
   readonly beats: SharedArrayBuffer;
+  /** The descriptor of the packet queue while the thread has it open, else `NO_QUEUE`. */
+  readonly queueFd: SharedArrayBuffer;
 }
+
+export const NO_QUEUE = -1;
 
 export interface VerdictStats extends VerdictCounts {
   /** Events that the main thread was too slow to take. */

@@ -16,7 +16,7 @@ import { listedScripts } from './listed-scripts.ts';
 import { OncePerUser } from './once-per-user.ts';
 import { ScriptGate } from './script-gate.ts';
 import { VerdictLoop } from './verdict-loop.ts';
-import type { FromVerdictThread, ToVerdictThread, VerdictThreadStart } from './verdict-message.ts';
+import { type FromVerdictThread, NO_QUEUE, type ToVerdictThread, type VerdictThreadStart } from './verdict-message.ts';
 import { KernelQueue } from './verdict-queue.ts';
 import { VerdictReporter } from './verdict-reporter.ts';
 import { applyUpdate, type VerdictSnapshot } from './verdict-snapshot.ts';
@@ -52,6 +52,7 @@ function run(start: VerdictThreadStart): void {
   const { monotonicMs } = systemClock;
   const queuesSinceMs = monotonicMs();
   using queue = KernelQueue.open({ number: start.queueNumber, failOpen: isFailOpen(start.snapshot) });
+  using _ = sayOpen(new Int32Array(start.queueFd), queue.fd);
   const wake = EventFd.borrow(start.wakeFd);
   const reporter = new VerdictReporter((batch) => say(start, { kind: 'events', ...batch }), new Int32Array(start.read));
   const faults = new FaultNotes();
@@ -135,6 +136,12 @@ function run(start: VerdictThreadStart): void {
     reporter.flushIfDue(monotonicMs());
   }
   reporter.flush();
+}
+
+/** Until it is disposed of, which a thread that is ended from outside, or whose heap is used up, does not come to. */
+function sayOpen(cell: Int32Array, fd: number): Disposable {
+  Atomics.store(cell, 0, fd);
+  return { [Symbol.dispose]: () => Atomics.store(cell, 0, NO_QUEUE) };
 }
 
 function openGate({ scriptsFd }: VerdictThreadStart, binder: SharedSocketMarks | undefined): ScriptGate | undefined {
