@@ -3,14 +3,15 @@ import { readFileSync } from 'node:fs';
 import { holderOfName } from '../kernel/instance-name.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { CHAIN_STATIC, PANIC_TABLE, QUEUE_NUMBER, TABLE } from '../plan/reserved.ts';
+import type { Silence } from './daemon-pulse.ts';
+import { formatDuration } from './duration.ts';
 
 export type AbsentDaemon =
   /** A process holds the daemon's name and does not listen yet. */
   | { readonly kind: 'starting'; readonly pid: number }
   /** It listens, and somebody has removed the file of its socket. */
   | { readonly kind: 'socket gone'; readonly pid: number }
-  /** `waiting`: packets that are held for its verdict. */
-  | { readonly kind: 'not answering'; readonly pid: number; readonly stopped: boolean; readonly waiting: number }
+  | SilentDaemon
   /** No daemon, and the rules of one: it was killed, or has left them in force. */
   | { readonly kind: 'rules left'; readonly panic: boolean }
   /** None has run since `plan --static` was loaded. */
@@ -20,15 +21,31 @@ export type AbsentDaemon =
   /** No daemon, and the kernel tells only root what is there. */
   | { readonly kind: 'none seen' };
 
-/** `answers`: the socket took the question, and no answer came. */
-export async function observeAbsentDaemon(
-  socketPath: string,
-  { answers = false }: { readonly answers?: boolean } = {},
-): Promise<AbsentDaemon> {
+/** Its socket took a question, and no answer came. */
+export interface SilentDaemon {
+  readonly kind: 'not answering';
+  /** Absent where the kernel does not say. */
+  readonly pid?: number;
+  readonly stopped: boolean;
+  /** Nothing was heard of it for so long. */
+  readonly forMs?: number;
+  /** Packets that are held for its verdict. */
+  readonly waiting: number;
+  /** `panic closed` is in force, as far as the caller may see. */
+  readonly panic: boolean;
+}
+
+export async function observeSilentDaemon({ pid, stopped, forMs }: Silence): Promise<SilentDaemon> {
+  const { panic } = process.geteuid?.() === 0 ? await leftInKernel() : { panic: false };
+  const about = { ...(pid !== undefined && { pid }), ...(forMs !== undefined && { forMs }) };
+  return { kind: 'not answering', ...about, stopped, waiting: waitingPackets(), panic };
+}
+
+/** Of a daemon whose socket nobody listens on. */
+export async function observeAbsentDaemon(socketPath: string): Promise<AbsentDaemon> {
   const holder = await holderOfName();
   if (holder !== undefined && holder.uid === 0) {
     const { pid } = holder;
-    if (answers) return { kind: 'not answering', pid, stopped: isStopped(pid), waiting: waitingPackets() };
     return { kind: isListening(socketPath) ? 'socket gone' : 'starting', pid };
   }
   if (process.geteuid?.() !== 0) return { kind: 'none seen' };
@@ -52,15 +69,7 @@ export function describeAbsentDaemon(absent: AbsentDaemon): { readonly message: 
         hint: `its rules hold; start it again to talk to it: sudo kill ${absent.pid}, then sudo pointsman up`,
       };
     case 'not answering':
-      return absent.stopped
-        ? {
-            message: `the daemon is stopped (process ${absent.pid}): what it has to decide waits until it goes on or ends${heldNow(absent.waiting)}`,
-            hint: `let it go on: sudo kill -CONT ${absent.pid}`,
-          }
-        : {
-            message: `the daemon does not answer (process ${absent.pid})${heldNow(absent.waiting)}`,
-            hint: `ask again; if it stays so: sudo kill -KILL ${absent.pid}, then sudo pointsman up`,
-          };
+      return describeSilent(absent);
     case 'rules left':
       return {
         message: `no daemon is running, and the rules of one are in force: it was killed, or has left them${panicToo(absent.panic)}`,
@@ -84,6 +93,23 @@ export function describeAbsentDaemon(absent: AbsentDaemon): { readonly message: 
         hint: 'sudo pointsman status',
       };
   }
+}
+
+/** What the kernel decides alone is the same as before. */
+function describeSilent({ pid, stopped, forMs, waiting, panic }: SilentDaemon): {
+  readonly message: string;
+  readonly hint: string;
+} {
+  const who = pid === undefined ? '' : ` (process ${pid})`;
+  const held = `its last policies are in force, and what it has to decide waits until it goes on or ends${heldNow(waiting)}${panicToo(panic)}`;
+  const end = `sudo kill -KILL ${pid ?? 'PID'}, then sudo pointsman up; or sudo pointsman down`;
+  if (stopped)
+    return {
+      message: `the daemon is stopped${who}: ${held}`,
+      hint: `let it go on: sudo kill -CONT ${pid ?? 'PID'}; or end it: ${end}`,
+    };
+  const silent = forMs === undefined ? 'does not answer' : `has not answered for ${formatDuration(forMs)}`;
+  return { message: `the daemon ${silent}${who}: ${held}`, hint: `ask again; if it stays so: ${end}` };
 }
 
 const heldNow = (waiting: number): string =>
@@ -123,12 +149,6 @@ function waitingPackets(): number {
   const queues = textOf('/proc/net/netfilter/nfnetlink_queue').split('\n');
   const own = queues.map((line) => line.trim().split(/\s+/)).find(([number]) => number === String(QUEUE_NUMBER));
   return Number(own?.[2] ?? 0);
-}
-
-/** Field 3 of /proc/PID/stat (proc(5)); the name before it may have any character. */
-function isStopped(pid: number): boolean {
-  const text = textOf(`/proc/${pid}/stat`);
-  return /^[tT]/.test(text.slice(text.lastIndexOf(')') + 2));
 }
 
 function textOf(path: string): string {

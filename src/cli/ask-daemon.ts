@@ -1,5 +1,6 @@
 import { describeAbsentDaemon, observeAbsentDaemon } from './absent-daemon.ts';
 import { CliError } from './cli-error.ts';
+import { NoAnswer } from './client.ts';
 import { EXIT } from './exit-code.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -17,7 +18,7 @@ export async function askDaemonOr<T>(
     switch (error.exitCode) {
       case EXIT.notRunning:
         terminal.err(
-          `note: ${await absence(socketPath)}; this is computed from the files and what can be read of the host\n`,
+          `note: ${await absence(socketPath, error)}; this is computed from the files and what can be read of the host\n`,
         );
         break;
       case EXIT.notPermitted:
@@ -32,5 +33,7 @@ export async function askDaemonOr<T>(
   }
 }
 
-const absence = async (socketPath: string): Promise<string> =>
-  describeAbsentDaemon(await observeAbsentDaemon(socketPath)).message;
+async function absence(socketPath: string, error: CliError): Promise<string> {
+  if (!(error instanceof NoAnswer)) return describeAbsentDaemon(await observeAbsentDaemon(socketPath)).message;
+  return `${error.message} (${error.hint})`;
+}

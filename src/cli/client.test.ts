@@ -7,6 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from './client.ts';
 import { EXIT } from './exit-code.ts';
 
+const NEVER = new AbortController().signal;
+
 let directory = '';
 let servers: (http.Server | Server)[] = [];
 
@@ -94,6 +96,47 @@ describe('openClient', () => {
   it('openClient says that the daemon ended where it hangs up', async () => {
     const path = await listen(createServer((socket) => socket.once('data', () => socket.destroy())));
     await expect(openClient(path).get('/v1/status')).rejects.toThrow('the daemon ended while it was answering');
+  });
+
+  it('openClient gives up on a daemon that takes the question and says nothing', async () => {
+    const path = await listen(createServer((socket) => socket.resume()));
+    const client = openClient(path, { silentMs: 50 });
+    const unanswered = {
+      exitCode: EXIT.notRunning,
+      message: expect.stringContaining(`has not answered for 0 s (process ${process.pid})`) as unknown,
+      hint: expect.stringContaining('sudo kill -KILL') as unknown,
+    };
+    await expect(client.get('/v1/status')).rejects.toMatchObject(unanswered);
+    await expect(client.text('/v1/metrics')).rejects.toMatchObject(unanswered);
+    await expect(client.post('/v1/reload')).rejects.toMatchObject(unanswered);
+  }, 15_000);
+
+  it('openClient gives up on a stream that has begun when the daemon says nothing any more', async () => {
+    let asked = 0;
+    const path = await daemon((_request, answer) => {
+      asked += 1;
+      if (asked === 1) answer.write('{"a":1}\n');
+    });
+    const lines: string[] = [];
+    const watching = openClient(path, { silentMs: 50 }).lines('/v1/watch', (line) => lines.push(line), NEVER);
+    await expect(watching).rejects.toMatchObject({ exitCode: EXIT.notRunning });
+    expect(lines).toEqual(['{"a":1}']);
+  }, 15_000);
+
+  it('openClient waits for a daemon that is at work on the question and answers others', async () => {
+    let answerIt: (() => void) | undefined;
+    let looks = 0;
+    const path = await daemon((request, answer) => {
+      if (request.url !== '/v1/health') {
+        answerIt = () => answer.end('{"done":true}');
+        return;
+      }
+      looks += 1;
+      answer.end('{}');
+      if (looks === 2) answerIt?.();
+    });
+    expect(await openClient(path, { silentMs: 50 }).post('/v1/reload')).toEqual({ done: true });
+    expect(looks).toBe(2);
   });
 
   it('openClient refuses a path that no socket can have', () => {

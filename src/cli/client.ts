@@ -1,15 +1,19 @@
 /** The daemon's HTTP API over its unix socket, for a person's command. Every failure is a CliError. */
 import http from 'node:http';
 import { API_VERSION, type ApiError } from '../api/request.ts';
+import { describeAbsentDaemon, observeSilentDaemon, type SilentDaemon } from './absent-daemon.ts';
 import { CliError } from './cli-error.ts';
+import { type PulseOptions, SILENT_MS, silenceOfFullSocket, untilSilent } from './daemon-pulse.ts';
 import { EXIT } from './exit-code.ts';
 
 /** A plan of 10,000 applications has about 20 MB. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 /** One line of the event stream. */
 const MAX_LINE_CHARACTERS = 1024 * 1024;
-/** The largest rulesets take the kernel seconds; beyond this the daemon hangs. */
+/** For what is put into force; the largest rulesets take the kernel seconds. Meanwhile the daemon answers other questions, or it hangs. */
 const ANSWER_TIMEOUT_MS = 120_000;
+/** Events may be hours apart. */
+const WATCH_LOOK_MS = 5000;
 /** sizeof(sun_path) - 1, unix(7) */
 const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -25,22 +29,74 @@ export interface DaemonClient {
 /** Nothing happens before the first request. */
 export function openClient(
   socketPath: string,
-  { timeoutMs = ANSWER_TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
+  { timeoutMs = ANSWER_TIMEOUT_MS, silentMs = SILENT_MS }: ClientOptions = {},
 ): DaemonClient {
-  const send = (method: string, path: string, body?: object, signal?: AbortSignal): Promise<http.IncomingMessage> =>
-    request(socketPath, { method, path, body, signal, timeoutMs });
+  const asking = <T>(
+    ask: { readonly method: string; readonly path: string; readonly body?: object; readonly isStream?: true },
+    read: (answer: http.IncomingMessage) => Promise<T>,
+    everyMs?: number,
+  ): Promise<T> =>
+    whileItLives(socketPath, { silentMs, ...(everyMs !== undefined && { everyMs }) }, async (signal) =>
+      read(await request(socketPath, { ...ask, signal, timeoutMs })),
+    );
   return {
-    get: async <T>(path: string) => readJson<T>(await send('GET', path)),
-    text: async (path) => readText(await send('GET', path)),
-    post: async <T>(path: string, body: object = {}) => readJson<T>(await send('POST', path, body)),
+    get: <T>(path: string) => asking({ method: 'GET', path }, (answer) => readJson<T>(answer)),
+    text: (path) => asking({ method: 'GET', path }, readText),
+    post: <T>(path: string, body: object = {}) =>
+      asking({ method: 'POST', path, body }, (answer) => readJson<T>(answer)),
     lines: async (path, onLine, signal) => {
+      const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      const reading = asking(
+        { method: 'GET', path, isStream: true },
+        (answer) => readLines(answer, onLine),
+        WATCH_LOOK_MS,
+      );
       try {
-        await readLines(await send('GET', path, undefined, signal), onLine);
+        await Promise.race([reading, ended]);
       } catch (error) {
         if (!signal.aborted && !(error instanceof BrokenOff)) throw error;
       }
     },
   };
+}
+
+export interface ClientOptions {
+  /** For one answer; the daemon lives. */
+  readonly timeoutMs?: number;
+  /** After so long without any answer it does not. */
+  readonly silentMs?: number;
+}
+
+/** Rejects with NoAnswer, and aborts, where the daemon is stopped or does not answer any more. */
+async function whileItLives<T>(
+  socketPath: string,
+  options: Pick<PulseOptions, 'silentMs' | 'everyMs'>,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController();
+  const silence = untilSilent(socketPath, { ...options, signal: over.signal }).then(async (silent) => {
+    if (silent === undefined) return await new Promise<never>(() => undefined);
+    throw new NoAnswer(await observeSilentDaemon(silent));
+  });
+  const working = work(over.signal);
+  // Whichever comes second is of no interest to anybody.
+  working.catch(() => undefined);
+  silence.catch(() => undefined);
+  try {
+    return await Promise.race([working, silence]);
+  } catch (error) {
+    if (!(error instanceof SocketFull)) throw error;
+    throw new NoAnswer(await observeSilentDaemon(await silenceOfFullSocket()));
+  } finally {
+    over.abort();
+  }
+}
+
+/** Nobody has taken a question from it for long: unix(7), EAGAIN. */
+class SocketFull extends CliError {
+  constructor(cause: unknown) {
+    super(EXIT.notRunning, 'the daemon does not take questions', { cause });
+  }
 }
 
 class BrokenOff extends CliError {
@@ -52,15 +108,17 @@ class BrokenOff extends CliError {
 interface Request {
   readonly method: string;
   readonly path: string;
-  readonly body: object | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly body?: object;
+  readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** It has no end. */
+  readonly isStream?: true;
 }
 
 /** Resolves with an answer whose status says that it went well. */
 function request(
   socketPath: string,
-  { method, path, body, signal, timeoutMs }: Request,
+  { method, path, body, signal, timeoutMs, isStream }: Request,
 ): Promise<http.IncomingMessage> {
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
     throw new CliError(EXIT.usage, `the path of the daemon's socket is too long for Linux: ${socketPath}`);
@@ -73,13 +131,13 @@ function request(
       : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
   };
   return new Promise((resolve, reject) => {
-    const options = { socketPath, method, path, headers, ...(signal === undefined ? {} : { signal }) };
+    const options = { socketPath, method, path, headers, signal };
     const sent = http.request(options, (answer) => {
       // A stream of events may be silent for hours.
-      if (signal !== undefined) sent.setTimeout(0);
+      if (isStream) sent.setTimeout(0);
       accept(answer, socketPath).then(resolve, reject);
     });
-    sent.setTimeout(timeoutMs, () => sent.destroy(new NoAnswer(timeoutMs)));
+    sent.setTimeout(timeoutMs, () => sent.destroy(new TookTooLong(timeoutMs)));
     sent.on('error', (error: NodeJS.ErrnoException) => reject(explainFailure(error, socketPath)));
     sent.end(payload);
   });
@@ -129,6 +187,8 @@ function explainFailure(error: NodeJS.ErrnoException, socketPath: string): Error
     case 'EACCES':
     case 'EPERM':
       return notPermitted(socketPath, error);
+    case 'EAGAIN':
+      return new SocketFull(error);
     case 'ECONNRESET':
     case 'EPIPE':
       return new BrokenOff(error);
@@ -143,10 +203,27 @@ function notPermitted(socketPath: string, cause?: Error): CliError {
   return new CliError(EXIT.notPermitted, message, { hint, cause });
 }
 
-/** The socket took the question, and that was all. */
+/** The daemon is stopped or hangs: its socket took the question, and that was all. */
 export class NoAnswer extends CliError {
+  readonly daemon: SilentDaemon;
+
+  constructor(daemon: SilentDaemon) {
+    const { message, hint } = describeAbsentDaemon(daemon);
+    super(EXIT.notRunning, message, { hint });
+    this.daemon = daemon;
+  }
+}
+
+/** No daemon is there, as far as its socket tells; one that does not answer is. */
+export const isNotRunning = (error: unknown): error is CliError =>
+  error instanceof CliError && error.exitCode === EXIT.notRunning && !(error instanceof NoAnswer);
+
+/** It answers others meanwhile. */
+class TookTooLong extends CliError {
   constructor(timeoutMs: number) {
-    super(EXIT.failed, `the daemon has not answered for ${timeoutMs / 1000} s`, { hint: 'sudo pointsman status' });
+    super(EXIT.failed, `the daemon has not answered this for ${timeoutMs / 1000} s, and answers other questions`, {
+      hint: 'sudo pointsman status',
+    });
   }
 }
 

@@ -69,7 +69,7 @@ async function daemonFindings(client: Pick<DaemonClient, 'get'>, socketPath: str
     if (!(error instanceof CliError)) throw error;
     if (error.exitCode === EXIT.notPermitted)
       return [{ part, state: 'not seen', message: 'it runs, and you may not ask it', mend: 'sudo pointsman doctor' }];
-    const absent = await observeAbsentDaemon(socketPath, { answers: error instanceof NoAnswer });
+    const absent = error instanceof NoAnswer ? error.daemon : await observeAbsentDaemon(socketPath);
     const { message, hint } = describeAbsentDaemon(absent);
     switch (absent.kind) {
       case 'none':

@@ -5,7 +5,7 @@ import type { Paths } from '../store/paths.ts';
 import { keepTrial, NotKept } from '../store/trial-files.ts';
 import { checkPaths } from './check-files.ts';
 import { CliError } from './cli-error.ts';
-import type { DaemonClient } from './client.ts';
+import { type DaemonClient, isNotRunning } from './client.ts';
 import type { EditedPolicy } from './edited-policy.ts';
 import { EXIT } from './exit-code.ts';
 import { tryFiles } from './try-files.ts';
@@ -37,7 +37,7 @@ export async function putIntoForce(client: DaemonClient, edited: Edited): Promis
     const report = await tryFiles(client, { files, sources, confirmMs });
     return report.applied ? { kind: 'applied', report } : { kind: 'mistakes', diagnostics: report.diagnostics };
   } catch (error) {
-    if (!(error instanceof CliError && error.exitCode === EXIT.notRunning)) throw error;
+    if (!isNotRunning(error)) throw error;
     write(paths, path, bytes);
     return { kind: 'written' };
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Status } from '../api/status.ts';
 import { CliError } from './cli-error.ts';
-import type { DaemonClient } from './client.ts';
+import { type DaemonClient, isNotRunning } from './client.ts';
 import { EXIT } from './exit-code.ts';
 
 const POLL_MS = 50;
@@ -15,7 +15,7 @@ export async function untilGone(client: DaemonClient, hint: string): Promise<voi
     try {
       await client.get<Status>('/v1/status');
     } catch (error) {
-      if (error instanceof CliError && error.exitCode === EXIT.notRunning) return;
+      if (isNotRunning(error)) return;
       if (!(error instanceof CliError) || error.exitCode !== EXIT.failed) throw error;
     }
     await delay(POLL_MS);

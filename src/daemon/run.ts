@@ -8,6 +8,7 @@ import { openCgroupTree } from '../kernel/cgroup.ts';
 import { ignoreSignals } from '../kernel/ignored-signals.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { networkNamespaceName } from '../kernel/network-namespace-name.ts';
+import { isStopped } from '../kernel/stopped-process.ts';
 import { systemClock } from '../kernel/system-clock.ts';
 import { printable } from '../net/printable.ts';
 import { AppIds } from '../store/app-ids.ts';
@@ -89,7 +90,7 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   if (lock.kind === 'taken') {
     throw new StartError(
       'alreadyRunning',
-      `a daemon is running already in this network namespace (process ${lock.pid})`,
+      `a daemon is running already in this network namespace (process ${lock.pid})${isStopped(lock.pid) ? `, and is stopped; let it go on: sudo kill -CONT ${lock.pid}` : ''}`,
     );
   }
   if (lock.kind === 'squatted') {

@@ -5,9 +5,6 @@ import { type JsonOption, jsonOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
 import { renderDoctor } from '../render-doctor.ts';
 
-/** A daemon that does not answer is a finding; a check of itself takes a few seconds. */
-const ANSWER_TIMEOUT_MS = 10_000;
-
 export function doctorCommand(context: CliContext): Command {
   const command = new Command('doctor')
     .description('what works on this machine, and what would mend what does not; needs no daemon')
@@ -17,7 +14,7 @@ export function doctorCommand(context: CliContext): Command {
       const terminal = terminalOf(context, command);
       const { examine } = await import('../doctor.ts');
       const { root } = globalOptions(command);
-      const asked = examine({ root, client: clientOf(command, { timeoutMs: ANSWER_TIMEOUT_MS }), probe });
+      const asked = examine({ root, client: clientOf(command), probe });
       const report = await withProgress(terminal, 'looking at this machine', asked);
       if (json) writeJson(terminal, report);
       else terminal.out(renderDoctor(report, { colour: terminal.outColour }));

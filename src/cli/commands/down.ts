@@ -4,7 +4,7 @@ import type { Status } from '../../api/status.ts';
 import { PANIC_TABLE, QUEUE_NUMBER, TABLE } from '../../plan/reserved.ts';
 import { describeAbsentDaemon, observeAbsentDaemon } from '../absent-daemon.ts';
 import { CliError } from '../cli-error.ts';
-import type { DaemonClient } from '../client.ts';
+import { type DaemonClient, isNotRunning } from '../client.ts';
 import { addExamples, type CliContext, clientOf, socketPathOf, terminalOf } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { withProgress } from '../progress.ts';
@@ -51,7 +51,7 @@ async function pidOrCleanUp(client: DaemonClient, socketPath: string): Promise<n
   try {
     return (await client.get<Status>('/v1/status')).pid;
   } catch (error) {
-    const mayCleanUp = error instanceof CliError && error.exitCode === EXIT.notRunning && process.geteuid?.() === 0;
+    const mayCleanUp = isNotRunning(error) && process.geteuid?.() === 0;
     if (!mayCleanUp || isQueueServed()) throw error;
     const { LinuxKernel } = await import('../../kernel/linux-kernel.ts');
     using kernel = LinuxKernel.open();

@@ -37,7 +37,13 @@ export function editCommand(context: CliContext): Command {
           copy.keep();
           throw new EditedElsewhere(policy.path, copy.path);
         }
-        const outcome = await putIntoForce(clientOf(command), { paths, policy, bytes, copyPath: copy.path, confirmMs });
+        const edited = { paths, policy, bytes, copyPath: copy.path, confirmMs };
+        const outcome = await putIntoForce(clientOf(command), edited).catch((error: unknown) => {
+          // It may be an hour's work.
+          copy.keep();
+          terminal.err(`note: what you wrote is in ${copy.path}\n`);
+          throw error;
+        });
         if (outcome.kind !== 'mistakes') {
           tell(terminal, outcome, { json, path: policy.path, confirmMs });
           return;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, Command } from 'commander';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { CliError } from '../cli-error.ts';
-import { type DaemonClient, openClient } from '../client.ts';
+import { type DaemonClient, NoAnswer, openClient } from '../client.ts';
 import { addExamples, type CliContext, socketPathOf, terminalOf } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 
@@ -43,7 +43,9 @@ export function panicCommand(context: CliContext): Command {
       const { LinuxKernel } = await import('../../kernel/linux-kernel.ts');
       const kernel = LinuxKernel.open();
       try {
-        await act(what, kernel, openClient(socketPathOf(command)));
+        const client = openClient(socketPathOf(command), { timeoutMs: DAEMON_TIMEOUT_MS, silentMs: DAEMON_TIMEOUT_MS });
+        const silent = await act(what, kernel, client);
+        if (silent !== undefined) terminal.err(goesOn(silent));
       } finally {
         kernel[Symbol.dispose]();
       }
@@ -56,21 +58,32 @@ export function panicCommand(context: CliContext): Command {
   ]);
 }
 
-async function act(what: Panic, kernel: Kernel, daemon: DaemonClient): Promise<void> {
+/** It puts back what it wants to be there as soon as it can. */
+function goesOn({ daemon: { pid, stopped } }: NoAnswer): string {
+  const is = stopped ? 'is stopped' : 'does not answer';
+  return `warning: the daemon ${is} and could not be told; when it goes on it puts its rules back. End it: sudo kill -KILL ${pid ?? 'PID'}\n`;
+}
+
+/** A daemon that could not be told to stop, and lives. */
+async function act(what: Panic, kernel: Kernel, daemon: DaemonClient): Promise<NoAnswer | undefined> {
   const { panicClosed, panicOff, panicOpen } = await import('../../apply/panic.ts');
   switch (what) {
-    case 'open':
-      await stopDaemon(daemon);
-      return panicOpen(kernel);
+    case 'open': {
+      const silent = await stopDaemon(daemon);
+      await panicOpen(kernel);
+      return silent;
+    }
     case 'closed':
-      return panicClosed(kernel);
+      await panicClosed(kernel);
+      return undefined;
     case 'off':
-      return panicOff(kernel);
+      await panicOff(kernel);
+      return undefined;
   }
 }
 
 /** A daemon that still runs would repair what is removed, and two who remove at once get in each other's way. */
-async function stopDaemon(daemon: DaemonClient): Promise<void> {
+async function stopDaemon(daemon: DaemonClient): Promise<NoAnswer | undefined> {
   try {
     await daemon.post('/v1/stop');
     const deadlineMs = performance.now() + DAEMON_TIMEOUT_MS;
@@ -78,7 +91,9 @@ async function stopDaemon(daemon: DaemonClient): Promise<void> {
       await daemon.get('/v1/health');
       await delay(POLL_MS);
     }
+    return undefined;
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
+    return error instanceof NoAnswer ? error : undefined;
   }
 }

@@ -3,7 +3,7 @@ import type { Status } from '../../api/status.ts';
 import { systemClock } from '../../kernel/system-clock.ts';
 import { describeAbsentDaemon, observeAbsentDaemon } from '../absent-daemon.ts';
 import { CliError } from '../cli-error.ts';
-import { NoAnswer } from '../client.ts';
+import { isNotRunning, NoAnswer } from '../client.ts';
 import { addExamples, type CliContext, clientOf, socketPathOf, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
@@ -11,16 +11,13 @@ import { withProgress } from '../progress.ts';
 import { renderStatus } from '../render-status.ts';
 import type { Terminal } from '../terminal.ts';
 
-/** A daemon that is busy with the largest ruleset answers in less. */
-const STATUS_TIMEOUT_MS = 10_000;
-
 export function statusCommand(context: CliContext): Command {
   const command = new Command('status')
     .description('how things stand: state, uplinks, applications, warnings, mistakes in files')
     .addOption(jsonOption())
     .action(async ({ json }: JsonOption) => {
       const terminal = terminalOf(context, command);
-      const answer = clientOf(command, { timeoutMs: STATUS_TIMEOUT_MS }).get<Status>('/v1/status');
+      const answer = clientOf(command).get<Status>('/v1/status');
       const status = await withProgress(terminal, 'waiting for the daemon', answer).catch(async (error: unknown) => {
         throw await whyNoStatus(error, socketPathOf(command), json === true ? terminal : undefined);
       });
@@ -36,9 +33,9 @@ export function statusCommand(context: CliContext): Command {
 
 /** What holds where nobody says how things stand. `json`: where that is written to as well. */
 async function whyNoStatus(error: unknown, socketPath: string, json: Terminal | undefined): Promise<unknown> {
-  const isAbsent = error instanceof CliError && error.exitCode === EXIT.notRunning;
-  if (!isAbsent && !(error instanceof NoAnswer)) return error;
-  const absent = await observeAbsentDaemon(socketPath, { answers: !isAbsent });
+  const isSilent = error instanceof NoAnswer;
+  if (!isSilent && !isNotRunning(error)) return error;
+  const absent = isSilent ? error.daemon : await observeAbsentDaemon(socketPath);
   const { message, hint } = describeAbsentDaemon(absent);
   if (json !== undefined) writeJson(json, { state: 'absent', daemon: absent, message, hint });
   return new CliError(EXIT.notRunning, message, { hint, cause: error });
