@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { printable, printableJson } from '../net/printable.ts';
 import { pathsFor } from '../store/paths.ts';
-import { type DaemonClient, openClient } from './client.ts';
+import { type ClientOptions, type DaemonClient, openClient } from './client.ts';
 import type { ExitCode } from './exit-code.ts';
 import type { OfflineOptions } from './offline.ts';
 import { type Terminal, withoutColour } from './terminal.ts';
@@ -13,6 +13,8 @@ export type RunDaemon = (options: {
   readonly keep?: boolean;
   /** Asks a daemon that runs to leave, with policy kept in force. */
   readonly takeOver?: () => Promise<void>;
+  /** Takes a line for the journal. */
+  readonly log: (line: string) => void;
   readonly version: string;
 }) => Promise<number>;
 
@@ -52,12 +54,17 @@ export function socketPathOf(command: Command): string {
   return pathsFor(globalOptions(command).root).socketPath;
 }
 
-export function clientOf(command: Command, options: { readonly timeoutMs?: number } = {}): DaemonClient {
+export function clientOf(command: Command, options: ClientOptions = {}): DaemonClient {
   return openClient(socketPathOf(command), options);
 }
 
+/** What is to be typed stands in these, whoever wrote it. */
+const HINT_KEYS: readonly string[] = ['hint', 'mend'];
+
 export function writeJson(terminal: Terminal, value: unknown): void {
-  terminal.out(`${printableJson(JSON.stringify(value, undefined, 2))}\n`);
+  const typed = (key: string, one: unknown): unknown =>
+    HINT_KEYS.includes(key) && typeof one === 'string' ? terminal.typed(one) : one;
+  terminal.data(`${printableJson(JSON.stringify(value, typed, 2))}\n`);
 }
 
 /** Examples below a command's help: what to type, and what it is for. */

@@ -41,6 +41,10 @@ async function run(
       err: (text) => {
         err += text;
       },
+      data: (text) => {
+        out += text;
+      },
+      typed: (text) => text,
       outColour: false,
       errColour: false,
     },
@@ -60,7 +64,14 @@ async function run(
 const everyCommand = allCommands(
   buildProgram({
     version: '',
-    terminal: { out: () => {}, err: () => {}, outColour: false, errColour: false },
+    terminal: {
+      out: () => {},
+      err: () => {},
+      data: () => {},
+      typed: (text) => text,
+      outColour: false,
+      errColour: false,
+    },
     runDaemon: async () => 0,
     selfCommand: [],
     commandName: '',
@@ -193,7 +204,7 @@ describe('runProgram', () => {
   it('runProgram starts the daemon with root and milliseconds to confirm', async () => {
     const { exitCode, started } = await run(['up', '--confirm', '30s', '--root', root]);
     expect(exitCode).toBe(0);
-    expect(started).toEqual([{ version: '1.2.3', root, confirmMs: 30_000 }]);
+    expect(started).toEqual([{ version: '1.2.3', root, confirmMs: 30_000, log: expect.any(Function) as unknown }]);
   });
 
   it.each([['status'], ['down'], ['reload'], ['confirm'], ['watch']])(
@@ -201,7 +212,7 @@ describe('runProgram', () => {
     async (name) => {
       const { exitCode, err } = await run(['--root', root, name]);
       expect(exitCode).toBe(3);
-      expect(err).toBe('error: the daemon is not running\n       hint: sudo pointsman up\n');
+      expect(err).toBe(`error: the daemon is not running\n       hint: sudo pointsman up --root ${root}\n`);
     },
   );
 

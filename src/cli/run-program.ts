@@ -1,13 +1,18 @@
 /** One run of the command line: arguments in, exit code out. Mistakes become one line and a hint, never a stack trace. */
-import { CommanderError } from 'commander';
+import { join } from 'node:path';
+import { type Command, CommanderError } from 'commander';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { LabError, type LabErrorCode } from '../lab/lab-error.ts';
+import { labFiles } from '../lab/lab-state.ts';
+import { DEFAULT_LAB } from '../lab/lab-words.ts';
 import { printable } from '../net/printable.ts';
 import { CliError } from './cli-error.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-code.ts';
+import { LABS_DIR } from './lab-place.ts';
 import { painter } from './paint.ts';
 import { buildProgram, separateProgram } from './program.ts';
+import { type Place, typedCommands } from './typed-command.ts';
 
 export type RunOptions = Omit<CliContext, 'exit'> & {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -16,13 +21,20 @@ export type RunOptions = Omit<CliContext, 'exit'> & {
 /** `words` are the arguments without the program. Never throws. */
 export async function runProgram(words: readonly string[], { env, ...options }: RunOptions): Promise<number> {
   let exitCode: number = EXIT.ok;
+  const typed = (text: string): string => typedCommands(text, placeOf(program, options.commandName));
   const context: CliContext = {
     ...options,
+    terminal: {
+      ...options.terminal,
+      out: (text) => options.terminal.out(typed(text)),
+      err: (text) => options.terminal.err(typed(text)),
+      typed,
+    },
     exit: (code) => {
       exitCode = code;
     },
   };
-  const program = buildProgram(context);
+  const program: Command = buildProgram(context);
   try {
     await program.parseAsync([...separateProgram(words)], { from: 'user' });
     return exitCode;
@@ -30,6 +42,20 @@ export async function runProgram(words: readonly string[], { env, ...options }: 
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     return report(error, context, env);
   }
+}
+
+/** What the person has said of where; while that is being read, as much as is known. */
+function placeOf(program: Command, commandName: string): Place {
+  const { root, lab } = program.opts<{ readonly root?: string; readonly lab?: string }>();
+  const ofLab = program.commands.find((command) => command.name() === 'lab');
+  const { id } = ofLab?.opts<{ readonly id?: string }>() ?? {};
+  const isLab = program.args[0] === 'lab' && id !== undefined;
+  return {
+    program: commandName.replace(/^sudo /, ''),
+    commands: program.commands.map((command) => command.name()),
+    root: isLab ? labFiles(join(LABS_DIR, id)).rootDir : (lab ?? root),
+    ...(isLab && id !== DEFAULT_LAB && { lab: id }),
+  };
 }
 
 function report(error: unknown, { terminal }: CliContext, env: RunOptions['env']): number {

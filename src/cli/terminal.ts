@@ -2,6 +2,10 @@
 export interface Terminal {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Results that are others' words or made for programs: nothing in them is changed. */
+  readonly data: (text: string) => void;
+  /** A text that names commands, as the person has to type them; `out` and `err` write no other. */
+  readonly typed: (text: string) => string;
   /** Whether escape sequences may be written there. */
   readonly outColour: boolean;
   readonly errColour: boolean;
@@ -26,6 +30,10 @@ export function openTerminal(
     err: (text) => {
       stderr.write(text);
     },
+    data: (text) => {
+      stdout.write(text);
+    },
+    typed: (text) => text,
     outColour: wanted && stdout.isTTY === true,
     errColour: wanted && stderr.isTTY === true,
   };

@@ -45,7 +45,10 @@ describe('doctor', () => {
     expect(of('nftables')).toMatchObject({ state: 'ok', message: expect.stringContaining('all that a ruleset needs') });
     for (const part of ['programs (BPF)', 'scripts (fanotify)', 'cgroups', 'uplink wifi', 'uplink cellular', 'files'])
       expect(of(part), part).toMatchObject({ state: 'ok' });
-    expect(of('daemon')).toMatchObject({ message: 'the daemon is not running', mend: 'sudo pointsman up' });
+    expect(of('daemon')).toMatchObject({
+      message: 'the daemon is not running',
+      mend: `sudo pointsman up --root ${device.rootDir}`,
+    });
     expect(await must('nft', 'list', 'ruleset')).toBe(before);
   });
 
@@ -82,7 +85,7 @@ describe('doctor', () => {
       state: 'limited',
       message: 'down: its device is down: sudo ip link set wifi0 up',
     });
-    expect(of('files')).toMatchObject({ state: 'broken', mend: 'pointsman check' });
+    expect(of('files')).toMatchObject({ state: 'broken', mend: `pointsman check --root ${device.rootDir}` });
     device.remove(`${UPLINKS}/absent.yaml`);
     device.remove(`${POLICIES}/broken.yaml`);
   });
@@ -100,7 +103,7 @@ describe('doctor', () => {
       'daemon',
     ])
       expect(of(part), part).toMatchObject({ state: 'not seen' });
-    expect(of('privileges')?.mend).toBe('sudo pointsman doctor');
+    expect(of('privileges')?.mend).toBe(`sudo pointsman doctor --root ${device.rootDir}`);
     expect(of('uplink cellular')).toMatchObject({ state: 'ok' });
     expect(findings.some(({ state }) => state === 'broken')).toBe(false);
   });

@@ -25,7 +25,7 @@ export function appsCommand(context: CliContext): Command {
       const choice = { all: all === true, unmatched: unmatched === true };
       if (json) writeJson(terminal, choosePrograms(report, choice));
       else
-        terminal.out(
+        terminal.data(
           renderApps(report, {
             ...choice,
             colour: terminal.outColour,

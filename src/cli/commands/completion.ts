@@ -9,7 +9,7 @@ export function completionCommand(context: CliContext): Command {
     .description('print a script that completes commands and options in a shell')
     .addArgument(new Argument('<shell>', 'your shell').choices(['bash', 'zsh', 'fish']))
     .action((shell: Shell) => {
-      context.terminal.out(render(shell, command.parent ?? command));
+      context.terminal.data(render(shell, command.parent ?? command));
     });
   return addExamples(command, [
     ['source <(pointsman completion bash)', 'for this shell'],

@@ -14,7 +14,7 @@ export function metricsCommand(context: CliContext): Command {
       const terminal = terminalOf(context, command);
       const client = clientOf(command);
       if (json) writeJson(terminal, await client.get<MetricsReport>('/v1/metrics.json'));
-      else terminal.out(printableLines(await client.text('/v1/metrics')));
+      else terminal.data(printableLines(await client.text('/v1/metrics')));
     });
   return addExamples(command, [
     ['sudo pointsman metrics', 'all counters since the daemon started'],

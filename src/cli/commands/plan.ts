@@ -53,7 +53,7 @@ export function planCommand(context: CliContext): Command {
       );
       const plan = await withProgress(terminal, 'computing the plan', asking);
       if (json) writeJson(terminal, plan);
-      else terminal.out(renderPlan(plan, { colour: terminal.outColour, nft: nft === true, diff: diff === true }));
+      else terminal.data(renderPlan(plan, { colour: terminal.outColour, nft: nft === true, diff: diff === true }));
     });
   return addExamples(command, [
     ['pointsman plan', 'everything that should be in the kernel'],

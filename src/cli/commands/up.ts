@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import { CliError } from '../cli-error.ts';
+import { isNotRunning } from '../client.ts';
 import { addExamples, type CliContext, clientOf, globalOptions, terminalOf } from '../context.ts';
-import { EXIT } from '../exit-code.ts';
 import { confirmOption } from '../options.ts';
 import { withProgress } from '../progress.ts';
 import { untilGone } from '../until-gone.ts';
@@ -22,6 +21,7 @@ export function upCommand(context: CliContext): Command {
       const { root } = globalOptions(command);
       const options = {
         version: context.version,
+        log: (line: string) => context.terminal.err(`${line}\n`),
         ...(root === undefined ? {} : { root }),
         ...(confirmMs === undefined ? {} : { confirmMs }),
         ...(keep === undefined ? {} : { keep }),
@@ -43,7 +43,7 @@ async function takeOver(context: CliContext, command: Command): Promise<void> {
   try {
     await client.post('/v1/leave');
   } catch (error) {
-    if (error instanceof CliError && error.exitCode === EXIT.notRunning) return;
+    if (isNotRunning(error)) return;
     throw error;
   }
   const hint = 'see "pointsman status"; policies are in force meanwhile';
