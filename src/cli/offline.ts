@@ -1,6 +1,7 @@
 /** What the daemon would answer, computed here from the files and from what may be read of the machine. */
 
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
+import type { PanicNote } from '../api/panic.ts';
 import type { PlanReport } from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
@@ -12,6 +13,7 @@ import { systemClock } from '../kernel/system-clock.ts';
 import type { Change } from '../plan/change.ts';
 import type { Plan } from '../plan/plan.ts';
 import { planText } from '../plan/plan-text.ts';
+import { PANIC_TABLE } from '../plan/reserved.ts';
 import { type StaticPlan, staticPlan } from '../plan/static-plan.ts';
 import { ALL_OF_NETWORKS } from '../policy/network-interest.ts';
 import { pathsFor } from '../store/paths.ts';
@@ -65,36 +67,49 @@ async function changesTo(plan: Plan, kernel: LinuxKernel): Promise<readonly Chan
 }
 
 /** Throws CliError. */
-export async function explainOffline(options: OfflineOptions, query: ExplainQuery): Promise<Explanation> {
+export async function explainOffline(options: OfflineOptions, query: ExplainQuery): Promise<Explanation & PanicNote> {
   return withKernel(async (kernel) => {
     const situation = await withManaged((managed) => situationOf(options, kernel, managed));
     const sources = { context: situationContext(situation), host: situation.machine.host, lookUp: lookUpName };
-    return await knowing(() => answerExplainQuery(sources, query));
+    return await noted(kernel, await knowing(() => answerExplainQuery(sources, query)));
   });
 }
 
 /** Throws CliError. */
-export async function uplinksOffline(options: OfflineOptions): Promise<UplinksReport> {
+export async function uplinksOffline(options: OfflineOptions): Promise<UplinksReport & PanicNote> {
   return withKernel((kernel) =>
     withManaged(async (managed) => {
       const situation = await situationOf(options, kernel, managed);
-      return uplinksReport({
+      const report = uplinksReport({
         ...routeSources(situation, kernel),
         managed: (device) => managed.device(device),
         ...(kernel !== undefined && { attach: attachAll(kernel, managed) }),
       });
+      return await noted(kernel, report);
     }),
   );
 }
 
 /** Throws CliError. */
-export async function routeOffline(options: OfflineOptions, query: RouteQuery): Promise<RouteReport> {
+export async function routeOffline(options: OfflineOptions, query: RouteQuery): Promise<RouteReport & PanicNote> {
   return withKernel((kernel) =>
     withManaged(async (managed) => {
       const sources = routeSources(await situationOf(options, kernel, managed), kernel);
-      return knowing(() => routeReport(sources, subjectOf(sources, query)));
+      return await noted(kernel, await knowing(() => routeReport(sources, subjectOf(sources, query))));
     }),
   );
+}
+
+/** What holds instead, as far as the caller may see it. */
+async function noted<T extends object>(kernel: LinuxKernel | undefined, report: T): Promise<T & PanicNote> {
+  if (kernel === undefined || !isRoot()) return report;
+  try {
+    return (await kernel.nft.observe(PANIC_TABLE)) === undefined ? report : { ...report, panicClosed: true };
+  } catch (error) {
+    // Where the kernel has no nftables at all there is nothing of ours.
+    if (!(error instanceof KernelError)) throw error;
+    return report;
+  }
 }
 
 function routeSources(situation: Situation, kernel: LinuxKernel | undefined): RouteSources {

@@ -35,6 +35,7 @@ import { type EvidenceSources, openEvidence } from './evidence-sources.ts';
 import type { GuardCounts } from './guard-drops.ts';
 import { factsNow, type InForce } from './in-force.ts';
 import { metricFamilies } from './metric-families.ts';
+import type { PanicLook } from './panic-warning.ts';
 import { RequestRefused } from './request-refused.ts';
 import type { Control } from './routes.ts';
 import { diagnosticsFor } from './shown-to.ts';
@@ -44,6 +45,7 @@ import { whoIsFlow, whoIsProcess } from './who-report.ts';
 export interface ControlParts {
   readonly background: Background;
   readonly kernel: Kernel;
+  readonly panic: Pick<PanicLook, 'isClosed'>;
   readonly enforcement: Enforcement;
   readonly events: EventStream;
   readonly staged: StagedChange;
@@ -93,6 +95,15 @@ export function createControl(parts: ControlParts): Control {
       // What is kept becomes the administrator's.
       if (reader.uid !== 0) throw new RequestRefused(403, ROOT_ALONE);
       return await staged.try(request);
+    },
+    isPanicClosed: async () => {
+      try {
+        return await parts.panic.isClosed();
+      } catch (error) {
+        // Ignoring it: the answer to the question stands, and `status` says what the kernel refuses.
+        if (!(error instanceof KernelError)) throw error;
+        return false;
+      }
     },
     confirm: () => staged.confirm(),
     selfCheck: parts.selfCheck,

@@ -50,7 +50,7 @@ import type { IdentityTiers } from './identity-tiers.ts';
 import { KernelDecisions } from './kernel-decisions.ts';
 import { isLeftOut } from './left-out.ts';
 import { MisfitEntries } from './misfit-entries.ts';
-import { reportPanic } from './panic-warning.ts';
+import { PanicLook } from './panic-warning.ts';
 import { PolicyHistory } from './policy-history.ts';
 import { startErrorOf } from './preconditions.ts';
 import { ProfileClock } from './profile-clock.ts';
@@ -129,6 +129,7 @@ export class Daemon implements AsyncDisposable {
     message: `users who begin more than ${ASKED_AT_ONCE} new connections at once, or ${ASKED_PER_SECOND} a second, are refused the rest`,
     hint: 'ss -tunap shows whose sockets there are; connections that the kernel decides by itself do not count',
   });
+  readonly #panic: PanicLook;
   readonly #staged: StagedChange;
   readonly #selfCheck: SelfCheckKeeper;
   readonly #mistakes: FileMistakes;
@@ -159,6 +160,7 @@ export class Daemon implements AsyncDisposable {
     this.#parts = parts;
     this.#confirmWindow = new ConfirmWindow(background);
     this.#sinceMs = clock.monotonicMs();
+    this.#panic = new PanicLook(kernel.nft);
     this.#mistakes = new FileMistakes((path) => files.permissionsOf(path), parts.log);
     this.#events = new EventStream(
       (isWatched) => this.#kernelEvents?.watchFlows(isWatched),
@@ -405,6 +407,7 @@ export class Daemon implements AsyncDisposable {
     const control = createControl({
       background: this.#parts.background,
       kernel: this.#parts.kernel,
+      panic: this.#panic,
       enforcement: this.#enforcement,
       events: this.#events,
       staged: this.#staged,
@@ -416,7 +419,11 @@ export class Daemon implements AsyncDisposable {
       traffic: () => this.#traffic?.totals(),
       guardCounts: () => this.#guardDrops.counts,
       permissionsOf: (path) => this.#parts.files.permissionsOf(path),
-      status: async () => this.#status(await this.#verdicts?.stats()),
+      status: async () => {
+        // It may be of this moment, and nothing else tells of it.
+        await this.#panic.report(this.#health);
+        return this.#status(await this.#verdicts?.stats());
+      },
       selfCheck: () => this.#selfCheck.check(),
     });
     return ControlServer.listen(control, {
@@ -581,7 +588,7 @@ export class Daemon implements AsyncDisposable {
     this.#reportAskedShares();
     this.#programs.look();
     this.#enforcement.followLinks();
-    await reportPanic(this.#health, kernel.nft);
+    await this.#panic.report(this.#health);
     await this.#dns.look();
     if (this.#isLeaving) return;
     this.#reportInForce();

@@ -3,6 +3,7 @@ import type { AppsReport } from '../api/apps.ts';
 import type { ExplainQuery, Explanation } from '../api/explanation.ts';
 import { EXPOSITION_TYPE, renderExposition } from '../api/exposition.ts';
 import type { MetricFamily } from '../api/metrics.ts';
+import type { PanicNote } from '../api/panic.ts';
 import {
   API_VERSION,
   type ApiError,
@@ -41,6 +42,8 @@ export interface Control {
   readonly uplinks: () => Promise<UplinksReport>;
   readonly route: (query: RouteQuery) => Promise<RouteReport>;
   readonly metrics: () => Promise<readonly MetricFamily[]>;
+  /** Whether anything of what policies say holds. */
+  readonly isPanicClosed: () => Promise<boolean>;
   /** Now, or the one that is under way. */
   readonly selfCheck: () => Promise<SelfCheckReport>;
   readonly reload: (request: ReloadRequest, reader: Reader) => Promise<ReloadReport>;
@@ -89,11 +92,11 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /v1/health', () => ({ version: API_VERSION })],
   ['GET /v1/status', ({ status }, _, reader) => status(reader)],
   ['GET /v1/plan', ({ plan }) => plan()],
-  ['POST /v1/explain', async ({ explain }, body) => explain(readExplainQuery(await body()))],
+  ['POST /v1/explain', async (control, body) => noted(control, control.explain(readExplainQuery(await body())))],
   ['GET /v1/apps', ({ apps }) => apps()],
-  ['POST /v1/who', async ({ who }, body) => who(readWhoQuery(await body()))],
-  ['GET /v1/uplinks', ({ uplinks }) => uplinks()],
-  ['POST /v1/route', async ({ route }, body) => route(readRouteQuery(await body()))],
+  ['POST /v1/who', async (control, body) => noted(control, control.who(readWhoQuery(await body())))],
+  ['GET /v1/uplinks', (control) => noted(control, control.uplinks())],
+  ['POST /v1/route', async (control, body) => noted(control, control.route(readRouteQuery(await body())))],
   ['GET /v1/metrics.json', async ({ metrics }) => ({ families: await metrics() })],
   ['POST /v1/reload', async ({ reload }, body, reader) => reload(readReloadRequest(await body()), reader)],
   ['POST /v1/try', async ({ tryFiles }, body, reader) => tryFiles(readTryRequest(await body(MAX_TRY_BYTES)), reader)],
@@ -102,6 +105,15 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['POST /v1/stop', ({ stop }) => stopping(stop)],
   ['POST /v1/leave', ({ leave }) => stopping(leave)],
 ]);
+
+/** What holds instead stands in the answer itself. */
+async function noted<T extends object>(
+  { isPanicClosed }: Pick<Control, 'isPanicClosed'>,
+  answer: Promise<T>,
+): Promise<T & PanicNote> {
+  const report = await answer;
+  return (await isPanicClosed()) ? { ...report, panicClosed: true } : report;
+}
 
 /** Never rejects. Testable without a socket. */
 export async function answerTo(control: Control, request: ControlRequest): Promise<ControlAnswer> {

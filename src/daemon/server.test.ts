@@ -71,6 +71,7 @@ function control(events = new EventStream(() => undefined)): Control {
       asked.push(query);
       return { applied: false, directory: '/run/pointsman/trial', diagnostics: [] };
     },
+    isPanicClosed: async () => false,
     confirm: async () => false,
     stop: () => asked.push('stop'),
     selfCheck: async () => ({ tiers: [] }),

@@ -84,8 +84,9 @@ describe('pointsman', () => {
     const { socketPath, runDir } = pathsFor(root);
     mkdirSync(runDir, { recursive: true });
     const event = { kind: 'warning', timeMs: 0, code: 'low', message: 'hello', over: false };
-    const server = http.createServer((_request, answer) => {
-      answer.write(`${JSON.stringify(event)}\n`);
+    const server = http.createServer(({ url }, answer) => {
+      if (url === '/v1/watch') answer.write(`${JSON.stringify(event)}\n`);
+      else answer.end('{"warnings":[]}');
     });
     await new Promise<void>((resolve) => server.listen(socketPath, resolve));
     try {

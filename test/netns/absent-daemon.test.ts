@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { labFiles } from '../../src/lab/lab-state.ts';
-import { buildProgram } from './support/build-program.ts';
+import { buildProgram, POINTSMAN } from './support/build-program.ts';
 import type { Daemon } from './support/daemon.ts';
 import { Device } from './support/device.ts';
 import { until } from './support/until.ts';
@@ -94,5 +94,45 @@ describe('pointsman status without an answer', () => {
       await device.pointsman('panic', 'off');
     }
     expect(await status()).toMatchObject({ kind: 'none' });
+  });
+
+  it('"panic closed" stands before what policies would make of a connection, with and without a daemon', async () => {
+    const asking = [
+      ['explain', '--exe', '/usr/bin/curl', '--to', '203.0.113.10:80'],
+      ['explain', '--exe', '/usr/bin/curl', '--from', '203.0.113.10', '--port', '80'],
+      ['route', 'org.example.Curl'],
+      ['uplinks'],
+    ];
+    const told = async (
+      also: readonly (readonly string[])[] = [],
+    ): Promise<readonly (readonly [boolean, boolean])[]> => {
+      const answers: (readonly [boolean, boolean])[] = [];
+      for (const words of [...asking, ...also]) {
+        const { stdout } = await device.pointsman(...words);
+        const json = JSON.parse((await device.pointsman(...words, '--json')).stdout) as { readonly panicClosed?: true };
+        answers.push([stdout.startsWith('"panic closed" is in force'), json.panicClosed === true]);
+      }
+      return answers;
+    };
+    expect(new Set((await told()).flat())).toEqual(new Set([false]));
+    await device.pointsman('panic', 'closed');
+    try {
+      expect(new Set((await told()).flat())).toEqual(new Set([true]));
+    } finally {
+      await device.pointsman('panic', 'off');
+    }
+    const daemon = await device.startDaemon();
+    const who = ['who', String(daemon.pid)];
+    expect(new Set((await told([who])).flat())).toEqual(new Set([false]));
+    await device.pointsman('panic', 'closed');
+    try {
+      expect(new Set((await told([who])).flat())).toEqual(new Set([true]));
+      const { stderr } = await device.run(['timeout', '5', ...POINTSMAN, 'watch', '--root', device.rootDir]);
+      expect(stderr).toContain('"panic closed" is in force');
+    } finally {
+      await device.pointsman('panic', 'off');
+    }
+    expect(new Set((await told([who])).flat())).toEqual(new Set([false]));
+    await device.pointsman('down');
   });
 });

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ExplainQuery, ExplainWho, Explanation, OutboundQuestion } from '../../api/explanation.ts';
+import type { PanicNote } from '../../api/panic.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
 import { CliError } from '../cli-error.ts';
 import { type ConnectPeer, type OwnPort, type Parsed, parseConnectPeer, parseOwnPort } from '../connect-peer.ts';
@@ -16,6 +17,8 @@ import {
 import { EXIT } from '../exit-code.ts';
 import { programPath, whoIs } from '../named-program.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
+import { painter } from '../paint.ts';
+import { panicLine } from '../panic-line.ts';
 import { withProgress } from '../progress.ts';
 import { renderExplanation } from '../render-explanation.ts';
 
@@ -49,13 +52,17 @@ export function explainCommand(context: CliContext): Command {
       const answer = askDaemonOr(
         terminal,
         socketPathOf(command),
-        () => clientOf(command).post<Explanation>('/v1/explain', query),
+        () => clientOf(command).post<Explanation & PanicNote>('/v1/explain', query),
         async () => (await import('../offline.ts')).explainOffline(offlineOptions(command, terminal), query),
       );
       const doing = 'from' in query ? 'looking at the policies' : 'looking up the destination';
       const explanation = await withProgress(terminal, doing, answer);
       if (json) writeJson(terminal, explanation);
-      else terminal.out(renderExplanation(explanation, { colour: terminal.outColour }));
+      else
+        terminal.out(
+          panicLine(explanation, painter(terminal.outColour)) +
+            renderExplanation(explanation, { colour: terminal.outColour }),
+        );
     });
   return addExamples(command, [
     ['pointsman explain curl example.org:443', 'a program'],

@@ -1,4 +1,5 @@
 import { Argument, Command } from 'commander';
+import type { PanicNote } from '../../api/panic.ts';
 import type { RouteQuery, RouteReport } from '../../api/route.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
 import {
@@ -11,6 +12,8 @@ import {
   writeJson,
 } from '../context.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
+import { painter } from '../paint.ts';
+import { panicLine } from '../panic-line.ts';
 import { renderRoute } from '../render-route.ts';
 
 /** pid_t */
@@ -27,11 +30,14 @@ export function routeCommand(context: CliContext): Command {
       const report = await askDaemonOr(
         terminal,
         socketPathOf(command),
-        () => clientOf(command).post<RouteReport>('/v1/route', query),
+        () => clientOf(command).post<RouteReport & PanicNote>('/v1/route', query),
         async () => (await import('../offline.ts')).routeOffline(offlineOptions(command, terminal), query),
       );
       if (json) writeJson(terminal, report);
-      else terminal.out(renderRoute(report, { colour: terminal.outColour }));
+      else
+        terminal.out(
+          panicLine(report, painter(terminal.outColour)) + renderRoute(report, { colour: terminal.outColour }),
+        );
     });
   return addExamples(command, [
     ['sudo pointsman route org.example.Mail', 'an application'],

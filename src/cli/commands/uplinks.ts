@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { PanicNote } from '../../api/panic.ts';
 import type { UplinksReport } from '../../api/uplinks.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
 import {
@@ -11,6 +12,8 @@ import {
   writeJson,
 } from '../context.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
+import { painter } from '../paint.ts';
+import { panicLine } from '../panic-line.ts';
 import { renderUplinks } from '../render-uplinks.ts';
 
 export function uplinksCommand(context: CliContext): Command {
@@ -22,11 +25,14 @@ export function uplinksCommand(context: CliContext): Command {
       const report = await askDaemonOr(
         terminal,
         socketPathOf(command),
-        () => clientOf(command).get<UplinksReport>('/v1/uplinks'),
+        () => clientOf(command).get<UplinksReport & PanicNote>('/v1/uplinks'),
         async () => (await import('../offline.ts')).uplinksOffline(offlineOptions(command, terminal)),
       );
       if (json) writeJson(terminal, report);
-      else terminal.out(renderUplinks(report, { colour: terminal.outColour }));
+      else
+        terminal.out(
+          panicLine(report, painter(terminal.outColour)) + renderUplinks(report, { colour: terminal.outColour }),
+        );
     });
   return addExamples(command, [
     ['sudo pointsman uplinks', 'all ways out'],

@@ -1,11 +1,14 @@
 import { Argument, Command } from 'commander';
 import { parseFlowQuery } from '../../api/flow-query.ts';
+import type { PanicNote } from '../../api/panic.ts';
 import type { WhoQuery, WhoReport } from '../../api/who.ts';
 import { systemClock } from '../../kernel/system-clock.ts';
 import { CliError } from '../cli-error.ts';
 import { addExamples, type CliContext, clientOf, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
+import { painter } from '../paint.ts';
+import { panicLine } from '../panic-line.ts';
 import { withProgress } from '../progress.ts';
 import { renderWho } from '../render-who.ts';
 
@@ -21,10 +24,11 @@ export function whoCommand(context: CliContext): Command {
     .addOption(jsonOption())
     .action(async (words: readonly string[], { json }: JsonOption) => {
       const terminal = terminalOf(context, command);
-      const asking = clientOf(command).post<WhoReport>('/v1/who', whoQuery(words));
+      const asking = clientOf(command).post<WhoReport & PanicNote>('/v1/who', whoQuery(words));
       const report = await withProgress(terminal, 'looking at processes and sockets', asking);
       if (json) writeJson(terminal, report);
-      else terminal.out(renderWho(report, { colour: terminal.outColour, nowMs: systemClock.wallMs() }));
+      else terminal.out(panicLine(report, painter(terminal.outColour)));
+      if (!json) terminal.data(renderWho(report, { colour: terminal.outColour, nowMs: systemClock.wallMs() }));
     });
   return addExamples(command, [
     ['sudo pointsman who 4711', 'a process'],
