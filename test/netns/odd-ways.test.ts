@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Machine } from './daemon/machine.ts';
-import { DEVICE, eventually, FIRST, inDevice, NET, SERVER4, SERVER6 } from './daemon/world.ts';
+import { DEVICE, eventually, FIRST, inDevice, NET, SECOND, SERVER4, SERVER6 } from './daemon/world.ts';
 
 const SENDER = join(import.meta.dirname, 'support/odd-sender.py');
 const PYTHON = '/usr/bin/python3';
@@ -23,6 +23,8 @@ const PORTS = { free: 80, denied: 81, dropped: 82, routed: 83, kin: 84, routedKi
 type Who = keyof typeof PORTS;
 /** Nobody listens on it there. */
 const KNOCKING_PORT = 90;
+/** Where somebody listens who takes part in connections of several paths. */
+const PATHS_PORTS = { free: 92, denied: 93, routed: 94 } as const;
 const ROUTED = 'via: { require: { name: cellular }, else: block }\notherwise: allow\n';
 
 let machine: Machine;
@@ -40,7 +42,7 @@ beforeAll(async () => {
   root.policy('routedKin', `children: same\n${ROUTED}`);
   root.policy('uncalled', 'accept: []\notherwise: drop\n');
   root.program('free');
-  const ports = Object.values(PORTS);
+  const ports = [...Object.values(PORTS), ...Object.values(PATHS_PORTS)];
   const each = ['n1', 'n2'].flatMap((device) => ports.map((port) => ({ device, port, name: `${device}_${port}` })));
   const rules = each.map(
     ({ device, port, name }) =>
@@ -123,8 +125,11 @@ const DATAGRAMS = [
   'as-sibling',
   'reconnected',
   'dissolved',
+  'datagram-by-ring',
+  'datagram-by-ring-worker',
+  'datagram-by-ring-poller',
 ];
-const CONNECTIONS = ['tcp', 'fast-open', 'mptcp'];
+const CONNECTIONS = ['tcp', 'fast-open', 'mptcp', 'tcp-by-ring', 'tcp-by-ring-poller'];
 const both = (way: string): (readonly [string, Host])[] => HOSTS.map((host) => [way, host] as const);
 
 describe('what may not leave, or by one uplink alone', () => {
@@ -164,10 +169,73 @@ describe('what may not leave, or by one uplink alone', () => {
     });
   });
 
+  it.each(HOSTS)('is let out undecided by root with a mark of wg-quick or Mullvad alone, to %s', async (host) => {
+    for (const mark of ['ca6c', '6d6f6c65']) {
+      expect(await allSent(['denied'], 'marked', host, () => [mark]), mark).toEqual({ denied: 'wifi' });
+    }
+    const others = await allSent(['denied'], 'marked', host, () => ['ca6d']);
+    expect(others).toEqual({ denied: expect.not.stringMatching(/wifi|cellular/) });
+  });
+
   it.each(HOSTS)('is held to whom it sends to first, with a source route to %s', async (host) => {
     const said = await allSent(['free', 'denied', 'routed'], 'source-route', host, () => [WIFI_PEER[host]]);
     // What is on the link goes there: docs/security.md, "Source routes".
     expect(said).toEqual({ free: 'wifi', denied: 'EPERM', routed: 'wifi' });
+  });
+});
+
+describe('a connection of several paths (MPTCP)', () => {
+  const LISTEN = `
+import selectors, socket, sys
+held = selectors.DefaultSelector()
+for port in sys.argv[1:]:
+    s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, 262)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("::", int(port)))
+    s.listen()
+    held.register(s, selectors.EVENT_READ)
+print("ready", flush=True)
+kept = []
+while True:
+    for key, _ in held.select():
+        kept.append(key.fileobj.accept()[0])
+        kept[-1].send(b"x")
+`;
+
+  it.each([
+    [SERVER4, [FIRST.v4, SECOND.v4]],
+    [SERVER6, [FIRST.v6, SECOND.v6]],
+  ] as const)('is held to its policy on each of them, to %s', async (host, addresses) => {
+    const args = [
+      'nsenter',
+      `--net=/run/netns/${NET}`,
+      PYTHON,
+      '-c',
+      LISTEN,
+      ...Object.values(PATHS_PORTS).map(String),
+    ];
+    const [command = '', ...rest] = args;
+    const listener = spawn(command, rest);
+    await new Promise((resolve) => createInterface({ input: listener.stdout }).once('line', resolve));
+    for (const side of [DEVICE, NET])
+      execFileSync('nsenter', [`--net=/run/netns/${side}`, 'ip', 'mptcp', 'limits', 'set', 'subflow', '4']);
+    for (const [index, address] of addresses.entries())
+      inDevice('ip', 'mptcp', 'endpoint', 'add', address, 'dev', `u${index + 1}`, 'subflow');
+    try {
+      const path = async (who: keyof typeof PATHS_PORTS): Promise<string> => {
+        const args = [machine.root.program(who), SENDER, 'several-paths', host, `${PATHS_PORTS[who]}`];
+        const { stdout } = await run('nsenter', [`--net=/run/netns/${DEVICE}`, ...args], { encoding: 'utf8' });
+        await eventually(waiting, (count) => count === 0);
+        const uplinks = arrived(PATHS_PORTS[who]);
+        return uplinks.length > 0 ? uplinks.join(' and ') : stdout.trim();
+      };
+      expect(await path('free')).toBe('wifi and cellular');
+      expect(await path('denied')).toBe('ECONNREFUSED');
+      expect(await path('routed')).toBe('cellular');
+    } finally {
+      inDevice('ip', 'mptcp', 'endpoint', 'flush');
+      listener.kill('SIGKILL');
+    }
   });
 });
 

@@ -2,16 +2,18 @@
 
 odd-sender.py WAY HOST PORT [MORE...]
 MORE: of foreign-source an address, of the source routes who is to pass it on, of reconnected and dissolved whom it is connected to before, of
-sticky-pktinfo and scoped a device, of simultaneous-open the port from which it connects, of the starts a command line.
+sticky-pktinfo and scoped a device, of marked a mark, of simultaneous-open the port from which it connects, of the starts a command line.
 """
 import ctypes
 import errno
+import mmap
 import os
 import socket
 import struct
 import subprocess
 import sys
 import threading
+import time
 
 UDP_CORK, UDP_SEGMENT = 1, 103
 IPPROTO_MPTCP, IPPROTO_UDPLITE = 262, 136
@@ -21,7 +23,10 @@ IPOPT_NOOP, IPOPT_LSRR, SEGMENT_ROUTING_HEADER = 1, 131, 4
 CLONE_PARENT, CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUSER, CLONE_NEWPID = 0x8000, 0x20000, 0x2000000, 0x10000000, 0x20000000
 SIGCHLD = 17
 # Of x86-64.
-SYS_CLONE = 56
+SYS_CLONE, SYS_IO_URING_SETUP, SYS_IO_URING_ENTER = 56, 425, 426
+IORING_SETUP_SQPOLL, IOSQE_ASYNC, IORING_OFF_SQES = 2, 16, 0x10000000
+IORING_ENTER_GETEVENTS, IORING_ENTER_SQ_WAKEUP = 1, 2
+IORING_OP_SENDMSG, IORING_OP_CONNECT, IORING_OP_SEND, IORING_OP_SOCKET = 9, 16, 26, 45
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 ENOUGH_SECONDS = 30
 
@@ -100,6 +105,22 @@ def mptcp():
     exchange(socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP))
 
 
+def several_paths():
+    """Says so when each other path has been tried, or is there: until then it keeps the connection."""
+    sock = socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP)
+    before = joins()
+    exchange(sock)
+    while joins() == before:
+        time.sleep(0.02)
+
+
+def joins():
+    """Tries to add a path to a connection, in this network namespace."""
+    with open("/proc/net/netstat") as file:
+        names, values = [line.split() for line in file if line.startswith("MPTcpExt")]
+    return sum(int(value) for name, value in zip(names, values) if name.startswith("MPJoinSynTx"))
+
+
 def udp_lite():
     udp(IPPROTO_UDPLITE).sendto(DATA, (host, port))
 
@@ -162,6 +183,83 @@ def simultaneous_open():
     print("ready", flush=True)
     sock.connect((host, port))
     sock.send(DATA)
+
+
+class Ring:
+    """io_uring(7), one request at a time: the kernel makes the calls, in a thread of its own where flags say so."""
+
+    def __init__(self, setup_flags, request_flags):
+        params = bytearray(struct.pack("=8x2I", setup_flags, 0).ljust(120, b"\0"))
+        self.flags = request_flags
+        self.fd = libc.syscall(SYS_IO_URING_SETUP, 4, (ctypes.c_char * 120).from_buffer(params))
+        if self.fd < 0:
+            raise OSError(ctypes.get_errno(), "io_uring_setup")
+        entries, wanted = struct.unpack_from("=2I", params)
+        _, self.tail, _, _, _, _, array = struct.unpack_from("=7I", params, 40)
+        self.done, _, mask, _, _, self.results = struct.unpack_from("=6I", params, 80)
+        self.ring = mmap.mmap(self.fd, max(array + 4 * entries, self.results + 16 * wanted))
+        self.requests = mmap.mmap(self.fd, 64 * entries, offset=IORING_OFF_SQES)
+        self.mask = struct.unpack_from("=I", self.ring, mask)[0]
+        struct.pack_into("=I", self.ring, array, 0)
+
+    def call(self, operation, fd, offset, address, length):
+        struct.pack_into("=BBHiQQI28x", self.requests, 0, operation, self.flags, 0, fd, offset, address, length)
+        # Always the first request: the array that the tail walks along names no other.
+        tail = struct.unpack_from("=I", self.ring, self.tail)[0]
+        struct.pack_into("=I", self.ring, self.tail, tail + 1)
+        flags = IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP
+        while libc.syscall(SYS_IO_URING_ENTER, self.fd, 1, 1, flags, 0, 0) < 0:
+            if ctypes.get_errno() != errno.EINTR:
+                raise OSError(ctypes.get_errno(), "io_uring_enter")
+        head = struct.unpack_from("=I", self.ring, self.done)[0]
+        result = struct.unpack_from("=8xi", self.ring, self.results + 16 * (head & self.mask))[0]
+        struct.pack_into("=I", self.ring, self.done, head + 1)
+        if result < 0:
+            raise OSError(-result, "io_uring")
+        return result
+
+
+def c_address():
+    number = socket.inet_pton(family, host)
+    text = struct.pack("=HHI16sI" if six else "=HH4s8x", family, socket.htons(port), *((0, number, 0) if six else (number,)))
+    return ctypes.create_string_buffer(text, len(text))
+
+
+def datagram_by_ring(setup_flags=0, request_flags=0):
+    ring = Ring(setup_flags, request_flags)
+    fd = ring.call(IORING_OP_SOCKET, family, socket.SOCK_DGRAM, 0, 0)
+    to, data = c_address(), ctypes.create_string_buffer(DATA)
+    vector = ctypes.create_string_buffer(struct.pack("=QQ", ctypes.addressof(data), len(DATA)))
+    message = struct.pack("=QI4xQQQQI4x", ctypes.addressof(to), len(to), ctypes.addressof(vector), 1, 0, 0, 0)
+    message = ctypes.create_string_buffer(message, len(message))
+    ring.call(IORING_OP_SENDMSG, fd, 0, ctypes.addressof(message), 1)
+
+
+def datagram_by_ring_worker():
+    datagram_by_ring(request_flags=IOSQE_ASYNC)
+
+
+def datagram_by_ring_poller():
+    datagram_by_ring(IORING_SETUP_SQPOLL)
+
+
+def tcp_by_ring(setup_flags=0, request_flags=0):
+    ring = Ring(setup_flags, request_flags)
+    fd = ring.call(IORING_OP_SOCKET, family, socket.SOCK_STREAM, 0, 0)
+    to, data = c_address(), ctypes.create_string_buffer(DATA)
+    ring.call(IORING_OP_CONNECT, fd, len(to), ctypes.addressof(to), 0)
+    ring.call(IORING_OP_SEND, fd, 0, ctypes.addressof(data), len(DATA))
+    socket.socket(fileno=fd).recv(99)
+
+
+def tcp_by_ring_poller():
+    tcp_by_ring(IORING_SETUP_SQPOLL)
+
+
+def marked():
+    sock = udp()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, int(more[0], 16))
+    sock.sendto(DATA, (host, port))
 
 
 def unshared(flags):
