@@ -89,7 +89,8 @@ const equalPrefix = (a: Prefix, b: Prefix): boolean =>
 
 const rangeOf = (prefix: Prefix): AddressRange => ({ family: prefix.address.family, ...prefixRange(prefix) });
 
-function without(ranges: readonly AddressRange[], hole: AddressRange): readonly AddressRange[] {
+/** What of `ranges` does not lie in `hole`. */
+export function without(ranges: readonly AddressRange[], hole: AddressRange): readonly AddressRange[] {
   return ranges.flatMap((range) => {
     if (hole.last < range.first || range.last < hole.first) return [range];
     return [

@@ -329,9 +329,10 @@ describe('hostile input', () => {
   });
 
   it('parsePolicyFile() reads the largest policy that it promises to', () => {
-    const to = Array.from({ length: 30 }, (_, index) => `"10.0.${index}.0/24:443"`).join(', ');
-    const rules = `  - to: [${to}]\n    do: allow\n`.repeat(1000);
-    const result = parse(`${HEAD}rules:\n${rules}`);
+    const to = (port: number): string =>
+      Array.from({ length: 30 }, (_, index) => `"10.0.${index}.0/24:${port}"`).join(', ');
+    const rules = Array.from({ length: 1000 }, (_, index) => `  - to: [${to(index + 1)}]\n    do: allow\n`);
+    const result = parse(`${HEAD}rules:\n${rules.join('')}`);
     expect(result.diagnostics).toEqual([]);
     expect(result.policy?.rules).toHaveLength(1000);
   });

@@ -1,9 +1,10 @@
 /** A policy from a file's fields: the meaning that a schema cannot check. */
 import { parseDestination } from './destination.ts';
 import { type Path, spanOf } from './document.ts';
-import type { Children, Destination, Match, Otherwise, Policy, Rule, Verb, Word } from './model.ts';
+import type { Children, Match, Otherwise, Policy, Rule, Verb, Word } from './model.ts';
 import { locationOf } from './report.ts';
 import type { PolicyFields, RuleFields } from './schema.ts';
+import { type UnreachedDestination, unreachedDestinations } from './unreached-destinations.ts';
 import { validateAccept } from './validate-accept.ts';
 import { type DestinationList, validateDestinations } from './validate-destinations.ts';
 import { validateMatch } from './validate-match.ts';
@@ -22,12 +23,12 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
   const { app, name } = fields;
   const match = validateMatch(fields.match ?? [], checking);
   const rules = (fields.rules ?? []).map((rule, index) => validateRule(rule ?? {}, ['rules', index], checking));
-  warnOfUnreachableRules(rules, checking);
   const via = fields.via === undefined ? undefined : validateVia(fields.via, ['via'], checking);
   const accept = fields.accept === undefined ? undefined : validateAccept(fields.accept, ['accept'], checking);
   const identity = { match, ...(fields.children !== undefined && { children: childrenOf(fields.children, checking) }) };
   if (app === undefined) return identity;
   if (report.hasErrors()) return { app, ...identity };
+  warnOfUnreachableRules(rules, checking);
   const { below, existing, needs: { duration } = {} } = fields;
   if (below !== undefined && fields.otherwise === undefined) {
     const message = '"below" says what stands before the "otherwise" of this file, and it has none';
@@ -85,14 +86,37 @@ function validateRule(fields: RuleFields, path: Path, checking: Checking): Rule 
   };
 }
 
-/** One warning is enough: it says which rule makes all that follow useless. */
-function warnOfUnreachableRules(rules: readonly Rule[], { document, report }: Checking): void {
-  const last = rules.findIndex((rule) => rule.during === undefined && rule.to.some(isEverything));
-  if (last === -1 || last === rules.length - 1) return;
-  const message = `no connection gets here: the rule in line ${rules[last]?.at.line} is for everything`;
-  report.warning(spanOf(document, ['rules', last + 1]), { code: 'unreachable-rule', message });
+const HINT_UNREACHED = 'the first rule that fits decides: what is to be an exception stands before the rule';
+
+/** Behind a rule for everything one warning is enough: it says which rule makes all that follow useless. */
+function warnOfUnreachableRules(rules: readonly Rule[], checking: Checking): void {
+  const { document, report } = checking;
+  const all = unreachedDestinations(rules);
+  let isSaid = false;
+  for (const [index, rule] of rules.entries()) {
+    const unreached = all.filter((one) => one.rule === index);
+    const [first] = unreached;
+    if (first === undefined || (isSaid && first.isByEverything)) continue;
+    isSaid ||= first.isByEverything;
+    if (unreached.length === rule.to.length) {
+      const message = `no connection gets here: ${whoHasAll(unreached)}`;
+      report.warning(spanOf(document, ['rules', index]), { code: 'unreachable-rule', message, hint: HINT_UNREACHED });
+      continue;
+    }
+    for (const one of unreached) {
+      const message = `no connection to this destination gets here: ${whoHasAll([one])}`;
+      const path = ['rules', index, 'to', one.entry];
+      report.warning(spanOf(document, path), { code: 'unreachable-rule', message, hint: HINT_UNREACHED });
+    }
+  }
 }
 
-function isEverything({ target, ports, protocol }: Destination): boolean {
-  return target.kind === 'any' && ports === undefined && protocol === undefined;
+function whoHasAll(unreached: readonly UnreachedDestination[]): string {
+  const everything = unreached.find(({ isByEverything }) => isByEverything);
+  if (everything !== undefined) return `the rule in line ${everything.by.at.line} is for everything`;
+  const lines = unreached.map(({ by }) => by.at.line);
+  const line = Math.max(...lines);
+  return unreached.every(({ isAlone }) => isAlone) && lines.every((one) => one === line)
+    ? `the rule in line ${line} has all of it`
+    : `the rules down to line ${line} have all of it between them`;
 }
