@@ -1,6 +1,8 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Change } from '../plan/change.ts';
 import { diff, type Observed } from '../plan/diff.ts';
+import type { NftSet, Ruleset, SetElement } from '../plan/nft/ruleset.ts';
+import { SEAL, sealOf, withSeal } from '../plan/nft/seal.ts';
 import type { Plan, PlannedRoute } from '../plan/plan.ts';
 import { renderPlannedRoute, renderPlannedRule } from '../plan/render-routing.ts';
 import { tableDifference } from './table-counts.ts';
@@ -18,9 +20,14 @@ export interface KernelState {
 
 /**
  * What the kernel holds of ours. The table's content is believed, not read: where the generation is the same nobody has
- * touched it since, and else where its names and counts agree. Throws KernelError.
+ * touched it since, and else where its names and counts agree; what a `predecessor` has put there, where it has the seal of that,
+ * too. Throws KernelError.
  */
-export async function observePlan(kernel: Kernel, belief: Belief | undefined): Promise<KernelState> {
+export async function observePlan(
+  kernel: Kernel,
+  belief: Belief | undefined,
+  predecessor?: Ruleset,
+): Promise<KernelState> {
   const generation = kernel.nft.generation();
   const rules = kernel.routing.ownRules();
   const routes = kernel.routing.ownRoutes();
@@ -33,7 +40,10 @@ export async function observePlan(kernel: Kernel, belief: Belief | undefined): P
     };
   }
   const xtablesQueue = await kernel.xtables.observeQueue();
-  const nft = await believedRuleset(kernel, belief?.plan);
+  const nft = await believedRuleset(
+    kernel,
+    belief === undefined ? sealedRuleset(kernel, predecessor) : belief.plan.nft,
+  );
   return {
     generation,
     observed: {
@@ -51,10 +61,32 @@ export function observeSocketWays({ sockets }: Kernel, believed: Plan | undefine
   return sockets === undefined ? (believed?.socketWays ?? new Map()) : sockets.ways();
 }
 
-async function believedRuleset(kernel: Kernel, plan: Plan | undefined): Promise<Plan['nft'] | undefined> {
-  if (plan === undefined) return undefined;
-  const table = await kernel.nft.observe(plan.nft.table);
-  return tableDifference(table, plan.nft) === undefined ? plan.nft : undefined;
+/** That of a predecessor, where it was put into force as a whole, and nothing by another daemon since. */
+function sealedRuleset({ nft }: Kernel, predecessor: Ruleset | undefined): Ruleset | undefined {
+  if (predecessor === undefined) return undefined;
+  const found = nft.numbersIn(SEAL);
+  const keys = sealOf(predecessor);
+  const isSealed = found.length === keys.length && keys.every((key) => found.includes(Number(key)));
+  return isSealed ? withSeal(withoutLearned(predecessor)) : undefined;
+}
+
+/** What was learned since, and goes by itself, nobody has told us: such sets are filled anew. What rules fill, they go on filling. */
+function withoutLearned(ruleset: Ruleset): Ruleset {
+  const isLearned = ({ flags }: NftSet): boolean => flags.includes('timeout') && !flags.includes('dynamic');
+  const sets = Array.from(
+    ruleset.sets,
+    ([name, set]) => [name, isLearned(set) ? { ...set, elements: [LEARNED] } : set] as const,
+  );
+  return { ...ruleset, sets: new Map(sets) };
+}
+
+/** Is in no plan. */
+const LEARNED: SetElement = { key: ['learned'] };
+
+async function believedRuleset(kernel: Kernel, ruleset: Ruleset | undefined): Promise<Ruleset | undefined> {
+  if (ruleset === undefined) return undefined;
+  const table = await kernel.nft.observe(ruleset.table);
+  return tableDifference(table, ruleset) === undefined ? ruleset : undefined;
 }
 
 /** The changes from one to the other, without deletions of routes whose place an added one takes anyway. */

@@ -1,9 +1,10 @@
 import type { ObservedTable } from '../kernel/kernel.ts';
 import type { Ruleset } from '../plan/nft/ruleset.ts';
+import { SEAL } from '../plan/nft/seal.ts';
 
 /**
  * What differs between a table in the kernel and the ruleset that should be in it, in words; undefined where names and
- * counts agree. Elements with a timeout go by themselves, so of sets that have them only the names count.
+ * counts agree. Elements with a timeout go by themselves, so of sets that have them only the names count. The seal is no part of either.
  */
 export function tableDifference(observed: ObservedTable | undefined, wanted: Ruleset): string | undefined {
   if (observed === undefined) return `table ${wanted.table} is missing`;
@@ -43,10 +44,11 @@ function countDifference(
   counts: (name: string) => boolean,
 ): string | undefined {
   for (const [name, count] of wanted) {
+    if (name === SEAL) continue;
     const found = observed.get(name);
     if (found === undefined) return `${kind} ${name} is missing`;
     if (counts(name) && found !== count) return `${kind} ${name} has ${found} entries, not ${count}`;
   }
-  for (const name of observed.keys()) if (!wanted.has(name)) return `${kind} ${name} is not ours`;
+  for (const name of observed.keys()) if (!wanted.has(name) && name !== SEAL) return `${kind} ${name} is not ours`;
   return undefined;
 }

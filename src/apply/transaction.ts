@@ -6,6 +6,8 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { KernelError } from '../kernel/kernel-error.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Change } from '../plan/change.ts';
+import type { Ruleset } from '../plan/nft/ruleset.ts';
+import { withSeal } from '../plan/nft/seal.ts';
 import type { Plan } from '../plan/plan.ts';
 import { changesBetween, type KernelState, observePlan } from './observe-plan.ts';
 import { restorePlan } from './restore-plan.ts';
@@ -19,6 +21,8 @@ export interface ApplyRequest {
   /** `ApplyReport.generation` of the report on `current`: spares reading the table where nobody has touched it. */
   readonly generation?: number;
   readonly wanted: Plan;
+  /** At start: what a daemon before us says that it has put into the table. Believed where the table has the seal of it. */
+  readonly predecessor?: Ruleset;
   /** Wall clock. */
   readonly nowMs: MonotonicMs;
 }
@@ -51,12 +55,15 @@ export interface FailedReport {
 }
 
 /** A refusal of the kernel is a report, not an exception. Not to be called again before it has ended. */
-export async function applyPlan(request: ApplyRequest): Promise<ApplyReport> {
+export async function applyPlan(given: ApplyRequest): Promise<ApplyReport> {
   const startMs = performance.now();
-  const { kernel, current, generation, wanted, nowMs } = request;
+  const { kernel, generation, nowMs } = given;
+  const [current, wanted] = [given.current && sealed(given.current), sealed(given.wanted)];
+  const request: ApplyRequest = { ...given, current, wanted };
   let before: KernelState;
   try {
-    before = await observePlan(kernel, current && { plan: current, ...(generation !== undefined && { generation }) });
+    const belief = current && { plan: current, ...(generation !== undefined && { generation }) };
+    before = await observePlan(kernel, belief, given.predecessor);
   } catch (error) {
     const durationMs = performance.now() - startMs;
     return { ok: false, error: kernelErrorOf(error), restored: true, restoreErrors: [], durationMs };
@@ -64,12 +71,21 @@ export async function applyPlan(request: ApplyRequest): Promise<ApplyReport> {
   const changes = changesBetween(before.observed, wanted);
   const adopting = current === undefined;
   const outcome = await runChanges(kernel, { wanted, changes, before, adopting, nowMs });
-  if (outcome.kind === 'failed') return await failed(request, before, outcome, startMs);
+  if (outcome.kind === 'failed') {
+    const report = await failed(request, before, outcome, startMs);
+    // The table is not what it was believed to be.
+    const isMistaken = adopting && before.observed.nft !== undefined && report.failedChange?.kind === 'nft';
+    if (!isMistaken) return report;
+    const { predecessor: _, ...anew } = given;
+    return await applyPlan(anew);
+  }
   const commands = countCommands(changes);
   const durationMs = performance.now() - startMs;
   const tableWasForeign = !adopting && before.observed.nft === undefined;
   return { ok: true, changes: changes.length, commands, tableWasForeign, durationMs, generation: outcome.generation };
 }
+
+const sealed = (plan: Plan): Plan => ({ ...plan, nft: withSeal(plan.nft) });
 
 async function failed(
   { kernel, current, nowMs }: ApplyRequest,

@@ -12,6 +12,7 @@ import { ASKED_AT_ONCE, ASKED_PER_SECOND, LOUD_USERS } from '../plan/compile-ask
 import { TABLE } from '../plan/reserved.ts';
 import { insideKind } from '../policy/inside-address.ts';
 import type { AppIds } from '../store/app-ids.ts';
+import { KeptRuleset } from '../store/kept-ruleset.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
 import { dhcpLeases, leaseDirectories } from '../watch/dhcp-leases.ts';
@@ -215,6 +216,7 @@ export class Daemon implements AsyncDisposable {
       kernel,
       machine: { ...machine, managed: this.#managed, networks: this.#networks, leases },
       files,
+      kept: new KeptRuleset(parts.paths, parts.version),
       ids,
       packages,
       names: this.#names,
@@ -584,7 +586,7 @@ export class Daemon implements AsyncDisposable {
     if (this.#pace.isQuiet(clock.monotonicMs())) this.#health.clear('foreign-change');
     this.#reportControlShares();
     // The kernel refuses most of them, before they come here.
-    for (const uid of kernel.nft.usersIn(LOUD_USERS)) this.#noteAskedShare(uid);
+    for (const uid of kernel.nft.numbersIn(LOUD_USERS)) this.#noteAskedShare(uid);
     this.#reportAskedShares();
     this.#programs.look();
     this.#enforcement.followLinks();

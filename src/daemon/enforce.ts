@@ -8,6 +8,7 @@ import { type ApplyReport, applyPlan, type FailedReport } from '../apply/transac
 import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Compilation } from '../plan/compile.ts';
+import type { KeptRuleset } from '../store/kept-ruleset.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { changedSince, FlowSweep, NOTHING_SWEPT, type SweptFlows } from './flow-sweep.ts';
 import type { Warning } from './health.ts';
@@ -23,6 +24,8 @@ export interface EnforceParts extends WantedParts {
   readonly background: Background;
   readonly kernel: Kernel;
   readonly files: PolicyFiles;
+  /** For the daemon after this one, and from the one before. */
+  readonly kept: Pick<KeptRuleset, 'read' | 'keep'>;
   /** Packets that are sent from now on are decided by it. */
   readonly publish: (snapshot: VerdictSnapshot) => void;
   /** Resolves when those from before are, too, or after a bounded time. */
@@ -212,6 +215,7 @@ export class Enforcement {
       this.#parts.publish(wanted.snapshot);
       await this.#parts.published(wanted.snapshot.revision);
       this.#inForce = inForce;
+      this.#parts.kept.keep(wanted.compilation.plan.nft);
       if (hasLostIds) this.flows.askAll();
       const changed = changedSince(before, wanted);
       return {
@@ -278,11 +282,13 @@ export class Enforcement {
     const before = this.#inForce;
     const { kernel, ownChange } = this.#parts;
     ownChange.begin();
+    const predecessor = before === undefined ? this.#parts.kept.read() : undefined;
     const report = await applyPlan({
       kernel,
       current: before?.compilation.plan,
       ...(before !== undefined && { generation: before.generation }),
       wanted: wanted.compilation.plan,
+      ...(predecessor !== undefined && { predecessor }),
       nowMs: this.#parts.clock.monotonicMs(),
     });
     ownChange.end(report.ok ? report.generation : kernel.nft.generation());

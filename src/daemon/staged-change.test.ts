@@ -8,6 +8,7 @@ import type { FakeKernel } from '../kernel/fake/fake-kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { systemClock } from '../kernel/system-clock.ts';
 import { AppIds } from '../store/app-ids.ts';
+import { KeptRuleset } from '../store/kept-ruleset.ts';
 import { type Paths, pathsFor } from '../store/paths.ts';
 import { PolicyFiles } from '../store/policy-files.ts';
 import { Names } from '../watch/names.ts';
@@ -63,6 +64,7 @@ beforeEach(async () => {
     machine: { routing: kernel.routing, cgroups: undefined, queue: 'nft', containers: { names: () => new Map() } },
     packages: { programs: () => new Map() },
     ids: new AppIds(join(dirname(paths.ids), 'ids.json')),
+    kept: new KeptRuleset(paths, '0'),
     publish: () => undefined,
     published: async () => undefined,
     ownChange: { begin: () => undefined, end: () => undefined },

@@ -66,8 +66,8 @@ export interface Nft {
    * generation is another than `at`. Returns the generation from then on.
    */
   refreshElements(additions: readonly SetAddition[], nowMs: MonotonicMs, at: number): number;
-  /** The users in a set of our table; none where there is no such set. */
-  usersIn(set: string): readonly number[];
+  /** The keys of a set or map of our table, as of users or marks; none where there is no such one. */
+  numbersIn(name: string): readonly number[];
   /** Asks whether `apply` would be accepted, without effect. Elements of cgroup maps are not looked at. */
   check(commands: readonly NftCommand[], nowMs: MonotonicMs): Promise<void>;
   /** The table of family inet with this name; undefined where there is none. */

@@ -53,7 +53,7 @@ export function openNft(socket: NetlinkSocket): Nft {
       socket.batch(requests, { operation: 'refresh elements', object }, { generation: at });
       return nextGeneration(at);
     },
-    usersIn: (set) => usersIn(socket, set),
+    numbersIn: (name) => numbersIn(socket, name),
     check: async (commands, nowMs) => {
       const text = renderCommands(commands, nowMs);
       if (text !== '') await runBatch(['-c'], text);
@@ -110,7 +110,7 @@ function elementsOf(socket: NetlinkSocket, set: SetAddress): readonly SetElement
 }
 
 /** Keys of such a set are in host order. */
-function usersIn(socket: NetlinkSocket, set: string): readonly number[] {
+function numbersIn(socket: NetlinkSocket, set: string): readonly number[] {
   try {
     const elements = elementsOf(socket, { family: NFPROTO_INET, table: TABLE, set });
     return elements.map(({ key }) => new DataView(key.buffer, key.byteOffset).getUint32(0, isLittleEndian));

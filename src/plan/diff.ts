@@ -8,6 +8,7 @@ import type { NftCommand } from './nft/command.ts';
 import { goto, rule } from './nft/expressions.ts';
 import { renderRule, renderVerdict } from './nft/render.ts';
 import type { Chain, MapElement, NftMap, NftSet, Rule, Ruleset, SetElement } from './nft/ruleset.ts';
+import { SEAL } from './nft/seal.ts';
 import type { Plan, PlannedRoute, PlannedRule, XtablesQueue } from './plan.ts';
 import { renderPlannedRoute, renderPlannedRule, renderXtablesQueue } from './render-routing.ts';
 
@@ -137,6 +138,8 @@ function diffChains(
 const isCgroupCommand = (command: NftCommand): boolean =>
   (command.kind === 'add map elements' || command.kind === 'delete map elements') && command.map.key === 'cgroupsv2';
 
+const seals = (command: NftCommand): boolean => command.kind === 'add map elements' && command.map.name === SEAL;
+
 /** One atomic batch; three where cgroup elements change, which go apart and need their chains before and until after. */
 function diffRuleset(before: Ruleset, after: Ruleset): NftCommand[][] {
   const chains = diffChains(before, after);
@@ -158,9 +161,10 @@ function diffRuleset(before: Ruleset, after: Ruleset): NftCommand[][] {
   for (const name of before.sets.keys()) if (!after.sets.has(name)) remove.push({ kind: 'delete set', set: name });
   for (const name of before.maps.keys()) if (!after.maps.has(name)) remove.push({ kind: 'delete map', map: name });
   const apart = update.filter(isCgroupCommand);
-  const first = [...create, ...chains.create, ...chains.fill, ...update.filter((command) => !isCgroupCommand(command))];
-  // Rules hold sets, maps and chains, and maps hold chains: whatever is still held cannot be deleted.
-  const last = [...chains.flush, ...remove, ...chains.remove];
+  const others = update.filter((command) => !isCgroupCommand(command) && !seals(command));
+  const first = [...create, ...chains.create, ...chains.fill, ...others];
+  // Rules hold sets, maps and chains, and maps hold chains: whatever is still held cannot be deleted. It is sealed when all is there.
+  const last = [...chains.flush, ...remove, ...chains.remove, ...update.filter(seals)];
   return (apart.length === 0 ? [[...first, ...last]] : [first, apart, last]).filter((batch) => batch.length > 0);
 }
 
@@ -177,12 +181,15 @@ function reload(wanted: Ruleset): Change[] {
   const identify = [...wanted.chains.values()].filter(({ rules }) => rules.some(needsElements));
   const holding = new Map(wanted.chains);
   for (const { name } of identify) holding.set(name, { name, rules: [rule(goto(CHAIN.ask))] });
+  const seal = wanted.maps.get(SEAL);
   const release = identify.flatMap((chain): NftCommand[] => [
     { kind: 'flush chain', chain: chain.name },
     ...chain.rules.map((r) => ({ kind: 'add rule', chain: chain.name, rule: r }) as const),
   ]);
+  if (seal !== undefined) release.push({ kind: 'add map elements', map: seal, elements: seal.elements });
+  const unsealed = seal === undefined ? wanted.maps : new Map(wanted.maps).set(SEAL, { ...seal, elements: [] });
   return [
-    { kind: 'nft', commands: [{ kind: 'replace table', ruleset: { ...wanted, chains: holding } }] },
+    { kind: 'nft', commands: [{ kind: 'replace table', ruleset: { ...wanted, maps: unsealed, chains: holding } }] },
     { kind: 'nft', commands: filled.map((map) => ({ kind: 'add map elements', map, elements: map.elements })) },
     { kind: 'nft', commands: release },
   ];

@@ -5,6 +5,8 @@ import { panicClosed, panicOff, panicOpen } from '../../src/apply/panic.ts';
 import { runChange } from '../../src/apply/run-change.ts';
 import { type AppliedReport, applyPlan } from '../../src/apply/transaction.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
+import type { NftMap, Ruleset } from '../../src/plan/nft/ruleset.ts';
+import { withSeal } from '../../src/plan/nft/seal.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { PANIC_TABLE, TABLE, wayMark } from '../../src/plan/reserved.ts';
 import type { ContractWorld, OpenWorld } from './contract-world.ts';
@@ -16,6 +18,7 @@ export async function applyOrFail(
   kernel: Kernel,
   wanted: Plan,
   before?: { plan: Plan; generation?: number },
+  predecessor?: Ruleset,
 ): Promise<AppliedReport> {
   const generation = before?.generation;
   const report = await applyPlan({
@@ -23,6 +26,7 @@ export async function applyOrFail(
     current: before?.plan,
     ...(generation !== undefined && { generation }),
     wanted,
+    ...(predecessor !== undefined && { predecessor }),
     nowMs,
   });
   if (!report.ok) throw report.error;
@@ -109,25 +113,64 @@ function crashContract(world: () => ContractWorld): void {
   it('applyPlan() of a new daemon finishes what a crash between any two changes left', async () => {
     const { kernel } = world();
     const [one, two] = [firstPlan(world()), secondPlan(world())];
-    await applyOrFail(kernel, one);
-    const changes = changesBetween(one, two);
-    for (let survived = 0; survived <= changes.length; survived += 1) {
-      await applyOrFail(kernel, one);
-      for (const change of changes.slice(0, survived)) await runChange(kernel, change, nowMs);
-      await applyOrFail(kernel, two);
-      await expectInForce(kernel, two);
-    }
+    const changes = changesBetween(sealed(one), sealed(two));
+    // The new one may know what the last one had written down, or what it was about to.
+    for (const predecessor of [undefined, one.nft, two.nft])
+      for (let survived = 0; survived <= changes.length; survived += 1) {
+        await applyOrFail(kernel, one);
+        for (const change of changes.slice(0, survived)) await runChange(kernel, change, nowMs);
+        await applyOrFail(kernel, two, undefined, predecessor);
+        await expectInForce(kernel, two);
+      }
   });
 
-  it('applyPlan() of a new daemon adopts routes and rules that are already right', async () => {
+  it('applyPlan() of a new daemon leaves what is already right as it is, and changes what differs', async () => {
+    const { kernel } = world();
+    const [one, two] = [firstPlan(world()), secondPlan(world())];
+    await applyOrFail(kernel, one);
+    // A set of what is learned is emptied, and filled anew.
+    expect(await applyOrFail(kernel, one, undefined, one.nft)).toMatchObject({ changes: 1, commands: 2 });
+    await expectInForce(kernel, one);
+    await applyOrFail(kernel, two, undefined, one.nft);
+    await expectInForce(kernel, two);
+    await applyOrFail(kernel, one, undefined, two.nft);
+    // What nobody has told it of is loaded anew: its cgroup elements apart, and then what seals it.
+    expect(await applyOrFail(kernel, one)).toMatchObject({ changes: 3 });
+  });
+
+  it('applyPlan() of a new daemon loads a table anew that has its seal and lacks something', async () => {
     const { kernel } = world();
     const plan = firstPlan(world());
     await applyOrFail(kernel, plan);
-    const { changes, commands } = await applyOrFail(kernel, plan);
-    // The table is loaded anew, its cgroup elements apart; the third step is for chains that the sample has not.
-    expect({ changes, commands }).toEqual({ changes: 3, commands: 2 });
+    const map = mapOf(plan, 'apps');
+    await kernel.nft.apply([{ kind: 'delete map elements', map, elements: map.elements.slice(0, 1) }], nowMs);
+    expect(await applyOrFail(kernel, plan, undefined, plan.nft)).toMatchObject({ changes: 3 });
     await expectInForce(kernel, plan);
   });
+
+  it('applyPlan() of a new daemon loads a table anew that has its seal and turns out to be another one', async () => {
+    const { kernel } = world();
+    const plan = firstPlan(world());
+    await applyOrFail(kernel, plan);
+    const map = mapOf(plan, 'apps');
+    const [element, ...others] = map.elements;
+    if (element === undefined) throw new Error('the sample has no element');
+    const other = { ...element, key: element.key + 0x7f00n };
+    await kernel.nft.apply([{ kind: 'delete map elements', map, elements: [element] }], nowMs);
+    await kernel.nft.apply([{ kind: 'add map elements', map, elements: [other] }], nowMs);
+    const maps = new Map(plan.nft.maps).set(map.name, { ...map, elements: others });
+    const wanted = { ...plan, nft: { ...plan.nft, maps } };
+    await applyOrFail(kernel, wanted, undefined, plan.nft);
+    await expectInForce(kernel, wanted);
+  });
+}
+
+const sealed = (plan: Plan): Plan => ({ ...plan, nft: withSeal(plan.nft) });
+
+function mapOf({ nft }: Plan, name: string): NftMap {
+  const map = nft.maps.get(name);
+  if (map === undefined) throw new Error(`the sample has no map ${name}`);
+  return map;
 }
 
 function removalContract(world: () => ContractWorld): void {

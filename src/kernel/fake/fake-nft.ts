@@ -1,7 +1,7 @@
 import type { MonotonicMs } from '../../net/clock.ts';
 import { ERESTART } from '../../netlink/uapi.ts';
 import type { NftCommand } from '../../plan/nft/command.ts';
-import type { Ruleset } from '../../plan/nft/ruleset.ts';
+import type { MapElement, Ruleset, SetElement } from '../../plan/nft/ruleset.ts';
 import { PANIC_TABLE, TABLE } from '../../plan/reserved.ts';
 import { kernelErrorFromErrno } from '../errno.ts';
 import type { Nft, ObservedTable, SetAddition } from '../kernel.ts';
@@ -47,11 +47,13 @@ export class FakeNft implements Nft {
     return this.#generation;
   }
 
-  usersIn(name: string): readonly number[] {
-    const elements = this.ruleset(TABLE)?.sets.get(name)?.elements ?? [];
-    return elements.flatMap(({ key: [part] }) =>
+  numbersIn(name: string): readonly number[] {
+    const { sets, maps } = this.ruleset(TABLE) ?? { sets: new Map(), maps: new Map() };
+    const elements = sets.get(name)?.elements ?? [];
+    const users = elements.flatMap(({ key: [part] }: SetElement) =>
       part === undefined || typeof part === 'string' ? [] : [Number(part.first)],
     );
+    return [...users, ...(maps.get(name)?.elements ?? []).map(({ key }: MapElement) => Number(key))];
   }
 
   async check(commands: readonly NftCommand[], _nowMs: MonotonicMs): Promise<void> {

@@ -13,6 +13,8 @@ export interface KernelState {
 const OURS = 0x80000000;
 /** "No policy names it": another number after each start and each change of what is named. */
 const NONE_MARK = /0x8000ff[0-9a-f]{2}/g;
+/** Of all the rest, that number too. */
+const SEAL = /(map plan_in_force \{[^}]*elements = \{)[^}]*/;
 
 export async function kernelState(device: Device): Promise<KernelState> {
   const read = (...command: string[]): Promise<string> => device.must('device', command);
@@ -20,7 +22,7 @@ export async function kernelState(device: Device): Promise<KernelState> {
   const flows6 = await read('conntrack', '-L', '-f', 'ipv6');
   const marks = [...`${flows}${flows6}`.matchAll(/\bmark=(\d+)/g)].map(([, mark]) => Number(mark));
   return {
-    nft: (await read('nft', '-s', 'list', 'ruleset')).replace(NONE_MARK, 'none'),
+    nft: (await read('nft', '-s', 'list', 'ruleset')).replace(NONE_MARK, 'none').replace(SEAL, '$1'),
     rules: `${await read('ip', '-4', 'rule')}${await read('ip', '-6', 'rule')}`,
     routes: `${await allRoutes(device, '-4')}${await allRoutes(device, '-6')}`,
     marks: marks.filter((mark) => (mark & OURS) !== 0).map((mark) => `0x${mark.toString(16)}`),

@@ -1,0 +1,47 @@
+/**
+ * The ruleset in force, in /run, for the daemon after this one: with it that one changes what differs, instead of loading the whole table anew.
+ * Whether it is still what the table holds the table's seal tells.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
+import type { Ruleset } from '../plan/nft/ruleset.ts';
+import { sealOf } from '../plan/nft/seal.ts';
+import { writeAtomically } from './atomic-write.ts';
+import type { Paths } from './paths.ts';
+
+export class KeptRuleset {
+  readonly #path: string;
+  readonly #version: string;
+  #kept: Ruleset | undefined;
+
+  /** `version`: of the program, as another one may mean something else by the same data. */
+  constructor({ runDir }: Pick<Paths, 'runDir'>, version: string) {
+    this.#path = join(runDir, 'ruleset-in-force');
+    this.#version = version;
+  }
+
+  /** `undefined` where there is none that can be used. */
+  read(): Ruleset | undefined {
+    try {
+      const { version, ruleset } = deserialize(readFileSync(this.#path)) as { version: string; ruleset: Ruleset };
+      if (version !== this.#version) return undefined;
+      // Whatever it is, it can be rendered.
+      sealOf(ruleset);
+      return ruleset;
+    } catch {
+      // Ignoring it: the table is loaded anew then.
+      return undefined;
+    }
+  }
+
+  keep(ruleset: Ruleset): void {
+    if (ruleset === this.#kept) return;
+    this.#kept = ruleset;
+    try {
+      writeAtomically(this.#path, serialize({ version: this.#version, ruleset }), { until: 'cache' });
+    } catch {
+      // Ignoring it: what is there then has not the seal of the table.
+    }
+  }
+}
