@@ -84,7 +84,9 @@ describe.each(STEPS)('a clock that is set a day %s', (_, stepMs) => {
     expect(asked).toBe(1);
     const entry = { text: HOST, target: { kind: 'name', name: HOST }, at: { file: 'a', line: 1, column: 1 } } as const;
     const flow = { protocol: 6, source: address('192.0.2.2'), destination: ADDRESS, loopback: false };
-    expect(matchDestination(entry, flow, names.states(), clock.monotonicMs())).toBe('yes');
+    expect(matchDestination({ names: names.states(), onLink: [] }, 'allow', entry, flow, clock.monotonicMs())).toBe(
+      'yes',
+    );
     const table: Ruleset = {
       table: 'pointsman',
       sets: new Map([

@@ -63,6 +63,8 @@ export interface AppPart {
   readonly inside?: InsideFacts;
   /** Whether it was made with a resolver on loopback. */
   readonly hasLoopbackResolver: boolean;
+  /** Its rules look into the sets of what is on link. */
+  readonly speaksOfOnLink: boolean;
 }
 
 /** Equal constraints share a choice, wherever they are written. */
@@ -204,6 +206,7 @@ export function compileApp(
   );
   const accepts = policy.accept?.value ?? (policy.app === '' ? systemDefault.accept : undefined);
   const peers = policy.blocked === undefined ? accepts && builder.peers(accepts.from, facts, nowMs) : [];
+  const entries = [...policy.rules.flatMap(({ to }) => to), ...(accepts?.from ?? [])];
   return {
     chain: builder.chain('app', rules),
     ...(peers === undefined ? {} : { accept: builder.chain('accept', [...peers, rule(goto(CHAIN.denyInbound))]) }),
@@ -219,5 +222,6 @@ export function compileApp(
     queryChoices: builder.queryChoices,
     ...namesUsed(policy.rules, facts),
     hasLoopbackResolver: hasLoopbackResolver(facts),
+    speaksOfOnLink: entries.some(({ target }) => target.kind === 'on-link'),
   };
 }

@@ -45,6 +45,13 @@ export interface CompiledDestinations {
 
 const FIELDS: Record<Family, Field> = { 4: { kind: 'ip daddr' }, 6: { kind: 'ip6 daddr' } };
 const ADDRESS_TYPES: Record<Family, KeyType> = { 4: 'ipv4_addr', 6: 'ipv6_addr' };
+/**
+ * What is on link changes with the networks, so that rules look it up in sets that all share: a change of networks is one of their elements.
+ * `believed`: for rules that allow.
+ */
+export const onLinkSet = (family: Family, isBelieved: boolean): string =>
+  `${isBelieved ? 'believed_on_link' : 'on_link'}${family}`;
+
 const SERVICE_FIELDS: readonly Field[] = [{ kind: 'meta l4proto' }, { kind: 'th dport' }];
 
 interface Target {
@@ -175,6 +182,16 @@ export function compileDestinations(
       fixedSet(names, 'ports', ['inet_proto', 'inet_service'], portElements(any.flatMap(anywhere))),
       ...SERVICE_FIELDS,
     );
+
+  const onLink = entries.filter(({ target }) => target.kind === 'on-link');
+  const isOnLink = ([4, 6] as const).map((family) => inSet(onLinkSet(family, verb === 'allow'), FIELDS[family]));
+  if (onLink.some((entry) => destinationProtocols(entry) === undefined))
+    matches.push(...isOnLink.map((match) => [match]));
+  else if (onLink.length > 0) {
+    const set = fixedSet(names, 'ports', ['inet_proto', 'inet_service'], portElements(onLink.flatMap(anywhere)));
+    sets.push(set);
+    matches.push(...isOnLink.map((match) => [match, inSet(set.name, ...SERVICE_FIELDS)]));
+  }
 
   const byName = entries.filter(({ target }) => target.kind === 'name');
   const targets = entries.flatMap((entry) => targetsOf(entry, facts, nowMs, isMeant));

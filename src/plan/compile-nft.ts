@@ -6,11 +6,12 @@
 import { type Address, type Prefix, prefixRange } from '../net/address.ts';
 import { mayWait } from '../policy/decide.ts';
 import type { Facts } from '../policy/facts.ts';
-import { believedRanges, localNetworks } from '../policy/local-networks.ts';
+import { believedRanges, localNetworks, onLinkRanges } from '../policy/local-networks.ts';
 import { compileAnswers } from './compile-answers.ts';
 import { type AppPart, CHAIN, type Choice } from './compile-app.ts';
 import { askChains, askSets, verdictChains } from './compile-ask.ts';
 import { BELIEVED4, BELIEVED6, compileChoice, LOCAL4, LOCAL6, waitForUplink } from './compile-choice.ts';
+import { onLinkSet } from './compile-destinations.ts';
 import { type CompiledDns, compileDns } from './compile-dns.ts';
 import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
 import { housekeepingSets } from './compile-housekeeping.ts';
@@ -48,6 +49,20 @@ import {
 
 const ranges = (prefixes: readonly Prefix[], family: Address['family']) =>
   addressElements(prefixes.filter(({ address }) => address.family === family).map(prefixRange));
+
+function onLinkSets(facts: Facts): NftSet[] {
+  return (['allow', 'deny'] as const).flatMap((verb) =>
+    ([4, 6] as const).map((family): NftSet => {
+      const elements = onLinkRanges(facts, verb).filter((range) => range.family === family);
+      return {
+        name: onLinkSet(family, verb === 'allow'),
+        key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'],
+        flags: ['interval'],
+        elements: addressElements(elements),
+      };
+    }),
+  );
+}
 
 function localSets(facts: Facts): NftSet[] {
   const local = localNetworks(facts.onLink);
@@ -213,6 +228,7 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
     table: TABLE,
     sets: byName([
       ...localSets(facts),
+      ...(parts.some(({ speaksOfOnLink }) => speaksOfOnLink) ? onLinkSets(facts) : []),
       ...askSets,
       ...housekeepingSets(facts),
       ...(governsInbound(input) ? solicitedSets(facts) : []),

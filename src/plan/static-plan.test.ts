@@ -141,6 +141,21 @@ describe('staticPlan()', () => {
     expect(verdictOf(planOf([waiting]), { uid: BOB })).toEqual(REFUSED);
   });
 
+  it('staticPlan() knows of what is on link what cannot leave a link, and of all else that it may be', () => {
+    const to = [{ text: 'on-link:443', target: { kind: 'on-link' }, ports: [{ first: 443, last: 443 }], at }] as const;
+    const rules = [{ to, do: 'deny', at, layer: 'administrator' }] as const;
+    const plan = (whenAway: SystemDefault['whenAway']) => planOf([{ ...OF_BOB, rules }], { whenAway });
+    const sent = { uid: BOB, protocol: IPPROTO_UDP } as const;
+    for (const whenAway of ['closed', 'open'] as const) {
+      for (const there of ['fe80::9', '169.254.7.7'])
+        expect(verdictOf(plan(whenAway), { ...sent, to: there })).toEqual(REFUSED);
+      for (const there of ['2001:db8::9', '192.168.1.9', '203.0.113.9']) {
+        expect(verdictOf(plan(whenAway), { ...sent, to: there })).toEqual(whenAway === 'open' ? PASSES : REFUSED);
+        expect(verdictOf(plan(whenAway), { ...sent, to: there, ports: [40_000, 80] })).toEqual(PASSES);
+      }
+    }
+  });
+
   it('staticPlan() lets a user by no uplink, as none is there', () => {
     const value: Via = { require: { type: ['vpn'] }, prefer: {}, avoid: {}, prohibit: {}, else: 'block', at };
     const plan = planOf([{ ...OF_BOB, via: { layer: 'administrator', value } }]);

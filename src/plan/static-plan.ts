@@ -2,6 +2,7 @@
  * What can hold before a daemon has ever run since the machine started: our table without anything that is true only of this start of the machine
  * (ids of cgroups, devices, addresses that names had), and without anybody to ask. It remembers no decision: the daemon makes each anew.
  */
+import type { Family } from '../net/address.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import { printable } from '../net/printable.ts';
 import { describeMatch } from '../policy/describe-decision.ts';
@@ -12,8 +13,9 @@ import type { Match, SystemDefault } from '../policy/model.ts';
 import { waitsForProfiles } from '../policy/select-profiles.ts';
 import { compile } from './compile.ts';
 import { CHAIN } from './compile-app.ts';
+import { onLinkSet } from './compile-destinations.ts';
 import { LINK6 } from './compile-housekeeping.ts';
-import { accept, goto, rule } from './nft/expressions.ts';
+import { accept, goto, is, rule } from './nft/expressions.ts';
 import { reachableFrom } from './nft/reachable.ts';
 import { renderCommands } from './nft/render.ts';
 import type { Chain, Expression, Rule, Ruleset } from './nft/ruleset.ts';
@@ -124,8 +126,28 @@ const isAboutNeighbours = (expression: Expression): boolean =>
   NEIGHBOUR_DISCOVERY.every((type) => expression.values.includes(type));
 const isOnLink = (expression: Expression): boolean => expression.kind === 'lookup' && expression.set === LINK6;
 
+/**
+ * Which networks this machine is connected to nobody knows before it is: only of what cannot leave a link by its nature rules decide that speak of
+ * `on-link`. All else may be meant, so that it gets what has to be asked about.
+ */
+function withUnknownLinks(expressions: readonly Expression[]): readonly Rule[] | undefined {
+  const set = expressions.flatMap((expression) => (expression.kind === 'lookup' ? expression.set : []));
+  const family = FAMILIES.find((one) => set.includes(onLinkSet(one, true)) || set.includes(onLinkSet(one, false)));
+  if (family === undefined) return undefined;
+  const others = expressions.filter(
+    (expression) =>
+      expression.kind !== 'verdict' && !(expression.kind === 'lookup' && ON_LINK_SETS.includes(expression.set)),
+  );
+  return [{ expressions }, rule(is({ kind: 'meta nfproto' }, `ipv${family}`), ...others, goto(CHAIN.ask))];
+}
+
+const FAMILIES: readonly Family[] = [4, 6];
+const ON_LINK_SETS: readonly string[] = FAMILIES.flatMap((one) => [onLinkSet(one, true), onLinkSet(one, false)]);
+
 function withoutMemory({ expressions }: Rule): readonly Rule[] {
   if (expressions.some(isAboutUntracked)) return [];
+  const unknown = withUnknownLinks(expressions);
+  if (unknown !== undefined) return unknown;
   const anywhere = expressions.some(isAboutNeighbours);
   const kept = expressions.filter(
     (expression) => !('to' in expression && expression.to === 'ct mark') && !(anywhere && isOnLink(expression)),

@@ -148,6 +148,7 @@ const target: fc.Arbitrary<Destination['target']> = fc.oneof(
   fc.constantFrom(...PREFIXES).map((p) => ({ kind: 'prefix', prefix: p }) as const),
   fc.constantFrom('lan', 'loopback', 'multicast', 'internet').map((group) => ({ kind: 'group', group }) as const),
   fc.constantFrom(...NAMES).map((name) => ({ kind: 'name', name }) as const),
+  fc.constant({ kind: 'on-link' } as const),
 );
 const destination: fc.Arbitrary<Destination> = fc
   .tuple(
@@ -355,6 +356,7 @@ const world: fc.Arbitrary<World> = fc
       isServerHere: fc.boolean(),
       gone: fc.constantFrom(undefined, undefined, undefined, undefined, ...CGROUPS),
       doubted: fc.constantFrom(undefined, ['fd00::/64'], ['192.168.7.0/24'], ['192.168.7.0/25', 'fd00::/64']),
+      overstated: fc.constantFrom(undefined, ['198.51.100.0/24'], ['192.168.7.0/24', 'fd00::/64']),
       stubs: fc.constantFrom(undefined, LOOPBACK_RESOLVERS, LOOPBACK_RESOLVERS),
       dhcpServers: fc.subarray([...DHCP_SERVERS]),
       kept: fc.uniqueArray(fc.constantFrom(...UPLINKS.map(({ name }) => name)), { maxLength: 2 }),
@@ -377,6 +379,7 @@ const world: fc.Arbitrary<World> = fc
       stubs,
       kept,
       doubted,
+      overstated,
       dhcpServers,
     }) => ({
       policySet: {
@@ -395,6 +398,7 @@ const world: fc.Arbitrary<World> = fc
         uplinks: states,
         onLink: ['192.168.7.0/24', '192.168.7.0/25', 'fd00::/64', '198.51.100.0/24'].map(prefix),
         ...(doubted !== undefined && { doubted: doubted.map(prefix) }),
+        ...(overstated !== undefined && { overstated: overstated.map(prefix) }),
         resolvers: RESOLVERS,
         inside: INSIDE,
         names: new Map(NAMES.map((name, i) => [name, names[i] ?? { known: false }])),

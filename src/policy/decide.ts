@@ -163,7 +163,7 @@ function decideInbound(context: DecideContext, policy: EffectivePolicy | undefin
   // An entry names the peer and our port.
   const seen: Flow = { ...flow, destination: flow.source };
   for (const entry of accept.from) {
-    if (matchDestination(entry, seen, context.facts.names, context.nowMs) !== 'yes') continue;
+    if (matchDestination(context.facts, 'allow', entry, seen, context.nowMs) !== 'yes') continue;
     return pass({ kind: 'accept', entry: entry.text, ...layer, at: entry.at });
   }
   const reason: Reason = { kind: 'not-accepted', ...layer, at: accept.at };

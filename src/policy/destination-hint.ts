@@ -7,6 +7,10 @@ const IPV4_BITS = 32;
 const LAST_PORT = 65_535;
 /** Words that mean every destination somewhere else. */
 const EVERYTHING: ReadonlySet<string> = new Set(['any', 'all', 'everything', 'anywhere', 'everywhere', 'world']);
+/** Words for networks that the machine is connected to. */
+const CONNECTED: ReadonlySet<string> = new Set([
+  ...['onlink', 'on_link', 'link', 'connected', 'directly-connected', 'neighbours', 'neighbors', 'subnet', 'localnet'],
+]);
 const UPLINK_TYPES: ReadonlySet<string> = new Set(['vpn', 'wifi', 'ethernet', 'cellular', 'satellite', 'bluetooth']);
 /** What network devices are called: by the kernel, by systemd.net-naming-scheme(7), by the usual tunnels. */
 const DEVICE = /^(?:(?:eth|wlan|wwan|usb|tun|tap|wg|ppp|br|bond|veth|docker|virbr)\d+|(?:en|wl|ww)[opsxP][a-z0-9]+)$/;
@@ -130,6 +134,10 @@ function ofZone(text: string): string | undefined {
 }
 
 function ofWord(word: string): string | undefined {
+  if (CONNECTED.has(word)) return 'all that is reached without a router is "on-link"';
+  if (word === 'link-local')
+    return 'link-local addresses are "169.254.0.0/16" and "fe80::/10"; all that is reached without a router is "on-link"';
+  if (word === 'private') return 'private networks are "lan"; all that is reached without a router is "on-link"';
   if (EVERYTHING.has(word)) return 'every destination is "*"';
   if (UPLINK_TYPES.has(word))
     return `the way out stands beside it: to: "*", do: allow, via: { require: { type: ${word} } }`;

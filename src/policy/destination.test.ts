@@ -22,6 +22,8 @@ describe('parseDestination()', () => {
       'internet:80,443/tcp',
       { target: { kind: 'group', group: 'internet' }, ports: [port(80), port(443)], protocol: 'tcp' },
     ],
+    ['on-link', { target: { kind: 'on-link' } }],
+    ['on-link:5353,1900/udp', { target: { kind: 'on-link' }, ports: [port(5353), port(1900)], protocol: 'udp' }],
     ['192.0.2.1', prefix('192.0.2.1/32')],
     ['192.0.2.1:80', { ...prefix('192.0.2.1/32'), ports: [port(80)] }],
     ['192.0.2.1/tcp', { ...prefix('192.0.2.1/32'), protocol: 'tcp' }],

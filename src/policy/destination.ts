@@ -15,6 +15,10 @@ export const MAX_DESTINATION_LENGTH = 1100;
 /** RFC 1035 section 2.3.4, without the root's dot. */
 const MAX_NAME_LENGTH = 253;
 
+/** Stands where a group may, and is none: an address of any group may be on a link. */
+const ON_LINK = 'on-link';
+const WORDS: readonly string[] = [...GROUPS, ON_LINK];
+
 /** What differs between where a program connects to and who connects to it. */
 interface Grammar {
   readonly what: 'destination' | 'peer';
@@ -152,6 +156,7 @@ function readHost(host: Piece, inBrackets: boolean, grammar: Grammar): Read<Dest
   if (isIpv6 || /^[\d./]+$/.test(text)) return readPrefix(host);
   if (inBrackets) return { mistake: invalid(host, 'in brackets only an IPv6 address or prefix may stand') };
   if (text === '*') return { value: { kind: 'any' } };
+  if (text === ON_LINK) return { value: { kind: 'on-link' } };
   const group = GROUPS.find((known) => known === text);
   return group === undefined ? readName(host, grammar) : { value: { kind: 'group', group } };
 }
@@ -199,10 +204,10 @@ function readName(host: Piece, { what }: Grammar): Read<Destination['target']> {
     return { mistake: invalid(host, 'no host name, address or group', hint) };
   }
   if (labels.length > 1 || isAbsolute) return { value: { kind: 'name', name } };
-  const group = didYouMean(name, GROUPS);
-  if (what === 'peer') return { mistake: invalid(host, `no address, network or group (${GROUPS.join(', ')})`, group) };
-  const hint = group ?? `a host name without a dot ends in one: "${name}."`;
-  return { mistake: invalid(host, `no group (${GROUPS.join(', ')}), and a name has a dot`, hint) };
+  const word = didYouMean(name, WORDS);
+  if (what === 'peer') return { mistake: invalid(host, `no address, network or group (${WORDS.join(', ')})`, word) };
+  const hint = word ?? `a host name without a dot ends in one: "${name}."`;
+  return { mistake: invalid(host, `no group (${WORDS.join(', ')}), and a name has a dot`, hint) };
 }
 
 function readPorts(list: Piece): Read<readonly PortRange[] | undefined> {

@@ -75,6 +75,7 @@ function rule(verb: Verb, to: Destination, line: number, way?: Via): EffectivePo
   return { to: [to], do: verb, at: at(line), layer: 'administrator', ...(way === undefined ? {} : { via: way }) };
 }
 
+const onLink = (line: number): Destination => ({ text: 'on-link', target: { kind: 'on-link' }, at: at(line) });
 const lanRule = () => rule('drop', lan(6), 6);
 
 const mail: EffectivePolicy = {
@@ -151,6 +152,23 @@ describe('explain', () => {
     });
     expect(flows[0]?.rules.map(({ outcome }) => outcome)).toEqual(['did not match', 'matched', 'not reached']);
     expect(flows[0]?.rules[1]?.text).toBe('allow imap.example.org:993 via require metered: false; else block');
+  });
+
+  it('explain names the word on-link where it decides about an address that is connected', () => {
+    const guest: EffectivePolicy = { ...mail, rules: [rule('deny', onLink(5), 5)] };
+    const { facts, ...rest } = context(new Map());
+    const connected = parsePrefix('2001:db8:7::/64') ?? expect.fail();
+    const ask = (to: string) =>
+      explain(
+        { ...rest, facts: { ...facts, onLink: [connected] } },
+        { subject: { kind: 'app', policy: guest }, destination: to, flows: [flow(to)], path },
+      ).flows[0];
+    expect(ask('2001:db8:7::9')).toMatchObject({
+      verdict: 'reject',
+      cause: 'denied',
+      reason: 'rule 1 (administrator): on-link, /etc/pointsman/policies/mail.yaml:5',
+    });
+    expect(ask('2001:db8:8::9')?.rules.map(({ outcome }) => outcome)).toEqual(['did not match']);
   });
 
   it('explain says which name is not known and stops there', () => {

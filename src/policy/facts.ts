@@ -104,6 +104,8 @@ export interface Facts {
   readonly onLink: readonly Prefix[];
   /** Those of `onLink` that only an uplink's own word makes so, and that are no destination for who has something to protect. Absent: none. */
   readonly doubted?: readonly Prefix[];
+  /** Those of `onLink` of which an uplink's own word is too much to believe: `on-link` does not speak of them where it allows. Absent: none. */
+  readonly overstated?: readonly Prefix[];
   /** Configured DNS servers (resolv.conf(5)), without those on loopback. */
   readonly resolvers: readonly Address[];
   /** Those on loopback: stubs, such as systemd-resolved's. Absent: none. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress, parsePrefix } from '../net/address.ts';
-import { believedRanges, isBelievedLocal, isLocalDestination, protects } from './local-networks.ts';
+import { believedRanges, isBelievedLocal, isLocalDestination, isOnLink, protects } from './local-networks.ts';
 import type { Via } from './model.ts';
 
 function isLocal(address: string, ...onLink: string[]): boolean {
@@ -33,6 +33,28 @@ describe('isLocalDestination()', () => {
 
 const prefixOf = (text: string) => parsePrefix(text) ?? expect.fail(text);
 const addressOf = (text: string) => parseAddress(text) ?? expect.fail(text);
+
+describe('isOnLink()', () => {
+  const NETWORKS = ['192.168.1.0/24', '2001:db8:7::/64', '10.0.0.0/8', '10.1.2.0/24', '10.9.0.0/16', '10.9.9.0/24'];
+  const facts = { onLink: NETWORKS.map(prefixOf), overstated: ['10.0.0.0/8', '10.9.9.0/24'].map(prefixOf) };
+
+  it.each([
+    ['a network of private addresses', '192.168.1.9', true, true],
+    ['one of global addresses', '2001:db8:7::9', true, true],
+    ['what is behind a router', '192.168.2.9', false, false],
+    ['what cannot leave the link', 'fe80::9', true, true],
+    ['broadcast', '255.255.255.255', true, true],
+    ['multicast that routers forward', '239.1.1.1', false, false],
+    ['loopback', '127.0.0.1', false, false],
+    ['what is overstated', '10.200.0.1', false, true],
+    ['what is connected within what is overstated', '10.1.2.3', true, true],
+    ['what is overstated within what is connected', '10.9.9.1', false, true],
+  ])('isOnLink() of %s', (_, to, allowed, refused) => {
+    expect(isOnLink(facts, 'allow', addressOf(to))).toBe(allowed);
+    expect(isOnLink(facts, 'deny', addressOf(to))).toBe(refused);
+    expect(isOnLink(facts, 'drop', addressOf(to))).toBe(refused);
+  });
+});
 
 describe('isBelievedLocal()', () => {
   const believed = (onLink: readonly string[], doubted: readonly string[], to: string): boolean =>

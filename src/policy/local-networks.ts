@@ -7,7 +7,7 @@
 import { type Address, type Prefix, parsePrefix, prefixContains, prefixRange } from '../net/address.ts';
 import type { Facts } from './facts.ts';
 import { groupPrefixes } from './groups.ts';
-import type { Via } from './model.ts';
+import type { Verb, Via } from './model.ts';
 
 /** RFC 3927, RFC 5771 section 4, RFC 4291 sections 2.5.6 and 2.7 (interface-local and link-local scope). */
 const LINK_SCOPED: readonly Prefix[] = [
@@ -62,17 +62,18 @@ export function protects({ require, prohibit }: Via): boolean {
  * smaller, or an equal one, that is doubted is not local.
  */
 export function believedRanges({ onLink, doubted = [] }: LocalFacts): readonly AddressRange[] {
-  const believed = onLink.filter((prefix) => isPrivate(prefix) && !doubted.some((one) => equalPrefix(one, prefix)));
-  return [
-    ...LINK_SCOPED.map(rangeOf),
-    ...believed.flatMap((prefix) =>
+  return [...LINK_SCOPED.map(rangeOf), ...rangesBut(onLink.filter(isPrivate), doubted)];
+}
+
+const rangesBut = (networks: readonly Prefix[], doubted: readonly Prefix[]): readonly AddressRange[] =>
+  networks
+    .filter((prefix) => !doubted.some((one) => equalPrefix(one, prefix)))
+    .flatMap((prefix) =>
       doubted
         .filter(({ address, length }) => length > prefix.length && prefixContains(prefix, address))
         .map(rangeOf)
         .reduce(without, [rangeOf(prefix)]),
-    ),
-  ];
-}
+    );
 
 export function isBelievedLocal(facts: LocalFacts, { family, value }: Address): boolean {
   return believedRanges(facts).some((range) => range.family === family && range.first <= value && value <= range.last);
@@ -83,6 +84,20 @@ export const isLocalFor = (via: Via, facts: LocalFacts, address: Address): boole
   facts.doubted !== undefined && protects(via)
     ? isBelievedLocal(facts, address)
     : isLocalDestination(facts.onLink, address);
+
+/**
+ * What `on-link` means to a rule with this verb: all that is connected, whatever its addresses, and what cannot leave the link. Nobody's word
+ * opens anything by being too large, nor gets round a rule that refuses: only who allows leaves out what is overstated.
+ */
+export const onLinkRanges = ({ onLink, overstated = [] }: OnLinkFacts, verb: Verb): readonly AddressRange[] => [
+  ...LINK_SCOPED.map(rangeOf),
+  ...rangesBut(onLink, verb === 'allow' ? overstated : []),
+];
+
+export type OnLinkFacts = Pick<Facts, 'onLink' | 'overstated'>;
+
+export const isOnLink = (facts: OnLinkFacts, verb: Verb, { family, value }: Address): boolean =>
+  onLinkRanges(facts, verb).some((range) => range.family === family && range.first <= value && value <= range.last);
 
 const equalPrefix = (a: Prefix, b: Prefix): boolean =>
   a.length === b.length && a.address.family === b.address.family && a.address.value === b.address.value;

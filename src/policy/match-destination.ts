@@ -4,9 +4,10 @@ import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
 import { portInRange } from '../net/port.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
-import type { NameState } from './facts.ts';
+import type { Facts } from './facts.ts';
 import { groupPrefixes } from './groups.ts';
-import type { Destination } from './model.ts';
+import { isOnLink, type OnLinkFacts } from './local-networks.ts';
+import type { Destination, Verb } from './model.ts';
 
 /** Protocol numbers an entry covers; undefined: every protocol. */
 export function destinationProtocols(destination: Destination): readonly number[] | undefined {
@@ -32,11 +33,15 @@ function serviceMatches(destination: Destination, flow: Flow): boolean {
   );
 }
 
-/** `unknown`: everything but the name's addresses is known to match. */
+/** What is true outside the files of what entries speak of. */
+export type DestinationFacts = Pick<Facts, 'names'> & OnLinkFacts;
+
+/** `verb`: of the rule. `unknown`: everything but the name's addresses is known to match. */
 export function matchDestination(
+  facts: DestinationFacts,
+  verb: Verb,
   destination: Destination,
   flow: Flow,
-  names: ReadonlyMap<string, NameState>,
   nowMs: MonotonicMs,
 ): 'yes' | 'no' | 'unknown' {
   if (!serviceMatches(destination, flow)) return 'no';
@@ -49,8 +54,10 @@ export function matchDestination(
       return prefixContains(target.prefix, flow.destination) ? 'yes' : 'no';
     case 'group':
       return groupPrefixes(target.group).some((prefix) => prefixContains(prefix, flow.destination)) ? 'yes' : 'no';
+    case 'on-link':
+      return isOnLink(facts, verb, flow.destination) ? 'yes' : 'no';
     case 'name': {
-      const state = names.get(target.name);
+      const state = facts.names.get(target.name);
       if (state === undefined || !state.known) return 'unknown';
       const live = (entry: (typeof state.addresses)[number]): boolean =>
         entry.expiresAtMs > nowMs && entry.address.family === family && entry.address.value === value;

@@ -15,6 +15,6 @@ export function matchEntry(
   nowMs: MonotonicMs,
 ): ReturnType<typeof matchDestination> {
   if (!speaksOfQueries(entry) && asksResolver(facts, flow)) return 'no';
-  const matches = matchDestination(entry, flow, facts.names, nowMs);
+  const matches = matchDestination(facts, verb, entry, flow, nowMs);
   return matches === 'yes' && !mayBeMeant(facts, verb, entry, flow.destination) ? 'no' : matches;
 }

@@ -64,6 +64,8 @@ export interface Destination {
     | { readonly kind: 'any' }
     | { readonly kind: 'prefix'; readonly prefix: Prefix }
     | { readonly kind: 'group'; readonly group: Group }
+    /** What is reached without a router; beside the groups, which go by the address alone. */
+    | { readonly kind: 'on-link' }
     | { readonly kind: 'name'; readonly name: string };
   readonly ports?: readonly PortRange[];
   readonly protocol?: DestinationProtocol;

@@ -30,6 +30,8 @@ describe('unreachedDestinations()', () => {
     ['everything, group by group', ['deny lan', 'deny multicast', 'deny internet', 'allow *'], ['4 by 3']],
     ['a name, twice', ['allow a.example.org', 'deny a.example.org'], ['2 by 1']],
     ['a name behind everything', ['deny *', 'allow a.example.org'], ['2 by 1']],
+    ['on-link, twice', ['deny on-link:80', 'allow on-link:80/tcp'], ['2 by 1']],
+    ['what cannot leave the link', ['deny on-link', 'allow fe80::/10'], ['2 by 1']],
     ['a rule that would hold at times', ['deny lan', 'allow 10.1.2.3 during night'], ['2 by 1']],
     ['ports of a range', ['deny *:1-1023', 'allow lan:80,443'], ['2 by 1']],
     ['one warning for all that follows everything', ['deny *', 'allow lan', 'allow multicast'], ['2 by 1']],
@@ -49,6 +51,9 @@ describe('unreachedDestinations()', () => {
     ['loopback behind everything, which has no say there', ['deny *', 'allow loopback']],
     ['a name that may point elsewhere', ['deny lan', 'allow printer.example.org']],
     ['a name of which a refusal means less', ['deny a.example.org', 'allow a.example.org']],
+    ['what is on link, in whatever group', ['deny lan', 'allow on-link']],
+    ['a private network that may be on no link', ['deny on-link', 'allow 192.168.0.0/16']],
+    ['what was not believed to be on link', ['allow on-link', 'deny on-link']],
   ])('unreachedDestinations() has nothing of %s', (_, lines) => {
     expect(unreached(lines)).toEqual([]);
   });

@@ -1,7 +1,7 @@
 /** Destinations of a file's rules that no connection reaches, because rules before them have all of it. Pure. */
 import { prefixRange, prefixWidth } from '../net/address.ts';
 import { groupPrefixes } from './groups.ts';
-import { type AddressRange, without } from './local-networks.ts';
+import { type AddressRange, linkNetworks, without } from './local-networks.ts';
 import { destinationProtocols, namesLoopback } from './match-destination.ts';
 import type { Destination, Rule, Verb } from './model.ts';
 
@@ -77,10 +77,12 @@ const isEqual = (some: readonly AddressRange[], others: readonly AddressRange[])
   some.length === others.length &&
   some.every(({ first, last }, i) => first === others[i]?.first && last === others[i]?.last);
 
-/** A name stands for addresses that nobody knows here; a rule that refuses it speaks of fewer of them. */
+/** What stands for addresses that nobody knows here, twice. */
 function isSame({ rule, entry: before }: Earlier, entry: Destination, verb: Verb): boolean {
   const [a, b] = [before.target, entry.target];
-  return a.kind === 'name' && b.kind === 'name' && a.name === b.name && (rule.do === 'allow' || verb !== 'allow');
+  // A rule that refuses a name speaks of fewer of its addresses, one that allows what is on link of fewer networks.
+  if (a.kind === 'name' && b.kind === 'name') return a.name === b.name && (rule.do === 'allow' || verb !== 'allow');
+  return a.kind === 'on-link' && b.kind === 'on-link' && (rule.do !== 'allow' || verb === 'allow');
 }
 
 const everywhere: readonly AddressRange[] = ([4, 6] as const).map((family) => ({
@@ -91,8 +93,9 @@ const everywhere: readonly AddressRange[] = ([4, 6] as const).map((family) => ({
 const rangesOfPrefixes = (prefixes: ReturnType<typeof groupPrefixes>): readonly AddressRange[] =>
   prefixes.map((prefix) => ({ family: prefix.address.family, ...prefixRange(prefix) }));
 const LOOPBACK = rangesOfPrefixes(groupPrefixes('loopback'));
+const LINK = rangesOfPrefixes(linkNetworks([]));
 
-/** All that it may speak of; `surely`: what it speaks of whatever names have for addresses. */
+/** All that it may speak of; `surely`: what it speaks of whatever the machine is connected to, and whatever names have for addresses. */
 function rangesOf({ target }: Destination, how?: 'surely'): readonly AddressRange[] {
   switch (target.kind) {
     case 'any':
@@ -101,6 +104,8 @@ function rangesOf({ target }: Destination, how?: 'surely'): readonly AddressRang
       return rangesOfPrefixes([target.prefix]);
     case 'group':
       return rangesOfPrefixes(groupPrefixes(target.group));
+    case 'on-link':
+      return how === 'surely' ? LINK : everywhere;
     case 'name':
       return how === 'surely' ? [] : everywhere;
   }

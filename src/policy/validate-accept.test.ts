@@ -33,6 +33,7 @@ describe('validateAccept()', () => {
 
   it('validateAccept() takes one peer for a list of it', () => {
     expect(parse('lan').policy?.accept?.from.map(({ text }) => text)).toEqual(['lan']);
+    expect(parse('"on-link:22/tcp"').policy?.accept?.from.map(({ target }) => target)).toEqual([{ kind: 'on-link' }]);
   });
 
   it('validateAccept() is the same in the system default', () => {

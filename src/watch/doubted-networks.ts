@@ -1,6 +1,6 @@
 /**
- * Connected networks that only an uplink's own word makes local. Whoever runs that network can say of it what he likes, by a lease or a
- * router advertisement: he is believed as far as a network of his may reasonably reach, and not over what others have.
+ * Connected networks that only an uplink's own word makes local, or connected. Whoever runs that network can say of it what he likes, by a
+ * lease or a router advertisement: he is believed as far as a network of his may reasonably reach, and not over what others have.
  */
 import { comparePrefix, formatPrefix, type Prefix, prefixContains } from '../net/address.ts';
 import { isPrivate } from '../policy/local-networks.ts';
@@ -36,6 +36,27 @@ export function doubtedNetworks(network: Network, uplinks: readonly Uplink[]): r
     }
   }
   return [...doubted.values()].toSorted(comparePrefix);
+}
+
+/**
+ * Connected networks of any addresses of which an uplink's own word is too much: wider than one place, or over what a VPN has a route for. That
+ * another device has the same is no reason here: whichever of them is right, it is connected. Sorted, each once.
+ */
+export function overstatedNetworks(network: Network, uplinks: readonly Uplink[]): readonly Prefix[] {
+  const isOthers = (link: Network['links'][number], prefix: Prefix): boolean =>
+    vpnRoutes(network, uplinks, link.name).some((other) => contains(other, prefix) || contains(prefix, other));
+  const overstated = new Map<string, Prefix>();
+  for (const link of network.links) {
+    const here = uplinks.filter(({ device }) => device === link.name);
+    if (here.length === 0) continue;
+    const stated = here.flatMap((uplink) => uplink.networks ?? []);
+    for (const prefix of connectedNetworks(network, ({ index }) => index === link.index)) {
+      if (stated.some((one) => contains(one, prefix))) continue;
+      if (prefix.length < WIDEST[prefix.address.family] || isOthers(link, prefix))
+        overstated.set(formatPrefix(prefix), prefix);
+    }
+  }
+  return [...overstated.values()].toSorted(comparePrefix);
 }
 
 const contains = (outer: Prefix, inner: Prefix): boolean =>

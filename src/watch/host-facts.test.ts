@@ -203,6 +203,12 @@ describe('observeHost', () => {
 
   it('observeHost() leaves an uplink without an id out', () => {
     const network = { links: [], addresses: [], routes: [] };
-    expect(observeHost(network, [UPLINK], new Map())).toEqual({ uplinks: [], onLink: [], doubted: [], inside: [] });
+    expect(observeHost(network, [UPLINK], new Map())).toEqual({
+      uplinks: [],
+      onLink: [],
+      doubted: [],
+      overstated: [],
+      inside: [],
+    });
   });
 });

@@ -14,7 +14,7 @@ import type { DownCause, UplinkState } from '../policy/facts.ts';
 import type { InsideAddress } from '../policy/inside-address.ts';
 import type { Uplink } from '../policy/model.ts';
 import { connectedNetworks } from './connected-networks.ts';
-import { doubtedNetworks } from './doubted-networks.ts';
+import { doubtedNetworks, overstatedNetworks } from './doubted-networks.ts';
 import { ARPHRD_ETHER, defaultRoutes, deprecatedAddresses, type Network, usableAddresses } from './network.ts';
 
 export interface HostFacts {
@@ -22,6 +22,8 @@ export interface HostFacts {
   readonly onLink: readonly Prefix[];
   /** Those of `onLink` that are not believed: see `doubtedNetworks`. */
   readonly doubted: readonly Prefix[];
+  /** The same for `on-link`: see `overstatedNetworks`. */
+  readonly overstated: readonly Prefix[];
   /** Sorted by address. */
   readonly inside: readonly InsideAddress[];
 }
@@ -39,6 +41,7 @@ export function observeHost(
     }),
     onLink: connectedNetworks(network, ({ loopback }) => !loopback),
     doubted: doubtedNetworks(network, uplinks),
+    overstated: overstatedNetworks(network, uplinks),
     inside: insideAddresses(network, uplinks),
   };
 }

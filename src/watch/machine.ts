@@ -81,7 +81,7 @@ const NO_CONTAINERS: Facts['containers'] = new Map();
 export function observeMachine(sources: MachineSources, question: MachineQuestion, before?: Machine): Machine {
   const { network, policySet, index, uplinkIds, names, packages } = question;
   const containers = index.byContainer.size === 0 ? NO_CONTAINERS : sources.containers.names();
-  const { uplinks, onLink, doubted, inside } = observeHost(network, policySet.uplinks, uplinkIds);
+  const { uplinks, onLink, doubted, overstated, inside } = observeHost(network, policySet.uplinks, uplinkIds);
   const last = before?.facts;
   const cgroups = namedCgroups(index, sources.cgroups, containers);
   const forwarded = index.byContainer.size === 0 ? [] : containerDevices(sources, index, cgroups, containers);
@@ -93,6 +93,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     uplinks: sources.networks?.attach(withHealth, network, policySet.profiles) ?? withHealth,
     onLink: sameOr(last?.onLink, onLink, formatPrefix),
     ...(doubted.length > 0 && { doubted: sameOr(last?.doubted, doubted, formatPrefix) }),
+    ...(overstated.length > 0 && { overstated: sameOr(last?.overstated, overstated, formatPrefix) }),
     resolvers: sameOr(last?.resolvers, resolvers, formatAddress),
     ...(loopback.length > 0 && { loopbackResolvers: sameOr(last?.loopbackResolvers, loopback, formatAddress) }),
     ...(inside.length > 0 && { inside: sameOr(last?.inside, inside, plainText) }),
@@ -133,6 +134,7 @@ function text(value: Facts | Host): string {
     uplinks,
     onLink,
     doubted = [],
+    overstated = [],
     resolvers,
     loopbackResolvers = [],
     inside = [],
@@ -143,6 +145,6 @@ function text(value: Facts | Host): string {
     userModeNetworks,
     dhcpServers,
   } = value;
-  const networks = [uplinks, onLink, doubted, resolvers, loopbackResolvers, inside];
+  const networks = [uplinks, onLink, doubted, overstated, resolvers, loopbackResolvers, inside];
   return plainText([...networks, [...users], [...groups], forwarded, ends, userModeNetworks, dhcpServers]);
 }

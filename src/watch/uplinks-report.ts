@@ -51,7 +51,7 @@ export function uplinksReport(sources: UplinksSources): UplinksReport {
         device: uplink.device,
         discovered: uplink.discovered === true,
         ...stateOf(state),
-        ...notBelieved(state, facts.doubted),
+        ...notBelieved(state, [...(facts.doubted ?? []), ...(facts.overstated ?? [])]),
         ...(uplink.untaken && { state: 'not taken' as const }),
         properties: shownProperties(uplink),
         priority: uplink.priority,
@@ -90,10 +90,7 @@ function stateOf(
   };
 }
 
-function notBelieved(
-  state: UplinkState | undefined,
-  doubted: readonly Prefix[] = [],
-): Pick<UplinkReport, 'notBelieved'> {
+function notBelieved(state: UplinkState | undefined, doubted: readonly Prefix[]): Pick<UplinkReport, 'notBelieved'> {
   const all = new Set(doubted.map(formatPrefix));
   const here = (state?.onLink ?? []).map(formatPrefix).filter((prefix) => all.has(prefix));
   return here.length === 0 ? {} : { notBelieved: here };

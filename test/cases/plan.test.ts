@@ -34,6 +34,7 @@ interface HostFile {
   /** Sockets are marked; programs are numbered in the order of the policies. */
   readonly marks?: boolean;
   readonly 'on-link': readonly string[];
+  readonly overstated?: readonly string[];
   readonly resolvers?: readonly string[];
   readonly 'loopback-resolvers'?: readonly string[];
   readonly uplinks: readonly {
@@ -114,6 +115,7 @@ function readCase(dir: string) {
   const facts: Facts = {
     uplinks: host.uplinks.map(uplinkState),
     onLink: host['on-link'].map(prefix),
+    ...(host.overstated && { overstated: host.overstated.map(prefix) }),
     resolvers: (host.resolvers ?? []).map(address),
     ...(host['loopback-resolvers'] && { loopbackResolvers: host['loopback-resolvers'].map(address) }),
     names: new Map(

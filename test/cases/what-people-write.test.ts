@@ -61,6 +61,11 @@ const DESTINATIONS: readonly Row[] = [
   to('http://me@example.org:8080/', 'write host and port: "example.org:8080"', '"example.org:8080"'),
   to('example.org 443', 'write host and port: "example.org:443"', '"example.org:443"'),
   to('"a.example, b.example"', 'each destination is an entry of a list: ["a", "b"]', '"a.example"', '"b.example"'),
+  to('onlink', 'all that is reached without a router is "on-link"', 'on-link'),
+  to('neighbours', 'all that is reached without a router is "on-link"', 'on-link'),
+  to('link-local', 'link-local addresses are "169.254.0.0/16" and "fe80::/10"', '169.254.0.0/16', '"fe80::/10"'),
+  to('private', 'private networks are "lan"', 'lan'),
+  to('on-lnk', 'did you mean "on-link"?', 'on-link'),
   to('localhost', 'did you mean "loopback"?', 'loopback'),
   to('printer', 'a host name without a dot ends in one: "printer."', '"printer."'),
 ];

@@ -46,6 +46,7 @@ const PREFIXES = [
 const target: fc.Arbitrary<Destination['target']> = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ kind: 'any' } as const) },
   { weight: 4, arbitrary: fc.constantFrom(...PREFIXES).map((p) => ({ kind: 'prefix', prefix: p }) as const) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'on-link' } as const) },
   { weight: 1, arbitrary: fc.constantFrom('lan', 'internet').map((group) => ({ kind: 'group', group }) as const) },
 );
 const destination: fc.Arbitrary<Destination> = fc

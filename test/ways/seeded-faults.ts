@@ -1,5 +1,6 @@
 /** Faults of a plan, each of which would send something by another way or with another address than was decided. */
-import type { Chain, Expression, MapElement, NftMap, Rule, Ruleset } from '../../src/plan/nft/ruleset.ts';
+import { prefixRange } from '../../src/net/address.ts';
+import type { Chain, Expression, MapElement, NftMap, NftSet, Rule, Ruleset } from '../../src/plan/nft/ruleset.ts';
 import type { Plan, PlannedRoute, PlannedRule } from '../../src/plan/plan.ts';
 import {
   MARK_UPLINK_SHIFT,
@@ -10,6 +11,7 @@ import {
   wayMark,
 } from '../../src/plan/reserved.ts';
 import { chooseUplink, waysOut } from '../../src/policy/choose-uplink.ts';
+import { prefix } from './generated-machine.ts';
 import { type World, withFault } from './judge-way.ts';
 
 export interface SeededFault {
@@ -47,6 +49,17 @@ const withMap = (name: string, change: (elements: readonly MapElement[]) => read
     ]);
     return { ...nft, maps: new Map(maps) };
   });
+
+const withSets = (name: RegExp, change: (set: NftSet) => NftSet) =>
+  withRuleset((nft) => ({
+    ...nft,
+    sets: new Map([...nft.sets].map(([key, set]) => [key, name.test(key) ? change(set) : set])),
+  }));
+
+const isOfPrefix = (text: string): ((element: NftSet['elements'][number]) => boolean) => {
+  const { first } = prefixRange(prefix(text));
+  return ({ key }) => key.some((part) => typeof part !== 'string' && part.first === first);
+};
 
 const does = (kind: Expression['kind']) => (rule: Rule) =>
   rule.expressions.some((expression) => expression.kind === kind);
@@ -203,4 +216,12 @@ export const FAULTS: readonly SeededFault[] = [
     name: 'local destinations take the way of the application',
     change: withChain(/^(local|choice_)/, (rules) => rules.filter((rule) => !does('lookup')(rule))),
   },
+  {
+    name: 'on-link is private networks alone',
+    change: withSets(/on_link6$/, (set) => ({
+      ...set,
+      elements: set.elements.filter((element) => !isOfPrefix('2001:db8:7::/64')(element)),
+    })),
+  },
+  { name: 'nothing is on link', change: withSets(/on_link\d$/, (set) => ({ ...set, elements: [] })) },
 ];
