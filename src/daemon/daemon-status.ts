@@ -86,6 +86,7 @@ const WITHOUT_NUMBER: Readonly<Record<MatchKind, AppStatus['tier']>> = {
   desktop: 'cgroup',
   user: 'user',
   group: 'user',
+  kernel: 'slow path',
 };
 
 function appStatus(policy: EffectivePolicy, inForce: InForce, identity: IdentityStatus): AppStatus {

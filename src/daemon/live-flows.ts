@@ -25,7 +25,7 @@ import {
   UPLINK_SYSTEM,
   wayMark,
 } from '../plan/reserved.ts';
-import { type DecideContext, decide } from '../policy/decide.ts';
+import { type DecideContext, decide, decideUnnamed } from '../policy/decide.ts';
 import { decideAsApp } from '../policy/decide-as-app.ts';
 import type { Decision, Way } from '../policy/decision.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
@@ -72,11 +72,7 @@ export function decideMarked(
   if (appId === APP_SERVED) return decide(context, ANY_SERVER, flow);
   if (appId === APP_UNKNOWN)
     return decide(context, { kind: 'unknown', because: 'its owner was not found when it began' }, flow);
-  return decide(
-    context,
-    { kind: 'kernel', sender: appId === APP_KERNEL ? 'kernel' : 'a program without a policy' },
-    flow,
-  );
+  return appId === APP_KERNEL ? decide(context, { kind: 'kernel' }, flow) : decideUnnamed(context, flow);
 }
 
 /** `id -> policy` for the applications with these numbers: a few of thousands. */

@@ -17,7 +17,7 @@ import { scopesOfCgroup } from '../policy/cgroup-scope.ts';
 import { servesNamespace } from '../policy/decide.ts';
 import { describeMatch } from '../policy/describe-decision.ts';
 import type { ProcessOwner, SingleOwner } from '../policy/identity.ts';
-import { cgroupAncestry, claimsExecutable, matchApp } from '../policy/match-app.ts';
+import { cgroupAncestry, claimsExecutable, matchApp, matchKernel } from '../policy/match-app.ts';
 import { isUserModeNetwork } from '../policy/user-mode-networks.ts';
 import { servedNamespaces } from '../watch/served-namespaces.ts';
 import type { EvidenceSources } from './evidence-sources.ts';
@@ -160,7 +160,12 @@ export function applicationEvidence(
   { index, facts, ownPid }: Pick<EvidenceSources, 'index' | 'facts' | 'ownPid'>,
   owner: SingleOwner,
 ): ApplicationEvidence {
-  if (owner.kind === 'kernel') return { because: 'the kernel itself sends it' };
+  if (owner.kind === 'kernel') {
+    const match = matchKernel(index, owner.sender);
+    if (match === undefined) return { because: 'the kernel itself sends it' };
+    const { file, line, column } = match.match.at;
+    return { app: match.policy.app, by: describeMatch(match.match), at: { file, line, column } };
+  }
   if (owner.kind === 'process' && owner.pid === ownPid)
     return { because: 'it is the daemon itself, which may connect' };
   const found = matchApp(index, owner, facts);

@@ -1,4 +1,5 @@
 /** Bodies of requests: JSON from whoever may connect, checked before anything is done with it. */
+
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { ExplainQuery, ExplainWho, InboundQuestion, OutboundQuestion } from '../api/explanation.ts';
@@ -7,6 +8,7 @@ import type { ReloadRequest, TryRequest } from '../api/request.ts';
 import type { RouteQuery } from '../api/route.ts';
 import type { WhoQuery } from '../api/who.ts';
 import { parseAddress } from '../net/address.ts';
+import { KERNEL_SENDERS } from '../policy/kernel-senders.ts';
 import { isTrialPath } from '../store/trial-files.ts';
 import { RequestRefused } from './request-refused.ts';
 
@@ -45,6 +47,7 @@ const explainSchema = z
     app: z.string().min(1).max(255).optional(),
     exe: z.string().startsWith('/').max(4096).optional(),
     pid: z.int().min(1).max(MAX_PID).optional(),
+    kernel: z.enum(KERNEL_SENDERS).optional(),
     host: z.string().min(1).max(253).optional(),
     from: z
       .string()
@@ -56,8 +59,8 @@ const explainSchema = z
     protocol: z.enum(['tcp', 'udp', 'icmp']),
     device: z.string().min(1).max(MAX_DEVICE_LENGTH).optional(),
   })
-  .refine(({ app, exe, pid }) => [app, exe, pid].filter((who) => who !== undefined).length === 1, {
-    message: 'exactly one of app, exe and pid says who',
+  .refine(({ app, exe, pid, kernel }) => [app, exe, pid, kernel].filter((who) => who !== undefined).length === 1, {
+    message: 'exactly one of app, exe, pid and kernel says who',
   });
 
 type Asked = Omit<z.infer<typeof explainSchema>, keyof ExplainWho>;
@@ -110,11 +113,12 @@ export function readTryRequest(body: string): TryRequest {
 }
 
 export function readExplainQuery(body: string): ExplainQuery {
-  const { app, exe, pid, ...question } = read(explainSchema, body);
+  const { app, exe, pid, kernel, ...question } = read(explainSchema, body);
   const who = {
     ...(app !== undefined && { app }),
     ...(exe !== undefined && { exe }),
     ...(pid !== undefined && { pid }),
+    ...(kernel !== undefined && { kernel }),
   };
   return { ...who, ...questionOf(question) };
 }

@@ -14,7 +14,11 @@ import { type Address, formatAddress, isLoopbackAddress } from '../net/address.t
 import { type Flow, formatFlow } from '../net/flow.ts';
 import { IPPROTO_TCP } from '../net/protocol.ts';
 import type { ConntrackEntry } from '../netlink/conntrack.ts';
-import type { Owner, ProcessOwner, SingleOwner } from '../policy/identity.ts';
+import { readMark } from '../plan/flow-mark.ts';
+import { APP_KERNEL, APP_NONE } from '../plan/reserved.ts';
+import type { KernelOwner, Owner, ProcessOwner, SingleOwner } from '../policy/identity.ts';
+import { kernelSender } from '../policy/kernel-senders.ts';
+import { matchKernel } from '../policy/match-app.ts';
 import type { EvidenceSources } from './evidence-sources.ts';
 import { HeldSockets, holdersOf } from './held-sockets.ts';
 import { type LiveFlow, liveFlows } from './live-flow-search.ts';
@@ -93,7 +97,7 @@ async function flowEvidence(
   sockets: FlowEvidence['sockets'],
 ): Promise<FlowEvidence> {
   const { flow, entry } = live;
-  const owner = ownerOf(sources, live);
+  const owner = withSender(sources, live, ownerOf(sources, live));
   return {
     flow:
       entry === undefined
@@ -104,6 +108,17 @@ async function flowEvidence(
     sockets,
     owners: await ownersEvidence(sources, owner, sockets),
   };
+}
+
+/** A packet says whether a process sent it; without one it is what was decided about the flow. */
+function withSender({ facts, index, numbers }: EvidenceSources, { flow, entry }: LiveFlow, owner: Owner): Owner {
+  if (flow.inbound || (owner.kind !== 'kernel' && owner.kind !== 'unknown')) return owner;
+  const sender = kernelSender(facts, flow);
+  if (owner.kind === 'kernel') return { ...owner, sender };
+  const number = entry === undefined ? APP_NONE : readMark(entry.mark).appId;
+  const stated = matchKernel(index, sender)?.policy.app;
+  const isKernels = number === APP_KERNEL || (stated !== undefined && numbers.apps.get(stated) === number);
+  return isKernels ? { kind: 'kernel', sender } : owner;
 }
 
 const entryFlow = ({ original }: ConntrackEntry): Flow => ({ ...original, loopback: false });
@@ -154,7 +169,7 @@ async function ownerEvidence(
 ): Promise<OwnerEvidence> {
   const application = applicationEvidence(sources, owner);
   if (owner.kind !== 'process') {
-    const because = owner.kind === 'kernel' ? 'no process sends it' : owner.because;
+    const because = owner.kind === 'kernel' ? `no process sends it${senderText(owner)}` : owner.because;
     return { found: foundText(owner, sockets), process: { because }, application };
   }
   const found = foundText(owner, sockets);
@@ -174,6 +189,8 @@ function becomeOf(owner: ProcessOwner, sockets: readonly SocketEvidence[]): stri
   if (!made.isRunning) return hasEnded(owner);
   return made.runsNow === undefined ? undefined : `process ${owner.pid} runs another program now (${made.runsNow})`;
 }
+
+const senderText = ({ sender }: KernelOwner): string => (sender === undefined ? '' : `: the kernel does (${sender})`);
 
 const hasEnded = ({ pid }: ProcessOwner): string => `process ${pid} has ended`;
 

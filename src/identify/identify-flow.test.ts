@@ -127,7 +127,7 @@ describe('identifyFlow on TCP', () => {
 
   it('identifyFlow calls a reset from a port without socket the kernel’s', () => {
     const flow = flowOf(IPPROTO_TCP, ['127.0.0.1', FREE_PORT], ['127.0.0.1', FREE_PORT]);
-    expect(identifyFlow(sources, flow, { uid: 'none' })).toEqual({ kind: 'kernel', sender: 'tcp' });
+    expect(identifyFlow(sources, flow, { uid: 'none' })).toEqual({ kind: 'kernel' });
   });
 
   it('identifyFlow tells a connection that came in from one that went out, where it shows up in mid-stream', async () => {
@@ -207,6 +207,30 @@ describe('identifyFlow on UDP', () => {
   });
 });
 
+describe('identifyFlow on sockets of the kernel’s', () => {
+  const flow = flowOf(IPPROTO_TCP, ['10.9.0.2', 40_000], ['10.9.0.1', 443]);
+  /** One that no process holds, opened while this user's program ran. */
+  const openedAs = (uid: number): OpenIdentitySources => ({
+    ...sources,
+    tables: {
+      lookup: () => ({ inode: 1, uid, state: 2, cookie: 7n }),
+      dump: () => [],
+    },
+  });
+
+  it('identifyFlow calls one that was opened as root the kernel’s', () => {
+    expect(identifyFlow(openedAs(0), flow, { uid: 'none' })).toEqual({ kind: 'kernel' });
+  });
+
+  it.each([IPPROTO_TCP, IPPROTO_UDP])(
+    'identifyFlow calls one that was opened as a user an unknown program of his, by protocol %i',
+    (protocol) => {
+      const owner = identifyFlow(openedAs(4242), { ...flow, protocol }, { uid: 'none' });
+      expect(owner).toMatchObject({ kind: 'unknown', uid: 4242 });
+    },
+  );
+});
+
 describe('identifyFlow on protocols without ports', () => {
   const reply: Flow = {
     protocol: IPPROTO_ICMP,
@@ -217,7 +241,7 @@ describe('identifyFlow on protocols without ports', () => {
   };
 
   it('identifyFlow calls an echo reply the kernel’s', () => {
-    expect(identifyFlow(sources, reply, { uid: 'none' })).toEqual({ kind: 'kernel', sender: 'icmp' });
+    expect(identifyFlow(sources, reply, { uid: 'none' })).toEqual({ kind: 'kernel' });
   });
 
   it('identifyFlow finds the raw socket of a protocol', async () => {

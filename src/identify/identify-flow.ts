@@ -6,7 +6,7 @@ import { type CgroupTree, openCgroupTree } from '../kernel/cgroup.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
-import { IPPROTO_TCP, protocolName } from '../net/protocol.ts';
+import { IPPROTO_TCP, protocolHasPorts } from '../net/protocol.ts';
 import type { Owner, ProcessOwner, SingleOwner, UnknownOwner } from '../policy/identity.ts';
 import { type CreatorMarks, CreatorOwners } from './creator-owner.ts';
 import { ofAnyScript } from './ended-interpreter.ts';
@@ -76,6 +76,7 @@ export function identitySources(
 }
 
 const CLOSED = 'its socket has been closed, and nobody knows who made it';
+const ERRAND = 'the kernel sends it for a program of this user';
 const PROCESS_ENDED = 'its process has ended';
 const HOLDER_HIDDEN = 'its socket belongs to a process that is not visible here, as in another pid namespace';
 const TOO_MANY_OPEN = 'too many descriptors are open to find the one with its socket';
@@ -83,21 +84,36 @@ const EXECUTABLE_HIDDEN = 'the executable of its process cannot be read';
 
 /** Never throws for a process or socket that goes away meanwhile. */
 export function identifyFlow(sources: IdentitySources, flow: Flow, hint: IdentityHint): Owner {
-  const kernel: Owner = { kind: 'kernel', sender: protocolName(flow.protocol) };
-  // A SYN-ACK has no full socket, so no uid, but a listener that a process owns.
-  if (hint.uid === 'none' && flow.protocol !== IPPROTO_TCP) return kernel;
+  const isKernels = hint.uid === 'none';
+  // No socket to look for: only of one with ports it can be told who made it.
+  if (isKernels && !protocolHasPorts(flow.protocol)) return KERNEL;
   const socketHint = toSocketHint(hint);
   const search = withReleased(sources, flow, hint, findSocket(sources, flow, socketHint));
   if (search.kind === 'none') {
-    if (flow.midstream && !flow.inbound) return { ...unknown(search.because, socketHint), ended: true };
-    return hint.uid === 'none' ? kernel : unknown(search.because, socketHint);
+    // A SYN-ACK has no full socket, so no uid, but a listener that a process owns.
+    const isEnded = flow.midstream && !flow.inbound && (!isKernels || flow.protocol === IPPROTO_TCP);
+    if (isEnded) return { ...unknown(search.because, socketHint), ended: true };
+    return isKernels ? KERNEL : unknown(search.because, socketHint);
   }
   const owners = search.sockets.flatMap((socket) => ownersOfSocket(sources, socket, hint));
-  if (hint.uid === 'none' && owners.every(({ kind }) => kind === 'unknown')) return kernel;
+  if (isKernels && (flow.protocol !== IPPROTO_TCP || owners.every(({ kind }) => kind === 'unknown')))
+    return kernelOrErrand(owners);
   const [first, ...others] = distinct(owners);
   if (first === undefined) return unknown('no socket', socketHint);
   if (others.length > 0) return { kind: 'one of', candidates: [first, ...others] };
   return first.kind === 'unknown' ? explainMissing(sources, flow, socketHint, first) : first;
+}
+
+const KERNEL: Owner = { kind: 'kernel' };
+const ROOT = 0;
+
+/**
+ * The kernel opens sockets for itself as root. One that it has opened as somebody else does what a program of his asked for, by AF_SMC for
+ * instance, and whatever policies say of that program holds: which one it is is not known.
+ */
+function kernelOrErrand(owners: readonly SingleOwner[]): Owner {
+  const errand = owners.find((owner) => owner.kind === 'unknown' && owner.uid !== undefined && owner.uid !== ROOT);
+  return errand === undefined || errand.kind !== 'unknown' ? KERNEL : { ...errand, because: ERRAND };
 }
 
 /**

@@ -25,7 +25,7 @@ describe('ofAnyFamily()', () => {
   it('ofAnyFamily() leaves those alone of whom it is known', () => {
     const told: SingleOwner[] = [
       { ...owner, childOf: 'app9' },
-      { kind: 'kernel', sender: 'UDP' },
+      { kind: 'kernel', sender: 'other' },
       { kind: 'unknown', because: 'it has ended', uid: 5 },
     ];
     for (const one of told) expect(ofAnyFamily(one, families(2))).toEqual([one]);

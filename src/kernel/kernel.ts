@@ -117,6 +117,8 @@ export interface Tunnels {
   /** Of a tun or tap device of this network namespace, by the sockets of the processes that hold it. */
   ofTun(device: string): readonly OuterFlow[] | undefined;
   ofWireGuard(deviceIndex: number): readonly OuterFlow[] | undefined;
+  /** By which a WireGuard device sends; undefined where it cannot be told. */
+  portOfWireGuard(deviceIndex: number): number | undefined;
 }
 
 /** NFQUEUE rules in the mangle OUTPUT and INPUT chains of iptables and ip6tables: one queue is one rule in each of the four. */

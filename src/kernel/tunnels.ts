@@ -12,7 +12,7 @@ import {
   TCP_LISTEN,
   TCP_SYN_SENT,
 } from '../netlink/sock-diag.ts';
-import { decodeWireGuard, encodeWireGuardDump, WIREGUARD_FAMILY } from '../netlink/wireguard.ts';
+import { decodeWireGuard, encodeWireGuardDump, WIREGUARD_FAMILY, type WireGuardPart } from '../netlink/wireguard.ts';
 import { decodeReply } from './decode-reply.ts';
 import type { OuterFlow, Tunnels } from './kernel.ts';
 import { KernelError } from './kernel-error.ts';
@@ -42,7 +42,9 @@ export function openTunnels({ sockDiag, generic, proc = openProc() }: TunnelSour
       const inodes = new Set(pids.flatMap((pid) => proc.socketInodes(pid) ?? []));
       return outerFlows(socketsOf(sockDiag, inodes));
     },
-    ofWireGuard: (deviceIndex) => wireGuardFlows(generic, deviceIndex),
+    ofWireGuard: (deviceIndex) => wireGuardFlows(wireGuardParts(generic, deviceIndex)),
+    portOfWireGuard: (deviceIndex) =>
+      wireGuardParts(generic, deviceIndex)?.find(({ port }) => port !== undefined)?.port,
   };
 }
 
@@ -118,20 +120,23 @@ function outerFlows(sockets: readonly InetSocket[]): readonly OuterFlow[] | unde
   return flows.length === 0 ? undefined : flows;
 }
 
-function wireGuardFlows(generic: NetlinkSocket, deviceIndex: number): readonly OuterFlow[] | undefined {
+/** Undefined where it is gone meanwhile, or not for us to see. */
+function wireGuardParts(generic: NetlinkSocket, deviceIndex: number): readonly WireGuardPart[] | undefined {
   const subject = { operation: 'list', object: 'peers of WireGuard' };
   try {
     const [answer] = generic.request(encodeFamilyGet(WIREGUARD_FAMILY), subject);
     if (answer === undefined) return undefined;
     const { id } = decodeReply(subject, () => decodeFamilyAnswer(answer));
     const messages = generic.dump(encodeWireGuardDump(id, deviceIndex), subject);
-    const parts = decodeReply(subject, () => messages.map((message) => decodeWireGuard(message, id)));
-    const mark = parts.find((part) => part.mark !== 0)?.mark ?? 0;
-    const flows = parts.flatMap(({ endpoints }) => endpoints.map((remote) => ({ remote, mark })));
-    return flows.length === 0 ? undefined : flows;
+    return decodeReply(subject, () => messages.map((message) => decodeWireGuard(message, id)));
   } catch (error) {
-    // Gone meanwhile, or not for us to see.
     if (error instanceof KernelError) return undefined;
     throw error;
   }
+}
+
+function wireGuardFlows(parts: readonly WireGuardPart[] = []): readonly OuterFlow[] | undefined {
+  const mark = parts.find((part) => part.mark !== 0)?.mark ?? 0;
+  const flows = parts.flatMap(({ endpoints }) => endpoints.map((remote) => ({ remote, mark })));
+  return flows.length === 0 ? undefined : flows;
 }

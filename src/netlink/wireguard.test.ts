@@ -31,9 +31,13 @@ function answer(...attributes: readonly Uint8Array[]) {
 describe('decodeWireGuard', () => {
   it('decodeWireGuard finds the endpoints of peers, and the mark of their packets', () => {
     const peers = encodeNested(8, [peer(0, '198.51.100.9'), peer(1), peer(2, '2001:db8::9')]);
-    const found = decodeWireGuard(answer(encodeU32(1, 5), encodeString(2, 'wg0'), encodeU32(7, 0xca6c), peers), FAMILY);
+    const found = decodeWireGuard(
+      answer(encodeU32(1, 5), encodeString(2, 'wg0'), encodeAttribute(6, u16(51_821)), encodeU32(7, 0xca6c), peers),
+      FAMILY,
+    );
     expect({ ...found, endpoints: found.endpoints.map(formatAddress) }).toEqual({
       device: 'wg0',
+      port: 51_821,
       mark: 0xca6c,
       endpoints: ['198.51.100.9', '2001:db8::9'],
     });

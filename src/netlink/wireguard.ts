@@ -11,6 +11,7 @@ export const WIREGUARD_FAMILY = 'wireguard';
 const WG_CMD_GET_DEVICE = 0;
 const WGDEVICE_A_IFINDEX = 1;
 const WGDEVICE_A_IFNAME = 2;
+const WGDEVICE_A_LISTEN_PORT = 6;
 const WGDEVICE_A_FWMARK = 7;
 const WGDEVICE_A_PEERS = 8;
 const WGPEER_A_ENDPOINT = 4;
@@ -22,6 +23,8 @@ const IN6_OFFSET = 8;
 
 export interface WireGuardPart {
   readonly device?: string;
+  /** By which it sends, too. Absent: while it is down, it may have none. */
+  readonly port?: number;
   /** That its packets have when they are routed. */
   readonly mark: number;
   /** Of peers that have one. */
@@ -36,11 +39,16 @@ export function encodeWireGuardDump(family: number, linkIndex: number): NetlinkR
 /** One of several messages about a device: peers may be spread over them. Throws DecodeError. */
 export function decodeWireGuard(message: NetlinkMessage, family: number): WireGuardPart {
   const attributes = decodeGeneric(message, { family, command: WG_CMD_GET_DEVICE });
-  const [name, mark, peers] = [WGDEVICE_A_IFNAME, WGDEVICE_A_FWMARK, WGDEVICE_A_PEERS].map((type) =>
-    attributes.get(type),
-  );
+  const [name, port, mark, peers] = [
+    WGDEVICE_A_IFNAME,
+    WGDEVICE_A_LISTEN_PORT,
+    WGDEVICE_A_FWMARK,
+    WGDEVICE_A_PEERS,
+  ].map((type) => attributes.get(type));
+  const number = port === undefined ? 0 : readU16(port);
   return {
     ...(name !== undefined && { device: decodeString(name) }),
+    ...(number !== 0 && { port: number }),
     mark: mark === undefined ? 0 : readU32(mark),
     endpoints: (peers === undefined ? [] : attributeList(peers)).flatMap(({ payload }) => {
       const endpoint = decodeAttributes(payload).get(WGPEER_A_ENDPOINT);

@@ -195,6 +195,8 @@ export interface IdentityTarget {
   readonly nobody: readonly Rule[];
   /** For the daemon's own, where it is told apart. */
   readonly daemon: string;
+  /** Before the maps, where what has no mark is not asked about anyway. Absent: none. */
+  readonly first?: readonly Rule[];
 }
 
 export interface CompiledIdentity {
@@ -293,6 +295,11 @@ export function compileIdentity(input: ToldInput, target: IdentityTarget): Compi
   const { maps, rules } = lookUp(kinds, input, target);
   return {
     maps,
-    chains: [{ name: target.chain, rules: [...rules, ...(told === 'directly' ? target.nobody : [ask])] }],
+    chains: [
+      {
+        name: target.chain,
+        rules: [...(target.first ?? []), ...rules, ...(told === 'directly' ? target.nobody : [ask])],
+      },
+    ],
   };
 }

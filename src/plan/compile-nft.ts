@@ -17,6 +17,7 @@ import { compileForwarded, forwardedParts, governsForwarded } from './compile-fo
 import { housekeepingSets } from './compile-housekeeping.ts';
 import { compileIdentity, howTold, reachesApps, type Telling } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
+import { type CompiledKernel, compileKernel } from './compile-kernel.ts';
 import { loopbackChains, outputChains } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
 import { compileReturning } from './compile-returning.ts';
@@ -141,8 +142,15 @@ function masqueradeMap({ masquerade }: CompiledUplinks, sources: CompiledSources
   return { ...masquerade, elements: [system, ...masquerade.elements] };
 }
 
-function identifyOutgoing(input: InboundInput) {
+/** Before a daemon has ever run, nobody can be asked: then it is as all else. */
+function ofKernel({ told, index, policySet }: InboundInput, isStatic: boolean): CompiledKernel {
+  const isAsked = isStatic || told === 'by program';
+  return isAsked ? { chains: [], first: [] } : compileKernel(index, policySet);
+}
+
+function identifyOutgoing(input: InboundInput, { first }: CompiledKernel) {
   return compileIdentity(input, {
+    first,
     chain: 'identify',
     prefix: '',
     chainOf: (part) => part.chain.name,
@@ -184,7 +192,10 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
   const inbound = compileInbound(input);
   const returning = facts.uplinks.length === 0 ? undefined : compileReturning(facts.uplinks);
   const uplinks = compileUplinks(facts.uplinks);
-  const tunnels = compileTunnels(facts, facts.uplinks.length > 0);
+  const tunnels = compileTunnels(facts, {
+    marks: facts.uplinks.length > 0,
+    asksWireGuard: input.index.byKernel.has('wireguard'),
+  });
   const hooks = facts.uplinks.length === 0 ? { chains: [], sets: [] } : uplinkHooks(uplinks, sources, facts);
   const verdict = verdictChains({
     whenAway,
@@ -192,7 +203,8 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
     inbound: governsInbound(input),
     forwards,
   });
-  const outgoing = identifyOutgoing(input);
+  const kernel = ofKernel(input, given.told !== undefined);
+  const outgoing = identifyOutgoing(input, kernel);
   const loopback = identifyLoopback(input, dns);
   const forwarded = compileForwarded(input, passes);
   const choices = new Map<string, Choice>(parts.flatMap((part) => [...part.choices]));
@@ -211,6 +223,7 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
     ...([...choices.values()].some(({ via }) => mayWait(via, policySet.systemDefault)) ? [waitForUplink] : []),
     ...parts.flatMap((part) => [part.chain, ...extraChains(part)]),
     ...outgoing.chains,
+    ...kernel.chains,
     ...loopback.chains,
     ...inbound.chains,
     ...forwarded.chains,

@@ -76,7 +76,7 @@ const packet = (flow: Flow, more: Partial<TracePacket> = {}): TracePacket => ({
   ...more,
 });
 const ofProcess = { socket: { mark: 0, cgroups: new Map(), uid: 1000, gid: 1000 } };
-const ofKernel = { kind: 'kernel', sender: 'udp' } as const;
+const ofKernel = { kind: 'kernel', sender: 'other' } as const;
 
 describe('compileTunnels()', () => {
   it.each([END4, END6])('compileTunnels() lets pass what no process sends to the other end of a tunnel', (end) => {
@@ -93,9 +93,11 @@ describe('compileTunnels()', () => {
       packet(flowTo(address('203.0.113.10'))),
       packet(flowTo(END4, IPPROTO_TCP)),
     ];
-    for (const other of others) expect(trace(plan.nft, other, ['output']).verdict).toBe('reject');
-    expect(decide(context, ofKernel, flowTo(END4, IPPROTO_TCP)).verdict).toBe('reject');
-    expect(decide(context, ofKernel, flowTo(address('203.0.113.10'))).verdict).toBe('reject');
+    const verdicts = others.map((other) => trace(plan.nft, other, ['output']).verdict);
+    // What else no process sends is asked about.
+    expect(verdicts).toEqual(['reject', 'queue', 'queue']);
+    for (const flow of [flowTo(END4, IPPROTO_TCP), flowTo(address('203.0.113.10'))])
+      expect(decide(context, ofKernel, flow)).toMatchObject({ verdict: 'accept', reason: { kind: 'kernel' } });
   });
 
   it('compileTunnels() tells what carries an inner packet by the mark that it leaves with, whosever the socket is', () => {
@@ -105,5 +107,21 @@ describe('compileTunnels()', () => {
     // Somebody else's bits among ours.
     const foreign = packet(elsewhere, { ...ofProcess, metaMark: 0x0001ca6d });
     expect(trace(plan.nft, foreign, ['output']).verdict).toBe('reject');
+  });
+
+  it('compileTunnels() asks about what may be WireGuard’s where a policy names that', () => {
+    const { plan: asking } = compile({
+      policySet,
+      facts,
+      host: { queue: 'nft', cgroups: [] },
+      index: indexApps({
+        ...policySet,
+        apps: [{ app: 'wg', match: [{ kind: 'kernel', value: 'wireguard', at }], rules: [], files: [] }],
+      }),
+      appIds: new Map(),
+      nowMs: 0,
+    });
+    expect(trace(asking.nft, packet(flowTo(END4)), ['output']).verdict).toBe('queue');
+    expect(trace(asking.nft, packet(flowTo(END4, 47)), ['output']).verdict).toBe('accept');
   });
 });

@@ -3,10 +3,13 @@
  * tunnel that it carries. An overlay's outer packet has the socket of the program whose packet is in it, and is told by a mark that the
  * inner one leaves with; what has no socket, as WireGuard's packets and what the kernel asks through an overlay, by where it goes.
  */
+
+import { IPPROTO_UDP } from '../net/protocol.ts';
 import type { Facts } from '../policy/facts.ts';
 import { TUNNEL_PROTOCOLS } from '../policy/tunnel-packets.ts';
+import { leaveProcesses } from './compile-kernel.ts';
 import { addressElements } from './nft/elements.ts';
-import { accept, goto, inSet, is, isNot, jump, rule, setBits, verdict } from './nft/expressions.ts';
+import { accept, goto, inSet, is, jump, rule, setBits } from './nft/expressions.ts';
 import { metaBits } from './nft/marks.ts';
 import type { Chain, NftSet, Rule } from './nft/ruleset.ts';
 import {
@@ -28,8 +31,6 @@ export const OVERLAY_KINDS: readonly string[] = [
 
 const TUNNEL = 'tunnel';
 const TO_TUNNEL_END = 'to_tunnel_end';
-/** Of no user: (uid_t) -1. What has no socket of a process has no uid at all, and passes no comparison. */
-const NO_UID = 0xffff_ffff;
 const FAMILIES = [4, 6] as const;
 const endsSet = (family: 4 | 6): string => `tunnel_ends${family}`;
 
@@ -54,8 +55,25 @@ export interface CompiledTunnels {
   readonly undecided: readonly Rule[];
 }
 
-/** `marks`: what goes into an overlay is marked. */
-export function compileTunnels({ tunnelEnds = [] }: Pick<Facts, 'tunnelEnds'>, marks: boolean): CompiledTunnels {
+const toEndOf = (family: 4 | 6, protocols: readonly number[], to: string): Rule =>
+  rule(
+    is({ kind: 'meta l4proto' }, ...protocols),
+    inSet(endsSet(family), { kind: family === 4 ? 'ip daddr' : 'ip6 daddr' }),
+    goto(to),
+  );
+
+export interface TunnelOptions {
+  /** What goes into an overlay is marked. */
+  readonly marks: boolean;
+  /** A policy names WireGuard: what may be its packets is asked about. */
+  readonly asksWireGuard: boolean;
+}
+
+export function compileTunnels(
+  { tunnelEnds = [] }: Pick<Facts, 'tunnelEnds'>,
+  { marks, asksWireGuard }: TunnelOptions,
+): CompiledTunnels {
+  const protocols = TUNNEL_PROTOCOLS.filter((protocol) => !(asksWireGuard && protocol === IPPROTO_UDP));
   const families = FAMILIES.filter((family) => tunnelEnds.some((end) => end.family === family));
   const isInside = is(metaBits((MARK_OURS | MARK_APP) >>> 0), MARK_INSIDE_OVERLAY);
   const tunnel: Chain = {
@@ -71,16 +89,7 @@ export function compileTunnels({ tunnelEnds = [] }: Pick<Facts, 'tunnelEnds'>, m
   };
   const toEnd: Chain = {
     name: TO_TUNNEL_END,
-    rules: [
-      rule(isNot({ kind: 'meta skuid' }, NO_UID), verdict({ kind: 'return' })),
-      ...families.map((family) =>
-        rule(
-          is({ kind: 'meta l4proto' }, ...TUNNEL_PROTOCOLS),
-          inSet(endsSet(family), { kind: family === 4 ? 'ip daddr' : 'ip6 daddr' }),
-          goto(TUNNEL),
-        ),
-      ),
-    ],
+    rules: [leaveProcesses, ...families.map((family) => toEndOf(family, protocols, TUNNEL))],
   };
   const isUsed = marks || families.length > 0;
   return {

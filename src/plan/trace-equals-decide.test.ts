@@ -22,6 +22,7 @@ import {
   type UplinkState,
 } from '../policy/facts.ts';
 import type { ContainerOwner, ProcessOwner } from '../policy/identity.ts';
+import { KERNEL_SENDERS } from '../policy/kernel-senders.ts';
 import { cgroupAncestry, indexApps, matchExactCgroup } from '../policy/match-app.ts';
 import type {
   Destination,
@@ -877,7 +878,99 @@ function compareForwarded(pairsWanted: number): { share: Share; untouched: numbe
   return { share, untouched };
 }
 
+/** What the kernel itself sends: without a socket, or by one of the cgroup of whoever made it. */
+interface OfKernel {
+  readonly flow: Flow;
+  readonly cgroup?: string;
+}
+
+const TUNNEL_ENDS = ['203.0.113.9', '2001:db8::9'].map(address);
+const WIREGUARD_PORT = 51_820;
+const ofKernel: fc.Arbitrary<OfKernel> = fc
+  .tuple(
+    flow,
+    fc.constantFrom(WIREGUARD_PORT, WIREGUARD_PORT, 700, 40_000),
+    fc.constantFrom(443, 445, 2049, WIREGUARD_PORT),
+    fc.constantFrom(undefined, ...CGROUPS),
+  )
+  .map(([f, sourcePort, destinationPort, cgroup]) => ({
+    flow: f.sourcePort === undefined || f.loopback ? f : { ...f, sourcePort, destinationPort },
+    ...(cgroup !== undefined && { cgroup }),
+  }));
+const kernelPolicy: fc.Arbitrary<EffectivePolicy> = fc
+  .tuple(policy(false, 'app.kernel'), fc.subarray([...KERNEL_SENDERS]))
+  .map(([one, senders]) => ({ ...one, match: senders.map((value) => ({ kind: 'kernel', value, at }) as const) }));
+
+/** A packet of the kernel's is decided as `decide` says, or asked about. */
+function compareKernel(pairsWanted: number): { asked: number; reasons: ReadonlyMap<string, number> } {
+  let asked = 0;
+  let pairs = 0;
+  const reasons = new Map<string, number>();
+  const property = fc.property(
+    world,
+    kernelPolicy,
+    fc.constantFrom('both', 'programs', 'kernel', 'none'),
+    fc.array(ofKernel, { minLength: PACKETS_PER_POLICY, maxLength: PACKETS_PER_POLICY }),
+    ({ policySet, facts, host }, added, named, all) => {
+      const programs = named === 'both' || named === 'programs' ? policySet.apps : [];
+      const w = {
+        host,
+        policySet: { ...policySet, apps: [...programs, ...(named === 'both' || named === 'kernel' ? [added] : [])] },
+        facts: { ...facts, tunnelEnds: TUNNEL_ENDS, wireGuardPorts: [WIREGUARD_PORT] },
+      };
+      const appIds = new Map(w.policySet.apps.map(({ app }, i) => [app, i + 1]));
+      const ruleset = withRelayAlive(compile({ ...w, appIds, nowMs: NOW }).plan.nft);
+      const context: DecideContext = { ...w, ...WAITING, index: indexApps(w.policySet), nowMs: NOW };
+      for (const { flow: f, cgroup } of all) {
+        const decision = decide(context, { kind: 'kernel' }, f);
+        const ids = cgroupAncestry(cgroup ?? '/').map((path): [number, bigint] => [
+          path.split('/').length - 1,
+          CGROUPS.includes(path) ? resolved(path).id : 999n,
+        ]);
+        const packet: TracePacket = {
+          flow: f,
+          outDevice: f.loopback ? 'lo' : 'wifi0',
+          metaMark: 0x00010000,
+          ctMark: 0,
+          ctState: 'new',
+          ctDirection: 'original',
+          ...(cgroup !== undefined && { socket: { mark: 0, cgroups: new Map(ids) } }),
+        };
+        const got = trace(ruleset, packet, ['output']);
+        pairs++;
+        reasons.set(decision.reason.kind, (reasons.get(decision.reason.kind) ?? 0) + 1);
+        if (got.verdict === 'queue') {
+          asked++;
+          continue;
+        }
+        // Loopback is the receiver's business, and rules of a cgroup hold there for whatever was made in it.
+        if (f.loopback) continue;
+        const want = expected(decision);
+        const shown = JSON.stringify({
+          chains: got.chains,
+          decision,
+          cgroup,
+          ports: [f.sourcePort, f.destinationPort],
+        });
+        expect(got.verdict, shown).toBe(want.verdict);
+        if (want.way === undefined || decision.reason.kind === 'housekeeping') continue;
+        expect(((got.ctMark ?? 0) & MARK_WAY) >>> 0, shown).toBe(want.way);
+      }
+    },
+  );
+  fc.assert(property, { numRuns: Math.ceil(pairsWanted / PACKETS_PER_POLICY) });
+  console.log(`of the kernel: ${pairs} pairs, asked about: ${asked}, ${JSON.stringify([...reasons])}`);
+  return { asked: asked / pairs, reasons };
+}
+
 describe('trace(compile(policy), packet)', () => {
+  it('equals decide(policy, packet) for what the kernel itself sends, or asks', () => {
+    const { asked, reasons } = compareKernel(PAIRS / 4);
+    expect(asked).toBeLessThan(0.9);
+    for (const kind of ['rule', 'otherwise', 'tunnel', 'kernel'])
+      expect(reasons.get(kind), kind).toBeGreaterThan(PAIRS / 400);
+  });
+
   it('equals decide(policy, packet), and queues only for a listed reason', () => {
     const { share, told, shared, redirected } = compare(sender, 'output', PAIRS);
     expect(redirected.onLoopback).toBeGreaterThan(PAIRS / 200);

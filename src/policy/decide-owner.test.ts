@@ -127,7 +127,7 @@ describe('decide on owners that are not known for sure', () => {
       const context = contextOf(denied('mail', match));
       expect(who(context, known)).toBe('mail');
       expect(who(context, OTHER)).toBe('nobody');
-      expect(who(context, { kind: 'kernel', sender: 'udp' })).toBe('nobody');
+      expect(who(context, { kind: 'kernel' })).toBe('nobody');
       expect(who(context, known, { ...flow(), inbound: true })).toBe('nobody');
     });
 

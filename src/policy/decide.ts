@@ -14,10 +14,19 @@ import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
 import { forwardedPolicies } from './forwarded-policy.ts';
 import { housekeeping } from './housekeeping.ts';
-import type { ContainerOwner, ProcessOwner, Sender, SingleOwner } from './identity.ts';
+import type { ContainerOwner, KernelOwner, ProcessOwner, Sender, SingleOwner } from './identity.ts';
 import { type RuleInForce, rulesInForce } from './implied-rule.ts';
+import { kernelSender } from './kernel-senders.ts';
 import { isLocalFor } from './local-networks.ts';
-import { type AppIndex, type AppMatch, claimsExecutable, matchApp, matchProgram, type Traits } from './match-app.ts';
+import {
+  type AppIndex,
+  type AppMatch,
+  claimsExecutable,
+  matchApp,
+  matchKernel,
+  matchProgram,
+  type Traits,
+} from './match-app.ts';
 import { matchDestination, namesLoopback } from './match-destination.ts';
 import { matchEntry } from './match-entry.ts';
 import { mayBelongTo } from './may-be.ts';
@@ -311,6 +320,31 @@ const isToldByProgram = ({ index }: DecideContext, owner: ProcessOwner): boolean
 /** It can have no `via`: that may lead into the very tunnel. */
 const TUNNEL: Decision = { verdict: 'accept', way: { kind: 'system' }, reason: { kind: 'tunnel' } };
 
+/**
+ * What the kernel itself sends is no program's: the default's verb is not about it, its way is. What carries a tunnel passes by the system's
+ * routes, or as a policy states that names WireGuard; that the default's `via` leads into the tunnel is not stated.
+ */
+function decideForKernel(context: DecideContext, owner: KernelOwner, flow: Flow): Decision {
+  if (flow.inbound || flow.loopback) return decideByDefault(context, flow);
+  const sender = owner.sender ?? kernelSender(context.facts, flow);
+  const isTunnel = isTunnelPacket(context.facts, flow);
+  if (isTunnel && sender !== 'wireguard') return TUNNEL;
+  const policy = matchKernel(context.index, sender)?.policy;
+  const stated = policy && decideForApp(context, policy, flow);
+  if (stated !== undefined && !isByDefault(stated.reason)) return stated;
+  if (isTunnel && policy?.via === undefined) return TUNNEL;
+  const via = policy?.via?.value ?? context.policySet.systemDefault.via;
+  return perform(context, 'allow', via, flow, { kind: 'kernel', sender }, policy?.app);
+}
+
+const isByDefault = (reason: Reason): boolean =>
+  reason.kind === 'system-default' || (reason.kind === 'no-uplink-yet' && reason.instead.kind === 'system-default');
+
+/** Of whom it is known that no policy names it. */
+export function decideUnnamed(context: DecideContext, flow: Flow): Decision {
+  return housekeeping(flow, context.facts) ?? decideByDefault(context, flow);
+}
+
 function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): Decision {
   switch (owner.kind) {
     case 'unknown':
@@ -318,7 +352,7 @@ function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): D
         ? decideForEnded(context, owner.because)
         : withWhatItMayBe(context, owner, flow, decideForUnknown(context, owner, owner.because, flow));
     case 'kernel':
-      return isTunnelPacket(context.facts, flow) ? TUNNEL : decideByDefault(context, flow);
+      return decideForKernel(context, owner, flow);
     case 'process': {
       const known = decideForProcess(context, owner, flow);
       const isKnown = owner.cgroupGone !== true || owner.accepted === true || isToldByProgram(context, owner);

@@ -1,4 +1,5 @@
 /** What happens to a flow, and why: the one value that the kernel, `watch` and `explain` are about. */
+import type { KernelSender } from './kernel-senders.ts';
 import type { Layer, SourceLocation } from './model.ts';
 import type { SlotRange } from './share-ranges.ts';
 
@@ -32,6 +33,8 @@ export type Reason =
   | { readonly kind: 'user-mode-refused'; readonly because: string; readonly at: SourceLocation }
   /** What a tunnel of this machine sends: what is in it has been decided. */
   | { readonly kind: 'tunnel' }
+  /** What the kernel itself sends, and no policy names. */
+  | { readonly kind: 'kernel'; readonly sender: KernelSender }
   | { readonly kind: 'loopback' }
   | { readonly kind: 'inbound' }
   /** Of a container that no policy names. */

@@ -52,6 +52,7 @@ export function reasonLocation(reason: Reason): SourceLocation | undefined {
     case 'user-mode-networking':
       return reasonLocation(reason.strictest);
     case 'tunnel':
+    case 'kernel':
     case 'accept-all':
     case 'loopback':
     case 'inbound':
@@ -93,6 +94,8 @@ function words(reason: Reason): string {
       return `user-mode networking: ${reason.because}`;
     case 'tunnel':
       return 'a tunnel of this machine sends it; what goes into the tunnel is decided before';
+    case 'kernel':
+      return `the kernel itself sends it (${reason.sender}), and no policy names that`;
     case 'accept-all':
       return 'it comes in, and no accept speaks of it';
     case 'loopback':

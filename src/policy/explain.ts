@@ -8,7 +8,8 @@ import type { Accepted, Decision, RefusalCause } from './decision.ts';
 import { describeMatch, describeReason, describeVia, describeWay, reasonLocation } from './describe-decision.ts';
 import type { EffectivePolicy, EffectiveRule } from './effective-policy.ts';
 import type { SingleOwner } from './identity.ts';
-import { matchApp } from './match-app.ts';
+import type { KernelSender } from './kernel-senders.ts';
+import { matchApp, matchKernel } from './match-app.ts';
 import { namesLoopback } from './match-destination.ts';
 import { matchEntry } from './match-entry.ts';
 import { allRules } from './select-profiles.ts';
@@ -67,11 +68,12 @@ export interface Explanation {
 /** What a person asks. */
 export type ExplainQuery = ExplainWho & (OutboundQuestion | InboundQuestion);
 
-/** Exactly one of the three says who. */
+/** Exactly one of the four says who. */
 export interface ExplainWho {
   readonly app?: string;
   readonly exe?: string;
   readonly pid?: number;
+  readonly kernel?: KernelSender;
 }
 
 export interface OutboundQuestion {
@@ -121,8 +123,9 @@ export function ruleText({ do: verb, to, via, during }: EffectiveRule): string {
 
 export function policyOf(context: DecideContext, subject: Subject): EffectivePolicy | undefined {
   if (subject.kind === 'app') return subject.policy;
-  if (subject.owner.kind !== 'process') return undefined;
-  return matchApp(context.index, subject.owner, context.facts)?.policy;
+  const { owner } = subject;
+  if (owner.kind === 'kernel') return matchKernel(context.index, owner.sender)?.policy;
+  return owner.kind === 'process' ? matchApp(context.index, owner, context.facts)?.policy : undefined;
 }
 
 /** How a subject was matched, or that it was not. */
@@ -133,9 +136,12 @@ export function identityOf(context: DecideContext, subject: Subject): string {
   }
   const { owner, called } = subject;
   if (owner.kind === 'unknown') return `${called}: unknown, because ${owner.because}`;
-  if (owner.kind === 'kernel') return `${called}: sent by the kernel itself`;
-  const found = matchApp(context.index, owner, context.facts);
-  if (servesNamespace(owner, found)) return `${called}: user-mode networking, so that what may be behind it decides`;
+  const found =
+    owner.kind === 'kernel' ? matchKernel(context.index, owner.sender) : matchApp(context.index, owner, context.facts);
+  if (owner.kind === 'kernel' && found === undefined)
+    return `${called}: no policy names it, so it is allowed by the way that the system default states`;
+  if (owner.kind === 'process' && servesNamespace(owner, found))
+    return `${called}: user-mode networking, so that what may be behind it decides`;
   if (found === undefined) return `${called}: no policy names it, so the system default holds`;
   return `${called}: matched by ${describeMatch(found.match)}, ${found.match.at.file}:${found.match.at.line}`;
 }

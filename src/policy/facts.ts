@@ -126,6 +126,8 @@ export interface Facts {
   readonly forwarded?: readonly ForwardedDevice[];
   /** Other ends of tunnels that the kernel carries, each once. Absent: none is known. */
   readonly tunnelEnds?: readonly Address[];
+  /** By which WireGuard devices send, sorted. Absent: there is none. */
+  readonly wireGuardPorts?: readonly number[];
   /** A program is installed that serves network namespaces by sockets of its own. */
   readonly userModeNetworks?: true;
   /** IPv4. Absent: none is known. */

@@ -1,3 +1,5 @@
+import type { KernelSender } from './kernel-senders.ts';
+
 /** Who sends: what the slow path found out, or why it could not. */
 export type Owner =
   | SingleOwner
@@ -17,7 +19,13 @@ export interface ContainerOwner {
   readonly cgroups: readonly string[];
 }
 
-export type SingleOwner = ProcessOwner | UnknownOwner | { readonly kind: 'kernel'; readonly sender: string };
+export type SingleOwner = ProcessOwner | UnknownOwner | KernelOwner;
+
+/** The kernel itself, by a socket of its own or by none. `sender`: absent where the flow tells it (`kernelSender`). */
+export interface KernelOwner {
+  readonly kind: 'kernel';
+  readonly sender?: KernelSender;
+}
 
 /** What the kernel told of it all the same is kept: policies for its user and its cgroup hold. */
 export interface UnknownOwner {

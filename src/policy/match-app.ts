@@ -6,6 +6,7 @@
 import { type CgroupScopes, scopesOfCgroup } from './cgroup-scope.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
+import type { KernelSender } from './kernel-senders.ts';
 import { isAdministrators } from './layers.ts';
 import type { Match, SourceLocation } from './model.ts';
 import { matchKey } from './policy-source.ts';
@@ -45,6 +46,7 @@ export interface AppIndex {
   readonly byDesktop: ReadonlyMap<string, AppMatch>;
   readonly byUser: ReadonlyMap<string, AppMatch>;
   readonly byGroup: ReadonlyMap<string, AppMatch>;
+  readonly byKernel: ReadonlyMap<string, AppMatch>;
 }
 
 type MutableIndex = { -readonly [K in keyof AppIndex]: AppIndex[K] };
@@ -63,6 +65,7 @@ const MAP_OF = {
   desktop: 'byDesktop',
   user: 'byUser',
   group: 'byGroup',
+  kernel: 'byKernel',
 } as const;
 
 function mapOf({ kind }: Entry): keyof AppIndex | undefined {
@@ -87,6 +90,7 @@ export function emptyIndex(): { readonly [K in keyof AppIndex]: Map<string, AppM
     byDesktop: new Map(),
     byUser: new Map(),
     byGroup: new Map(),
+    byKernel: new Map(),
   };
 }
 
@@ -251,6 +255,10 @@ export const yieldsToFamilies = ({ match }: AppMatch): boolean => match.kind !==
 
 const yieldsTo = (named: AppMatch, family: AppMatch): boolean =>
   yieldsToFamilies(named) && keepsChildren(family.policy);
+
+export function matchKernel(index: AppIndex, sender: KernelSender | undefined): AppMatch | undefined {
+  return sender === undefined ? undefined : index.byKernel.get(sender);
+}
 
 /** What is known of an owner: absent parts match nothing. */
 export interface Traits {

@@ -29,6 +29,7 @@ export function misfitMatch(kind: MatchKind, value: string): MisfitMatch | undef
     case 'flatpak':
     case 'snap':
     case 'desktop':
+    case 'kernel':
       return undefined;
   }
 }

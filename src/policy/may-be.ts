@@ -23,6 +23,9 @@ function inMap(index: AppIndex, map: keyof AppIndex, owner: ProcessOwner | Unkno
       return isUnknown && uid === undefined ? all : [];
     case 'group':
       return isUnknown && gid === undefined ? all : [];
+    // Of what no process sends that is known: whoever is unknown here had a socket that a process asked for.
+    case 'no process':
+      return [];
   }
 }
 

@@ -30,13 +30,14 @@ export const MATCH_KINDS = [
   'desktop',
   'user',
   'group',
+  'kernel',
 ] as const;
 
 export type MatchKind = (typeof MATCH_KINDS)[number];
 
 /**
  * One entry of `match`: what a process must be to be this application. `value` is a path (script, exec, cgroup), a name, or
- * a number as text (user, group). `written`: of a program that is named by a link, as people wrote it, where `value` is the file to which that
+ * a number as text (user, group), or what of the kernel sends (kernel: `kernel-senders.ts`). `written`: of a program that is named by a link, as people wrote it, where `value` is the file to which that
  * led when it was looked at. `fromPackage`: made from a `package` entry, which stands at the same place.
  */
 export interface Match {

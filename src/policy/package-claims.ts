@@ -63,12 +63,13 @@ function isOwn({ kind, value }: Match, { siblings, ships }: ShippingPackage): bo
     }
     case 'desktop':
       return ships(`/usr/share/applications/${value}.desktop`);
-    // Nobody's files: containers, bundles and accounts have no package of the machine's behind them.
+    // Nobody's files: containers, bundles, accounts and the kernel have no package of the machine's behind them.
     case 'container':
     case 'flatpak':
     case 'snap':
     case 'user':
     case 'group':
+    case 'kernel':
       return false;
   }
 }

@@ -38,6 +38,8 @@ export function policiesBehind(
         return index[map].values();
       case 'users by path':
         return [...index[map]].filter(mayEnter).map(([, match]) => match);
+      case 'nobody':
+        return [];
       case 'that user':
         return uid === 0 ? index[map].values() : ofUser === undefined ? [] : [ofUser];
     }
@@ -59,6 +61,7 @@ const OPEN_TO = {
   byDesktop: 'any user',
   byUser: 'that user',
   byGroup: 'any user',
+  byKernel: 'nobody',
 } as const satisfies Readonly<Record<keyof AppIndex, string>>;
 
 /** A user's slice, and his service manager, hold that user's programs. */

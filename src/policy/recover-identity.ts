@@ -20,7 +20,7 @@ const CHILDREN_LINE = /^children[ \t]*:[ \t]*["']?same["']?[ \t]*(?:#.*)?$/;
 /** Of `script`, `exec` and `cgroup`, whose values are paths; of all others. */
 const PATH_LINE = /^[ \t]*-[ \t{]*(script|exec|cgroup)[ \t]*:[ \t]*["']?(\/[^"'#}\n]+)/;
 const NAME_LINE =
-  /^[ \t]*-[ \t{]*(package|unit|container|flatpak|snap|desktop|user|group)[ \t]*:[ \t]*["']?([^\s"'#}]+)/;
+  /^[ \t]*-[ \t{]*(package|unit|container|flatpak|snap|desktop|user|group|kernel)[ \t]*:[ \t]*["']?([^\s"'#}]+)/;
 
 export function recoverIdentity(source: SourceText): Identity {
   let app: string | undefined;

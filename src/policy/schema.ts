@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { MAX_LIST_ENTRIES } from './document.ts';
 import { DURATION_PATTERN } from './duration.ts';
+import { KERNEL_SENDERS, type KernelSender } from './kernel-senders.ts';
 import type {
   Duration,
   Existing,
@@ -90,7 +91,10 @@ export interface ViaFields {
 }
 
 export type MatchFields = {
-  readonly [K in MatchKind]?: string | (K extends 'user' | 'group' ? number : never) | undefined;
+  readonly [K in MatchKind]?:
+    | (K extends 'kernel' ? KernelSender : string)
+    | (K extends 'user' | 'group' ? number : never)
+    | undefined;
 };
 
 export interface RuleFields {
@@ -263,6 +267,10 @@ const matchShape = {
     .optional(),
   user: nameOrNumber(USER_NAME, 'no user name or uid').describe('User name or uid.').optional(),
   group: nameOrNumber(GROUP_NAME, 'no group name or gid').describe('Group name or gid.').optional(),
+  kernel: z
+    .enum(KERNEL_SENDERS)
+    .describe('What the kernel itself sends: of WireGuard, NFS, CIFS, or anything else that no process sends.')
+    .optional(),
 } satisfies Record<MatchKind, z.ZodType>;
 const matchEntry = z.strictObject(matchShape).meta({ minProperties: 1, maxProperties: 1 });
 

@@ -2,14 +2,23 @@
 import { describe, expect, it } from 'vitest';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { ProcessOwner, UnknownOwner } from './identity.ts';
-import { type AppIndex, type AppMatch, indexApps, matchApp, type Names, type Traits } from './match-app.ts';
+import {
+  type AppIndex,
+  type AppMatch,
+  indexApps,
+  matchApp,
+  matchKernel,
+  type Names,
+  type Traits,
+} from './match-app.ts';
 import { mayBelongTo } from './may-be.ts';
 import type { MatchKind } from './model.ts';
 import { policiesBehind } from './policies-behind.ts';
 import { CGROUP_NAME_MAPS, INDEX_MAPS, PROGRAM_MAPS, speaksOfCgroups, speaksOfUsers } from './told-by.ts';
 import { builtinSystemDefault } from './validate-system-default.ts';
 
-type Kind = Exclude<AppMatch['match']['kind'], 'package'>;
+/** Those that name processes. */
+type Kind = Exclude<AppMatch['match']['kind'], 'package' | 'kernel'>;
 
 const at = { file: 'a.yaml', line: 1, column: 1 };
 const MANAGER = '/user.slice/user-1000.slice/user@1000.service/app.slice';
@@ -58,7 +67,7 @@ describe.each(KINDS)('an entry of the kind %s', (kind) => {
     const { uid = 7, gid = 7, cgroup = '/elsewhere' } = traits;
     const isProgram = PROGRAM_MAPS.some((map) => index[map].size > 0);
     expect(mayBelongTo(index, { ...nothingKnown, uid, gid, cgroup })).toHaveLength(isProgram ? 1 : 0);
-    expect(mayBelongTo(index, { kind: 'kernel', sender: 'the kernel' })).toEqual([]);
+    expect(mayBelongTo(index, { kind: 'kernel' })).toEqual([]);
   });
 
   it('mayBelongTo() weighs it of a process whose cgroup is gone, where it tells by that', () => {
@@ -76,5 +85,22 @@ describe.each(KINDS)('an entry of the kind %s', (kind) => {
     const told = [PROGRAM_MAPS.some((map) => index[map].size > 0), speaksOfCgroups(index), speaksOfUsers(index)];
     expect(told.filter(Boolean)).toHaveLength(1);
     if (CGROUP_NAME_MAPS.some((map) => index[map].size > 0)) expect(speaksOfCgroups(index)).toBe(true);
+  });
+});
+
+describe('an entry of the kind kernel', () => {
+  const match = { kind: 'kernel', value: 'nfs', at } as const;
+  const index = indexApps({
+    apps: [{ app: 'app', match: [match], rules: [], files: [] }],
+    uplinks: [],
+    systemDefault: builtinSystemDefault,
+  });
+
+  it('names what the kernel sends, and no process', () => {
+    expect(matchKernel(index, 'nfs')?.match).toEqual(match);
+    expect(matchKernel(index, 'cifs')).toBeUndefined();
+    expect(mayBelongTo(index, { kind: 'unknown', because: 'it has ended' })).toEqual([]);
+    expect(policiesBehind(index, { uid: 0 }, { users: new Map() })).toEqual([]);
+    expect(INDEX_MAPS.filter((map) => index[map].size > 0)).toEqual(['byKernel']);
   });
 });

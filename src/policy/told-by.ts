@@ -4,7 +4,7 @@
  */
 import type { AppIndex } from './match-app.ts';
 
-/** `cgroup name`: by what a cgroup's path says of the unit, container or application in it. */
+/** `cgroup name`: by what a cgroup's path says of the unit, container or application in it. `no process`: what the kernel itself sends. */
 interface ToldBy {
   readonly byScript: 'program';
   readonly byExecutable: 'program';
@@ -17,6 +17,7 @@ interface ToldBy {
   readonly byDesktop: 'cgroup name';
   readonly byUser: 'user';
   readonly byGroup: 'group';
+  readonly byKernel: 'no process';
 }
 
 export const TOLD_BY: ToldBy = {
@@ -31,6 +32,7 @@ export const TOLD_BY: ToldBy = {
   byDesktop: 'cgroup name',
   byUser: 'user',
   byGroup: 'group',
+  byKernel: 'no process',
 };
 
 type Trait = ToldBy[keyof AppIndex];

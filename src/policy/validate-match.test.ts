@@ -110,6 +110,17 @@ describe('validateMatch()', () => {
   });
 
   it.each([
+    ['[{kernel: nfs}, {exec: /a}]', 'invalid-match', 'a file of their own'],
+    ['[{kernel: iscsi}]', 'invalid-value', 'exec: /usr/sbin/iscsid'],
+    ['[{kernel: smb}]', 'invalid-value', 'kernel: cifs'],
+    ['[{kernel: vxlan}]', 'invalid-value', 'always passes'],
+  ])('validateMatch() says what is wrong with %s, and what to write', (match, code, hint) => {
+    const { diagnostics } = parse(match);
+    expect(diagnostics).toMatchObject([{ code }]);
+    expect(diagnostics[0]?.hint).toContain(hint);
+  });
+
+  it.each([
     ['exec: "/usr/bin/*"', 'stand for themselves', 'package: NAME'],
     ['exec: "/opt/tool/[ab]"', 'stand for themselves', 'name each program'],
     ['script: "/opt/tool/?.py"', 'stand for themselves', 'name each script'],

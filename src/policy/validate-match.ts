@@ -29,7 +29,21 @@ export function validateMatch(entries: readonly (MatchFields | undefined)[], che
       seen.add(key);
     }
   }
+  checkKernelAlone(entries, matches, checking);
   return matches;
+}
+
+/** What comes in, who starts whom, what a live connection is told by its application's number: all of it is said of programs otherwise. */
+function checkKernelAlone(
+  entries: readonly (MatchFields | undefined)[],
+  matches: readonly Match[],
+  { document, report }: Checking,
+): void {
+  const index = entries.findIndex((entry) => entry?.kernel !== undefined);
+  if (index < 0 || matches.every(({ kind }) => kind === 'kernel')) return;
+  const message = 'what the kernel itself sends is an application of its own, without programs';
+  const hint = 'give the kernel entries a file of their own, with another app';
+  report.error(spanOf(document, ['match', index]), { code: 'invalid-match', message, hint });
 }
 
 /** Several kinds in one entry could mean "all of these" or "any": one entry, one kind. */

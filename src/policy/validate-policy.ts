@@ -34,6 +34,7 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
     const message = '"below" says what stands before the "otherwise" of this file, and it has none';
     report.warning(spanOf(document, ['below']), { code: 'without-effect', message, hint: 'add "otherwise"' });
   }
+  warnOfKernelReceiving(fields, match, checking);
   const policy: Policy = {
     app,
     ...(name === undefined ? {} : { name }),
@@ -49,6 +50,12 @@ export function validatePolicy(fields: PolicyFields, checking: Checking): Valida
     at: locationOf(document.source, spanOf(document, ['app'])),
   };
   return { policy, app, ...identity };
+}
+
+function warnOfKernelReceiving(fields: PolicyFields, match: readonly Match[], { document, report }: Checking): void {
+  if (fields.accept === undefined || !match.some(({ kind }) => kind === 'kernel')) return;
+  const message = 'what the kernel itself receives is as default.yaml says: "accept" here is about nobody';
+  report.warning(spanOf(document, ['accept']), { code: 'without-effect', message, hint: 'write it in default.yaml' });
 }
 
 function childrenOf(are: Children['are'], { document }: Checking): Children {

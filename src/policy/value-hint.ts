@@ -23,6 +23,8 @@ export function valueHint(path: Path, value: unknown): string | undefined {
     case 'script':
     case 'cgroup':
       return typeof value === 'string' ? pathHint(key, value) : undefined;
+    case 'kernel':
+      return typeof value === 'string' ? kernelHint(value) : undefined;
     case 'unit':
       return typeof value === 'string' ? unitHint(value) : undefined;
     case 'rtt':
@@ -59,6 +61,38 @@ function pathHint(kind: 'exec' | 'script' | 'cgroup', text: string): string | un
   return text.includes('/')
     ? 'write the path from the root'
     : `write the whole path, as \`command -v ${text}\` prints it`;
+}
+
+/** By what it is called elsewhere; of some the kernel only carries on what a program has opened. */
+function kernelHint(text: string): string | undefined {
+  switch (text.toLowerCase()) {
+    case 'iscsi':
+    case 'open-iscsi':
+      return "iSCSI's connections are opened by its daemon: exec: /usr/sbin/iscsid";
+    case 'nbd':
+      return 'connections of network block devices are opened by a program: exec: /usr/sbin/nbd-client';
+    case 'wg':
+      return 'did you mean kernel: wireguard?';
+    case 'smb':
+    case 'smb3':
+    case 'samba':
+      return 'for what is mounted: kernel: cifs; for programs of Samba: exec: PATH';
+    case 'nfs4':
+    case 'sunrpc':
+      return 'did you mean kernel: nfs?';
+    case 'vxlan':
+    case 'geneve':
+    case 'gre':
+    case 'ipip':
+    case 'sit':
+      return 'what these tunnels send always passes: decide about what goes into them';
+    case '*':
+    case 'any':
+    case 'all':
+      return 'name each: wireguard, nfs, cifs, and other for what is none of these';
+    default:
+      return undefined;
+  }
 }
 
 function unitHint(text: string): string | undefined {

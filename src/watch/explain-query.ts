@@ -78,7 +78,7 @@ async function explainOutbound(
 /** Throws UnknownSubject. */
 export function subjectOf(
   { context, proc = openProc() }: Pick<ExplainSources, 'context' | 'proc'>,
-  { app, exe, pid }: ExplainWho,
+  { app, exe, pid, kernel }: ExplainWho,
 ): Subject {
   if (app !== undefined) {
     const { apps } = context.policySet;
@@ -94,6 +94,8 @@ export function subjectOf(
     const { called, ...program } = startedOwner(exe, context.index);
     return { kind: 'owner', owner: { kind: 'process', pid: NO_PID, uid: NO_UID, ...program }, called };
   }
+  if (kernel !== undefined)
+    return { kind: 'owner', owner: { kind: 'kernel', sender: kernel }, called: `the kernel (${kernel})` };
   if (pid === undefined) throw new UnknownSubject('nobody is asked about');
   const owner = processOwner(proc, pid);
   if (owner === undefined) throw new UnknownSubject(`there is no process ${pid}`);

@@ -31,6 +31,8 @@ const MAP_OF: Readonly<Record<MatchKind, string>> = {
   desktop: 'cgroup',
   user: 'user',
   group: 'group',
+  // Nothing is remembered of it in a map.
+  kernel: 'kernel',
 };
 
 const NOT_MARKED = 'because sockets are not marked here and policies name what the ruleset cannot see';
@@ -40,10 +42,14 @@ const NAMESAKE =
 const SERVER =
   'each connection goes to the daemon, because it is user-mode networking; the kernel remembers the answer for as long as it lasts';
 
+const OF_KERNEL =
+  'first packet goes to the daemon, because no process sends it, where policies may say something of it; the kernel remembers the answer';
+
 /** Of a connection that goes out: see `compileIdentity`. */
 export function outboundPath(sources: KernelPathSources, subject: Subject): string {
   if (isServer(sources.context, subject)) return SERVER;
   const match = matchOf(sources.context, subject);
+  if (match === 'kernel' || (subject.kind === 'owner' && subject.owner.kind === 'kernel')) return OF_KERNEL;
   const map = match === undefined ? 'default' : `${MAP_OF[match]} map`;
   switch (howTold(identityInput(sources))) {
     case 'directly':

@@ -20,7 +20,7 @@ import type { Network } from './network.ts';
 import type { NetworkWatch } from './network-watch.ts';
 import { configuredResolvers } from './resolvers.ts';
 import { sameTexts } from './same-texts.ts';
-import { tunnelEnds } from './tunnel-ends.ts';
+import { tunnelEnds, wireGuardPorts } from './tunnel-ends.ts';
 import { type Outside, uplinkEvidence } from './uplink-evidence.ts';
 import type { UplinkHealths } from './uplink-health.ts';
 import { isUserModeNetworkHere } from './user-mode-network-here.ts';
@@ -88,6 +88,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const { resolvers, loopback } = configuredResolvers();
   const dhcpServers = sources.leases?.servers(network.links) ?? [];
   const ends = tunnelEnds(network.links, sources.tunnels);
+  const ports = wireGuardPorts(network.links, sources.tunnels);
   const withHealth = joinHealth(uplinks, question.healths);
   const facts: Facts = {
     uplinks: sources.networks?.attach(withHealth, network, policySet.profiles) ?? withHealth,
@@ -104,6 +105,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     containers,
     ...(forwarded.length > 0 && { forwarded }),
     ...(ends.length > 0 && { tunnelEnds: sameOr(last?.tunnelEnds, ends, formatAddress) }),
+    ...(ports.length > 0 && { wireGuardPorts: sameOr(last?.wireGuardPorts, ports, String) }),
     ...(isUserModeNetworkHere() && { userModeNetworks: true }),
     ...(dhcpServers.length > 0 && { dhcpServers }),
   };
@@ -142,9 +144,10 @@ function text(value: Facts | Host): string {
     groups,
     forwarded,
     tunnelEnds: ends = [],
+    wireGuardPorts: ports = [],
     userModeNetworks,
     dhcpServers,
   } = value;
   const networks = [uplinks, onLink, doubted, overstated, resolvers, loopbackResolvers, inside];
-  return plainText([...networks, [...users], [...groups], forwarded, ends, userModeNetworks, dhcpServers]);
+  return plainText([...networks, [...users], [...groups], forwarded, ends, ports, userModeNetworks, dhcpServers]);
 }

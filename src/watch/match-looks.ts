@@ -73,12 +73,13 @@ export class MatchLooks {
         return this.#misfitAccount('user', value, '/etc/passwd', 'id -u');
       case 'group':
         return this.#misfitAccount('group', value, '/etc/group', 'getent group');
-      // They come and go, or belong to one user.
+      // They come and go, belong to one user, or are there while something is mounted.
       case 'cgroup':
       case 'container':
       case 'flatpak':
       case 'snap':
       case 'desktop':
+      case 'kernel':
         return undefined;
     }
   }

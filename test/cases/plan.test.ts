@@ -37,6 +37,7 @@ interface HostFile {
   readonly overstated?: readonly string[];
   readonly resolvers?: readonly string[];
   readonly 'loopback-resolvers'?: readonly string[];
+  readonly 'tunnel-ends'?: readonly string[];
   readonly uplinks: readonly {
     readonly name: string;
     readonly device: string;
@@ -118,6 +119,7 @@ function readCase(dir: string) {
     ...(host.overstated && { overstated: host.overstated.map(prefix) }),
     resolvers: (host.resolvers ?? []).map(address),
     ...(host['loopback-resolvers'] && { loopbackResolvers: host['loopback-resolvers'].map(address) }),
+    ...(host['tunnel-ends'] && { tunnelEnds: host['tunnel-ends'].map(address) }),
     names: new Map(
       Object.entries(host.names).map(([name, addresses]) => [
         name,

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ExplainQuery, ExplainWho, Explanation, OutboundQuestion } from '../../api/explanation.ts';
 import type { PanicNote } from '../../api/panic.ts';
+import { KERNEL_SENDERS, type KernelSender } from '../../policy/kernel-senders.ts';
 import { askDaemonOr } from '../ask-daemon.ts';
 import { CliError } from '../cli-error.ts';
 import { type ConnectPeer, type OwnPort, type Parsed, parseConnectPeer, parseOwnPort } from '../connect-peer.ts';
@@ -26,6 +27,7 @@ interface ExplainOptions extends JsonOption {
   readonly app?: string;
   readonly exe?: string;
   readonly pid?: number;
+  readonly kernel?: KernelSender;
   readonly to?: ConnectTarget;
   readonly from?: ConnectPeer;
   readonly port?: OwnPort;
@@ -37,9 +39,12 @@ export function explainCommand(context: CliContext): Command {
     .description('what would happen to a connection, out or in, and why: file, line, rule, layers, uplinks')
     .argument('[who]', 'a program, by its path or as in a shell, a process number, or an application')
     .argument('[destination]', 'as with --to')
-    .addOption(new Option('--app <id>', 'the application').conflicts(['exe', 'pid']))
-    .addOption(new Option('--exe <path>', 'or a program').conflicts('pid'))
-    .addOption(new Option('--pid <number>', 'or a running process').argParser(pid))
+    .addOption(new Option('--app <id>', 'the application').conflicts(['exe', 'pid', 'kernel']))
+    .addOption(new Option('--exe <path>', 'or a program').conflicts(['pid', 'kernel']))
+    .addOption(new Option('--pid <number>', 'or a running process').argParser(pid).conflicts('kernel'))
+    .addOption(
+      new Option('--kernel <sender>', 'or what the kernel itself sends, as in a policy').choices(KERNEL_SENDERS),
+    )
     .option('--to <destination>', 'it connects: HOST:PORT (TCP), HOST:PORT/udp or HOST/icmp; [IPv6]:PORT', target)
     .option('--from <peer>', 'or somebody connects to it: ADDRESS or ADDRESS:PORT; [IPv6]:PORT', peer)
     .option('--port <port>', 'with --from, to which port of this machine: PORT (TCP) or PORT/udp', ownPort)
@@ -71,6 +76,7 @@ export function explainCommand(context: CliContext): Command {
     ['sudo pointsman explain --pid 4711 --to 192.0.2.1:53/udp', 'a running process, UDP'],
     ['pointsman explain --exe /usr/bin/ping --to 192.0.2.1/icmp', 'ICMP'],
     ['pointsman explain --device wlan0 curl example.org:443', 'it is bound to a network device'],
+    ['pointsman explain --kernel nfs --to 192.0.2.9:2049', 'what the kernel sends: a mounted file system, WireGuard'],
     ['pointsman explain --exe /usr/sbin/sshd --from 192.0.2.7:50000 --port 22', 'who may connect to it'],
     ['pointsman explain --app org.example.Phone --from 2001:db8::7 --port 5060/udp', 'the same for UDP'],
   ]);
@@ -83,8 +89,8 @@ function withWords(
   destination: string | undefined,
 ): ExplainOptions & { readonly who?: ExplainWho } {
   if (who === undefined) return options;
-  const { app, exe, pid, to, from } = options;
-  const isTold = app !== undefined || exe !== undefined || pid !== undefined;
+  const { to, from } = options;
+  const isTold = [options.app, options.exe, options.pid, options.kernel].some((told) => told !== undefined);
   // With --app and the like the only word is the destination.
   const where = isTold ? who : destination;
   if ((isTold && destination !== undefined) || (where !== undefined && (to !== undefined || from !== undefined))) {
@@ -99,13 +105,14 @@ function withWords(
 }
 
 /** Throws CliError. */
-function whoOf({ app, exe, pid, from, port }: ExplainOptions): ExplainWho {
+function whoOf({ app, exe, pid, kernel, from, port }: ExplainOptions): ExplainWho {
   if (app !== undefined) return { app };
   if (exe !== undefined) return { exe: programPath(exe) };
   if (pid !== undefined) return { pid };
+  if (kernel !== undefined) return { kernel };
   const isInbound = from !== undefined || port !== undefined;
   const question = isInbound ? 'who is connected to?' : 'who connects?';
-  throw new CliError(EXIT.usage, question, { hint: 'give --app ID, --exe PATH or --pid NUMBER' });
+  throw new CliError(EXIT.usage, question, { hint: 'give --app ID, --exe PATH, --pid NUMBER or --kernel SENDER' });
 }
 
 /** Throws CliError. */

@@ -5,12 +5,15 @@ export class FakeTunnels implements Tunnels {
   readonly #ofTun = new Map<string, readonly OuterFlow[]>();
   readonly #ofWireGuard = new Map<number, readonly OuterFlow[]>();
 
+  readonly #ports = new Map<number, number>();
+
   carryTun(device: string, flows: readonly OuterFlow[]): void {
     this.#ofTun.set(device, flows);
   }
 
-  carryWireGuard(deviceIndex: number, flows: readonly OuterFlow[]): void {
+  carryWireGuard(deviceIndex: number, flows: readonly OuterFlow[], port?: number): void {
     this.#ofWireGuard.set(deviceIndex, flows);
+    if (port !== undefined) this.#ports.set(deviceIndex, port);
   }
 
   ofTun(device: string): readonly OuterFlow[] | undefined {
@@ -19,5 +22,9 @@ export class FakeTunnels implements Tunnels {
 
   ofWireGuard(deviceIndex: number): readonly OuterFlow[] | undefined {
     return this.#ofWireGuard.get(deviceIndex);
+  }
+
+  portOfWireGuard(deviceIndex: number): number | undefined {
+    return this.#ports.get(deviceIndex);
   }
 }
