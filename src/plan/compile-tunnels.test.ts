@@ -109,6 +109,22 @@ describe('compileTunnels()', () => {
     expect(trace(plan.nft, foreign, ['output']).verdict).toBe('reject');
   });
 
+  it.each([0x1234, 0x0001ca6d, 0x03001234])(
+    'compileTunnels() leaves the mark %i of somebody else on what carries a tunnel',
+    (mark) => {
+      for (const sent of [
+        packet(flowTo(END4), { metaMark: mark }),
+        packet(flowTo(END6), { ...ofProcess, metaMark: mark }),
+      ]) {
+        const got = trace(plan.nft, sent, ['output']);
+        expect(got).toMatchObject({ verdict: 'accept', metaMark: mark });
+        expect((got.ctMark ?? 0) & MARK_APP).toBe(APP_KERNEL);
+      }
+      const ours = packet(flowTo(END4), { ...ofProcess, metaMark: (0x80000000 | mark) >>> 0 });
+      expect(trace(plan.nft, ours, ['output']).verdict).toBe('reject');
+    },
+  );
+
   it('compileTunnels() asks about what may be WireGuard’s where a policy names that', () => {
     const { plan: asking } = compile({
       policySet,

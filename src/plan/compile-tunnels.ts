@@ -9,7 +9,7 @@ import type { Facts } from '../policy/facts.ts';
 import { TUNNEL_PROTOCOLS } from '../policy/tunnel-packets.ts';
 import { leaveProcesses } from './compile-kernel.ts';
 import { addressElements } from './nft/elements.ts';
-import { accept, goto, inSet, is, jump, rule, setBits } from './nft/expressions.ts';
+import { accept, goto, inSet, is, isNot, jump, rule, setBits } from './nft/expressions.ts';
 import { metaBits } from './nft/marks.ts';
 import type { Chain, NftSet, Rule } from './nft/ruleset.ts';
 import {
@@ -31,6 +31,8 @@ export const OVERLAY_KINDS: readonly string[] = [
 
 const TUNNEL = 'tunnel';
 const TO_TUNNEL_END = 'to_tunnel_end';
+const MARKED_TUNNEL = 'marked_tunnel';
+const MARKED_TO_TUNNEL_END = 'marked_to_tunnel_end';
 const FAMILIES = [4, 6] as const;
 const endsSet = (family: 4 | 6): string => `tunnel_ends${family}`;
 
@@ -62,6 +64,13 @@ const toEndOf = (family: 4 | 6, protocols: readonly number[], to: string): Rule 
     goto(to),
   );
 
+/**
+ * In bits that are not free for all, so that ours cannot stand beside it. No program sets one without CAP_NET_ADMIN or CAP_NET_RAW: what has it
+ * here came through an overlay with it, or is WireGuard's (its fwmark), unless somebody marks all that goes to the other end.
+ */
+const isNotOurs = is(metaBits(MARK_OURS), 0);
+const isMarkedByOthers = isNot(metaBits(NOT_FOREIGN), 0);
+
 export interface TunnelOptions {
   /** What goes into an overlay is marked. */
   readonly marks: boolean;
@@ -87,6 +96,15 @@ export function compileTunnels(
       ),
     ],
   };
+  const markedTunnel: Chain = {
+    name: MARKED_TUNNEL,
+    comment: 'the same with a mark of somebody else, who routes by it: that stays as it is',
+    rules: [rule(setBits('ct mark', (MARK_WAY | MARK_APP) >>> 0, (wayMark(UPLINK_SYSTEM) | APP_KERNEL) >>> 0), accept)],
+  };
+  const markedToEnd: Chain = {
+    name: MARKED_TO_TUNNEL_END,
+    rules: families.map((family) => toEndOf(family, TUNNEL_PROTOCOLS, MARKED_TUNNEL)),
+  };
   const toEnd: Chain = {
     name: TO_TUNNEL_END,
     rules: [leaveProcesses, ...families.map((family) => toEndOf(family, protocols, TUNNEL))],
@@ -101,8 +119,11 @@ export function compileTunnels(
         tunnelEnds.filter((end) => end.family === family).map(({ value }) => ({ first: value, last: value })),
       ),
     })),
-    chains: [...(isUsed ? [tunnel] : []), ...(families.length > 0 ? [toEnd] : [])],
-    first: marks ? [rule(isInside, goto(TUNNEL))] : [],
+    chains: [...(isUsed ? [tunnel] : []), ...(families.length > 0 ? [toEnd, markedTunnel, markedToEnd] : [])],
+    first: [
+      ...(marks ? [rule(isInside, goto(TUNNEL))] : []),
+      ...(families.length > 0 ? [rule(isNotOurs, isMarkedByOthers, jump(MARKED_TO_TUNNEL_END))] : []),
+    ],
     undecided: families.length > 0 ? [rule(jump(TO_TUNNEL_END))] : [],
   };
 }

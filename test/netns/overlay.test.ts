@@ -73,6 +73,64 @@ describe.each(OVERLAYS)('an overlay over $remote', (overlay) => {
   });
 });
 
+/** Somebody else's: it marks what goes into the overlay, and routes by that what carries it. */
+class ForeignRouting implements Disposable {
+  readonly #overlay: Overlay;
+  readonly #mark: string;
+
+  constructor(overlay: Overlay, mark: string) {
+    this.#overlay = overlay;
+    this.#mark = mark;
+    const { net, name, remote } = overlay;
+    const marks = `chain m {\ntype route hook output priority -140;\noifname "${name}" meta mark set ${mark}\n}`;
+    this.#nft(DEVICE, `table inet foreign {\n${marks}\n}\n`);
+    const port = `udp dport ${4780 + net}`;
+    const counts = ['n1', 'n2'].map((device) => `iifname "${device}" ${port} counter name ${device}`).join('\n');
+    const chain = `chain c {\ntype filter hook prerouting priority -400;\n${counts}\n}`;
+    this.#nft(NET, `table inet arrivals {\ncounter n1 {}\ncounter n2 {}\n${chain}\n}\n`);
+    const gateway = net === 4 ? '10.9.2.1' : 'fd09:2::1';
+    ip('-n', DEVICE, `-${net}`, 'route', 'add', remote, 'via', gateway, 'dev', 'u2', 'table', '99');
+    ip('-n', DEVICE, `-${net}`, 'rule', 'add', 'fwmark', mark, 'lookup', '99', 'pref', '99');
+  }
+
+  #nft(namespace: string, input: string): void {
+    execFileSync('nsenter', [`--net=/run/netns/${namespace}`, 'nft', '-f', '-'], { input });
+  }
+
+  /** Packets that carry the overlay, by the first and by the second uplink. */
+  arrived(): number[] {
+    return ['n1', 'n2'].map((device) => {
+      const args = [`--net=/run/netns/${NET}`, 'nft', '-j', 'list', 'counter', 'inet', 'arrivals', device];
+      const { nftables } = JSON.parse(execFileSync('nsenter', args, { encoding: 'utf8' })) as {
+        readonly nftables: readonly { readonly counter?: { readonly packets: number } }[];
+      };
+      return nftables.reduce((sum, { counter }) => sum + (counter?.packets ?? 0), 0);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    const { net } = this.#overlay;
+    ip('-n', DEVICE, `-${net}`, 'rule', 'del', 'fwmark', this.#mark, 'lookup', '99');
+    ip('-n', DEVICE, `-${net}`, 'route', 'flush', 'table', '99');
+    this.#nft(DEVICE, 'delete table inet foreign');
+    this.#nft(NET, 'delete table inet arrivals');
+  }
+}
+
+describe.each(OVERLAYS)('a mark of somebody else on what goes into an overlay over $remote', (overlay) => {
+  // Bits that are ours otherwise, those that are free for all, and both.
+  it.each(['0x1234', '0x00340000', '0x03001234', '0xca6d'])('the mark %s routes what carries it', async (mark) => {
+    using routing = new ForeignRouting(overlay, mark);
+    for (const app of ['other', APP]) {
+      expect(await once(root, app, 'tcp', v4(overlay, 1), PORT)).toBe(v4(overlay, 2));
+      expect(await once(root, app, 'tcp', v6(overlay, 1), PORT)).toBe(v6(overlay, 2));
+    }
+    const [first = 0, second = 0] = routing.arrived();
+    expect(first).toBe(0);
+    expect(second).toBeGreaterThanOrEqual(4);
+  });
+});
+
 describe.each(OVERLAYS)('what an overlay over $remote sends itself', (overlay) => {
   const inside = overlay.net === 4 ? v4 : v6;
 
