@@ -15,14 +15,21 @@ const namesOf = (uplinks: readonly UplinkState[]): string[] => compileAlike(upli
 describe('compileAlike', () => {
   it('compileAlike remembers who asks by which of two devices with one address, and answers by that one', () => {
     const { answers, chains } = compileAlike([uplink(1, 'a0', '192.168.8.100'), uplink(2, 'b0', '192.168.8.100')]);
-    expect(chains.flatMap(({ rules }) => rules.map(renderRule)).at(1)).toBe(
-      'iifname "b0" ip daddr 192.168.8.100 ct direction original meta l4proto { tcp, udp } ' +
-        'update @came4_by_2 { ip saddr . meta l4proto . th sport . th dport timeout 432000s }',
-    );
-    expect(answers.map(renderRule).at(1)).toBe(
-      'ip saddr 192.168.8.100 ct direction reply meta l4proto { tcp, udp } ' +
-        'ip daddr . meta l4proto . th dport . th sport @came4_by_2 ct mark set ct mark & 0x00ffffff | 0xfd000000 goto via_2',
-    );
+    const remembered = chains.flatMap(({ rules }) => rules.map(renderRule));
+    const key = 'meta l4proto . ct original proto-src . ct original proto-dst';
+    for (const [at, protocols, set, timeout] of [
+      [2, '{ tcp, udp }', 'came4_by_2', '432000s'],
+      [3, '{ icmp, ipv6-icmp }', 'pinged4_by_2', '60s'],
+    ] as const) {
+      expect(remembered.at(at)).toBe(
+        `iifname "b0" ip daddr 192.168.8.100 ct direction original meta l4proto ${protocols} ` +
+          `update @${set} { ip saddr . ${key} timeout ${timeout} }`,
+      );
+      expect(answers.map(renderRule).at(at)).toBe(
+        `ip saddr 192.168.8.100 ct direction reply meta l4proto ${protocols} ip daddr . ${key} @${set} ` +
+          'ct mark set ct mark & 0x00ffffff | 0xfd000000 goto via_2',
+      );
+    }
   });
 
   it('compileAlike does nothing where addresses differ, one uplink is down, or both are on one device', () => {
@@ -30,6 +37,11 @@ describe('compileAlike', () => {
     expect(namesOf([first, uplink(2, 'b0', '192.168.8.101')])).toEqual([]);
     expect(namesOf([first, uplink(2, 'b0', '192.168.8.100', false)])).toEqual([]);
     expect(namesOf([first, uplink(2, 'a0', '192.168.8.100')])).toEqual([]);
-    expect(namesOf([first, uplink(2, 'b0', '192.168.8.100')])).toEqual(['came4_by_1', 'came4_by_2']);
+    expect(namesOf([first, uplink(2, 'b0', '192.168.8.100')])).toEqual([
+      'came4_by_1',
+      'pinged4_by_1',
+      'came4_by_2',
+      'pinged4_by_2',
+    ]);
   });
 });

@@ -4,7 +4,7 @@
  * several devices have an address in common.
  */
 import { type Address, equalAddress, type Family } from '../net/address.ts';
-import { IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../net/protocol.ts';
 import { heldAddresses, type UplinkState } from '../policy/facts.ts';
 import { viaUplink } from './compile-uplinks.ts';
 import { goto, is, rule, setBits } from './nft/expressions.ts';
@@ -12,17 +12,35 @@ import { hook, isReply } from './nft/marks.ts';
 import type { Chain, Expression, Field, NftSet, Rule } from './nft/ruleset.ts';
 import { MARK_WAY, PRIORITY_TRANSLATED, UPLINK_INBOUND, wayMark } from './reserved.ts';
 
-/** As long as conntrack keeps a TCP connection on which nothing moves; each packet that comes in begins it anew. */
-const REMEMBERED_SECONDS = 432_000;
-/** Conversations by each uplink and family; those beyond are answered by the first uplink with the address. */
+/** Conversations of each kind by each uplink and family; those beyond are answered by the first uplink with the address. */
 const MAX_REMEMBERED = 65_536;
 const FAMILIES: readonly Family[] = [4, 6];
 
-const cameBy = (id: number, family: Family): string => `came${family}_by_${id}`;
+/** Each has sets of its own: who pings a lot makes nobody's connection forgotten. */
+interface Kind {
+  readonly set: string;
+  readonly protocols: readonly number[];
+  /** From the last packet that has come in. */
+  readonly seconds: number;
+}
+/** As long as conntrack keeps a TCP connection on which nothing moves. */
+const TRANSPORT: Kind = { set: 'came', protocols: [IPPROTO_TCP, IPPROTO_UDP], seconds: 432_000 };
+/** Conntrack's own for pings is half of this. */
+const PING: Kind = { set: 'pinged', protocols: [IPPROTO_ICMP, IPPROTO_ICMPV6], seconds: 60 };
+const KINDS = [TRANSPORT, PING];
+
+const cameBy = ({ set }: Kind, id: number, family: Family): string => `${set}${family}_by_${id}`;
 const field = (family: Family, which: 'saddr' | 'daddr'): Field => ({
   kind: family === 4 ? `ip ${which}` : `ip6 ${which}`,
 });
-const isTransport: Expression = is({ kind: 'meta l4proto' }, IPPROTO_TCP, IPPROTO_UDP);
+const isOf = ({ protocols }: Kind): Expression => is({ kind: 'meta l4proto' }, ...protocols);
+/** Of whoever asks, also of pings, which have no ports: as conntrack has it. */
+const conversation = (family: Family, peer: 'saddr' | 'daddr'): readonly Field[] => [
+  field(family, peer),
+  { kind: 'meta l4proto' },
+  { kind: 'ct original proto-src' },
+  { kind: 'ct original proto-dst' },
+];
 
 export interface CompiledAlike {
   readonly sets: readonly NftSet[];
@@ -60,44 +78,41 @@ export function compileAlike(uplinks: readonly UplinkState[]): CompiledAlike {
     )
     .filter(({ values }) => values.length > 0);
   if (shared.length === 0) return { sets: [], chains: [], answers: [] };
+  const each = shared.flatMap((one) => KINDS.map((kind) => ({ ...one, kind })));
   const remember: Chain = {
     name: 'remember_asker',
     comment: 'who asks for an address that several uplinks have, and by which of them',
     hook: hook('filter', 'prerouting', PRIORITY_TRANSLATED),
-    rules: shared.map(({ uplink, family, values }) =>
+    rules: each.map(({ uplink, family, values, kind }) =>
       rule(
         is({ kind: 'meta iifname' }, uplink.device),
         is(field(family, 'daddr'), ...values),
         is({ kind: 'ct direction' }, 'original'),
-        isTransport,
+        isOf(kind),
         {
           kind: 'update set',
-          set: cameBy(uplink.id, family),
-          fields: [field(family, 'saddr'), { kind: 'meta l4proto' }, { kind: 'th sport' }, { kind: 'th dport' }],
-          timeoutSeconds: REMEMBERED_SECONDS,
+          set: cameBy(kind, uplink.id, family),
+          fields: conversation(family, 'saddr'),
+          timeoutSeconds: kind.seconds,
         },
       ),
     ),
   };
   return {
-    sets: shared.map(({ uplink: { id }, family }) => ({
-      name: cameBy(id, family),
+    sets: each.map(({ uplink: { id }, family, kind }) => ({
+      name: cameBy(kind, id, family),
       key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr', 'inet_proto', 'inet_service', 'inet_service'],
       flags: ['dynamic', 'timeout'],
       size: MAX_REMEMBERED,
       elements: [],
     })),
     chains: [remember],
-    answers: shared.map(({ uplink: { id }, family, values }) =>
+    answers: each.map(({ uplink: { id }, family, values, kind }) =>
       rule(
         is(field(family, 'saddr'), ...values),
         isReply,
-        isTransport,
-        {
-          kind: 'lookup',
-          fields: [field(family, 'daddr'), { kind: 'meta l4proto' }, { kind: 'th dport' }, { kind: 'th sport' }],
-          set: cameBy(id, family),
-        },
+        isOf(kind),
+        { kind: 'lookup', fields: conversation(family, 'daddr'), set: cameBy(kind, id, family) },
         // What it is all the same, so that nobody takes the way back for a decision.
         setBits('ct mark', MARK_WAY, wayMark(UPLINK_INBOUND)),
         goto(viaUplink(id)),

@@ -77,4 +77,32 @@ describe('two modems with one address', () => {
     });
     expect(counted.right).toBeGreaterThanOrEqual(ROUNDS);
   });
+
+  // Both at once: what is remembered of one is not to lead the other's.
+  it.each(['v4', 'v6'] as const)(
+    'who pings by one of them is answered by it, while others ping by the other: %s',
+    async (family) => {
+      await using wifi = await Witness.start(device, { part: 'wifi', hosts: CLIENTS });
+      await using cell = await Witness.start(device, { part: 'cell', hosts: CLIENTS });
+      for (let round = 1; round <= ROUNDS; round += 1) {
+        for (const [name, own, other] of [
+          ['wifi', wifi, cell],
+          ['cellular', cell, wifi],
+        ] as const) {
+          const { transit } = WIRED.find((each) => each.name === name) ?? expect.fail(name);
+          await batch('net', [`route replace ${OWN[family]} via ${transit[family].near}`]);
+          const before = await other.counted();
+          const answered = await device.must('net', [
+            'sh',
+            '-c',
+            `ping -n -c 2 -i 0.2 -W 2 ${OWN[family]} | grep -c 'bytes from' || true`,
+          ]);
+          expect({ name, round, answered: answered.trim(), astray: (await other.counted()) - before }).toEqual({
+            ...{ name, round, answered: '2', astray: 0 },
+          });
+          expect(await own.counted()).toBeGreaterThanOrEqual(2 * round);
+        }
+      }
+    },
+  );
 });

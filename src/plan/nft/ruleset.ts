@@ -16,6 +16,9 @@ export type Field =
   /** Where the destination leads: `local` is this machine. */
   | { readonly kind: 'fib daddr type' }
   | { readonly kind: 'ct direction' }
+  /** As whoever began the conversation sent it; of ICMP what tells one ping from another, and type and code (struct nf_conntrack_man, nf_conntrack_tuple). */
+  | { readonly kind: 'ct original proto-src' }
+  | { readonly kind: 'ct original proto-dst' }
   /** Index of the device by which it came in; 0 where this machine sends it. */
   | { readonly kind: 'meta iif' }
   /** By which it leaves. */

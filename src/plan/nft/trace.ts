@@ -94,6 +94,13 @@ function transport(flow: Flow, which: 'source' | 'destination'): bigint | undefi
   return which === 'source' && flow.icmp !== undefined ? BigInt(flow.icmp.type * 256 + flow.icmp.code) : 0n;
 }
 
+/** Nothing that is looked up by it is there before a packet has come in: of ICMP it is left unknown. */
+function originalPort({ ctMark, flow, packet }: State, which: 'source' | 'destination'): bigint | undefined {
+  if (ctMark === undefined || !protocolHasPorts(flow.protocol)) return undefined;
+  const isSource = (which === 'source') === (packet.ctDirection === 'original');
+  return transport(flow, isSource ? 'source' : 'destination');
+}
+
 const masked = (mark: number | undefined, mask: number | undefined): bigint | undefined =>
   mark === undefined ? undefined : BigInt((mask === undefined ? mark : mark & mask) >>> 0);
 
@@ -115,6 +122,10 @@ function read(state: State, field: Field): FieldValue {
       return flow.inbound || flow.loopback ? 'local' : 'unicast';
     case 'ct direction':
       return state.ctMark === undefined ? undefined : ctDirection;
+    case 'ct original proto-src':
+      return originalPort(state, 'source');
+    case 'ct original proto-dst':
+      return originalPort(state, 'destination');
     case 'meta oifname':
       return state.hookDevice;
     case 'meta nfproto':
