@@ -17,24 +17,22 @@
  */
 import { readSync } from 'node:fs';
 import { asScript, type StartedProgram } from '../bpf/task-state.ts';
-import { BoundedMap } from '../identify/bounded-map.ts';
 import { outermostScript } from '../identify/script-chain.ts';
 import { ScriptFiles } from '../identify/script-files.ts';
 import { type OpenerProc, scriptStart } from '../identify/script-start.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import type { FanotifyEvent } from '../kernel/fanotify-event.ts';
-import { type FileIdentity, fileIdentity } from '../kernel/file-identity.ts';
+import { type FileIdentity, kernelLinkIdentity } from '../kernel/file-identity.ts';
 import { openProc } from '../kernel/proc.ts';
 import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
 import type { SharedSocketMarks, TaskProgram } from '../kernel/socket-marks.ts';
+import { InterpreterMarks, type OpenedFile } from './interpreter-marks.ts';
 
 /** So long a script's start may be held by a thread that does not answer. */
 export const MAX_HELD_MS = 1000;
 /** Openers that are answered before others than scripts have their turn. */
 export const EVENTS_A_TURN = 256;
 
-/** Files that are asked about and not listed, of which it is remembered. */
-const MAX_INTERPRETING = 4096;
 /** A replacement that was opened under another name is known so soon after it was renamed. */
 const MISSED_MS = 2;
 
@@ -72,12 +70,13 @@ export class ScriptGate {
   readonly #counts: Mutable<ScriptGateCounts> = { answered: 0, bound: 0, failed: 0, overflows: 0 };
   #listed: ReadonlyMap<string, ScriptProgram> = new Map();
   #files = new ScriptFiles([]);
-  /** Of scripts that interpret listed ones: marked as well, and opened by the kernel on the way to the last one of them. */
-  readonly #interpreting = new BoundedMap<string, true>(MAX_INTERPRETING);
+  /** Scripts that interpret listed ones: marked as well, and opened by the kernel on the way to the last one of them. */
+  readonly #interpreters: InterpreterMarks;
   #lastFailure: unknown;
 
   constructor({ fd, binder, proc = openProc(), ownPid = process.pid }: ScriptGateOptions) {
     this.#group = FanotifyGroup.borrow(fd);
+    this.#interpreters = new InterpreterMarks({ group: this.#group });
     this.#binder = binder;
     this.#proc = proc;
     this.#ownPid = ownPid;
@@ -141,19 +140,28 @@ export class ScriptGate {
     this.#lastFailure = error;
   }
 
+  /** Whoever starts it is told all the same where this fails. */
+  #follow(opened: OpenedFile): void {
+    try {
+      this.#interpreters.follow(opened);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   #outermost(pid: number, main: FileIdentity): string | undefined {
     return outermostScript(main, this.#proc.exactArguments(pid) ?? [], {
       fileAt: (path) => this.#proc.fileAt(pid, path),
       listedPathOf: (file) => this.#files.pathOf(file),
-      interprets: (file) => this.#interpreting.get(keyOf(file)) === true,
+      interprets: (file) => this.#interpreters.interprets(file),
     });
   }
 
   #bind({ fd, pid }: FanotifyEvent): void {
-    const file = fileIdentity(`/proc/self/fd/${fd}`);
+    const file = kernelLinkIdentity(`/proc/self/fd/${fd}`);
     if (file === undefined) return;
     const path = this.#files.pathOf(file);
-    if (path === undefined) this.#interpreting.set(keyOf(file), true);
+    this.#follow({ fd, pid, isListed: path !== undefined });
     // Read from the event's own descriptor, the only one whose use is not asked of us.
     const startTimeTicks = scriptStart(this.#proc, pid, { file, path: path ?? '', start: () => readStart(fd) });
     if (startTimeTicks === undefined) return;
@@ -163,8 +171,6 @@ export class ScriptGate {
     this.#counts.bound += 1;
   }
 }
-
-const keyOf = ({ device, inode }: FileIdentity): string => `${device}:${inode}`;
 
 export function bindScript(
   binder: TaskBinder,

@@ -58,8 +58,9 @@ export class ScriptGuard implements Disposable {
       this.#heardMs = nowMs;
       if (this.#released !== undefined) this.#resume();
       this.#parts.onHeard?.();
-    } else if (this.#released === undefined && this.#mayHold && nowMs - this.#heardMs >= RELEASE_AFTER_MS)
-      this.#release();
+    }
+    // Again and again: before it came to stand still once more, it may have marked what it was about to be asked of.
+    else if (this.#mayHold && nowMs - this.#heardMs >= RELEASE_AFTER_MS) this.#release();
   }
 
   [Symbol.dispose](): void {

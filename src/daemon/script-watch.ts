@@ -9,8 +9,8 @@
  * either: it would wait for the very thread that it is there to help.
  */
 
-import { closeSync, fstatSync, openSync } from 'node:fs';
-import { interpretingScripts } from '../identify/script-chain.ts';
+import { closeSync, fstatSync } from 'node:fs';
+import { interpretingScripts, MAX_CHAIN } from '../identify/script-chain.ts';
 import { MAX_LISTED_SCRIPTS } from '../identify/script-files.ts';
 import { scriptOfProcess } from '../identify/script-of-process.ts';
 import type { Background } from '../kernel/background.ts';
@@ -21,7 +21,7 @@ import { isRegularFile } from '../kernel/file-stat.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
-import { throwShortage } from '../kernel/shortage.ts';
+import { openWithoutAsking } from './open-without-asking.ts';
 import { ScriptDirectories } from './script-directories.ts';
 import { bindScript, type ScriptProgram, type ScriptUnbinder, unbindScript } from './script-gate.ts';
 
@@ -35,9 +35,6 @@ const MIN_BETWEEN_LOOKS_MS = 2;
 const SHARE_OF_PROCESSES = 5;
 /** Files that may be about to replace a script, marked beforehand in RECHECK_MS at most. */
 const MAX_CANDIDATES = 256;
-/** linux/fcntl.h: names a file without opening it, so that nobody is asked. */
-const O_PATH = 0o10000000;
-const O_CLOEXEC = 0o2000000;
 
 export interface ScriptWatchOptions {
   readonly background: Background;
@@ -115,7 +112,7 @@ export class ScriptWatch implements Disposable {
     for (const path of [...this.#marked.keys()]) if (!this.#paths.has(path)) this.#unmark(path);
     for (const gone of [this.#refusals, this.#interpreting])
       for (const path of [...gone.keys()]) if (!this.#paths.has(path)) gone.delete(path);
-    this.#directories.watch(this.#paths);
+    this.#directories.watch(new Set([...this.#paths, ...this.#chains()]));
     for (const path of this.#paths) this.#mark(path);
     this.#bindRunning();
   }
@@ -147,7 +144,7 @@ export class ScriptWatch implements Disposable {
 
   #lookForUntold(): void {
     this.#candidates = 0;
-    if (!this.#isReleased) for (const path of new Set([...this.#interpreting.values()].flat())) this.#markFile(path);
+    if (!this.#isReleased) for (const path of this.#chains()) this.#markFile(path);
     const changed = [...this.#paths].filter((path) => this.#marked.get(path) !== keyOf(fileIdentity(path)));
     if (changed.length > 0) this.#lookSoon(changed);
   }
@@ -156,11 +153,15 @@ export class ScriptWatch implements Disposable {
   #look(): void {
     clearTimeout(this.#soon);
     this.#soon = undefined;
-    const paths = [...this.#changed].filter((path) => this.#paths.has(path));
+    const changed = [...this.#changed];
     this.#changed.clear();
     if (this.#isReleased) return;
     // Watched first: what comes between the two is told.
-    this.#directories.lookAgain(paths);
+    this.#directories.lookAgain(changed.filter((path) => this.#paths.has(path) || this.#chains().has(path)));
+    const paths = [...this.#paths].filter(
+      (path) => changed.includes(path) || this.#interpreting.get(path)?.some((each) => changed.includes(each)),
+    );
+    for (const path of paths) this.#markInterpreting(path);
     if (paths.map((path) => this.#mark(path)).includes(true)) this.#lookAtProcessesSoon();
     this.#nextLookMs = performance.now() + MIN_BETWEEN_LOOKS_MS;
   }
@@ -206,18 +207,35 @@ export class ScriptWatch implements Disposable {
     return isNew;
   }
 
+  /** All that interpret listed ones. */
+  #chains(): ReadonlySet<string> {
+    return new Set([...this.#interpreting.values()].flat());
+  }
+
   /** What is started in place of a script whose interpreter is a script. Before the script itself: whoever reads it would be asked about. */
   #markInterpreting(path: string): void {
+    // Of what is watched from now on nobody has told what came before.
+    for (let looked = 0; looked <= MAX_CHAIN; looked += 1) {
+      const added = this.#readChain(path);
+      if (added.length === 0) return;
+      this.#directories.lookAgain(added);
+    }
+  }
+
+  /** Marks all of it. Gives what is new in it. */
+  #readChain(path: string): readonly string[] {
     const looks = fileLooks();
     const startOf = (each: string): string | undefined => {
       const stat = looks.stat(each);
       // What is in a FIFO is for somebody else.
       return stat !== undefined && isRegularFile(stat) ? looks.startOf(each, SHEBANG_LIMIT_BYTES) : undefined;
     };
+    const before = this.#interpreting.get(path) ?? [];
     const chain = interpretingScripts(path, startOf);
     if (chain.length === 0) this.#interpreting.delete(path);
     else this.#interpreting.set(path, chain);
     for (const each of chain) this.#markFile(each);
+    return chain.filter((each) => !before.includes(each));
   }
 
   /** The key of the file that is marked now; `undefined` where there is none to mark. */
@@ -272,15 +290,6 @@ export class ScriptWatch implements Disposable {
     const isThere = this.#proc.stat(pid)?.startTimeTicks === startTimeTicks;
     if (isThere && scriptOfProcess(this.#proc, pid, this.#paths) === path) return;
     unbindScript(this.#binder, { pid, startTimeTicks }, program, isThere ? before : undefined);
-  }
-}
-
-function openWithoutAsking(path: string): number | undefined {
-  try {
-    return fileLooks().answers(path) ? openSync(path, O_PATH | O_CLOEXEC) : undefined;
-  } catch (error) {
-    throwShortage(error, 'open', path);
-    return undefined;
   }
 }
 

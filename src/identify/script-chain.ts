@@ -3,7 +3,7 @@
  * scripts"). What runs in the end is the last one's, as its main program, with those before among its arguments.
  */
 import { type FileIdentity, isSameFile } from '../kernel/file-identity.ts';
-import { parseShebang } from '../kernel/shebang.ts';
+import { parseShebang, type Shebang } from '../kernel/shebang.ts';
 import { SEARCHED_DIRECTORIES } from './script-start.ts';
 
 /** BINPRM nests no deeper (fs/exec.c: exec_binprm). */
@@ -16,13 +16,20 @@ export function interpretingScripts(path: string, startOf: (path: string) => str
   const chain: string[] = [];
   let shebang = parseShebang(startOf(path) ?? '');
   while (shebang !== undefined && chain.length < MAX_CHAIN) {
-    const { interpreter, isSearched } = shebang;
-    const places = isSearched ? SEARCHED_DIRECTORIES.map((directory) => `${directory}/${interpreter}`) : [interpreter];
-    const [place] = places.filter((each) => startOf(each) !== undefined);
+    const place = placesOfInterpreter(shebang).find((each) => startOf(each) !== undefined);
     shebang = place === undefined ? undefined : parseShebang(startOf(place) ?? '');
     if (place !== undefined && shebang !== undefined) chain.push(place);
   }
   return chain;
+}
+
+/** Paths under which it may be, as text; those that do not begin with `/` are relative to the directory of whoever starts the script. */
+export function placesOfInterpreter({
+  interpreter,
+  isSearched,
+}: Pick<Shebang, 'interpreter' | 'isSearched'>): readonly string[] {
+  const name = Buffer.from(interpreter, 'latin1').toString();
+  return isSearched ? SEARCHED_DIRECTORIES.map((directory) => `${directory}/${name}`) : [name];
 }
 
 export interface ScriptsOfChain {

@@ -106,7 +106,7 @@ export class FileLooks {
       const found = this.#statOf(fd, EMPTY, AT_EMPTY_PATH);
       libc().close(fd);
       // What the kernel knows of it says nothing about whether it answers.
-      if (found === undefined || !this.#isElsewhere(found)) return found;
+      if (found === undefined || !this.comesFromElsewhere(found)) return found;
     }
     if (fd === 'nothing there') return undefined;
     if (fd === 'not at hand' && isAllHere(path)) return ownStat(path);
@@ -188,7 +188,7 @@ export class FileLooks {
   #realElsewhere(path: string): Buffer | 'here' | 'late' {
     const found = this.#look(path);
     if (found === 'late') return 'late';
-    if (found === undefined || !this.#isElsewhere(found)) return 'here';
+    if (found === undefined || !this.comesFromElsewhere(found)) return 'here';
     return this.realPath(path) ?? 'late';
   }
 
@@ -226,7 +226,8 @@ export class FileLooks {
     return this.#mountsElsewhere().points.has(path);
   }
 
-  #isElsewhere({ device }: FileStat): boolean {
+  /** Whether what is in a file comes from elsewhere, and reading it may take any time. */
+  comesFromElsewhere({ device }: Pick<FileStat, 'device'>): boolean {
     return this.#mountsElsewhere().devices.has(deviceText(device));
   }
 

@@ -65,11 +65,14 @@ beforeAll(async () => {
     nested: script('nested', `#!${at('middle')} --quiet\n`),
     stated: at('stated.py'),
     inner: script('inner', `#!${at('stated.py')}\n`),
+    outer: script('outer', `#!${script('inner-named', `#!${at('runner.py')}\n`)}\n`),
+    'inner-named': at('inner-named'),
+    far: script('far', `#!${script('où/runner.py', SEND)}\n`),
     package: script('package/__main__.py', SEND),
   };
   script('free', `#!${at('runner.py')}\n`);
   for (const [app, path] of Object.entries(policies)) {
-    const verb = app === 'stated' ? 'allow' : 'deny';
+    const verb = app === 'stated' || app === 'inner-named' ? 'allow' : 'deny';
     const head = `pointsman: 1\napp: ${app}\nmatch: [{ script: ${path} }]\n`;
     root.write(`etc/pointsman/policies/${app}.yaml`, `${head}otherwise: ${verb}\n`);
   }
@@ -84,6 +87,9 @@ describe.each([SERVER4, SERVER6])('a script that a script interprets, to %s', (h
     ['is told where its interpreter is given it', () => [at('runner.py'), at('denied')], 0],
     ['is told over several of them, with options', () => [at('nested')], 0],
     ['comes before its interpreter, which is named, too', () => [at('inner')], 0],
+    ['comes before one on the way, which is named, too', () => [at('outer')], 0],
+    ['says nothing of one on the way, run by itself', () => [at('inner-named')], ROUNDS],
+    ['is told where the name of its interpreter is no ASCII', () => [at('far')], 0],
     ['says nothing of its interpreter, run by itself', () => [at('stated.py')], ROUNDS],
     ['says nothing of another script of that', () => [at('free')], ROUNDS],
     ['says nothing of what that runs without a script', () => [at('runner.py')], ROUNDS],

@@ -365,6 +365,29 @@ describe('files that change', () => {
     expect(await held).toEqual(['bound']);
   });
 
+  it('ScriptGate follows a script to an interpreter that has become a script, at its first start', async () => {
+    writeScript('x.sh', '#!/bin/sh\n');
+    writeScript('between', shellScript());
+    world.list({ 'x.sh': { number: 7 } });
+    expect(await shell(`echo '#!${dir}/between' >x.sh; ./x.sh; ./x.sh`)).toEqual(['bound', 'bound']);
+    expect(new Set(world.numbers)).toEqual(new Set([7]));
+  });
+
+  it('ScriptGate leaves no mark on an interpreter that is a program, and puts one there when it has become a script', async () => {
+    writeScript('x.sh', `#!${dir}/engine\n${shellScript()}`);
+    writeScript('between', shellScript());
+    world.list({ 'x.sh': { number: 7 } });
+    // Known to be one when it has been read once more some time after its change.
+    const start = 'cat engine.new >engine; chmod +x engine; for i in 1 2 3; do ./x.sh; sleep 0.05; done; ./x.sh';
+    expect(await shell(`cp -L /bin/bash engine.new; ${start}`)).toEqual(Array(4).fill('bound'));
+    expect(marksOf(world.gate.fd)).toHaveLength(1);
+    const { answered } = world.gate.counts;
+    await shell('./engine -c true; ./engine -c true');
+    expect(world.gate.counts.answered).toBe(answered);
+    expect(await shell(`echo '#!${dir}/between' >engine; ./x.sh; ./x.sh`)).toEqual(['bound', 'bound']);
+    expect(world.gate.counts.failed).toBe(0);
+  });
+
   it('ScriptWatch marks a script that was missing with its directory', async () => {
     world.list({ 'late/x.sh': { number: 7 } });
     mkdirSync(join(dir, 'late'));
