@@ -8,6 +8,7 @@ import { type ApplyReport, applyPlan, type FailedReport } from '../apply/transac
 import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Compilation } from '../plan/compile.ts';
+import type { Ruleset } from '../plan/nft/ruleset.ts';
 import type { KeptRuleset } from '../store/kept-ruleset.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { changedSince, FlowSweep, NOTHING_SWEPT, type SweptFlows } from './flow-sweep.ts';
@@ -20,7 +21,7 @@ import { takeableUplinks } from './takeable-uplinks.ts';
 import type { VerdictSnapshot } from './verdict-snapshot.ts';
 import { type Wanted, type WantedParts, Wants } from './wanted.ts';
 
-export interface EnforceParts extends WantedParts {
+export interface EnforceParts extends Omit<WantedParts, 'predecessor'> {
   readonly background: Background;
   readonly kernel: Kernel;
   readonly files: PolicyFiles;
@@ -68,6 +69,7 @@ export class Enforcement {
   #waiting: ((round: Round) => void)[] = [];
   #running: Promise<void> | undefined;
   #inForce: InForce | undefined;
+  readonly #predecessor: Ruleset | undefined;
   readonly #wants: Wants;
   #isStopped = false;
   #retry: NodeJS.Timeout | undefined;
@@ -79,7 +81,8 @@ export class Enforcement {
 
   constructor(parts: EnforceParts) {
     this.#parts = parts;
-    this.#wants = new Wants(parts);
+    this.#predecessor = parts.kept.read();
+    this.#wants = new Wants({ ...parts, predecessor: this.#predecessor });
     const inForce = {
       get: () => this.#inForce,
       set: (now: InForce) => {
@@ -282,7 +285,7 @@ export class Enforcement {
     const before = this.#inForce;
     const { kernel, ownChange } = this.#parts;
     ownChange.begin();
-    const predecessor = before === undefined ? this.#parts.kept.read() : undefined;
+    const predecessor = before === undefined ? this.#predecessor : undefined;
     const report = await applyPlan({
       kernel,
       current: before?.compilation.plan,

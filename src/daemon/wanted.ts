@@ -3,6 +3,8 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Clock } from '../net/clock.ts';
 import { type Compilation, compile } from '../plan/compile.ts';
 import type { Host } from '../plan/host.ts';
+import { keepZones } from '../plan/kept-zones.ts';
+import type { Ruleset } from '../plan/nft/ruleset.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
 import { activeProfiles } from '../policy/active-profiles.ts';
 import type { PolicySet } from '../policy/effective-policy.ts';
@@ -41,6 +43,8 @@ export interface WantedParts {
   /** Absent: nobody looks whether uplinks work. */
   readonly uplinkHealth?: Pick<UplinkProbing, 'healths'>;
   readonly clock: Clock;
+  /** What a daemon before this one has left in the table, as far as that is known. */
+  readonly predecessor?: Ruleset | undefined;
 }
 
 /** What is looked at once, whatever holds. */
@@ -131,7 +135,9 @@ export class Wants {
     this.#usesUplinks ||= usesUplinks(policySet);
     const facts = this.#usesUplinks ? machine.facts : { ...machine.facts, uplinks: [] };
     const input = { policySet, index, facts, host, appIds, nowMs: clock.monotonicMs() };
-    const compilation = compile(input, before?.compilation);
+    const compiled = compile(input, before?.compilation);
+    const nft = keepZones(compiled.plan.nft, before?.compilation.plan.nft ?? this.#parts.predecessor);
+    const compilation = nft === compiled.plan.nft ? compiled : { ...compiled, plan: { ...compiled.plan, nft } };
     this.#revision += 1;
     const snapshot = { revision: this.#revision, policySet, facts, appIds, ...marked };
     this.#last = { policySet, index, machine, host, activeProfiles, ids: assigned, compilation, snapshot };
