@@ -9,12 +9,14 @@ const lab: Place = { ...machine, root: '/run/pointsman-lab/q1/root' };
 describe('typedCommands', () => {
   it.each<[string, Place, string]>([
     ['sudo pointsman up', machine, 'sudo pointsman up'],
-    ['sudo pointsman up', lab, 'sudo pointsman up --lab q1'],
+    ['sudo pointsman up', lab, 'sudo pointsman lab --id q1 up'],
+    ['sudo pointsman up', { ...machine, root: '/run/pointsman-lab/lab/root' }, 'sudo pointsman lab up'],
+    ['sudo pointsman up --confirm 30s', lab, 'sudo pointsman up --lab q1 --confirm 30s'],
     ['sudo pointsman up', tree, "sudo pointsman up --root '/srv/a b'"],
     [
       'take over: sudo pointsman up; or: sudo pointsman down',
       lab,
-      'take over: sudo pointsman up --lab q1; or: sudo pointsman down --lab q1',
+      'take over: sudo pointsman lab --id q1 up; or: sudo pointsman down --lab q1',
     ],
     [
       'see "pointsman status"; pointsman panic off ends it',

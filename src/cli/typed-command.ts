@@ -2,6 +2,7 @@
  * Commands that are named to a person, as he has to type them: by the name that he calls the program by, and with the options that say which
  * files, daemon and network he means. Every line that a command writes goes through here, but for what is somebody else's text.
  */
+import { labWords } from '../lab/lab-words.ts';
 import { labOfRoot } from './lab-place.ts';
 
 export interface Place {
@@ -30,9 +31,15 @@ function typedLine(line: string, { program, commands, root, lab }: Place): strin
   if (!line.includes('pointsman ')) return line;
   const others = commands.filter((name) => name !== 'lab');
   const where = whereWords(root, lab);
+  const ofLab = root === undefined ? lab : labOfRoot(root);
   // Not in a path, nor in the name of something else.
   const call = '(?<![\\w/.-])pointsman ';
-  return line
+  // The lab's daemon is started by the lab, with its resolver and in the background.
+  const up =
+    ofLab === undefined
+      ? line
+      : line.replace(new RegExp(`${call}up(?! --|[\\w-])`, 'g'), `pointsman ${labWords(ofLab, 'up')}`);
+  return up
     .replace(new RegExp(`${call}lab (?=[a-z])`, 'g'), `${program} lab ${lab === undefined ? '' : `--id ${lab} `}`)
     .replace(new RegExp(`${call}lab\\b`, 'g'), `${program} lab`)
     .replace(

@@ -1,12 +1,12 @@
 /** What is there of a lab, for `pointsman lab status` and for messages. */
 import type { WorldNote } from './build-world.ts';
+import { type LabDaemon, labDaemon } from './lab-daemon.ts';
 import { existingNamespaces } from './lab-down.ts';
 import { type LinkState, linkStates } from './lab-link.ts';
 import { isRoot, requireLabId } from './lab-preconditions.ts';
 import { labFiles, readMarker } from './lab-state.ts';
 import { readConditions } from './link-condition.ts';
 import { isAlive, readRecord } from './process-record.ts';
-import { accepts } from './start-process.ts';
 import { NAMESPACE_PARTS } from './world.ts';
 
 export interface LabStatus {
@@ -19,8 +19,9 @@ export interface LabStatus {
   readonly tunnel: boolean;
   /** Uplinks as they are and what `lab link` made of them; without root, or where the lab is not up, none. */
   readonly links: readonly LinkState[];
-  /** `none` in a lab that was built without a daemon. */
-  readonly daemon: 'running' | 'not-answering' | 'ended' | 'none';
+  readonly daemon: LabDaemon;
+  /** Where one is there, and the kernel says which. */
+  readonly daemonPid?: number;
   readonly rootDir: string;
   readonly socket: string;
   readonly notes: readonly WorldNote[];
@@ -35,18 +36,17 @@ export async function labStatus({
   readonly stateDir: string;
 }): Promise<LabStatus> {
   requireLabId(id);
-  const { rootDir, socket, daemonPid, serverPids, tunnelPids } = labFiles(stateDir);
+  const { rootDir, socket, serverPids, tunnelPids } = labFiles(stateDir);
   const marker = await readMarker(stateDir);
   const namespaces = existingNamespaces(id);
   const servers = (await alive(serverPids.net)) === true && (await alive(serverPids.lan)) === true;
   const tunnel = (await alive(tunnelPids.near)) === true && (await alive(tunnelPids.far)) === true;
-  const daemonAlive = await alive(daemonPid);
-  const daemon =
-    daemonAlive === undefined ? 'none' : !daemonAlive ? 'ended' : (await accepts(socket)) ? 'running' : 'not-answering';
+  const { state: daemon, pid } = await labDaemon(stateDir);
   const whole = marker?.stage === 'up' && namespaces.length === NAMESPACE_PARTS.length && servers && tunnel;
   const state = whole ? 'up' : marker === undefined && namespaces.length === 0 ? 'down' : 'broken';
   const links = state === 'up' && isRoot() ? await linkStates(id, await readConditions(stateDir)) : [];
-  return { id, state, namespaces, servers, tunnel, links, daemon, rootDir, socket, notes: marker?.notes ?? [] };
+  const seen = { servers, tunnel, links, daemon, ...(pid > 0 && { daemonPid: pid }) };
+  return { id, state, namespaces, ...seen, rootDir, socket, notes: marker?.notes ?? [] };
 }
 
 /** Undefined where no process was ever recorded. */

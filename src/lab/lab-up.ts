@@ -6,7 +6,7 @@ import { labDown } from './lab-down.ts';
 import { LabError } from './lab-error.ts';
 import { requireLabId, requireRoot } from './lab-preconditions.ts';
 import { type LabMarker, readMarker, writeMarker } from './lab-state.ts';
-import { labStatus } from './lab-status.ts';
+import { type LabStatus, labStatus } from './lab-status.ts';
 import { labWords } from './lab-words.ts';
 import { isAlive, recordProcess } from './process-record.ts';
 import { type RootTreeSources, writeResolverFiles, writeRootTree } from './root-tree.ts';
@@ -28,17 +28,27 @@ export type LabUpOptions = RootTreeSources & {
 
 export interface LabUpReport {
   readonly notes: readonly WorldNote[];
+  /** The lab stood, without its daemon: that alone was started. */
+  readonly isDaemonAlone: boolean;
 }
 
 /**
- * Builds the lab; a half-built or dead leftover of the same id is removed first. Whatever fails, nothing is left.
+ * Builds the lab; a half-built or dead leftover of the same id is removed first. Whatever fails, nothing is left. In a lab that stands and whose
+ * daemon has ended, that is started again, with the files that are there; the lab stays, also where that fails.
  * Throws LabError, with the end of the log where a process is to blame.
  */
 export async function labUp(options: LabUpOptions): Promise<LabUpReport> {
   requireRoot();
   requireLabId(options.id);
   requireTools();
-  await refuseIfInUse(options);
+  const { id, stateDir } = options;
+  const status = await labStatus({ id, stateDir });
+  await refuseIfInUse(options, status);
+  if (options.withDaemon !== false && status.state === 'up') {
+    options.onProgress?.('starting the daemon in the device again');
+    await startDaemon(id, stateDir, options.pointsmanCommand);
+    return { notes: status.notes, isDaemonAlone: true };
+  }
   await labDown(options);
   try {
     return await build(options);
@@ -50,22 +60,29 @@ export async function labUp(options: LabUpOptions): Promise<LabUpReport> {
   }
 }
 
-async function refuseIfInUse({ id, stateDir }: LabUpOptions): Promise<void> {
+async function refuseIfInUse(options: LabUpOptions, { state, daemon, daemonPid }: LabStatus): Promise<void> {
+  const { id, stateDir } = options;
   const marker = await readMarker(stateDir);
   if (marker !== undefined && marker.id !== id) {
     throw new LabError('bad-state-dir', `${stateDir} belongs to the lab "${marker.id}"`);
   }
   // A marker alone proves nothing: it survives a reboot, the namespaces do not.
-  if ((await labStatus({ id, stateDir })).state === 'up') {
+  if (state === 'up' && !(daemon === 'ended' && keepsItsFiles(options))) {
+    const stopped = daemon === 'stopped' ? `; its daemon is stopped, let it go on: sudo kill -CONT ${daemonPid}` : '';
+    const ended = daemon === 'ended' ? `, without its daemon, and has files of its own` : '';
     throw new LabError(
       'already-up',
-      `the lab "${id}" is up already; take it down first: sudo pointsman ${labWords(id, 'down')}`,
+      `the lab "${id}" is up already${ended}${stopped}; ${stopped === '' ? '' : 'or '}take it down first: sudo pointsman ${labWords(id, 'down')}`,
     );
   }
   if (marker?.builder !== undefined && marker.builder.pid !== process.pid && isAlive(marker.builder)) {
     throw new LabError('busy', `the lab "${id}" is being built by process ${marker.builder.pid}`);
   }
 }
+
+/** Others would not count. */
+const keepsItsFiles = ({ withDaemon, policiesDir, uplinksDir }: LabUpOptions): boolean =>
+  withDaemon !== false && policiesDir === undefined && uplinksDir === undefined;
 
 async function build(options: LabUpOptions): Promise<LabUpReport> {
   const { id, stateDir } = options;
@@ -87,7 +104,7 @@ async function build(options: LabUpOptions): Promise<LabUpReport> {
     await startDaemon(id, stateDir, options.pointsmanCommand);
   }
   await writeMarker(stateDir, { id, stage: 'up', notes });
-  return { notes };
+  return { notes, isDaemonAlone: false };
 }
 
 function messageOf(error: unknown): string {

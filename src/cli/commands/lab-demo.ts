@@ -28,7 +28,8 @@ export function labDemoCommand(context: CliContext): Command {
         import('../../lab/demo.ts'),
         import('../../lab/demo-table.ts'),
       ]);
-      if ((await labStatus(place)).state !== 'up') {
+      const { state, daemon } = await labStatus(place);
+      if (state !== 'up' || daemon === 'ended') {
         await labUp({ ...place, pointsmanCommand: context.selfCommand, onProgress });
       }
       const client = openClient(labFiles(place.stateDir).socket);

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { addExamples, type CliContext } from '../context.ts';
+import { addExamples, type CliContext, terminalOf } from '../context.ts';
+import { labDaemonMissing } from '../lab-daemon-missing.ts';
 import { labPlaceOf } from '../lab-place.ts';
 
 export function labExecCommand(context: CliContext): Command {
@@ -9,7 +10,12 @@ export function labExecCommand(context: CliContext): Command {
     .option('--cgroup <name>', 'run it in a cgroup of its own, for policies that match one')
     .action(async (words: readonly string[], { cgroup }: { readonly cgroup?: string }) => {
       const { labExec } = await import('../../lab/lab-exec.ts');
-      const program = { ...labPlaceOf(command), command: words, ...(cgroup === undefined ? {} : { cgroup }) };
+      const { labDaemon } = await import('../../lab/lab-daemon.ts');
+      const place = labPlaceOf(command);
+      const { state: daemon, pid: daemonPid } = await labDaemon(place.stateDir);
+      const missing = labDaemonMissing({ daemon, daemonPid, id: place.id });
+      if (missing !== undefined) terminalOf(context, command).err(`note: ${missing}\n`);
+      const program = { ...place, command: words, ...(cgroup === undefined ? {} : { cgroup }) };
       context.exit(await labExec(program));
     });
   return addExamples(command, [

@@ -6,6 +6,7 @@ import { openClient } from '../client.ts';
 import { addExamples, type CliContext, terminalOf, writeJson } from '../context.ts';
 import { daemonFollows } from '../daemon-follows.ts';
 import { EXIT } from '../exit-code.ts';
+import { labDaemonMissing } from '../lab-daemon-missing.ts';
 import { labPlaceOf } from '../lab-place.ts';
 import { LINK_WORDS, type LinkWord, parseLinkChange } from '../link-change.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
@@ -31,13 +32,15 @@ export function labLinkCommand(context: CliContext): Command {
       const place = labPlaceOf(command);
       const { dependents, ...link } = await labLink({ ...place, uplink, change: parsed.change });
       const links = [link, ...dependents];
-      const { daemon } = await labStatus(place);
+      const { daemon, daemonPid } = await labStatus(place);
       const follows =
         daemon === 'running' ? await daemonFollows(openClient(labFiles(place.stateDir).socket), links) : undefined;
       if (json)
         writeJson(terminal, { ...link, dependents, ...(follows === undefined ? {} : { daemonFollows: follows }) });
       else terminal.out(`${renderLinks(links, terminal.outColour).join('\n')}\n`);
-      if (follows === false) terminal.err('note: the daemon has not taken notice yet; see pointsman status\n');
+      const missing = labDaemonMissing({ daemon, daemonPid, id: place.id });
+      if (missing !== undefined) terminal.err(`note: ${missing}\n`);
+      else if (follows === false) terminal.err('note: the daemon has not taken notice yet; see pointsman status\n');
     });
   return addExamples(command, [
     ['sudo pointsman lab link wifi down', 'the carrier is lost, as with a router without power'],

@@ -3,6 +3,7 @@ import type { LabStatus } from '../../lab/lab-status.ts';
 import { labWords } from '../../lab/lab-words.ts';
 import { addExamples, type CliContext, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
+import { labDaemonMissing } from '../lab-daemon-missing.ts';
 import { labPlaceOf } from '../lab-place.ts';
 import { type JsonOption, jsonOption } from '../options.ts';
 import { painter } from '../paint.ts';
@@ -20,7 +21,7 @@ export function labStatusCommand(context: CliContext): Command {
       if (json) writeJson(terminal, status);
       else terminal.out(renderLabStatus(status, { id: labPlaceOf(command).id, colour: terminal.outColour }));
       if (status.state === 'down') context.exit(EXIT.notRunning);
-      else if (status.state === 'broken') context.exit(EXIT.failed);
+      else if (status.state === 'broken' || labDaemonMissing(status) !== undefined) context.exit(EXIT.failed);
     });
   return addExamples(command, [['sudo pointsman lab status', 'up, down, or broken, and how each uplink is']]);
 }
@@ -40,10 +41,13 @@ export function renderLabStatus(
     ['namespaces', namespaces.join(' ')],
     ['files', `${rootDir}/etc/pointsman`],
   ] as const;
+  const missing = labDaemonMissing(status);
   const next =
     state === 'broken'
       ? [`It is not whole: sudo pointsman ${labWords(id, 'down')}, then sudo pointsman ${labWords(id, 'up')}`]
-      : [];
+      : missing === undefined
+        ? []
+        : [`${missing.charAt(0).toUpperCase()}${missing.slice(1)}`];
   const noted = notes.map(({ about, text }) => `Note: ${about}: ${text}.`);
   const links = status.links.length === 0 ? [] : ['', ...renderLinks(status.links, colour)];
   return `${[...renderTable({ rows }, painter(colour)), ...links, ...noted, ...next].join('\n')}\n`;

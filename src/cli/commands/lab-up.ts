@@ -12,7 +12,7 @@ interface LabUpCommandOptions {
 export function labUpCommand(context: CliContext): Command {
   const command = new Command('up')
     .description(
-      'build the lab: a device with wifi, cellular, a VPN and a LAN, an internet, and the daemon on the device',
+      'build the lab: a device with wifi, cellular, a VPN and a LAN, an internet, and the daemon on the device; start that again where it has ended',
     )
     .option('--policies <dir>', 'policy files to use instead of the examples (a copy is made)')
     .option('--uplinks <dir>', 'uplink files to use instead of the examples (a copy is made)')
@@ -20,7 +20,7 @@ export function labUpCommand(context: CliContext): Command {
       const { labUp } = await import('../../lab/lab-up.ts');
       const terminal = terminalOf(context, command);
       const place = labPlaceOf(command);
-      const { notes } = await labUp({
+      const { notes, isDaemonAlone } = await labUp({
         ...place,
         ...(policies === undefined ? {} : { policiesDir: policies }),
         ...(uplinks === undefined ? {} : { uplinksDir: uplinks }),
@@ -29,7 +29,7 @@ export function labUpCommand(context: CliContext): Command {
       });
       const lines = [
         ...notes.map(({ about, text }) => `Note: ${about}: ${text}.`),
-        'The lab is up. Its files, to read and to change:',
+        `${isDaemonAlone ? 'The lab was up without its daemon, which runs again.' : 'The lab is up.'} Its files, to read and to change:`,
         `  ${labFiles(place.stateDir).rootDir}/etc/pointsman`,
         'Try next:',
         ...['exec -- curl http://www.example.org/', 'link wifi down', 'demo', 'down'].map(
