@@ -2,7 +2,8 @@
 import type { TryReport } from '../api/request.ts';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import type { Paths } from '../store/paths.ts';
-import { keepTrial, NotKept } from '../store/trial-files.ts';
+import { PolicyFiles } from '../store/policy-files.ts';
+import { keepTrial, NotKept, removeTrial, type TrialFile, trialPaths, writeTrial } from '../store/trial-files.ts';
 import { checkPaths } from './check-files.ts';
 import { CliError } from './cli-error.ts';
 import { type DaemonClient, isNotRunning } from './client.ts';
@@ -38,8 +39,29 @@ export async function putIntoForce(client: DaemonClient, edited: Edited): Promis
     return report.applied ? { kind: 'applied', report } : { kind: 'mistakes', diagnostics: report.diagnostics };
   } catch (error) {
     if (!isNotRunning(error)) throw error;
+    const mistakes = mistakesBeside(paths, { path, bytes }).map((one) =>
+      one.file.endsWith(`/${path}`) ? { ...one, file: policy.path } : one,
+    );
+    if (mistakes.length > 0) return { kind: 'mistakes', diagnostics: mistakes };
     write(paths, path, bytes);
     return { kind: 'written' };
+  }
+}
+
+/** What would be wrong with it among the files that are there, as the daemon would find it. */
+function mistakesBeside(paths: Paths, file: TrialFile): readonly Diagnostic[] {
+  try {
+    writeTrial(paths, [file]);
+    const alone = new PolicyFiles(paths, { writesLastGood: false });
+    const known = new Set(alone.load().diagnostics.map(({ file: at, line, code }) => `${at}:${line} ${code}`));
+    alone.try(trialPaths(paths));
+    return alone
+      .load()
+      .diagnostics.filter(
+        ({ severity, file: at, line, code }) => severity === 'error' && !known.has(`${at}:${line} ${code}`),
+      );
+  } finally {
+    removeTrial(paths);
   }
 }
 
