@@ -33,7 +33,6 @@ import {
   sourceOf,
   withoutMasked,
 } from './policy-layer.ts';
-import { readSourceFile } from './source-file.ts';
 import { StagedFiles } from './staged-files.ts';
 
 export interface LoadedPolicies {
@@ -75,14 +74,6 @@ export type SettledFiles = ReadonlyMap<StagedFiles<unknown>, readonly FileEntry<
 function appOfFile(name: string): string | undefined {
   const app = name.replace(/\.ya?ml$/, '');
   return APP_PATTERN.test(app) ? app : undefined;
-}
-
-/** Whom to believe about the files below a root, as default.yaml there says. */
-export function trustOf(paths: Paths): Trust {
-  const own = ownTrust(paths);
-  const file = readSourceFile(paths.systemDefault, { trusted: new TrustedPaths(own) });
-  const value = file.kind === 'read' ? parseDefault(paths.systemDefault, file.bytes).value : undefined;
-  return withGroups(own, value?.trustedGroups);
 }
 
 export class PolicyFiles {

@@ -1,0 +1,81 @@
+/** What `check` says of the files below a root is what the daemon there says of them: `status` shows it. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Status } from '../../src/api/status.ts';
+import type { CheckReport } from '../../src/cli/check-files.ts';
+import { buildProgram } from './support/build-program.ts';
+import { Device, PACKAGE_POLICIES, POLICIES, UPLINKS } from './support/device.ts';
+import { until } from './support/until.ts';
+
+let device: Device;
+
+beforeAll(async () => {
+  await buildProgram();
+  device = await Device.build('agree');
+});
+
+afterAll(() => device?.[Symbol.asyncDispose]());
+
+const policy = (app: string, match: string, rest = 'otherwise: deny'): string =>
+  `pointsman: 1\napp: ${app}\nmatch:\n  - ${match}\n${rest}\n`;
+
+/** Of each kind of place, a file that says something else than it should, or more than fits the others. */
+const FILES: Readonly<Record<string, string>> = {
+  [`${POLICIES}/uplink.yaml`]: 'pointsman: 1\nuplink: elsewhere\ndevice: eth7\n',
+  [`${UPLINKS}/policy.yaml`]: policy('org.example.Astray', 'exec: /usr/bin/astray'),
+  [`${POLICIES}/a.yaml`]: policy('a', 'exec: /usr/bin/a'),
+  [`${POLICIES}/b.yaml`]: policy('b', 'exec: /usr/bin/a'),
+  [`${POLICIES}/c.yaml`]: policy('a', 'exec: /usr/bin/c'),
+  [`${POLICIES}/via.yaml`]: policy('via', 'exec: /usr/bin/via', 'via: { require: { name: nowhere }, else: block }'),
+  [`${POLICIES}/during.yaml`]: policy('during', 'exec: /usr/bin/d', 'rules: [{ to: "*", do: deny, during: never }]'),
+  [`${POLICIES}/broken.yaml`]: policy('broken', 'exec: /usr/bin/broken', 'othewise: deny'),
+  [`${POLICIES}/empty.yaml`]: '',
+  [`${POLICIES}/below/deeper.yaml`]: policy('deeper', 'exec: /usr/bin/deeper', 'othewise: deny'),
+  [`${PACKAGE_POLICIES}/shipped.yaml`]: policy('shipped', 'exec: /usr/bin/shipped', 'othewise: deny'),
+  'etc/pointsman/default.yaml': 'pointsman: 1\notherwise: denied\n',
+};
+
+const placesOf = (diagnostics: CheckReport['diagnostics']): readonly string[] =>
+  diagnostics
+    .filter(({ code }) => code !== 'misfit-match')
+    .map(({ file, line, code, message }) => `${file}:${line} ${code} ${message}`)
+    .sort();
+
+async function check(): Promise<CheckReport> {
+  const { stdout, stderr } = await device.pointsman('check', '--json');
+  if (stdout === '') throw new Error(stderr);
+  return JSON.parse(stdout) as CheckReport;
+}
+
+const status = async (): Promise<Status> => JSON.parse((await device.pointsman('status', '--json')).stdout) as Status;
+
+describe('check', () => {
+  it('finds the mistakes in files that the daemon finds, and no others', async () => {
+    for (const [path, text] of Object.entries(FILES)) device.write(path, text);
+    const alone = placesOf((await check()).diagnostics);
+    await device.startDaemon();
+    const told = placesOf((await status()).diagnostics);
+    expect(told.length).toBeGreaterThan(8);
+    expect(placesOf((await check()).diagnostics)).toEqual(told);
+    expect(alone).toEqual(told);
+  });
+
+  it('looks at the programs that the daemon governs: those of the machine, also with another root', async () => {
+    device.write(`${POLICIES}/ldd.yaml`, policy('ldd', 'exec: /usr/bin/ldd'));
+    device.write(`${POLICIES}/directory.yaml`, policy('directory', 'exec: /usr/bin'));
+    expect(await device.pointsman('reload')).toBeDefined();
+    const misfits = await until('the daemon to have looked', async () => {
+      const warning = (await status()).warnings.find(({ code }) => code === 'entries-misfit');
+      return warning?.message.includes('ldd.yaml') === true && warning;
+    });
+    const { diagnostics } = await check();
+    const told = diagnostics.filter(({ code }) => code === 'misfit-match').map(({ message }) => message);
+    expect(told).toEqual(expect.arrayContaining([expect.stringContaining('/usr/bin/ldd is a script')]));
+    for (const part of misfits.message.split('; '))
+      expect(
+        told.some((one) => part.endsWith(one)),
+        part,
+      ).toBe(true);
+    // What is not there yet may come: check alone says so, where it looks at a machine.
+    expect(told).toEqual(expect.arrayContaining([expect.stringContaining('there is no /usr/bin/via here')]));
+  });
+});
