@@ -49,7 +49,11 @@ beforeAll(async () => {
   python = device.copyOfPython('probe');
   await device.startDaemon();
   program = Probe.start(device, [python]);
-  arrivals = await Arrivals.start(device, { part: 'wifi', device: ROUTER_INSIDE, to: [THERE.v4, THERE.v6] });
+  arrivals = await Arrivals.start(device, {
+    part: 'wifi',
+    device: ROUTER_INSIDE,
+    to: [THERE.v4, THERE.v6, '10.20.30.77', 'fd98::77'],
+  });
   for (const [address, length] of [
     [THERE.v4, 8],
     [THERE.v6, 8],
@@ -70,6 +74,8 @@ afterAll(async () => {
   await arrivals?.[Symbol.asyncDispose]();
   await device?.[Symbol.asyncDispose]();
 });
+
+const ipOf = (network: string): readonly string[] => (network.includes(':') ? ['ip', '-6'] : ['ip']);
 
 async function claim(): Promise<void> {
   for (const one of CLAIMS) {
@@ -125,5 +131,76 @@ describe('a network that an uplink says to be local', () => {
     await policy('{ require: { encrypted: true }, else: block }');
     await until('the file is believed', async () => (await believedNot('wifi')).length === 0);
     for (const host of [THERE.v4, THERE.v6]) expect((await send(host)).arrived).toBe(TIMES);
+  });
+
+  it('a network that an uplink says to be local is not where an address of its width brings it', async () => {
+    const addresses = ['10.9.9.9/8', 'fd77::7/8'];
+    device.write(`${UPLINKS}/wifi.yaml`, 'pointsman: 1\nuplink: wifi\ndevice: wifi0\nprobe: off\n');
+    for (const address of addresses) {
+      await device.must('device', ['ip', 'addr', 'add', address, 'dev', 'wifi0', 'nodad']);
+    }
+    try {
+      await policy('{ require: { encrypted: true }, else: block }');
+      await until('the claims are seen', async () => (await believedNot('wifi')).join() === CLAIMS.join());
+      for (const host of [THERE.v4, THERE.v6]) expect(await send(host)).toEqual({ refused: TIMES, arrived: 0 });
+    } finally {
+      for (const address of addresses) await device.must('device', ['ip', 'addr', 'del', address, 'dev', 'wifi0']);
+    }
+  });
+
+  it('a network that an uplink says to be local is not where it is a small part of what a VPN leads to', async () => {
+    const small = ['10.1.2.0/24', 'fd99::/64'];
+    const [, cellular] = LAB_UPLINKS;
+    const gateways = [cellular?.access.v4.far ?? '', cellular?.access.v6.far ?? ''];
+    device.write(`${UPLINKS}/wifi.yaml`, 'pointsman: 1\nuplink: wifi\ndevice: wifi0\nprobe: off\n');
+    device.write(`${UPLINKS}/cellular.yaml`, 'pointsman: 1\nuplink: cellular\ndevice: cell0\ntype: vpn\nprobe: off\n');
+    for (const [i, wide] of CLAIMS.entries()) {
+      await device.must('device', [
+        ...ipOf(wide),
+        'route',
+        'add',
+        wide,
+        'via',
+        gateways[i] ?? '',
+        'dev',
+        'cell0',
+        'metric',
+        '50',
+      ]);
+    }
+    for (const one of small) await device.must('device', [...ipOf(one), 'route', 'add', one, 'dev', 'wifi0']);
+    const byVpn = await Arrivals.start(device, { part: 'cell', device: ROUTER_INSIDE, to: [THERE.v4, THERE.v6] });
+    try {
+      await policy('{ require: { type: vpn }, else: block }');
+      await until('the claims are seen', async () => (await believedNot('wifi')).join() === small.join());
+      for (const host of [THERE.v4, THERE.v6]) {
+        expect((await send(host)).arrived).toBe(0);
+        expect(await byVpn.take()).toBeGreaterThanOrEqual(TIMES);
+      }
+    } finally {
+      await byVpn[Symbol.asyncDispose]();
+      for (const one of small) await device.run([...ipOf(one), 'route', 'del', one, 'dev', 'wifi0']);
+      for (const wide of CLAIMS) await device.run([...ipOf(wide), 'route', 'del', wide, 'dev', 'cell0']);
+    }
+  });
+
+  it('a network that an uplink says to be local is not where it is a small part of another uplink’s', async () => {
+    const small = ['10.20.30.64/26', 'fd98::/66'];
+    const away = ['10.20.30.77', 'fd98::77'];
+    device.write(`${UPLINKS}/cellular.yaml`, 'pointsman: 1\nuplink: cellular\ndevice: cell0\nprobe: off\n');
+    await device.must('device', ['ip', 'addr', 'add', 'fd98::2/64', 'dev', 'cell0', 'nodad']);
+    for (const one of away) await device.must('wifi', ['ip', 'addr', 'add', one, 'dev', ROUTER_INSIDE, 'nodad']);
+    for (const one of small) await device.must('device', [...ipOf(one), 'route', 'add', one, 'dev', 'wifi0']);
+    try {
+      await policy('{ require: { name: cellular }, else: block }');
+      await until('the claims are seen', async () => (await believedNot('wifi')).join() === small.join());
+      for (const host of away) expect((await send(host)).arrived, host).toBe(0);
+      // Who does not mind goes where the route leads: that it does is what makes the rest worth something.
+      await policy('{ prohibit: { metered: true }, else: any }');
+      for (const host of away) expect((await send(host)).arrived, host).toBe(TIMES);
+    } finally {
+      for (const one of small) await device.run([...ipOf(one), 'route', 'del', one, 'dev', 'wifi0']);
+      await device.must('device', ['ip', 'addr', 'del', 'fd98::2/64', 'dev', 'cell0']);
+    }
   });
 });
