@@ -1,5 +1,5 @@
 /** Refusals of the kernel, of the disk and of people's files: a named error, the last good state in force, nothing lost. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -125,6 +125,44 @@ exec "${real}" "$@"
     await device.untilStatus('the file to be gone', ({ warnings }) => warnings.length === 0);
     expect(await curl()).toBe(OK);
   });
+});
+
+/** What becomes of nft while the daemon runs. */
+const NFT_FAULTS: readonly (readonly [string, (file: string) => void])[] = [
+  ['may not be run any more', (file) => chmodSync(file, 0o000)],
+  ['is killed, as where memory is short', (file) => writeFileSync(file, '#!/bin/sh\nkill -9 $$\n')],
+  ['is a file of another machine', (file) => writeFileSync(file, '\x7fELF of another machine')],
+  ['has an interpreter that is gone', (file) => writeFileSync(file, '#!/nowhere/sh\n')],
+  ['says nothing, and that all is well', (file) => writeFileSync(file, '#!/bin/sh\ncat > /dev/null\n')],
+];
+
+describe('nft', () => {
+  it.each(NFT_FAULTS)(
+    '%s: the last good state stays in force, and the new one comes when it works again',
+    async (_, spoil) => {
+      const real = join(device.stateDir, 'nft-real');
+      const wrapper = join(device.stateDir, 'nft-spoilt');
+      const works = `#!/bin/sh\nexec "${real}" "$@"\n`;
+      copyFileSync(NFT, real);
+      writeFileSync(wrapper, works, { mode: 0o755 });
+      await start({ wrap: withMount('mount --bind "$1" "$2"', wrapper, NFT) });
+
+      spoil(wrapper);
+      writePolicy('allow');
+      await device.untilStatus(
+        'the failure',
+        ({ state, warnings }) => state === 'degraded' && warnings.some(({ code }) => code === 'apply-failed'),
+      );
+      expect(await curl()).toBe(REFUSED);
+      expect(daemon?.ending).toBeUndefined();
+
+      writeFileSync(wrapper, works);
+      chmodSync(wrapper, 0o755);
+      await until('the new policy', async () => (await curl()) === OK);
+      const { state, warnings } = await device.status();
+      expect([state, warnings.map(({ code }) => code)]).toEqual(['enforcing', []]);
+    },
+  );
 });
 
 describe('a missing part', () => {
