@@ -159,8 +159,10 @@ describe('nft', () => {
       writeFileSync(wrapper, works);
       chmodSync(wrapper, 0o755);
       await until('the new policy', async () => (await curl()) === OK);
-      const { state, warnings } = await device.status();
-      expect([state, warnings.map(({ code }) => code)]).toEqual(['enforcing', []]);
+      await device.untilStatus(
+        'the end of the warning',
+        ({ state, warnings }) => state === 'enforcing' && warnings.length === 0,
+      );
     },
   );
 });

@@ -6,6 +6,7 @@ import { type ChildProcess, type ExecFileException, execFile, execFileSync, spaw
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MAX_RELEASED } from '../../src/bpf/maps.ts';
 import { openCgroupTree } from '../../src/kernel/cgroup.ts';
 import { Machine } from './daemon/machine.ts';
 import {
@@ -31,6 +32,16 @@ const PORTS = { denied: 81, routed: 82, allowed: 83, free: 84 } as const;
 const FROM = { denied: 20_000, routed: 22_000, allowed: 24_000, free: 26_000 } as const;
 /** As many as brief-senders.py takes one after the other. */
 const ENDLESS_PORTS = 3500;
+/** Opens and closes so many sockets with a port: on each port of a range, of one protocol after the other. */
+const CLOSE_MANY = `
+import socket, sys
+wanted = int(sys.argv[1])
+for protocol in (socket.IPPROTO_UDP, 136):
+    for port in range(30000, 60000):
+        if wanted == 0: sys.exit()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, protocol) as s: s.bind(("127.0.0.2", port))
+        wanted -= 1
+`;
 type Who = keyof typeof PORTS;
 const WHO = Object.keys(PORTS) as readonly Who[];
 
@@ -154,6 +165,21 @@ describe.each([SERVER4, SERVER6])('a socket that is closed right after it has se
     expect(governed).toEqual(wanted);
     // Of what is asked about one or two in a hundred are lost.
     expect([free[0], free[1]]).toEqual([expect.toSatisfy((count: number) => count > STARTS / 2), 0]);
+  });
+
+  it('whose note others push out while its packet waits', async () => {
+    const few = 5;
+    process.kill(daemon.pid, 'SIGSTOP');
+    try {
+      await Promise.all(WHO.map((who) => run(PYTHON, 'cgroup', who, host, `${few}`, cgroup(who))));
+      expect(await eventually(waiting, (count) => count > 0)).toBeGreaterThan(0);
+      inDevice(root.program('free'), '-c', CLOSE_MANY, `${2 * MAX_RELEASED}`);
+    } finally {
+      process.kill(daemon.pid, 'SIGCONT');
+    }
+    const { denied, routed, allowed, free } = await allArrived();
+    // Nobody knows any more whose they were: they get the strictest of what they may be.
+    expect([denied, routed[0], allowed[1], free[1]]).toEqual([[0, 0], 0, 0, 0]);
   });
 
   it.each(['close', 'same'])('of a program that is known (%s)', async (mode) => {

@@ -221,6 +221,11 @@ export class DaemonProcess {
     return this.#log;
   }
 
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the daemon could not be started');
+    return this.#child.pid;
+  }
+
   static async start(root: Root, args: readonly string[] = []): Promise<DaemonProcess> {
     const daemon = new DaemonProcess(root, args);
     const deadlineMs = Date.now() + START_TIMEOUT_MS;
