@@ -42,8 +42,6 @@ const PID = 100;
 const START = 1000;
 const NOW_NS = 5_000n;
 const SEEN_BEFORE_NS = 3_000n;
-/** On a machine that has much else to do. */
-const A_LONG_TIME_MS = 600_000;
 /** What the kernel calls a thread that was not started by any name. */
 const CALLED = 'command';
 
@@ -155,7 +153,7 @@ function setFile(world: MarkingWorld, file: typeof PYTHON, { program, file: id, 
 }
 
 describe('what the programs write down is what task-state.ts says', () => {
-  it('afterExec(), for every entry, file and name', { timeout: A_LONG_TIME_MS }, () => {
+  it('afterExec(), for every entry, file and name', () => {
     const differences = new Differences();
     // Since when it ran an interpreter says nothing about what it runs now: in a few it is compared.
     const befores = STATES.filter(
@@ -208,7 +206,7 @@ describe('what the programs write down is what task-state.ts says', () => {
     expect(stateIn(world, 200)).toBeUndefined();
   });
 
-  it('noteOfSocket(), for every entry, file, name and circumstance', { timeout: A_LONG_TIME_MS }, () => {
+  it('noteOfSocket(), for every entry, file, name and circumstance', () => {
     const differences = new Differences();
     const nobodies: readonly (Nobody | undefined)[] = [
       undefined,
