@@ -64,6 +64,8 @@ function causeText(cause: ExplainedFlow['cause']): string {
       return ', because no uplink is permitted';
     case 'other-device':
       return ', because it may not leave by the device that its program chose';
+    case 'local-blocked':
+      return ', because local destinations are blocked by its via';
     case 'denied':
     case undefined:
       return '';

@@ -23,6 +23,7 @@ export const SETTLE_MS = 80;
 /** The rules that refuse what comes in call it so (`compile-inbound.ts`). */
 const NOT_ACCEPTED = 'not accepted';
 const OTHER_DEVICE = 'other device';
+const LOCAL_BLOCKED = 'local blocked';
 /** Flows of the verdict thread that are remembered, to be told from the kernel's own. */
 const MAX_REMEMBERED = 8192;
 
@@ -146,6 +147,7 @@ const ownerIn = (owner: ProcessOwner | undefined): { readonly owner?: ProcessOwn
 function outcomeOf(prefix: string): Pick<DecisionEvent, 'verdict' | 'cause'> {
   if (prefix === 'dropped') return { verdict: 'drop' };
   if (prefix === OTHER_DEVICE) return { verdict: 'reject', cause: 'other-device' };
+  if (prefix === LOCAL_BLOCKED) return { verdict: 'reject', cause: 'local-blocked' };
   return { verdict: 'reject', cause: prefix === 'no uplink' ? 'no-uplink' : 'denied' };
 }
 

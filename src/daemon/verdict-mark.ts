@@ -16,7 +16,7 @@ import {
   UPLINK_SYSTEM,
   wayMark,
 } from '../plan/reserved.ts';
-import type { Decision, FinalDecision, Way } from '../policy/decision.ts';
+import type { Decision, FinalDecision, RefusalCause, Way } from '../policy/decision.ts';
 import type { Sender } from '../policy/identity.ts';
 
 /** `mark` absent: the packet keeps its own. */
@@ -49,11 +49,14 @@ export function packetVerdict(decision: FinalDecision, appId: number, packetMark
     case 'accept':
       return { verdict: NF_ACCEPT, mark: ours(packetMark, wayMark(uplinkOf(decision.way)) | appId) };
     case 'reject':
-      return { verdict: NF_ACCEPT, mark: ours(packetMark, decision.cause === 'denied' ? CODE_DENIED : CODE_NO_UPLINK) };
+      return { verdict: NF_ACCEPT, mark: ours(packetMark, isForGood(decision.cause) ? CODE_DENIED : CODE_NO_UPLINK) };
     case 'drop':
       return { verdict: NF_DROP };
   }
 }
+
+/** Another uplink would not help. */
+const isForGood = (cause: RefusalCause): boolean => cause === 'denied' || cause === 'local-blocked';
 
 /** As what a policy denies. */
 export function refusedVerdict(packetMark: number): PacketVerdict {

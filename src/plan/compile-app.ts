@@ -23,6 +23,8 @@ export const CHAIN = {
   acceptLoopback: 'accept_loopback',
   deny: 'deny',
   noUplink: 'no_uplink',
+  /** Only where some `via` blocks what is local. */
+  localBlocked: 'local_blocked',
   dropped: 'dropped',
   acceptInbound: 'accept_inbound',
   denyInbound: 'deny_inbound',

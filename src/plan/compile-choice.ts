@@ -21,9 +21,9 @@ export const LOCAL6 = 'local6';
 export const BELIEVED4 = 'believed4';
 export const BELIEVED6 = 'believed6';
 
-/** Accepts what goes to these; present where choices refer to it. */
-export const CHAIN_LOCAL = 'local';
-export const CHAIN_BELIEVED = 'believed';
+/** What becomes of what goes to these; present where choices refer to it. */
+const CHAIN_LOCAL = 'local';
+const CHAIN_BELIEVED = 'believed';
 
 export const acceptVia = (id: number): string => `accept_via_${id}`;
 
@@ -40,21 +40,36 @@ function target(way: UplinkChoice['way'], isHeld: boolean): string {
   }
 }
 
-export const localRules: readonly Rule[] = [
-  rule(inSet(LOCAL4, { kind: 'ip daddr' }), goto(CHAIN.acceptLocal)),
-  rule(inSet(LOCAL6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
-];
+/** What of local destinations is told apart: whether less is believed, and what becomes of them. */
+export interface LocalRules {
+  readonly chain: string;
+  readonly rules: readonly Rule[];
+}
 
-export const believedRules: readonly Rule[] = [
-  rule(inSet(BELIEVED4, { kind: 'ip daddr' }), goto(CHAIN.acceptLocal)),
-  rule(inSet(BELIEVED6, { kind: 'ip6 daddr' }), goto(CHAIN.acceptLocal)),
-];
+function localRules({ local }: Pick<Via, 'local'>, isCareful: boolean): LocalRules {
+  const blocks = local === 'block';
+  const target = goto(blocks ? CHAIN.localBlocked : CHAIN.acceptLocal);
+  const [set4, set6] = isCareful ? [BELIEVED4, BELIEVED6] : [LOCAL4, LOCAL6];
+  return {
+    chain: `${blocks ? 'no_' : ''}${isCareful ? CHAIN_BELIEVED : CHAIN_LOCAL}`,
+    rules: [rule(inSet(set4, { kind: 'ip daddr' }), target), rule(inSet(set6, { kind: 'ip6 daddr' }), target)],
+  };
+}
+
+const rulesFor = (via: Via, { doubted }: Pick<Facts, 'doubted'>): LocalRules | undefined =>
+  via.local === 'via' ? undefined : localRules(via, doubted !== undefined && protects(via));
+
+/** Of these choices, each once. */
+export const localRulesOf = (choices: Iterable<Choice>, facts: Pick<Facts, 'doubted'>): readonly LocalRules[] => {
+  const all = [...choices].flatMap(({ via }) => rulesFor(via, facts) ?? []);
+  return [...new Map(all.map((one) => [one.chain, one])).values()];
+};
 
 /** For local destinations, except queries to resolvers there: these go where the application goes. */
-function localFirst(via: Via, { doubted, resolvers }: Facts): readonly Rule[] {
-  const isCareful = doubted !== undefined && protects(via);
-  if (resolvers.length > 0) return [rule(jump(isCareful ? CHAIN_BELIEVED : CHAIN_LOCAL))];
-  return isCareful ? believedRules : localRules;
+function localFirst(via: Via, facts: Facts): readonly Rule[] {
+  const local = rulesFor(via, facts);
+  if (local === undefined) return [];
+  return facts.resolvers.length > 0 ? [rule(jump(local.chain))] : local.rules;
 }
 
 /** Whom the queue cannot hold must not count as somebody whose owner is not known. */

@@ -11,12 +11,12 @@ import { DNS_PORT, DNS_PROTOCOLS, loopbackResolvers } from '../policy/dns-query.
 import type { Facts } from '../policy/facts.ts';
 import type { SystemDefault, Via } from '../policy/model.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
-import { acceptVia, believedRules, CHAIN_BELIEVED, CHAIN_LOCAL, localRules } from './compile-choice.ts';
+import { acceptVia, type LocalRules, localRulesOf } from './compile-choice.ts';
 import { lookUpChain, type ToldInput } from './compile-identity.ts';
 import { contentHash } from './content-name.ts';
 import { accept, goto, inSet, is, rule, setBits, verdict, vmap } from './nft/expressions.ts';
 import { ctBits, hook, metaBits } from './nft/marks.ts';
-import type { Chain, Expression, MapElement, NftMap, NftSet, Rule } from './nft/ruleset.ts';
+import type { Chain, Expression, MapElement, NftMap, NftSet } from './nft/ruleset.ts';
 import {
   APP_DAEMON,
   APP_SERVED,
@@ -91,8 +91,7 @@ function queryChoice(name: string, via: Via, { policySet, facts }: DnsInput, que
 
 /** What a container sends is not redirected: a local resolver is as local for it as anything else. */
 function localChains(
-  name: string,
-  rules: readonly Rule[],
+  { chain: name, rules }: LocalRules,
   { queries, forwards }: { readonly queries: ResolverSets['matches']; readonly forwards: boolean },
 ): Chain[] {
   const destinations = `${name}_destinations`;
@@ -231,14 +230,14 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
   const remote = resolverSets('resolvers', facts.resolvers);
   const local = resolverSets('loopback_resolvers', loopbackResolvers(facts));
   const all = [...new Set([...parts.values(), defaultPart])];
-  const hasChoices = used.some(({ choices }) => choices.size > 0);
+  const choices = used.flatMap((part) => [...part.choices.values()]);
   const learns = all.some((part) => part.namesHosts);
   const follows =
     facts.uplinks.length > 0 && all.some(({ choices, queryChoices }) => choices.size + queryChoices.size > 0);
   const relays = (learns || follows) && remote.sets.length + local.sets.length > 0;
   const queryChoices = new Map(all.flatMap((part) => [...part.queryChoices]));
   const isToldOnLoopback = learns || queryChoices.size > 0;
-  const needsLocal = hasChoices && remote.sets.length > 0;
+  const needsLocal = choices.length > 0 && remote.sets.length > 0;
   const asked = [...remote.matches, ...local.matches];
   const zoned = relays ? zones(input, asked) : { maps: [], chains: [] };
   const named = [...parts].filter(([, part]) => part.namesHosts).map(([{ app }]) => appIds.get(app) ?? 0);
@@ -258,8 +257,7 @@ export function compileDns(input: DnsInput, used: readonly AppPart[], forwards: 
     ],
     maps: [...(relays ? [...relayMaps(facts, learners), ...zoned.maps] : []), ...(owns ? [wayOfOwn(facts)] : [])],
     chains: [
-      ...(needsLocal ? localChains(CHAIN_LOCAL, localRules, toResolvers) : []),
-      ...(needsLocal && facts.doubted !== undefined ? localChains(CHAIN_BELIEVED, believedRules, toResolvers) : []),
+      ...(needsLocal ? localRulesOf(choices, facts).flatMap((local) => localChains(local, toResolvers)) : []),
       ...[...queryChoices].map(([name, via]) => queryChoice(name, via, input, local.matches)),
       ...(owns ? [own] : []),
       ...(relays ? [...zoned.chains, ...redirectChains(asked, whenAway)] : []),

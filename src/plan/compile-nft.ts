@@ -22,7 +22,7 @@ import { loopbackChains, outputChains } from './compile-output.ts';
 import { refusals } from './compile-refusal.ts';
 import { compileReturning } from './compile-returning.ts';
 import { solicitedSets } from './compile-solicited.ts';
-import { type CompiledSources, compileSources } from './compile-sources.ts';
+import { type CompiledSources, compileSources, masqueradeLocal } from './compile-sources.ts';
 import { compileTranslated } from './compile-translated.ts';
 import { compileTunnels, marksInside } from './compile-tunnels.ts';
 import { type CompiledUplinks, compileUplinks } from './compile-uplinks.ts';
@@ -133,13 +133,13 @@ function uplinkHooks(
   return { chains, sets: translated.sets };
 }
 
-function masqueradeMap({ masquerade }: CompiledUplinks, sources: CompiledSources): NftMap {
-  if (sources.masquerade === undefined) return masquerade;
-  const system: MapElement = {
-    key: BigInt(wayMark(UPLINK_SYSTEM)),
-    data: { kind: 'verdict', verdict: { kind: 'goto', chain: sources.masquerade } },
-  };
-  return { ...masquerade, elements: [system, ...masquerade.elements] };
+function masqueradeMap({ masquerade }: CompiledUplinks, sources: CompiledSources, local: Chain | undefined): NftMap {
+  const leadTo = (way: number, chain: string | undefined): readonly MapElement[] =>
+    chain === undefined
+      ? []
+      : [{ key: BigInt(wayMark(way)), data: { kind: 'verdict', verdict: { kind: 'goto', chain } } }];
+  const others = [...leadTo(UPLINK_SYSTEM, sources.masquerade), ...leadTo(UPLINK_LOCAL, local?.name)];
+  return { ...masquerade, elements: [...others, ...masquerade.elements] };
 }
 
 /** Before a daemon has ever run, nobody can be asked: then it is as all else. */
@@ -179,9 +179,16 @@ function identifyLoopback(input: InboundInput, { loopbackQueries, relays }: Comp
   return { maps, chains: [...chains, ...loopbackChains(chain, told)] };
 }
 
-export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?: Telling | undefined }): Ruleset {
+export interface NftInput extends Omit<InboundInput, 'told'> {
+  readonly told?: Telling | undefined;
+  /** Names of uplinks that carry what is local elsewhere. */
+  readonly carriers: ReadonlySet<string>;
+}
+
+export function compileNft(given: NftInput): Ruleset {
   const input: InboundInput = { ...given, told: given.told ?? howTold(given) };
   const { policySet, facts, host } = input;
+  const { carriers } = given;
   const { whenAway } = policySet.systemDefault;
   const parts = reachableParts(input);
   const forwards = governsForwarded(input);
@@ -192,6 +199,8 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
   const inbound = compileInbound(input);
   const returning = facts.uplinks.length === 0 ? undefined : compileReturning(facts.uplinks);
   const uplinks = compileUplinks(facts.uplinks);
+  // Where no socket is marked, nothing is routed before it is decided.
+  const ofLocal = host.programs === undefined ? undefined : masqueradeLocal(facts.uplinks, carriers);
   const tunnels = compileTunnels(facts, {
     marks: facts.uplinks.length > 0,
     asksWireGuard: input.index.byKernel.has('wireguard'),
@@ -216,7 +225,7 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
     { key: BigInt(wayMark(UPLINK_NONE)), data: { kind: 'verdict', verdict: { kind: 'goto', chain: 'ended' } } },
   ];
   const chains: Chain[] = [
-    ...refusals,
+    ...refusals([...choices.values()].some(({ via }) => via.local === 'block')),
     ...askChains(host.queue, forwards, policySet.systemDefault),
     ...uplinks.chains,
     ...[...choices].map(([name, choice]) => compileChoice(name, choice, policySet, facts)),
@@ -231,6 +240,7 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
     ...outputChains({ facts, passes, forwards, owns, tunnels }),
     ...tunnels.chains,
     ...sources.chains,
+    ...(ofLocal === undefined ? [] : [ofLocal]),
     ...(returning?.chains ?? []),
     ...dns.chains,
     // Every packet would pass these hooks: where nobody chooses ways, nobody pays for them.
@@ -257,7 +267,7 @@ export function compileNft(given: Omit<InboundInput, 'told'> & { readonly told?:
       verdict.map,
       uplinks.guard,
       ...(returning?.maps ?? []),
-      masqueradeMap(uplinks, sources),
+      masqueradeMap(uplinks, sources, ofLocal),
       ...outgoing.maps,
       ...loopback.maps,
       ...inbound.maps,

@@ -22,9 +22,11 @@ const refuseConnect6: Rule = rule(
   { kind: 'reject', with: 'tcp reset' },
 );
 
-export const refusals: readonly Chain[] = [
+/** `blocksLocal`: some `via` blocks what is local. */
+export const refusals = (blocksLocal: boolean): readonly Chain[] => [
   { name: CHAIN.deny, rules: [...report('denied'), rule(goto('refuse'))] },
   { name: CHAIN.noUplink, rules: [...report('no uplink'), refuseConnect6, rule(goto('refuse_no_uplink'))] },
+  ...(blocksLocal ? [{ name: CHAIN.localBlocked, rules: [...report('local blocked'), rule(goto('refuse'))] }] : []),
   { name: CHAIN.dropped, rules: [...report('dropped'), rule(drop)] },
   {
     name: 'refuse',

@@ -88,15 +88,16 @@ function uplinkRules(uplink: UplinkState, from: number, noDefault: readonly Fami
 
 /**
  * Sockets are marked for an uplink before it is known where they connect. To a network that another device is connected to,
- * main knows the way.
+ * main knows the way; but where it is the uplink that is to carry it there, what others send is routed again and translated.
  */
 function elsewhere(
   { id, name, onLink }: UplinkState,
   { onLink: all, doubted = [] }: Facts,
-  trusted: Trusted,
+  { protecting, carriers }: Taken,
 ): PlannedRoute[] {
+  if (carriers.has(name)) return [];
   // Who protects what it sends has this very uplink carry it there.
-  const own = new Set([...onLink, ...(trusted.has(name) ? doubted : [])].map(formatPrefix));
+  const own = new Set([...onLink, ...(protecting.has(name) ? doubted : [])].map(formatPrefix));
   const others = new Set(all.map(formatPrefix).filter((prefix) => !own.has(prefix)));
   return localNetworks(all)
     .filter((prefix) => others.has(formatPrefix(prefix)))
@@ -109,7 +110,7 @@ function elsewhere(
     }));
 }
 
-function uplinkRoutes(uplink: UplinkState, facts: Facts, trusted: Trusted): PlannedRoute[] {
+function uplinkRoutes(uplink: UplinkState, facts: Facts, taken: Taken): PlannedRoute[] {
   const { id, up, v4, v6, deviceIndex, onLink, gateways, addresses } = uplink;
   const table = ROUTE_TABLE_BASE + id;
   // Not for IPv6: while a gateway does not answer, its route counts as less than any other, this one included (find_match in
@@ -144,17 +145,20 @@ function uplinkRoutes(uplink: UplinkState, facts: Facts, trusted: Trusted): Plan
       },
     };
   });
-  return [...connected, ...elsewhere(uplink, facts, trusted), ...defaults, ...last];
+  return [...connected, ...elsewhere(uplink, facts, taken), ...defaults, ...last];
 }
 
-/** Names of uplinks that are taken by who protects what it sends. */
-type Trusted = ReadonlySet<string>;
+/** Names of uplinks: of those that are taken by who protects what it sends, and of those that carry what is local elsewhere. */
+export interface Taken {
+  readonly protecting: ReadonlySet<string>;
+  readonly carriers: ReadonlySet<string>;
+}
 
 /** `rulesFrom`: first preference of the window (`rule-window.ts`). */
 export function compileRouting(
   facts: Facts,
   { rulesFrom = RULE_PREF_LOCAL, noDefault = [] }: Pick<Host, 'rulesFrom' | 'noDefault'>,
-  trusted: Trusted = new Set(),
+  taken: Taken = { protecting: new Set(), carriers: new Set() },
 ): {
   readonly rules: readonly PlannedRule[];
   readonly routes: readonly PlannedRoute[];
@@ -164,6 +168,6 @@ export function compileRouting(
       ...FAMILIES.flatMap((family) => localRules(family, rulesFrom)),
       ...facts.uplinks.flatMap((uplink) => uplinkRules(uplink, rulesFrom, noDefault)),
     ],
-    routes: facts.uplinks.flatMap((uplink) => uplinkRoutes(uplink, facts, trusted)),
+    routes: facts.uplinks.flatMap((uplink) => uplinkRoutes(uplink, facts, taken)),
   };
 }

@@ -110,6 +110,32 @@ function masqueradeChains(uplinks: readonly UplinkState[]): Chain[] {
   ];
 }
 
+const MASQUERADE_LOCAL = 'masquerade_local';
+
+/**
+ * By the link that is connected to it, with the source of an uplink that carries what is local elsewhere: whoever sent it was routed there before
+ * it was known that its own `via` does not ask for that. `carriers`: names.
+ */
+export function masqueradeLocal(uplinks: readonly UplinkState[], carriers: ReadonlySet<string>): Chain | undefined {
+  const rules = uplinks
+    .filter(({ name }) => carriers.has(name))
+    .flatMap((uplink) =>
+      FAMILIES.flatMap((family) => {
+        const own = held(uplink, family).map(({ value }) => value);
+        if (own.length === 0) return [];
+        return rule(isNot({ kind: 'meta oifname' }, uplink.device), is(sourceOf(family), ...own), {
+          kind: 'masquerade',
+        });
+      }),
+    );
+  if (rules.length === 0) return undefined;
+  return {
+    name: MASQUERADE_LOCAL,
+    comment: 'to a connected network, with the source of an uplink that was not to carry it',
+    rules,
+  };
+}
+
 function addressSets(uplinks: readonly UplinkState[]): NftSet[] {
   const setOf = (family: Family): NftSet => ({
     name: addressSet(family),

@@ -6,7 +6,7 @@ import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import type { Facts } from '../policy/facts.ts';
 import { sameInside } from '../policy/inside-address.ts';
 import { type AppIndex, indexApps } from '../policy/match-app.ts';
-import { protectingUplinks } from '../policy/protecting-uplinks.ts';
+import { localCarriers, protectingUplinks } from '../policy/protecting-uplinks.ts';
 import { type AppPart, compileApp, partKey } from './compile-app.ts';
 import type { Telling } from './compile-identity.ts';
 import { compileNft } from './compile-nft.ts';
@@ -83,11 +83,12 @@ export function compile(input: CompileInput, previous?: Compilation): Compilatio
   const nobody: EffectivePolicy = { app: '', match: [], rules: [], files: [] };
   const defaultPart = partOf(nobody);
   const index = input.index ?? indexApps(policySet);
+  const carriers = localCarriers(policySet);
   const plan: Plan = {
-    nft: compileNft({ ...input, index, parts, defaultPart }),
+    nft: compileNft({ ...input, index, parts, defaultPart, carriers }),
     socketWays: compileSocketWays(policySet, index, facts, host),
     ...(usesWays(facts, [...parts.values(), defaultPart])
-      ? compileRouting(facts, host, protectingUplinks(policySet))
+      ? compileRouting(facts, host, { protecting: protectingUplinks(policySet), carriers })
       : { rules: [], routes: [] }),
     ...(host.queue === 'xtables'
       ? {

@@ -186,11 +186,21 @@ const constraint: fc.Arbitrary<PropertyConstraint> = fc.oneof(
     { bandwidth: { comparator: '>=', value: 10_000_000, text: '>=10mbit' } },
   ),
 );
+const local = fc.constantFrom<Pick<Via, 'local'>>({}, {}, { local: 'via' }, { local: 'block' });
 const share = fc.constantFrom(undefined, undefined, 'connection', 'destination', 'app');
 const via: fc.Arbitrary<Via> = fc
-  .tuple(constraint, constraint, constraint, constraint, fc.constantFrom('block', 'any', 'wait'), share, fc.nat(3))
-  .map(([require, prefer, avoid, prohibit, otherwise, by, dice]): Via => {
-    const head = { else: otherwise as Via['else'], ...(dice === 2 && { stickyMs: 60_000 }), at };
+  .tuple(
+    constraint,
+    constraint,
+    constraint,
+    constraint,
+    fc.constantFrom('block', 'any', 'wait'),
+    share,
+    fc.nat(3),
+    local,
+  )
+  .map(([require, prefer, avoid, prohibit, otherwise, by, dice, where]): Via => {
+    const head = { else: otherwise as Via['else'], ...(dice === 2 && { stickyMs: 60_000 }), ...where, at };
     if (by === undefined) return { ...head, require, prefer, avoid, prohibit };
     // Most often nothing tells the uplinks apart.
     const wishes = dice === 0 ? { prefer, avoid } : { prefer: {}, avoid: {} };
@@ -640,7 +650,10 @@ function expected(decision: Decision): {
       return { verdict: 'accept', way: wayMark(value) };
     }
     case 'reject':
-      return { verdict: 'reject', rejectWith: decision.cause === 'denied' ? 'refused' : 'no-route' };
+      return {
+        verdict: 'reject',
+        rejectWith: ['denied', 'local-blocked'].includes(decision.cause) ? 'refused' : 'no-route',
+      };
     case 'drop':
     case 'queue':
       return { verdict: decision.verdict };

@@ -8,7 +8,7 @@ import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from '../net/
 import { chooseForQueries } from './choose-for-queries.ts';
 import { chooseUplink, waysOut } from './choose-uplink.ts';
 import { asChosen } from './chosen-device.ts';
-import type { Decision, Reason } from './decision.ts';
+import type { Decision, Reason, UplinkChoice } from './decision.ts';
 import { isQuery, queryVia } from './dns-query.ts';
 import type { EffectivePolicy, PolicySet } from './effective-policy.ts';
 import type { Facts } from './facts.ts';
@@ -101,7 +101,7 @@ export function mayWait(via: Via, { whenAway }: SystemDefault): boolean {
   return via.else === 'wait' && whenAway === 'closed';
 }
 
-/** A verb and the way it takes. On-link and loopback destinations need no uplink. */
+/** A verb and the way it takes. Local and loopback destinations need no uplink, unless the `via` says that local ones do. */
 function perform(
   context: DecideContext,
   verb: Verb,
@@ -116,7 +116,11 @@ function perform(
   if (flow.loopback) return { ...head, verdict: 'accept', way: { kind: 'local' } };
   if (via === undefined) return { ...head, verdict: 'accept', way: { kind: 'system' } };
   const isLocal = isLocalFor(via, context.facts, flow.destination);
-  if (isLocal && !isQuery(context.facts, flow)) {
+  if (isLocal && via.local !== 'via' && !isQuery(context.facts, flow)) {
+    if (via.local === 'block') {
+      const choice: UplinkChoice = { via: via.at, way: { kind: 'none' }, considered: [] };
+      return { ...head, choice, verdict: 'reject', cause: 'local-blocked' };
+    }
     return asChosen({ ...head, verdict: 'accept', way: { kind: 'local' } }, flow, context.facts);
   }
   const slot = via.share === undefined ? undefined : shareSlot(via.share, flow, app ?? '');

@@ -72,9 +72,9 @@ export interface Accepted extends Decided {
 
 /**
  * `no-uplink` is what `else: block` gives; `denied` is a rule's `deny`; `other-device`: its program chose a device that it may not
- * leave by.
+ * leave by; `local-blocked`: it goes to a local destination, and the `via` of the choice says `local: block`.
  */
-export type RefusalCause = 'denied' | 'no-uplink' | 'other-device';
+export type RefusalCause = 'denied' | 'no-uplink' | 'other-device' | 'local-blocked';
 
 export interface Rejected extends Decided {
   readonly verdict: 'reject';

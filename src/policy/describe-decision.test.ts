@@ -29,6 +29,7 @@ describe('describeVia', () => {
       prohibit: {},
     } as const;
     expect(describeVia({ ...via, else: 'wait', share: 'app', at })).toContain('; else wait; share app');
+    expect(describeVia({ ...via, else: 'block', local: 'via', at })).toContain('; else block; local via');
     expect(describeVia({ ...via, else: 'block', at })).toBe(
       'via require validated: true, rtt: <80ms; prefer type: wifi or vpn; else block',
     );

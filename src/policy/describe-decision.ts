@@ -124,7 +124,9 @@ export function describeReason(
   const at = reasonLocation(decision.reason);
   const refused = decision.cause === 'no-uplink' && decision.choice !== undefined;
   const uplink = refused ? `, no uplink meets via at line ${decision.choice.via.line}` : '';
-  return `${words(decision.reason)}${uplink}${describeChosen(decision.chosen)}${at === undefined ? '' : `, ${describeLocation(at)}`}`;
+  const local =
+    decision.cause === 'local-blocked' ? `, and via at line ${decision.choice?.via.line} blocks what is local` : '';
+  return `${words(decision.reason)}${uplink}${local}${describeChosen(decision.chosen)}${at === undefined ? '' : `, ${describeLocation(at)}`}`;
 }
 
 /** `, and not by the device wwan0, but by wlan0`. */
@@ -143,11 +145,12 @@ export function describeVia(via: Via): string {
     const constraint = Object.entries(via[word]).map(([key, value]) => `${key}: ${wanted(value)}`);
     return constraint.length === 0 ? [] : [`${word} ${constraint.join(', ')}`];
   });
-  const { share, stickyMs } = via;
+  const { share, stickyMs, local } = via;
   const manner = [
     `else ${via.else}`,
     ...(share === undefined ? [] : [`share ${share}`]),
     ...(stickyMs === undefined ? [] : [`sticky ${durationText(stickyMs)}`]),
+    ...(local === undefined ? [] : [`local ${local}`]),
   ];
   return `via ${[...parts, ...manner].join('; ')}`;
 }

@@ -171,6 +171,27 @@ describe('explain', () => {
     expect(ask('2001:db8:8::9')?.rules.map(({ outcome }) => outcome)).toEqual(['did not match']);
   });
 
+  it('explain names local: block and its line, and what goes by the uplink with local: via', () => {
+    const { facts, ...rest } = context(new Map());
+    const connected = parsePrefix('192.168.7.0/24') ?? expect.fail();
+    const ask = (local?: Via['local']) => {
+      const way: Via = { ...via({ metered: false }), ...(local !== undefined && { local }) };
+      const policy: EffectivePolicy = { ...mail, rules: [rule('allow', lan(5), 5, way)] };
+      const flows = [flow('192.168.7.9')];
+      const asked = { subject: { kind: 'app', policy }, destination: 'there', flows, path } as const;
+      return explain({ ...rest, facts: { ...facts, onLink: [connected] } }, asked).flows[0];
+    };
+    expect(ask('block')).toMatchObject({
+      verdict: 'reject',
+      cause: 'local-blocked',
+      reason:
+        'rule 1 (administrator): 192.168.0.0/16, and via at line 9 blocks what is local, /etc/pointsman/policies/mail.yaml:5',
+    });
+    expect(ask('block')?.rules[0]?.text).toContain('local block');
+    expect(ask('via')).toMatchObject({ verdict: 'accept', way: 'uplink wifi' });
+    expect(ask()?.way).not.toBe('uplink wifi');
+  });
+
   it('explain says which name is not known and stops there', () => {
     const { flows } = explainMail(context(new Map()), flow('203.0.113.99'));
     expect(flows[0]).toMatchObject({ verdict: 'queue', line: 7 });

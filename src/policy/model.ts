@@ -127,6 +127,9 @@ export interface PropertyConstraint {
   readonly bandwidth?: Bound;
 }
 
+/** What becomes of local destinations (`local-networks.ts`): they go by the uplink, too, or are refused. */
+export type LocalWay = 'via' | 'block';
+
 /** What goes by one uplink as a whole, where several that are equally good share the traffic. */
 export type Share = 'connection' | 'destination' | 'app';
 
@@ -142,6 +145,8 @@ export interface Via {
   readonly share?: Share;
   /** So long another uplink has to come first before new connections leave those that they have taken. Absent: not at all. */
   readonly stickyMs?: number;
+  /** Absent: they are reached directly. */
+  readonly local?: LocalWay;
   readonly at: SourceLocation;
 }
 

@@ -9,6 +9,7 @@ import { KERNEL_SENDERS, type KernelSender } from './kernel-senders.ts';
 import type {
   Duration,
   Existing,
+  LocalWay,
   MatchKind,
   Quantity,
   Share,
@@ -88,6 +89,7 @@ export interface ViaFields {
   readonly else?: Via['else'] | undefined;
   readonly share?: Share | undefined;
   readonly sticky?: string | undefined;
+  readonly local?: 'system' | LocalWay | undefined;
 }
 
 export type MatchFields = {
@@ -233,6 +235,12 @@ const viaShape = {
     .max(MAX_QUANTITY_LENGTH)
     .meta({ pattern: DURATION_PATTERN })
     .describe('So long another uplink has to come first before new connections go over to it, such as "10m".')
+    .optional(),
+  local: z
+    .enum(['system', 'via', 'block'])
+    .describe(
+      'Local networks and the link itself: reached directly (system), by the uplink as everything else (via), or refused (block). `system` if absent.',
+    )
     .optional(),
 };
 const via = z.strictObject(viaShape);

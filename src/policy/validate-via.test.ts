@@ -11,6 +11,8 @@ describe('validateVia()', () => {
     ['{}'],
     ['{ else: wait }'],
     ['{ share: destination }'],
+    ['{ local: via, require: { type: vpn } }'],
+    ['{ local: block, share: app, sticky: 1m }'],
     ['{ sticky: 10m }'],
     ['{ sticky: 24h, share: app }'],
     ['{ require: { metered: true }, prohibit: { metered: false } }'],
@@ -32,6 +34,14 @@ describe('validateVia()', () => {
     ['{ require: { loss: <0% } }'],
   ])('validateVia() refuses %s, because no uplink can meet it', (via) => {
     expect(check(via)).toMatchObject([{ severity: 'error', code: 'contradiction' }]);
+  });
+
+  it('validateVia() takes local: system for what holds without it', () => {
+    const of = (via: string) =>
+      parsePolicyFile('f', new TextEncoder().encode(`pointsman: 1\napp: a\nvia: ${via}\n`)).policy?.via;
+    expect(of('{ local: system }')).toEqual(of('{}'));
+    expect(of('{ local: via }')).toMatchObject({ local: 'via' });
+    expect(of('{ local: block }')).toMatchObject({ local: 'block' });
   });
 
   it('validateVia() warns of what is preferred and avoided', () => {

@@ -29,6 +29,8 @@ export function validateVia(fields: ViaFields, path: Path, checking: Checking): 
     else: fields.else ?? 'block',
     ...(fields.share === undefined ? {} : { share: fields.share }),
     ...(stickyMs === undefined ? {} : { stickyMs }),
+    // What holds without the word is the same policy as what holds by it.
+    ...(fields.local === undefined || fields.local === 'system' ? {} : { local: fields.local }),
     at: locationOf(document.source, spanOf(document, path)),
   };
   for (const property of contradictions(via.require, via.prohibit)) {

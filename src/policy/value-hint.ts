@@ -17,6 +17,8 @@ export function valueHint(path: Path, value: unknown): string | undefined {
       return isPort(value) ? `a port alone stands behind a colon: ${key}: "*:${value}"` : undefined;
     case 'via':
       return typeof value === 'string' ? viaHint(value) : undefined;
+    case 'local':
+      return localHint(value);
     case 'match':
       return typeof value === 'string' ? matchHint(value) : undefined;
     case 'exec':
@@ -46,6 +48,16 @@ function viaHint(text: string): string | undefined {
   if (UPLINK_TYPES.has(word)) return `for whichever uplink is of this type: via: { require: { type: ${word} } }`;
   if (ELSE.has(word)) return `what to do without an uplink: via: { else: ${word} }`;
   return UPLINK_NAME.test(word) ? `for the uplink of this name: via: { require: { name: ${word} } }` : undefined;
+}
+
+/** Of `local` in a `via`. */
+function localHint(value: unknown): string | undefined {
+  const word = String(value).toLowerCase();
+  if (UPLINK_TYPES.has(word) || ['uplink', 'tunnel', 'false', 'no'].includes(word))
+    return 'which uplink it is, `require` says; that local networks are reached by it, too: local: via';
+  if (['direct', 'directly', 'lan', 'on-link', 'allow', 'true', 'yes'].includes(word))
+    return 'directly, as the system routes it: local: system';
+  return ['deny', 'drop', 'refuse', 'none'].includes(word) ? 'refused: local: block' : undefined;
 }
 
 function matchHint(text: string): string | undefined {

@@ -97,6 +97,36 @@ const IN_POLICY: readonly Row[] = [
     typed: 'via: { require: { name: home } }',
   },
   {
+    written: 'via: { local: vpn }',
+    told: 'which uplink it is, `require` says; that local networks are reached by it, too: local: via',
+    typed: 'via: { local: via, require: { type: vpn } }',
+  },
+  {
+    written: 'via: { local: direct }',
+    told: 'directly, as the system routes it: local: system',
+    typed: 'via: { local: system }',
+  },
+  {
+    written: 'via: { local: allow }',
+    told: 'directly, as the system routes it: local: system',
+    typed: 'via: { local: system }',
+  },
+  {
+    written: 'rules: [{ to: "*", do: allow, via: { local: deny } }]',
+    told: 'refused: local: block',
+    typed: 'rules: [{ to: "*", do: allow, via: { local: block } }]',
+  },
+  {
+    written: 'via: { local: false }',
+    told: 'that local networks are reached by it, too: local: via',
+    typed: 'via: { local: via }',
+  },
+  {
+    written: 'via: { local: blok }',
+    told: 'did you mean "block"?',
+    typed: 'via: { local: block }',
+  },
+  {
     written: 'via: block',
     told: 'what to do without an uplink: via: { else: block }',
     typed: 'via: { else: block }',

@@ -77,11 +77,12 @@ export const via: fc.Arbitrary<Via> = fc
     else: fc.constantFrom<Via['else']>('block', 'block', 'any'),
     share: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, 'connection', 'destination', 'app'),
     dice: fc.nat(5),
+    local: fc.constantFrom<Pick<Via, 'local'>>({}, {}, {}, { local: 'via' }, { local: 'via' }, { local: 'block' }),
   })
-  .map(({ prohibit, share, dice, ...rest }): Via => {
+  .map(({ prohibit, share, dice, local, ...rest }): Via => {
     if (share !== undefined)
-      return { require: {}, prefer: {}, avoid: {}, prohibit: {}, else: rest.else, share, at } as Via;
-    return { ...rest, prohibit: dice === 0 ? prohibit : {}, at };
+      return { require: {}, prefer: {}, avoid: {}, prohibit: {}, else: rest.else, share, ...local, at } as Via;
+    return { ...rest, ...local, prohibit: dice === 0 ? prohibit : {}, at };
   });
 
 const rule: fc.Arbitrary<EffectiveRule> = fc

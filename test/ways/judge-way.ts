@@ -19,6 +19,7 @@ import { type Facts, heldAddresses, type UplinkState } from '../../src/policy/fa
 import { groupPrefixes } from '../../src/policy/groups.ts';
 import type { ProcessOwner } from '../../src/policy/identity.ts';
 import { indexApps } from '../../src/policy/match-app.ts';
+import { localCarriers } from '../../src/policy/protecting-uplinks.ts';
 import {
   connectedDevice,
   LAN,
@@ -207,9 +208,16 @@ function judgeLocal(world: World, packet: Packet, way: PacketWay): string | unde
   if (way.kind !== 'left') return `it was ${way.kind}, and ${device} is connected to it`;
   if (way.device !== device) return `it left by ${way.device}, and ${device} is connected to it`;
   const reference = wayOfPacket(before, NOTHING, sentBy(packet, 0));
+  if (isCarried(world, way.own) && among(addressesOf(before, way.device), way.seen)) return undefined;
   return reference.kind === 'left' && !equalAddress(reference.seen, way.seen)
     ? `it is seen as ${shown(way.seen)}, without us as ${shown(reference.seen)}`
     : undefined;
+}
+
+/** Of an uplink that carries what is local elsewhere, so that sockets which are marked for it have this address before they are decided. */
+function isCarried({ facts, policySet, isMarked }: World, own: Address): boolean {
+  const carriers = localCarriers(policySet);
+  return isMarked && facts.uplinks.some((uplink) => carriers.has(uplink.name) && among(heldAddresses(uplink), own));
 }
 
 /** What `decide` says a packet may do where nobody found a route for it before any hook was asked. */

@@ -1,5 +1,8 @@
 /** Faults of a plan, each of which would send something by another way or with another address than was decided. */
 import { prefixRange } from '../../src/net/address.ts';
+import { LOCAL4, LOCAL6 } from '../../src/plan/compile-choice.ts';
+import { compileRouting } from '../../src/plan/compile-routing.ts';
+import { goto, inSet, rule } from '../../src/plan/nft/expressions.ts';
 import type { Chain, Expression, MapElement, NftMap, NftSet, Rule, Ruleset } from '../../src/plan/nft/ruleset.ts';
 import type { Plan, PlannedRoute, PlannedRule } from '../../src/plan/plan.ts';
 import {
@@ -56,6 +59,12 @@ const withSets = (name: RegExp, change: (set: NftSet) => NftSet) =>
     sets: new Map([...nft.sets].map(([key, set]) => [key, name.test(key) ? change(set) : set])),
   }));
 
+const toLocal: readonly Rule[] = [
+  rule(inSet(LOCAL4, { kind: 'ip daddr' }), goto('accept_local')),
+  rule(inSet(LOCAL6, { kind: 'ip6 daddr' }), goto('accept_local')),
+];
+const jumps = ({ expressions }: Rule): boolean =>
+  expressions.some((expression) => expression.kind === 'verdict' && expression.verdict.kind === 'jump');
 const isOfPrefix = (text: string): ((element: NftSet['elements'][number]) => boolean) => {
   const { first } = prefixRange(prefix(text));
   return ({ key }) => key.some((part) => typeof part !== 'string' && part.first === first);
@@ -216,6 +225,20 @@ export const FAULTS: readonly SeededFault[] = [
     name: 'local destinations take the way of the application',
     change: withChain(/^(local|choice_)/, (rules) => rules.filter((rule) => !does('lookup')(rule))),
   },
+  {
+    name: 'the tables of uplinks that carry what is local elsewhere throw it back to main',
+    change: (world) => withFault(world, { ...world.plan, routes: compileRouting(world.facts, {}).routes }),
+  },
+  {
+    name: 'what was routed for an uplink that carries what is local keeps its source where it is reached directly',
+    change: withChain(/^masquerade_local$/, () => []),
+  },
+  {
+    name: 'local: via is not heeded: local destinations are reached directly',
+    change: withChain(/^choice_/, (rules) => (rules.some(jumps) ? rules : [...toLocal, ...rules])),
+  },
+  { name: 'what local: block refuses goes by the uplink', change: withChain(/^no_local$/, () => []) },
+  { name: 'what local: block refuses is reached directly', change: withChain(/^local_blocked$/, () => toLocal) },
   {
     name: 'on-link is private networks alone',
     change: withSets(/on_link6$/, (set) => ({
