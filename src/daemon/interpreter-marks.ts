@@ -78,7 +78,8 @@ export class InterpreterMarks {
 
   #mark(place: string): void {
     const file = fileLooks().stat(place);
-    if (file === undefined || !isRegularFile(file)) return;
+    // To be told of the opening of what comes from elsewhere would be to wait for that (`ScriptWatch`).
+    if (file === undefined || !isRegularFile(file) || fileLooks().comesFromElsewhere(file)) return;
     const key = keyOf(file);
     const known = this.#noScripts.get(key);
     if (known?.isCertain === true && known.changedNs === file.changedNs) return;

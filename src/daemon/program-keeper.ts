@@ -63,6 +63,8 @@ export class ProgramKeeper implements Disposable {
   readonly #cgroupLearner: CgroupLearner;
   /** Why the kernel would not go on telling programs without the daemon. */
   #notKept: string | undefined;
+  /** Why the start of some listed script is not seen. */
+  #notSeen: string | undefined;
   /** What the watched scripts were taken from. */
   #scriptsOf: (Pick<AppIndex, 'byScript' | 'byParent'> & { readonly programs: Programs }) | undefined;
 
@@ -78,7 +80,7 @@ export class ProgramKeeper implements Disposable {
   }
 
   status(): IdentityStatus {
-    return identityStatus(this.#parts.identity, this.#scripts?.released, this.#notKept);
+    return identityStatus(this.#parts.identity, this.#notSeen, this.#notKept);
   }
 
   /** A plan is being applied: until `follow`, nothing is learned. */
@@ -93,7 +95,7 @@ export class ProgramKeeper implements Disposable {
       // Before any interpreter may count as nobody's.
       if (inForce !== undefined) {
         this.#watchScripts(inForce);
-        this.#sayScriptStarts();
+        this.#lookAtScripts();
       }
       this.#programs?.follow(inForce);
       this.#parts.health.clear('programs-not-told');
@@ -147,7 +149,7 @@ export class ProgramKeeper implements Disposable {
   #knownPrograms(): KnownPrograms | undefined {
     const { kernel, cgroups } = this.#parts;
     if (kernel.sockets === undefined) return undefined;
-    const tellsScripts = (): boolean => this.#scripts !== undefined && this.#scripts.released === undefined;
+    const tellsScripts = (): boolean => this.#scripts !== undefined && this.#notSeen === undefined;
     return new KnownPrograms({ marks: kernel.sockets, proc: openProc(), cgroups, tellsScripts });
   }
 
@@ -156,7 +158,7 @@ export class ProgramKeeper implements Disposable {
     const { sockets } = this.#parts.kernel;
     const of = this.#scripts === undefined ? this.#parts.inForce()?.index : this.#scriptsOf;
     if (sockets === undefined || of === undefined) return;
-    const seen = this.#scripts !== undefined && this.#scripts.released === undefined;
+    const seen = this.#scripts !== undefined && this.#notSeen === undefined;
     sockets.setScriptStarts(of.byScript.size === 0 ? 'not named' : seen ? 'seen' : 'not seen');
   }
 
@@ -184,14 +186,21 @@ export class ProgramKeeper implements Disposable {
       background: this.#parts.background,
       watch: scripts,
       beats: this.#parts.beats,
-      onHeard: () => this.#guardedly(() => this.#sayScriptStarts()),
-      onChange: (released) => {
-        this.#guardedly(() => this.#sayScriptStarts());
-        this.#programs?.scriptsChanged();
-        const message = `starts of scripts are not seen: ${released}; their programs are told by their command lines`;
-        this.#parts.health.report('scripts-not-seen', released === undefined ? undefined : { message });
-      },
+      onHeard: () => this.#guardedly(() => this.#lookAtScripts()),
+      onChange: () => this.#guardedly(() => this.#lookAtScripts()),
     });
+  }
+
+  /** Whether starts of scripts are seen now, for the kernel and for people. */
+  #lookAtScripts(): void {
+    const notSeen = this.#scripts?.released ?? whyUnseen(this.#parts.identity.scripts);
+    const isNews = notSeen !== this.#notSeen;
+    this.#notSeen = notSeen;
+    this.#sayScriptStarts();
+    if (!isNews) return;
+    this.#programs?.scriptsChanged();
+    const message = `starts of scripts are not seen: ${notSeen}; their programs are told by their command lines`;
+    this.#parts.health.report('scripts-not-seen', notSeen === undefined ? undefined : { message });
   }
 
   #watchScripts({ index, ids }: InForce): void {
@@ -261,6 +270,13 @@ export class ProgramKeeper implements Disposable {
       if (!(error instanceof KernelError)) throw error;
     }
   }
+}
+
+function whyUnseen(scripts: IdentityTiers['scripts']): string | undefined {
+  const [first, ...others] = typeof scripts === 'string' ? [] : scripts.unseen;
+  if (first === undefined) return undefined;
+  const [path, because] = first;
+  return `${path}: ${because}${others.length === 0 ? '' : ` (and ${others.length} more)`}`;
 }
 
 function refusalOf(step: () => void): string | undefined {

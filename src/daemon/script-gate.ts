@@ -5,7 +5,7 @@
  *
  * Everybody is let through, whatever goes wrong here: this tells who somebody is and forbids nothing. While no answer comes,
  * openers stand still. So:
- * - This thread must never open a listed file, nor wait for a thread that may (stat(2) and O_PATH are no opening).
+ * - This thread must never open a listed file, nor wait for a thread that may (stat(2) and O_PATH are no opening), nor read what is in one.
  * - A thread that hangs is helped by `ScriptWatch.release()` from another one, within MAX_HELD_MS of its last sign of life.
  * - If the daemon is killed, the kernel closes the group: all go on, and scripts are not bound until it is there again. Those
  *   started meanwhile are found when `ScriptWatch.watch()` looks at all processes.
@@ -15,7 +15,6 @@
  * it), `source x.sh` and imports (another main program runs), a script without `#!` line that bash runs in its own process,
  * programs of Wine (its server opens them for all), another interpreter's child that was forked, not started.
  */
-import { readSync } from 'node:fs';
 import { asScript, type StartedProgram } from '../bpf/task-state.ts';
 import { outermostScript } from '../identify/script-chain.ts';
 import { ScriptFiles } from '../identify/script-files.ts';
@@ -23,6 +22,7 @@ import { type OpenerProc, scriptStart } from '../identify/script-start.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import type { FanotifyEvent } from '../kernel/fanotify-event.ts';
 import { type FileIdentity, kernelLinkIdentity } from '../kernel/file-identity.ts';
+import { fileLooks } from '../kernel/file-looks.ts';
 import { openProc } from '../kernel/proc.ts';
 import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
 import type { SharedSocketMarks, TaskProgram } from '../kernel/socket-marks.ts';
@@ -163,7 +163,7 @@ export class ScriptGate {
     const path = this.#files.pathOf(file);
     this.#follow({ fd, pid, isListed: path !== undefined });
     // Read from the event's own descriptor, the only one whose use is not asked of us.
-    const startTimeTicks = scriptStart(this.#proc, pid, { file, path: path ?? '', start: () => readStart(fd) });
+    const startTimeTicks = scriptStart(this.#proc, pid, { file, path: path ?? '', start: () => startOf(fd) });
     if (startTimeTicks === undefined) return;
     const program = this.#listed.get(this.#outermost(pid, file) ?? path ?? '');
     if (program === undefined) return;
@@ -194,7 +194,7 @@ export function unbindScript(
   else binder.bindTask(pid, startTimeTicks, before);
 }
 
-function readStart(fd: number): string {
-  const bytes = Buffer.alloc(SHEBANG_LIMIT_BYTES);
-  return bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, 0));
+/** By another thread: the file's content may come from where nobody answers, and this one decides about everybody's packets. */
+function startOf(fd: number): string | undefined {
+  return fileLooks().startOfDescriptor(fd, SHEBANG_LIMIT_BYTES);
 }

@@ -5,11 +5,14 @@
  * a millisecond or two, the gate does not see a start; it is found by the look at all processes that follows, as is everything
  * that was started before.
  *
+ * Files whose opening may wait without end (NFS, FUSE) are not marked: the kernel opens a file in the name of whoever asks which file it is, so that the
+ * gate would stand still, and with it every other script and packet. Nor are those that a kernel or a file system refuses. They are `unseen`.
+ *
  * For a thread with an event loop, and not the one that answers. Whoever is to call `release()` must not open listed files
  * either: it would wait for the very thread that it is there to help.
  */
 
-import { closeSync, fstatSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { interpretingScripts, MAX_CHAIN } from '../identify/script-chain.ts';
 import { MAX_LISTED_SCRIPTS } from '../identify/script-files.ts';
 import { scriptOfProcess } from '../identify/script-of-process.ts';
@@ -36,6 +39,15 @@ const SHARE_OF_PROCESSES = 5;
 /** Files that may be about to replace a script, marked beforehand in RECHECK_MS at most. */
 const MAX_CANDIDATES = 256;
 
+const ELSEWHERE = 'its file system answers from elsewhere, and may not do so';
+
+/** `file`: its device and inode. */
+type Marking =
+  | { readonly kind: 'marked'; readonly file: string }
+  | { readonly kind: 'unseen'; readonly because: string }
+  /** Nothing is there that anybody could run. */
+  | { readonly kind: 'none' };
+
 export interface ScriptWatchOptions {
   readonly background: Background;
   readonly binder: ScriptUnbinder;
@@ -55,7 +67,7 @@ export class ScriptWatch implements Disposable {
   #paths: ReadonlySet<string> = new Set();
   /** Device and inode of the marked files by their paths. */
   readonly #marked = new Map<string, string>();
-  readonly #refusals = new Map<string, KernelError>();
+  readonly #unseen = new Map<string, string>();
   /** By listed path: scripts that interpret it, which are marked as well. */
   readonly #interpreting = new Map<string, readonly string[]>();
   #isReleased = false;
@@ -91,9 +103,9 @@ export class ScriptWatch implements Disposable {
     return this.#group.fd;
   }
 
-  /** Why scripts that are there cannot be watched. */
-  get refusals(): ReadonlyMap<string, KernelError> {
-    return this.#refusals;
+  /** Listed scripts whose starts are not seen, and why. */
+  get unseen(): ReadonlyMap<string, string> {
+    return this.#unseen;
   }
 
   get isReleased(): boolean {
@@ -110,7 +122,7 @@ export class ScriptWatch implements Disposable {
     this.#listed = new Map([...listed].slice(0, MAX_LISTED_SCRIPTS));
     this.#paths = new Set(this.#listed.keys());
     for (const path of [...this.#marked.keys()]) if (!this.#paths.has(path)) this.#unmark(path);
-    for (const gone of [this.#refusals, this.#interpreting])
+    for (const gone of [this.#unseen, this.#interpreting])
       for (const path of [...gone.keys()]) if (!this.#paths.has(path)) gone.delete(path);
     this.#directories.watch(new Set([...this.#paths, ...this.#chains()]));
     for (const path of this.#paths) this.#mark(path);
@@ -195,12 +207,22 @@ export class ScriptWatch implements Disposable {
 
   /** Marks what has the path now. True where it has come to have another file. */
   #mark(path: string): boolean {
+    const because = whyNotAsked(path);
+    if (because !== undefined) {
+      this.#unseen.set(path, because);
+      this.#interpreting.delete(path);
+      this.#marked.delete(path);
+      return false;
+    }
     if (this.#marked.get(path) !== keyOf(fileIdentity(path))) this.#markInterpreting(path);
+    // Before the script itself: whoever reads it would be asked about.
+    const before = (this.#interpreting.get(path) ?? []).map((each) => this.#markFile(each));
     // Also one that is known: its mark went if it was away for a while.
     const marked = this.#markFile(path);
-    if (marked instanceof KernelError) this.#refusals.set(path, marked);
-    else this.#refusals.delete(path);
-    const file = marked instanceof KernelError ? undefined : marked;
+    const unseen = [...before, marked].find((each) => each.kind === 'unseen');
+    if (unseen === undefined) this.#unseen.delete(path);
+    else this.#unseen.set(path, unseen.because);
+    const file = marked.kind === 'marked' ? marked.file : undefined;
     const isNew = file !== undefined && this.#marked.get(path) !== file;
     if (file === undefined) this.#marked.delete(path);
     else this.#marked.set(path, file);
@@ -238,18 +260,22 @@ export class ScriptWatch implements Disposable {
     return chain.filter((each) => !before.includes(each));
   }
 
-  /** The key of the file that is marked now; `undefined` where there is none to mark. */
-  #markFile(path: string): string | KernelError | undefined {
+  #markFile(path: string): Marking {
+    const because = whyNotAsked(path);
+    if (because !== undefined) return { kind: 'unseen', because };
+    const looks = fileLooks();
     let fd: number | undefined;
     try {
       fd = openWithoutAsking(path);
-      if (fd === undefined) return undefined;
+      const opened = fd === undefined ? undefined : looks.statByKernelLink(`/proc/self/fd/${fd}`);
       // Of a FIFO or a device nobody runs anything.
-      if (!fstatSync(fd).isFile()) return undefined;
+      if (fd === undefined || opened === undefined || !isRegularFile(opened)) return { kind: 'none' };
+      // A link was switched meanwhile.
+      if (looks.comesFromElsewhere(opened)) return { kind: 'unseen', because: ELSEWHERE };
       this.#group.mark(fd);
-      return keyOf(fileIdentity(`/proc/self/fd/${fd}`));
+      return { kind: 'marked', file: `${opened.device}:${opened.inode}` };
     } catch (error) {
-      if (error instanceof KernelError) return error;
+      if (error instanceof KernelError) return { kind: 'unseen', because: error.message };
       throw error;
     } finally {
       if (fd !== undefined) closeSync(fd);
@@ -291,6 +317,14 @@ export class ScriptWatch implements Disposable {
     if (isThere && scriptOfProcess(this.#proc, pid, this.#paths) === path) return;
     unbindScript(this.#binder, { pid, startTimeTicks }, program, isThere ? before : undefined);
   }
+}
+
+/** Why nobody is to be asked when it is opened. */
+function whyNotAsked(path: string): string | undefined {
+  const looks = fileLooks();
+  const stat = looks.stat(path);
+  if (stat === undefined) return looks.isLate(path) ? 'its file system does not answer' : undefined;
+  return looks.comesFromElsewhere(stat) ? ELSEWHERE : undefined;
 }
 
 function keyOf(file: FileIdentity | undefined): string | undefined {

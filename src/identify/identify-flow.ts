@@ -18,7 +18,7 @@ import type { PolicyNames } from './policy-names.ts';
 import { ProcessOfSocket, type SocketProcess } from './process-of-socket.ts';
 import { ProcessReader } from './process-reader.ts';
 import { isConnectedElsewhere } from './released-sockets.ts';
-import { scriptOfProcess } from './script-of-process.ts';
+import { scriptRunBy } from './script-of-process.ts';
 import { SocketDiag, type SocketTables } from './socket-diag.ts';
 import { findSocket, NO_INODE, type SocketHint, type SocketOwner, type SocketSearch } from './socket-owner.ts';
 
@@ -205,11 +205,19 @@ function asItWas(owner: SingleOwner): SingleOwner[] {
 function withFamily(sources: IdentitySources, owner: SingleOwner, { names }: IdentityHint): SingleOwner {
   if (owner.kind !== 'process' || owner.foundBy === 'former creator') return owner;
   const { pid } = owner;
-  const script =
-    owner.script ?? (mayRunScript(owner, names) ? scriptOfProcess(sources.proc, pid, names.scripts) : undefined);
+  const asksScript = owner.script === undefined && mayRunScript(owner, names);
+  const run = asksScript ? scriptRunBy(sources.proc, pid, names.scripts) : undefined;
+  const script = owner.script ?? (run?.kind === 'listed' ? run.path : undefined);
   const childOf = owner.childOf ?? (names.anyChildren ? parentApp(sources, pid, names) : undefined);
-  if (script === owner.script && childOf === owner.childOf) return owner;
-  return { ...owner, ...(script !== undefined && { script }), ...(childOf !== undefined && { childOf }) };
+  // Whose start nobody saw, and who lives and says what it runs, is told by that.
+  const isTold = run?.kind === 'none' && owner.mayHaveRunScript === true;
+  if (script === owner.script && childOf === owner.childOf && !isTold) return owner;
+  const { mayHaveRunScript: _, ...told } = owner;
+  return {
+    ...(isTold ? told : owner),
+    ...(script !== undefined && { script }),
+    ...(childOf !== undefined && { childOf }),
+  };
 }
 
 /** Where it is not what the process itself calls its program, it may be another name of an interpreter. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openProc } from '../kernel/proc.ts';
-import { scriptOfProcess } from './script-of-process.ts';
+import { scriptOfProcess, scriptRunBy } from './script-of-process.ts';
 
 const PROGRAM = 'console.log(1); setInterval(() => {}, 1000)\n';
 
@@ -60,5 +60,22 @@ describe('scriptOfProcess()', () => {
     expect(scriptOfProcess(openProc(), pid, listed)).toBeUndefined();
     writeFileSync(script, PROGRAM);
     expect(scriptOfProcess(openProc(), pid, listed)).toBe(script);
+  });
+});
+
+describe('scriptRunBy()', () => {
+  it('scriptRunBy() knows that another program runs only where that can be found', async () => {
+    writeFileSync(join(dir, 'y.js'), PROGRAM);
+    const listed = new Set([script]);
+    const other = await start('y.js', 'x.js');
+    expect(scriptRunBy(openProc(), other, listed)).toEqual({ kind: 'none' });
+    expect(scriptRunBy(openProc(), await start('-e', PROGRAM), listed)).toEqual({ kind: 'none' });
+    renameSync(join(dir, 'y.js'), join(dir, 'z.js'));
+    expect(scriptRunBy(openProc(), other, listed)).toEqual({ kind: 'not known' });
+    const tail = spawn('tail', ['-f', '-n1', 'x.js'], { cwd: dir, stdio: ['ignore', 'pipe', 'ignore'] });
+    children.push(tail);
+    await once(tail.stdout, 'data');
+    // What takes which arguments is only known of interpreters.
+    expect(scriptRunBy(openProc(), tail.pid ?? 0, listed)).toEqual({ kind: 'not known' });
   });
 });

@@ -30,6 +30,7 @@ const FILES: Readonly<Record<string, number>> = {
 interface Opener {
   readonly executable: string;
   readonly words: string;
+  /** `late`: nobody says in time. */
   readonly start?: string;
   readonly startTimes?: readonly number[];
 }
@@ -50,7 +51,7 @@ function startOf({ executable, words, start = '#!/usr/bin/env python3\n', startT
     exactArguments: () => words.split(' '),
     fileAt: (_, path) => fileAt(path),
   };
-  return scriptStart(proc, PID, { file: file(1), path: LISTED, start: () => start });
+  return scriptStart(proc, PID, { file: file(1), path: LISTED, start: () => (start === 'late' ? undefined : start) });
 }
 
 const PYTHON = '/usr/bin/python3.11';
@@ -120,4 +121,18 @@ describe('scriptStart()', () => {
     expect(startOf({ ...opener, startTimes: [7] })).toBeUndefined();
     expect(startOf({ ...opener, startTimes: [] })).toBeUndefined();
   });
+
+  it.each([
+    ['/opt/app/runner', `runner ${LISTED}`, 7],
+    ['/opt/app/runner', 'runner --fast link', 7],
+    ['/opt/app/runner', 'runner y.py', undefined],
+    ['/opt/app/runner', 'x.py', undefined],
+    [PYTHON, `python3 ${LISTED}`, 7],
+    [PYTHON, `python3 y.py ${LISTED}`, undefined],
+  ])(
+    'scriptStart() takes who was given a script that does not say its interpreter in time for that: %s, %s',
+    (executable, words, started) => {
+      expect(startOf({ executable, words, start: 'late' })).toBe(started);
+    },
+  );
 });

@@ -24,6 +24,8 @@ export const SEARCHED_DIRECTORIES: readonly string[] = [
   '/sbin',
   '/bin',
 ];
+/** Behind these nobody looks for the script where it cannot be read. */
+const MAX_ARGUMENTS = 16;
 /** Of these a name without a slash may be found by PATH, when it is not in the directory. */
 const SEARCHES_PATH = /^(?:sh|ash|dash|bash|zsh[\d.-]*|[mp]?ksh\d*|busybox)$/;
 
@@ -31,8 +33,11 @@ export interface OpenedScript {
   readonly file: FileIdentity;
   /** The listed path. */
   readonly path: string;
-  /** Its first SHEBANG_LIMIT_BYTES, one character for each byte. Must not open the file anew, as that would be asked of us. */
-  readonly start: () => string;
+  /**
+   * Its first SHEBANG_LIMIT_BYTES, one character for each byte. Must not open the file anew, as that would be asked of us. `undefined`: nobody
+   * says in time.
+   */
+  readonly start: () => string | undefined;
 }
 
 export type OpenerProc = Pick<Proc, 'stat' | 'executable' | 'executableFile' | 'exactArguments' | 'fileAt'>;
@@ -57,10 +62,15 @@ function isMainProgram(proc: OpenerProc, pid: number, executable: string, script
   return SEARCHES_PATH.test(baseName(executable)) && !name.includes('/') && name === bytesOf(baseName(script.path));
 }
 
-/** Interpreters that are not known by name are called as the kernel calls them. */
+/**
+ * Interpreters that are not known by name are called as the kernel calls them. Where the script does not say in time who interprets it, whoever
+ * opens what it was given as an argument may be its interpreter, and counts as that.
+ */
 function isRunByShebang(proc: OpenerProc, pid: number, script: OpenedScript): boolean {
+  const start = script.start();
+  if (start === undefined) return isAmongArguments(proc, pid, script);
   const executable = proc.executableFile(pid);
-  const shebang = parseShebang(script.start());
+  const shebang = parseShebang(start);
   if (executable === undefined || shebang === undefined) return false;
   const isNamed = interpreterPaths(shebang).some((path) => {
     const file = proc.fileAt(pid, path);
@@ -71,6 +81,13 @@ function isRunByShebang(proc: OpenerProc, pid: number, script: OpenedScript): bo
   const path = args[1 + shebang.before.length];
   const file = path === undefined ? undefined : proc.fileAt(pid, path);
   return file !== undefined && isSameFile(file, script.file) && shebang.before.every((arg, i) => args[1 + i] === arg);
+}
+
+function isAmongArguments(proc: OpenerProc, pid: number, { file }: OpenedScript): boolean {
+  return (proc.exactArguments(pid) ?? []).slice(1, 1 + MAX_ARGUMENTS).some((path) => {
+    const named = path === '' || path.startsWith('-') ? undefined : proc.fileAt(pid, path);
+    return named !== undefined && isSameFile(named, file);
+  });
 }
 
 function interpreterPaths({ interpreter, isSearched }: Shebang): readonly string[] {

@@ -1,6 +1,8 @@
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readlinkSync,
   realpathSync,
@@ -79,6 +81,22 @@ describe('FileLooks', () => {
     expect(looks.startOf(`/proc/${process.pid}/cmdline`, 4096)).toContain('\0');
     expect(looks.startOf('/proc/0/cmdline', 4096)).toBeUndefined();
     expect(looks.statAtProcessPath(`/proc/${process.pid}`, '/')?.inode).toBe(statSync('/', { bigint: true }).ino);
+  });
+
+  it('FileLooks reads behind a descriptor without opening anything, and only what was meant', () => {
+    const path = join(directory, 'a');
+    writeFileSync(path, 'some text');
+    const fd = openSync(path, 'r');
+    const named = openSync(directory, 'r');
+    rmSync(path);
+    try {
+      expect(looks.startOfDescriptor(fd, 4)).toBe('some');
+      expect(looks.startOfDescriptor(fd, 100)).toBe('some text');
+      expect(looks.startOfDescriptor(named, 4)).toBeUndefined();
+    } finally {
+      for (const open of [fd, named]) closeSync(open);
+    }
+    expect(looks.startOfDescriptor(fd, 4)).toBeUndefined();
   });
 
   it('FileLooks keeps no pipe open in its threads: whoever waits for the end of one, as uv_spawn() does, would wait for ever', () => {

@@ -147,6 +147,20 @@ export class FileLooks {
   }
 
   /**
+   * The first bytes of the regular file behind a descriptor of this process, which may come from elsewhere. It is not opened anew. `undefined`:
+   * they cannot be read, or not in time. One character for each byte.
+   */
+  startOfDescriptor(fd: number, bytes: number): string | undefined {
+    const link = `/proc/self/fd/${fd}`;
+    const stat = this.statByKernelLink(link);
+    if (stat === undefined) return undefined;
+    const path = linkText(fd)?.toString('latin1') ?? link;
+    const descriptor = { fd, inode: String(stat.inode) };
+    const answer = this.#ask({ what: 'start of descriptor', path, descriptor, bytes });
+    return answer.kind === 'seen' ? answer.text : undefined;
+  }
+
+  /**
    * What is in a file at the end of all links, up to `maxBytes`, where its content comes from elsewhere. `here`: it does not, and whoever
    * wants it may read it without waiting. `late`: it does not come in time, or changes meanwhile. Throws KernelError where descriptors are short.
    */

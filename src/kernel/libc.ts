@@ -43,6 +43,10 @@ export interface Libc {
   lgetxattr(path: string, name: string, value: Uint8Array, size: number): number;
   /** A system call by its number, one of those whose arguments are a number, a struct and its size. */
   syscall(number: number, first: number, struct: Uint8Array, size: number): number;
+  /** SYS_pidfd_open; the C library's own is younger than the oldest one that we run with. */
+  pidfd_open(number: number, pid: number, flags: number): number;
+  /** `number` is SYS_pidfd_getfd. */
+  pidfd_getfd(number: number, pidFd: number, fd: number, flags: number): number;
   /** Where the bytes lie, for structs that point to others: as long as the array lives, so keep it until after the call. */
   address(bytes: Uint8Array): bigint;
 }
@@ -76,6 +80,8 @@ const PROTOTYPES = {
   _exit: 'void _exit(int)',
   lgetxattr: 'long lgetxattr(const char *, const char *, void *, size_t)',
   syscall: 'long syscall(long, long, void *, long)',
+  pidfd_open: 'long syscall(long, long, long)',
+  pidfd_getfd: 'long syscall(long, long, long, long)',
 } as const satisfies Record<Exclude<keyof Libc, 'errno' | 'pollInPool' | 'address'>, string>;
 
 function bindLibc(): Libc {

@@ -26,11 +26,13 @@ export interface LookMemory {
 
 /** Paths have one character for each byte (latin1). */
 export interface LookRequest {
-  readonly what: 'stat' | 'real path' | 'process path' | 'start' | 'content' | 'names';
+  readonly what: 'stat' | 'real path' | 'process path' | 'start' | 'start of descriptor' | 'content' | 'names';
   readonly path: string;
   /** Of `process path`: `/proc/PID`. */
   readonly processDir?: string;
-  /** Of `start` and `content`: so many bytes of the file are read. */
+  /** Of `start of descriptor`: the process's, and the inode of the file behind it, for it may be another one's by then. `path` is only told. */
+  readonly descriptor?: { readonly fd: number; readonly inode: string };
+  /** Of `start`, `start of descriptor` and `content`: so many bytes of the file are read. */
   readonly bytes?: number;
   /** Of `content`, in bytes, and of `names`: what comes before is left out. */
   readonly offset?: number;

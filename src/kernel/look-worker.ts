@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { workerData } from 'node:worker_threads';
+import { lastKernelError } from './errno.ts';
 import { type FileStat, fileStatOf } from './file-stat.ts';
 import { libc } from './libc.ts';
 import {
@@ -38,6 +39,9 @@ import { MAX_LINKS } from './symbolic-links.ts';
 /** linux/sched.h */
 const CLONE_FILES = 0x400;
 const SIG_BLOCK = 0;
+/** The same on all machines. */
+const SYS_pidfd_open = 434;
+const SYS_pidfd_getfd = 438;
 /** sizeof(sigset_t) */
 const SIGNAL_SET_BYTES = 128;
 const LAST_STANDARD_STREAM = 2;
@@ -97,8 +101,10 @@ function tryToLook(request: LookRequest): LookAnswer {
   }
 }
 
-function look({ what, path, processDir = '', bytes = 0, offset = 0, held }: LookRequest): LookAnswer {
+function look({ what, path, processDir = '', descriptor, bytes = 0, offset = 0, held }: LookRequest): LookAnswer {
   switch (what) {
+    case 'start of descriptor':
+      return descriptor === undefined ? { kind: 'absent' } : startOfDescriptor(descriptor, bytes);
     case 'content':
       return content(path, bytes, offset);
     case 'names': {
@@ -153,6 +159,30 @@ function firstBytes(path: string, bytes: number): string {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Of a regular file. It is not opened: whoever answers for its opening may wait for this. */
+function startOfDescriptor({ fd, inode }: NonNullable<LookRequest['descriptor']>, bytes: number): LookAnswer {
+  const own = descriptorOfProcess(fd);
+  try {
+    const stats = fstatSync(own, { bigint: true });
+    if (!stats.isFile() || String(stats.ino) !== inode) return { kind: 'absent' };
+    const buffer = Buffer.alloc(bytes);
+    return { kind: 'seen', text: buffer.toString('latin1', 0, readSync(own, buffer, 0, bytes, 0)) };
+  } finally {
+    closeSync(own);
+  }
+}
+
+/** The same open file, in this thread's own table. */
+function descriptorOfProcess(fd: number): number {
+  const pidFd = libc().pidfd_open(SYS_pidfd_open, process.pid, 0);
+  if (pidFd < 0) throw lastKernelError('pidfd_open', 'own process');
+  const own = libc().pidfd_getfd(SYS_pidfd_getfd, pidFd, fd, 0);
+  const error = own < 0 ? lastKernelError('pidfd_getfd', 'own process') : undefined;
+  libc().close(pidFd);
+  if (error !== undefined) throw error;
+  return Number(own);
 }
 
 /** Step by step, and each step is told beforehand: so that whoever waits in vain knows for what. */

@@ -4,7 +4,18 @@
  * is there.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -17,6 +28,9 @@ const SILENT_FUSE = fileURLToPath(new URL('support/silent-fuse.py', import.meta.
 const SERVER = '203.0.113.10';
 const OK = 0;
 const REFUSED = 7;
+
+/** enum fuse_opcode of linux/fuse.h. */
+const FUSE_OPEN = 14;
 
 let device: Device;
 let daemon: Daemon | undefined;
@@ -38,14 +52,21 @@ class SilentFiles {
     });
   }
 
-  static async mount(directory: string): Promise<SilentFiles> {
-    const files = new SilentFiles(spawn('python3', [SILENT_FUSE, directory], { stdio: ['pipe', 'pipe', 'inherit'] }));
+  /** `content`: of the file `program`; what /usr/bin/python3 is unless stated. */
+  static async mount(directory: string, content: readonly string[] = []): Promise<SilentFiles> {
+    const args = [SILENT_FUSE, directory, ...content];
+    const files = new SilentFiles(spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] }));
     await until('the mount', () => files.#output.includes('mounted'));
     return files;
   }
 
   get wasAsked(): boolean {
     return /^\d+$/m.test(this.#output);
+  }
+
+  /** Since it was last told how to be. */
+  get wasAskedToOpen(): boolean {
+    return new RegExp(`^${FUSE_OPEN}$`, 'm').test(this.#output);
   }
 
   async answer(): Promise<void> {
@@ -55,8 +76,18 @@ class SilentFiles {
 
   /** What a file is, and not what is in it. */
   async answerButContent(): Promise<void> {
-    this.#child.kill('SIGHUP');
-    await until('answers but content', () => this.#output.includes('withholds'));
+    await this.#withhold('SIGHUP');
+  }
+
+  /** Nor does anybody come to have it open. */
+  async answerButOpening(): Promise<void> {
+    await this.#withhold('SIGWINCH');
+  }
+
+  async #withhold(signal: 'SIGHUP' | 'SIGWINCH'): Promise<void> {
+    this.#output = '';
+    this.#child.kill(signal);
+    await until('answers but some', () => this.#output.includes('withholds'));
   }
 
   async beSilent(): Promise<void> {
@@ -98,6 +129,13 @@ afterAll(async () => {
   await device?.[Symbol.asyncDispose]();
 });
 
+const linkOf = (path: string): string => {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+};
 const curl = async (): Promise<number> =>
   (await device.run(['curl', '-sS', '--max-time', '3', `http://${SERVER}/`])).exitCode;
 const wget = async (host: string): Promise<string> =>
@@ -273,5 +311,75 @@ describe('a file system that says what a file is, and not what is in it', () => 
     rmSync(device.path('etc/pointsman/profiles'));
     rmSync(database);
     device.remove(`${PACKAGE_POLICIES}/org.example.Packed.yaml`);
+  });
+});
+
+describe('a script of a policy on a file system whose answers come from elsewhere', () => {
+  const SCRIPT = `import socket\nsocket.create_connection(("${SERVER}", 80), 5).close()\nprint("through")\n`;
+  const python = (...args: string[]): Promise<{ stdout: string; stderr: string }> =>
+    device.run(['python3', '-I', ...args]);
+  let far: string;
+  beforeEach(async () => {
+    far = join(device.stateDir, 'far');
+    mkdirSync(far, { recursive: true });
+    for (const name of ['near.py', 'other.py']) device.write(name, SCRIPT);
+    others.push(await SilentFiles.mount(far, [device.path('near.py')]));
+    device.writePolicy('org.example.Far', `script: ${far}/program`, 'otherwise: deny');
+    device.writePolicy('org.example.Near', `script: ${device.path('near.py')}`, 'otherwise: deny');
+  });
+
+  async function expectScriptsAreTold(): Promise<void> {
+    expect((await python(device.path('near.py'))).stderr).toContain('ConnectionRefusedError');
+    expect((await python(device.path('other.py'))).stdout).toBe('through\n');
+  }
+
+  it('is told by its command line, like all scripts, and nothing else that is interpreted is held to its policy', async () => {
+    await others[0]?.answer();
+    daemon = await device.startDaemon({});
+    const { warnings } = await device.status();
+    expect(warnings.find(({ code }) => code === 'scripts-not-seen')?.message).toContain(`${far}/program`);
+    expect((await python(join(far, 'program'))).stderr).toContain('ConnectionRefusedError');
+    await expectScriptsAreTold();
+    device.remove(`${POLICIES}/org.example.Far.yaml`);
+    await device.untilStatus('that starts are seen again', (status) =>
+      status.warnings.every(({ code }) => code !== 'scripts-not-seen'),
+    );
+    await expectScriptsAreTold();
+  });
+
+  it('is told also where an interpreter has a policy of its own', async () => {
+    await others[0]?.answer();
+    device.writePolicy('org.example.Python', `exec: ${realpathSync('/usr/bin/python3')}`, 'otherwise: allow');
+    daemon = await device.startDaemon({});
+    expect((await python(join(far, 'program'))).stderr).toContain('ConnectionRefusedError');
+    await expectScriptsAreTold();
+  });
+
+  it.each(['open', 'read'] as const)('keeps nothing from going on where that lets nobody %s it', async (what) => {
+    const [files] = others;
+    await files?.answer();
+    daemon = await device.startDaemon({});
+    await (what === 'open' ? files?.answerButOpening() : files?.answerButContent());
+    const opener = spawn('cat', [join(far, 'program')], { stdio: 'ignore' });
+    const hasOpened = (): boolean =>
+      readdirSync(`/proc/${opener.pid}/fd`).some((fd) =>
+        linkOf(`/proc/${opener.pid}/fd/${fd}`).endsWith('far/program'),
+      );
+    try {
+      await until('that it waits', () => (what === 'open' ? files?.wasAskedToOpen === true : hasOpened()));
+      // Called as a named program is: each has to be asked about.
+      const namesake = device.path('copies/curl');
+      mkdirSync(device.path('copies'), { recursive: true });
+      for (let i = 0; i < 3; i++) {
+        cpSync('/usr/bin/curl', `${namesake}${i}`);
+        renameSync(`${namesake}${i}`, namesake);
+        const asked = await device.run([namesake, '-sS', '--max-time', '20', `http://${SERVER}/`]);
+        expect(asked.exitCode, asked.stderr).toBe(OK);
+      }
+      await expectScriptsAreTold();
+      await expectItGoesOn();
+    } finally {
+      opener.kill('SIGKILL');
+    }
   });
 });

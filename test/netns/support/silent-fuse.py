@@ -1,11 +1,11 @@
 """A file system that never answers: it says hello to the kernel, takes every question, and is silent.
 
-    silent-fuse.py DIRECTORY
+    silent-fuse.py DIRECTORY [FILE]
 
 Mounts itself at the directory, says "mounted", and for each question a line with its number (enum fuse_opcode). With SIGUSR1 it begins
-to answer: a directory with one file `program`, which is what /usr/bin/python3 is. With SIGUSR2 it is silent again. With SIGHUP it says
-what a file is, and not what is in it, nor in the directory. It ends when its input
-ends; what waits for it is told then.
+to answer: a directory with one file `program`, which is what FILE is (/usr/bin/python3). With SIGUSR2 it is silent again. With SIGHUP it says
+what a file is, and not what is in it, nor in the directory; with SIGWINCH it does not let anybody open it either. It ends when its input ends;
+what waits for it is told then.
 """
 import ctypes
 import os
@@ -31,8 +31,8 @@ options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other,default_
 if libc.mount(b"silent", directory.encode(), b"fuse", MS_NOSUID | MS_NODEV, options.encode()) != 0:
     sys.exit(f"mount: {os.strerror(ctypes.get_errno())}")
 
-with open("/usr/bin/python3", "rb") as python:
-    content = python.read()
+with open((sys.argv[2:] or ["/usr/bin/python3"])[0], "rb") as file:
+    content = file.read()
 answers = False
 withholds = ()
 waiting = []
@@ -59,7 +59,8 @@ def answer(request):
     elif opcode == FUSE_GETATTR:
         reply(unique, struct.pack("<QII", 0, 0, 0) + attributes(node))
     elif opcode in (FUSE_OPEN, FUSE_OPENDIR):
-        reply(unique, struct.pack("<QII", 0, FOPEN_KEEP_CACHE, 0))
+        # What is in FILE is asked for each time that it is opened.
+        reply(unique, struct.pack("<QII", 0, 0 if sys.argv[2:] else FOPEN_KEEP_CACHE, 0))
     elif opcode == FUSE_READ:
         _, offset, size = struct.unpack_from("<QQI", request, 40)
         reply(unique, content[offset : offset + size])
@@ -75,9 +76,9 @@ def begin(*_):
     print("answers", flush=True)
 
 
-def withhold(*_):
+def withhold(number, _):
     global answers, withholds
-    answers, withholds = True, CONTENT
+    answers, withholds = True, CONTENT if number == signal.SIGHUP else (*CONTENT, FUSE_OPEN)
     print("withholds", flush=True)
 
 
@@ -108,6 +109,7 @@ def serve():
 signal.signal(signal.SIGUSR1, begin)
 signal.signal(signal.SIGUSR2, stop)
 signal.signal(signal.SIGHUP, withhold)
+signal.signal(signal.SIGWINCH, withhold)
 threading.Thread(target=serve, daemon=True).start()
 while os.read(0, 1):
     pass
