@@ -485,14 +485,14 @@ export class Daemon implements AsyncDisposable {
         this.#networks.hear(event.neighbours);
         break;
       case 'own routing removed':
-        this.#foreign.look({ kind: 'network' });
+        this.#foreign.look({ kind: 'network' }, true);
         break;
       case 'ruleset changed':
-        this.#foreign.look(foreignTrigger(event.by));
+        this.#foreign.look(foreignTrigger(event.by), event.isOurs);
         break;
       case 'resynchronise':
         if (event.source === 'network') this.#enforcement.request({ kind: 'network' });
-        if (event.source === 'ruleset') this.#foreign.look({ kind: 'foreign' });
+        if (event.source === 'ruleset') this.#foreign.look({ kind: 'foreign' }, true);
         break;
       case 'flows':
         this.#kernelDecisions.hearFlows(event.events);
@@ -550,7 +550,7 @@ export class Daemon implements AsyncDisposable {
     this.#profileClock.watch(inForce?.policySet.profiles);
     this.#kernelEvents?.watchNeighbours(this.#networks.watched);
     if (!round.outcome.ok && !this.#isLeaving && this.#enforcement.inForce !== undefined) {
-      if (isUndone) this.#foreign.look({ kind: 'retry' });
+      if (isUndone) this.#foreign.look({ kind: 'retry' }, true);
       else this.#enforcement.retryLater();
     }
     const event = changeEvent(round, this.#enforcement.inForce?.snapshot.revision ?? 0, clock.wallMs());

@@ -1,6 +1,6 @@
 /**
- * When the daemon looks at what others did to what is ours: at once where things are quiet, and by the pace of repairs where
- * somebody does it again and again. One look for all that comes until then.
+ * When the daemon looks at what others did: at once where that touches ours, unless somebody does it again and again; else where it has not looked for a
+ * while. One look for all that comes until then.
  */
 
 import type { Background } from '../kernel/background.ts';
@@ -26,39 +26,45 @@ export class ForeignLooks implements Disposable {
   /** What it is to look at, the latest of each kind. */
   readonly #triggers = new Map<Trigger['kind'], Trigger>();
   #timer: NodeJS.Timeout | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #isOurs = false;
 
   constructor(parts: ForeignLooksParts) {
     this.#parts = parts;
   }
 
-  look(trigger: Trigger): void {
-    const { background, pace, nowMs } = this.#parts;
+  /** `isOurs`: what is ours was touched, or may have been. */
+  look(trigger: Trigger, isOurs: boolean): void {
+    const { pace, nowMs } = this.#parts;
     this.#triggers.set(trigger.kind, trigger);
-    if (trigger.kind === 'retry') {
-      // By the pace as it is now.
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-    }
+    this.#isOurs ||= isOurs;
     const togetherMs = trigger.kind === 'foreign' ? 0 : REMOVALS_TOGETHER_MS;
-    this.#timer ??= background.timeout(() => this.#lookNow(), Math.max(togetherMs, pace.delayMs(nowMs())));
+    const dueMs = nowMs() + Math.max(togetherMs, pace.delayMs(nowMs(), isOurs));
+    if (dueMs < this.#dueMs) this.#lookAt(dueMs);
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
   }
 
+  #lookAt(dueMs: MonotonicMs): void {
+    const { background, nowMs } = this.#parts;
+    clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
+    this.#timer = background.timeout(() => this.#lookNow(), Math.max(0, dueMs - nowMs()));
+  }
+
   #lookNow(): void {
     const { pace, nowMs, request, onForeign } = this.#parts;
-    this.#timer = undefined;
+    this.#dueMs = Number.POSITIVE_INFINITY;
     // Before anything of it can fail: none is to be lost.
     const triggers = [...this.#triggers.values()];
+    const isOurs = this.#isOurs;
     this.#triggers.clear();
+    this.#isOurs = false;
     for (const trigger of triggers) request(trigger);
-    // Our own removals are heard as well, and need no pace: those of others are repaired.
-    if (triggers.some(({ kind }) => kind === 'foreign')) {
-      pace.looked(nowMs());
-      onForeign();
-    }
+    pace.looked(nowMs(), isOurs);
+    if (triggers.some(({ kind }) => kind === 'foreign')) onForeign();
   }
 }
 

@@ -3,7 +3,7 @@ import { testBackground } from '../../test/support/test-background.ts';
 import { ConfirmWindow } from './confirm-window.ts';
 import { takeInstanceLock } from './instance-lock.ts';
 import { describePending, join, NOTHING_PENDING, type Trigger } from './pending.ts';
-import { QUIET_MS, RepairPace } from './repair-pace.ts';
+import { LOOK_INTERVAL_MS, PROMPT_LOOKS, QUIET_MS, RepairPace } from './repair-pace.ts';
 
 const joined = (...triggers: readonly Trigger[]) => triggers.reduce(join, NOTHING_PENDING);
 
@@ -29,29 +29,43 @@ describe('join', () => {
 });
 
 describe('RepairPace', () => {
-  it('RepairPace looks at once when all is quiet, and less and less often in a fight', () => {
+  it('RepairPace looks at once where ours is touched, a few times in a row and then once a second', () => {
     const pace = new RepairPace();
-    expect(pace.delayMs(0)).toBe(0);
-    const delays = Array.from({ length: 8 }, () => {
-      pace.repaired(1000);
-      return pace.delayMs(1000);
+    const delays = Array.from({ length: PROMPT_LOOKS + 2 }, (_, i) => {
+      const nowMs = 100_000 + i;
+      const delayMs = pace.delayMs(nowMs, true);
+      pace.looked(nowMs, true);
+      return delayMs > 0;
     });
-    expect(delays).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+    expect(delays).toEqual([...Array.from({ length: PROMPT_LOOKS }, () => false), true, true]);
+    expect(pace.delayMs(100_010, true)).toBeLessThanOrEqual(LOOK_INTERVAL_MS);
+    expect(pace.delayMs(100_010 + LOOK_INTERVAL_MS, true)).toBe(0);
   });
 
-  it('RepairPace begins anew after a quiet time', () => {
+  it('RepairPace never waits longer than a second, however long a fight lasts, and always repairs at once who comes once a second', () => {
+    const pace = new RepairPace();
+    for (let nowMs = 0; nowMs < 100_000; nowMs += LOOK_INTERVAL_MS) {
+      expect(pace.delayMs(nowMs, true)).toBe(0);
+      pace.looked(nowMs, true);
+      pace.repaired(nowMs);
+    }
+    for (let nowMs = 100_000; nowMs < 110_000; nowMs += 10) pace.looked(nowMs, true);
+    expect(pace.delayMs(110_000, true)).toBeLessThanOrEqual(LOOK_INTERVAL_MS);
+  });
+
+  it('RepairPace counts repairs anew after a quiet time', () => {
     const pace = new RepairPace();
     for (let i = 0; i < 5; i += 1) pace.repaired(0);
     expect(pace.isQuiet(QUIET_MS - 1)).toBe(false);
     pace.repaired(QUIET_MS);
     expect(pace.repairs).toBe(1);
-    expect(pace.delayMs(QUIET_MS)).toBe(1000);
   });
 
-  it('RepairPace leaves a second between looks that found nothing', () => {
+  it('RepairPace leaves a second before a look at what is not ours, and none before one at what is', () => {
     const pace = new RepairPace();
-    pace.looked(5000);
-    expect([pace.delayMs(5000), pace.delayMs(5600), pace.delayMs(6000)]).toEqual([1000, 400, 0]);
+    pace.looked(5000, false);
+    expect([5000, 5600, 6000].map((nowMs) => pace.delayMs(nowMs, false))).toEqual([1000, 400, 0]);
+    expect(pace.delayMs(5000, true)).toBe(0);
   });
 });
 

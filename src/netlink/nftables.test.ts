@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { u64 } from './bytes.ts';
 import { capturedMessage } from './captured-messages.ts';
 import { decodeMessages } from './message.ts';
-import { decodeGeneration, encodeBatch, encodeGenerationGet, NFTABLES_GENERATION } from './nftables.ts';
+import {
+  decodeGeneration,
+  decodeTableOfEvent,
+  encodeBatch,
+  encodeGenerationGet,
+  NFTABLES_GENERATION,
+} from './nftables.ts';
 import { encodeElementAdd, NFT_JUMP } from './nftables-element.ts';
 import { NFPROTO_INET } from './uapi.ts';
 
@@ -49,5 +55,18 @@ describe('decodeGeneration()', () => {
 describe('encodeGenerationGet()', () => {
   it('asks for one answer', () => {
     expect(encodeGenerationGet()).toEqual({ type: 0x0a10, flags: 1, body: new Uint8Array(4) });
+  });
+});
+
+describe('decodeTableOfEvent()', () => {
+  const SET = { family: NFPROTO_INET, table: 'pointsman', set: 'names' };
+  const [added] = encodeElementAdd(SET, [{ key: u64(1n) }], { ifExists: 'fail' });
+
+  it('decodeTableOfEvent() is the table of whatever was changed, and nothing for a generation', () => {
+    const message = { type: added?.type ?? 0, flags: 0, sequence: 0, portId: 0, body: added?.body ?? new Uint8Array() };
+    expect(decodeTableOfEvent(message)).toBe('pointsman');
+    expect(decodeTableOfEvent({ ...message, type: NFTABLES_GENERATION })).toBeUndefined();
+    // Of conntrack, where 1 is something else.
+    expect(decodeTableOfEvent({ ...message, type: 0x0100 })).toBeUndefined();
   });
 });

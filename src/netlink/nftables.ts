@@ -14,6 +14,8 @@ const NFNL_MSG_BATCH_END: number = NLMSG_MIN_TYPE + 1;
 const NFNL_SUBSYS_NONE = 0;
 const NFNL_BATCH_GENID = 1;
 
+/** NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_SET_ELEM_LIST_TABLE, NFTA_OBJ_TABLE, NFTA_FLOWTABLE_TABLE */
+const NFTA_TABLE = 1;
 const NFT_MSG_NEWGEN = 15;
 const NFT_MSG_GETGEN = 16;
 const NFTA_GEN_ID = 1;
@@ -74,4 +76,12 @@ export function decodeGeneration(message: NetlinkMessage): Generation {
     ...(pid !== undefined && { pid: readU32Be(pid) }),
     ...(processName !== undefined && { processName: decodeString(processName) }),
   };
+}
+
+/** The name of the table of which an event of NFNLGRP_NFTABLES tells, whatever of it changed; `undefined` for a generation. Throws DecodeError. */
+export function decodeTableOfEvent(message: NetlinkMessage): string | undefined {
+  if (message.type === NFTABLES_GENERATION) return undefined;
+  const { subsystem, attributes } = decodeNfnetlink(message);
+  const table = subsystem === NFNL_SUBSYS_NFTABLES ? attributes.get(NFTA_TABLE) : undefined;
+  return table && decodeString(table);
 }

@@ -1,7 +1,15 @@
 /** The multicast sockets that the kernel's events come from, and what arrives on them as values. */
 import { NetlinkSocket } from '../kernel/netlink-socket.ts';
+import { DecodeError } from '../netlink/errors.ts';
+import type { NetlinkMessage } from '../netlink/message.ts';
 import type { NeighbourKey } from '../netlink/neighbour.ts';
-import { decodeGeneration, encodeGenerationGet, type Generation, NFTABLES_GENERATION } from '../netlink/nftables.ts';
+import {
+  decodeGeneration,
+  decodeTableOfEvent,
+  encodeGenerationGet,
+  type Generation,
+  NFTABLES_GENERATION,
+} from '../netlink/nftables.ts';
 import {
   NETLINK_NETFILTER,
   NETLINK_ROUTE,
@@ -15,7 +23,7 @@ import {
   RTNLGRP_LINK,
   RTNLGRP_NEXTHOP,
 } from '../netlink/uapi.ts';
-import { GUARD_LOG_GROUP } from '../plan/reserved.ts';
+import { GUARD_LOG_GROUP, TABLE } from '../plan/reserved.ts';
 import { EventPace } from './event-pace.ts';
 import { decodeEach, drainEvents } from './event-source.ts';
 import { FlowEvents } from './flow-events.ts';
@@ -48,6 +56,8 @@ export class EventSockets implements Disposable {
   #neighbours: NeighbourEvents | undefined;
   #guard: PacketLog | undefined;
   readonly #networkPace = new EventPace(COALESCE_MS);
+  /** Since the last generation that was heard of. */
+  #isOursTouched = false;
 
   private constructor([network, ruleset, requests]: readonly [NetlinkSocket, NetlinkSocket, NetlinkSocket]) {
     this.#network = network;
@@ -167,8 +177,14 @@ export class EventSockets implements Disposable {
   #hearRuleset(): KernelEvent[] {
     const { messages, overrun } = drainEvents(this.#ruleset, 'nftables events');
     const { values, unreadable } = decodeEach(messages, [NFTABLES_GENERATION], decodeGeneration);
-    const by = overrun || unreadable ? this.#currentGeneration() : values.at(-1);
-    return by === undefined ? [] : [{ kind: 'ruleset changed', by }];
+    const isUnclear = overrun || unreadable;
+    this.#isOursTouched ||= isUnclear || messages.some(touchesOurs);
+    const by = isUnclear ? this.#currentGeneration() : values.at(-1);
+    // What changed is told before the generation that has it.
+    if (by === undefined) return [];
+    const isOurs = this.#isOursTouched;
+    this.#isOursTouched = false;
+    return [{ kind: 'ruleset changed', by, isOurs }];
   }
 
   #currentGeneration(): Generation | undefined {
@@ -176,5 +192,18 @@ export class EventSockets implements Disposable {
     const [answer] = this.#requests.request(encodeGenerationGet(), subject);
     // It carries the name of whoever asked: that is us.
     return answer && { generation: decodeGeneration(answer).generation };
+  }
+}
+
+/** Of iptables' tables, where rules of ours are on kernels without nft `queue`. */
+const XTABLES_TABLE = 'mangle';
+
+function touchesOurs(message: NetlinkMessage): boolean {
+  try {
+    const table = decodeTableOfEvent(message);
+    return table === TABLE || table === XTABLES_TABLE;
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return true;
   }
 }

@@ -9,8 +9,8 @@ export type KernelEvent =
   | { readonly kind: 'network changed' }
   /** Routes or routing rules of ours have gone. */
   | { readonly kind: 'own routing removed' }
-  /** Somebody else has committed a change to nftables. */
-  | { readonly kind: 'ruleset changed'; readonly by: Generation }
+  /** Somebody else has committed a change to nftables. `isOurs`: to where rules of ours are. */
+  | { readonly kind: 'ruleset changed'; readonly by: Generation; readonly isOurs: boolean }
   | { readonly kind: 'flows'; readonly events: readonly ConntrackEvent[] }
   | { readonly kind: 'logged'; readonly packets: readonly LoggedPacket[] }
   /** What the last guard has dropped. */

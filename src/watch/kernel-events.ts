@@ -43,7 +43,9 @@ export class KernelEvents implements AsyncDisposable {
   private constructor(options: KernelEventsOptions) {
     this.#options = options;
     this.#sockets = EventSockets.open(options.queueBytes);
-    this.#ruleset = new RulesetWatch(options.generation, (by) => options.onEvent({ kind: 'ruleset changed', by }));
+    this.#ruleset = new RulesetWatch(options.generation, (by, isOurs) =>
+      options.onEvent({ kind: 'ruleset changed', by, isOurs }),
+    );
     this.#ended = this.#run();
   }
 
@@ -131,7 +133,7 @@ export class KernelEvents implements AsyncDisposable {
   }
 
   #hear(event: KernelEvent): void {
-    if (event.kind === 'ruleset changed') this.#ruleset.hear(event.by);
+    if (event.kind === 'ruleset changed') this.#ruleset.hear(event.by, event.isOurs);
     else this.#options.onEvent(event);
   }
 }

@@ -5,12 +5,12 @@ import type { Generation } from '../netlink/nftables.ts';
  * together with the number at which it was right, so whatever has a later one is not ours, or undoes it.
  */
 export class RulesetWatch {
-  readonly #onForeign: (by: Generation) => void;
+  readonly #onForeign: (by: Generation, isOurs: boolean) => void;
   #known: number;
   #changing = false;
-  #held: Generation | undefined;
+  #held: { readonly by: Generation; readonly isOurs: boolean } | undefined;
 
-  constructor(generation: number, onForeign: (by: Generation) => void) {
+  constructor(generation: number, onForeign: (by: Generation, isOurs: boolean) => void) {
     this.#known = generation;
     this.#onForeign = onForeign;
   }
@@ -24,17 +24,18 @@ export class RulesetWatch {
     if (isLater(generation, this.#known)) this.#known = generation;
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined) this.hear(held);
+    if (held !== undefined) this.hear(held.by, held.isOurs);
   }
 
-  hear(by: Generation): void {
+  /** `isOurs`: something changed where rules of ours are. While we change that ourselves, nobody knows whether somebody else did, too. */
+  hear(by: Generation, isOurs: boolean): void {
     if (!isLater(by.generation, this.#known)) return;
     if (this.#changing) {
-      this.#held = by;
+      this.#held = { by, isOurs: isOurs || this.#held?.isOurs === true };
       return;
     }
     this.#known = by.generation;
-    this.#onForeign(by);
+    this.#onForeign(by, isOurs);
   }
 }
 

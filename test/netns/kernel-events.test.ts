@@ -86,8 +86,13 @@ describe('KernelEvents', () => {
     events.beginChange();
     const { generation } = await applyOrFail(world.kernel, plan);
     events.endChange(generation);
+    execFileSync('nft', ['add', 'table', 'inet', 'somebody']);
+    const other = await heard.first((event) => (event.kind === 'ruleset changed' ? event : undefined));
+    expect(other.isOurs).toBe(false);
+    heard.events.length = 0;
     execFileSync('nft', ['flush', 'ruleset']);
-    const by = await heard.first((event) => (event.kind === 'ruleset changed' ? event.by : undefined));
+    const { by, isOurs } = await heard.first((event) => (event.kind === 'ruleset changed' ? event : undefined));
+    expect(isOurs).toBe(true);
     expect(by.processName).toBe('nft');
     expect(by.generation).toBe(world.kernel.nft.generation());
     expect(heard.events.filter(({ kind }) => kind === 'ruleset changed')).toHaveLength(1);
