@@ -285,12 +285,17 @@ export class Daemon implements AsyncDisposable {
       identity: parts.identity,
       health: this.#health,
       inForce,
-      beats: () => this.#verdicts?.beats ?? 0,
+      beats: () => this.verdictBeats,
       onCgroups: () => this.#enforcement.request({ kind: 'cgroups' }),
       onLinks: () => this.#enforcement.followLinks(),
     });
     this.#selfCheck = new SelfCheckKeeper({ background, kernel, health: this.#health, inForce, clock });
     this.#slowLook = background.interval(() => this.#lookSlowly(), SLOW_LOOK_MS);
+  }
+
+  /** Counts the signs of life of the thread that answers packets. */
+  get verdictBeats(): number {
+    return this.#verdicts?.beats ?? 0;
   }
 
   /** Resolves when the policies are in force and the control socket answers. Rejects with StartError; nothing is left then. */

@@ -32,6 +32,7 @@ import { type Removal, removeForGood } from './removal.ts';
 import { listenForSignals } from './signals.ts';
 import { START_EXIT, StartError } from './start-error.ts';
 import { StartWatch } from './start-watch.ts';
+import { Supervisor, supervisionOf } from './supervisor.ts';
 
 export interface RunOptions {
   /** Etc, var and run are below it; `/` unless stated. */
@@ -157,8 +158,16 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   });
   steps[Symbol.dispose]();
   running = daemon;
+  using supervisor = new Supervisor({
+    background,
+    supervision: supervisionOf(process.env, process.pid),
+    beats: () => daemon.verdictBeats,
+    log,
+  });
+  supervisor.ready();
   if (tookEmptyForMasks) listOldMasks(files, log);
   const { isUnconfirmed = false } = await departure.asked;
+  supervisor.stopping();
   await daemon[Symbol.asyncDispose]();
   await finishing;
   return { left: daemon.left, isUnconfirmed };

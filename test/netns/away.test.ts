@@ -1,6 +1,8 @@
 /** Nobody answers the queue: what would have to be asked about gets what the files say, at once. The other end counts. */
+import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { inNamespace } from '../../src/lab/namespace-command.ts';
 import { INTERNET_HOSTS, LAB_UPLINKS } from '../../src/lab/world.ts';
@@ -12,6 +14,7 @@ import { Talker } from './support/talker.ts';
 import { until } from './support/until.ts';
 import { Witness } from './support/witness.ts';
 
+const WATCHDOG = fileURLToPath(new URL('support/watchdog.py', import.meta.url));
 const HOSTS = INTERNET_HOSTS.filter(({ name }) => name === 'updates.example.org');
 const [SERVER] = HOSTS;
 const V4 = SERVER?.v4 ?? '';
@@ -159,6 +162,41 @@ describe('while nobody answers the queue', () => {
     // Whoever has not given up meanwhile.
     for (const outcome of await Promise.all(waiting)) expect(['answered', 'timeout']).toContain(outcome);
     expect(await attempt(program, 'udp', V4)).toBe('answered');
+  });
+
+  it('closed: a supervisor’s watchdog ends a stopped daemon, and what waits is refused, as what is new', async () => {
+    const notifySocket = device.path('notify');
+    const watchdog = spawn('python3', [WATCHDOG, notifySocket, '6'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    try {
+      let told = '';
+      watchdog.stdout.on('data', (chunk: Buffer) => {
+        told += chunk.toString();
+      });
+      await until('the watchdog', () => told.includes('listening'));
+      device.write('etc/pointsman/default.yaml', 'pointsman: 1\nwhenAway: closed\n');
+      const wrap = (command: readonly string[]): readonly string[] => [
+        'env',
+        `NOTIFY_SOCKET=${notifySocket}`,
+        'WATCHDOG_USEC=6000000',
+        ...command,
+      ];
+      daemon = await device.startDaemon({ wrap });
+      const { pid } = daemon;
+      watchdog.stdin.write(`${pid}\n`);
+      await until('that it is ready, and alive for more than once', () => /READY=1\n(WATCHDOG=1\n){2}/.test(told));
+      await using wifi = await Witness.start(device, { part: 'wifi', hosts: HOSTS });
+      process.kill(pid, 'SIGSTOP');
+      const program = namesake();
+      const waiting = [V4, V6].map((host) => attempt(program, 'tcp', host));
+      await until('the end of the daemon', () => told.includes('killed'));
+      expect(await daemon.ended()).toBe('SIGKILL');
+      // Whoever has not given up meanwhile.
+      for (const outcome of await Promise.all(waiting)) expect(['ECONNREFUSED', 'timeout']).toContain(outcome);
+      expect(await attempt(program, 'udp', V4)).toBe('EPERM');
+      expect(wifi.captured).toEqual([]);
+    } finally {
+      watchdog.kill('SIGKILL');
+    }
   });
 
   it('closed: connections that wait when the daemon is killed are told when they knock again', async () => {
