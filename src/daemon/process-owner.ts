@@ -3,9 +3,10 @@ import type { ExecutableFiles } from '../identify/executable-files.ts';
 import { parentApp } from '../identify/parent-app.ts';
 import type { PolicyNames } from '../identify/policy-names.ts';
 import type { ProcessReader } from '../identify/process-reader.ts';
-import { scriptOfProcess } from '../identify/script-of-process.ts';
+import { scriptOfProcessByChain } from '../identify/script-of-process.ts';
 import type { Proc } from '../kernel/proc.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
+import { startOfScript } from '../kernel/start-of-script.ts';
 import type { Program } from '../plan/program.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 
@@ -88,7 +89,7 @@ function knownExecutable(
 }
 
 function scriptIn(proc: Proc, pid: number, { scripts }: PolicyNames): string | undefined {
-  return scripts.size === 0 ? undefined : scriptOfProcess(proc, pid, scripts);
+  return scripts.size === 0 ? undefined : scriptOfProcessByChain(proc, pid, scripts, startOfScript);
 }
 
 function parentIn(sources: ProcessOwnerSources, pid: number, names: PolicyNames): string | undefined {

@@ -13,7 +13,7 @@
  */
 
 import { closeSync } from 'node:fs';
-import { interpretingScripts, MAX_CHAIN } from '../identify/script-chain.ts';
+import { interpretingScripts } from '../identify/script-chain.ts';
 import { MAX_LISTED_SCRIPTS } from '../identify/script-files.ts';
 import { scriptOfProcess } from '../identify/script-of-process.ts';
 import type { Background } from '../kernel/background.ts';
@@ -23,7 +23,7 @@ import { fileLooks } from '../kernel/file-looks.ts';
 import { isRegularFile } from '../kernel/file-stat.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
-import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
+import { startOfScript } from '../kernel/start-of-script.ts';
 import { openWithoutAsking } from './open-without-asking.ts';
 import { ScriptDirectories } from './script-directories.ts';
 import { bindScript, type ScriptProgram, type ScriptUnbinder, unbindScript } from './script-gate.ts';
@@ -169,11 +169,10 @@ export class ScriptWatch implements Disposable {
     this.#changed.clear();
     if (this.#isReleased) return;
     // Watched first: what comes between the two is told.
-    this.#directories.lookAgain(changed.filter((path) => this.#paths.has(path) || this.#chains().has(path)));
-    const paths = [...this.#paths].filter(
-      (path) => changed.includes(path) || this.#interpreting.get(path)?.some((each) => changed.includes(each)),
-    );
-    for (const path of paths) this.#markInterpreting(path);
+    const chains = this.#chains();
+    this.#directories.lookAgain(changed.filter((path) => this.#paths.has(path) || chains.has(path)));
+    for (const path of changed) if (chains.has(path)) this.#markFile(path);
+    const paths = changed.filter((path) => this.#paths.has(path));
     if (paths.map((path) => this.#mark(path)).includes(true)) this.#lookAtProcessesSoon();
     this.#nextLookMs = performance.now() + MIN_BETWEEN_LOOKS_MS;
   }
@@ -214,7 +213,7 @@ export class ScriptWatch implements Disposable {
       this.#marked.delete(path);
       return false;
     }
-    if (this.#marked.get(path) !== keyOf(fileIdentity(path))) this.#markInterpreting(path);
+    if (this.#marked.get(path) !== keyOf(fileIdentity(path))) this.#findInterpreting(path);
     // Before the script itself: whoever reads it would be asked about.
     const before = (this.#interpreting.get(path) ?? []).map((each) => this.#markFile(each));
     // Also one that is known: its mark went if it was away for a while.
@@ -234,30 +233,14 @@ export class ScriptWatch implements Disposable {
     return new Set([...this.#interpreting.values()].flat());
   }
 
-  /** What is started in place of a script whose interpreter is a script. Before the script itself: whoever reads it would be asked about. */
-  #markInterpreting(path: string): void {
-    // Of what is watched from now on nobody has told what came before.
-    for (let looked = 0; looked <= MAX_CHAIN; looked += 1) {
-      const added = this.#readChain(path);
-      if (added.length === 0) return;
-      this.#directories.lookAgain(added);
-    }
-  }
-
-  /** Marks all of it. Gives what is new in it. */
-  #readChain(path: string): readonly string[] {
-    const looks = fileLooks();
-    const startOf = (each: string): string | undefined => {
-      const stat = looks.stat(each);
-      // What is in a FIFO is for somebody else.
-      return stat !== undefined && isRegularFile(stat) ? looks.startOf(each, SHEBANG_LIMIT_BYTES) : undefined;
-    };
-    const before = this.#interpreting.get(path) ?? [];
-    const chain = interpretingScripts(path, startOf);
+  /** What is started in place of a script whose interpreter is a script. */
+  #findInterpreting(path: string): void {
+    const before = this.#chains();
+    const chain = interpretingScripts(path, startOfScript);
     if (chain.length === 0) this.#interpreting.delete(path);
     else this.#interpreting.set(path, chain);
-    for (const each of chain) this.#markFile(each);
-    return chain.filter((each) => !before.includes(each));
+    // Watched first: what comes between the two is told.
+    this.#directories.lookAgain(chain.filter((each) => !before.has(each)));
   }
 
   #markFile(path: string): Marking {
@@ -302,11 +285,14 @@ export class ScriptWatch implements Disposable {
 
   #bindRunning(): void {
     if (this.#paths.size === 0) return;
-    for (const pid of this.#proc.pids().slice(0, MAX_PROCESSES_LOOKED_AT)) this.#bindRunningProcess(pid);
+    const chains = new Set([...this.#chains()].map((path) => keyOf(fileIdentity(path))));
+    const scriptOf = (pid: number): string | undefined =>
+      scriptOfProcess(this.#proc, pid, this.#paths, (file) => chains.has(keyOf(file)));
+    for (const pid of this.#proc.pids().slice(0, MAX_PROCESSES_LOOKED_AT)) this.#bindRunningProcess(pid, scriptOf);
   }
 
-  #bindRunningProcess(pid: number): void {
-    const path = scriptOfProcess(this.#proc, pid, this.#paths);
+  #bindRunningProcess(pid: number, scriptOf: (pid: number) => string | undefined): void {
+    const path = scriptOf(pid);
     const program = path === undefined ? undefined : this.#listed.get(path);
     const startTimeTicks = program === undefined ? undefined : this.#proc.stat(pid)?.startTimeTicks;
     if (program === undefined || startTimeTicks === undefined) return;
@@ -314,7 +300,7 @@ export class ScriptWatch implements Disposable {
     bindScript(this.#binder, { pid, startTimeTicks }, program);
     // It was not standing still: by now it may be another process, or have started another program.
     const isThere = this.#proc.stat(pid)?.startTimeTicks === startTimeTicks;
-    if (isThere && scriptOfProcess(this.#proc, pid, this.#paths) === path) return;
+    if (isThere && scriptOf(pid) === path) return;
     unbindScript(this.#binder, { pid, startTimeTicks }, program, isThere ? before : undefined);
   }
 }

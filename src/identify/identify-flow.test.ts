@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Address, parseAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
@@ -74,8 +77,10 @@ async function connected(options: { host: string; port: number }): Promise<{ soc
 }
 
 /** Programs that are not this one: each prints its port and waits. */
-async function child(script: string): Promise<{ process: ChildProcess; port: number }> {
-  const started = spawn('/usr/bin/perl', ['-MSocket', '-e', script], {
+const child = (script: string): Promise<{ process: ChildProcess; port: number }> => perl('-e', script);
+
+async function perl(...args: readonly string[]): Promise<{ process: ChildProcess; port: number }> {
+  const started = spawn('/usr/bin/perl', ['-MSocket', ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   });
@@ -192,6 +197,23 @@ describe('identifyFlow on UDP', () => {
     other.kill('SIGKILL');
     await once(other, 'exit');
     expect(identifyFlow(sources, flow)).toMatchObject({ kind: 'unknown' });
+  });
+
+  it('identifyFlow weighs a named script that a program was given, as that may interpret it', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'pointsman-outer-'));
+    closing.push(() => rmSync(dir, { recursive: true }));
+    const [runner, named] = [join(dir, 'runner.pl'), join(dir, 'named')];
+    writeFileSync(runner, UDP_CHILD);
+    writeFileSync(named, `#!${runner}\n`);
+    const names = { ...everything, scripts: new Set([named]) };
+    const owners = async (...args: readonly string[]) => {
+      const { port } = await perl(...args);
+      return identifyFlow(sources, flowOf(IPPROTO_UDP, ['127.0.0.1', port], ['127.0.0.1', FREE_PORT]), { names });
+    };
+    const weighed = await owners(runner, named);
+    expect(weighed).toMatchObject({ kind: 'one of', candidates: [{ kind: 'process' }, { script: named }] });
+    expect(weighed.kind === 'one of' && weighed.candidates[0]).not.toHaveProperty('script');
+    expect(await owners(runner, runner)).not.toHaveProperty('script');
   });
 
   it('identifyFlow gives a socket that a fork shares to the process that made it', async () => {

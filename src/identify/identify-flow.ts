@@ -18,7 +18,7 @@ import type { PolicyNames } from './policy-names.ts';
 import { ProcessOfSocket, type SocketProcess } from './process-of-socket.ts';
 import { ProcessReader } from './process-reader.ts';
 import { isConnectedElsewhere } from './released-sockets.ts';
-import { scriptRunBy } from './script-of-process.ts';
+import { scriptOfProcess, scriptRunBy } from './script-of-process.ts';
 import { SocketDiag, type SocketTables } from './socket-diag.ts';
 import { findSocket, NO_INODE, type SocketHint, type SocketOwner, type SocketSearch } from './socket-owner.ts';
 
@@ -187,10 +187,19 @@ function ownersOfSocket(sources: IdentitySources, socket: SocketOwner, hint: Ide
   return [unknown(search.gaveUp ? TOO_MANY_OPEN : HOLDER_HIDDEN, known)];
 }
 
-function possibleOwners({ creators }: IdentitySources, owner: SingleOwner, { names }: IdentityHint): SingleOwner[] {
-  const owners = asItWas(owner).flatMap((each) => ofAnyScript(each, names));
+function possibleOwners(sources: IdentitySources, owner: SingleOwner, { names }: IdentityHint): SingleOwner[] {
+  const { creators } = sources;
+  const known = asItWas(owner).flatMap((each) => withOuterScript(sources, each, names));
+  const owners = known.flatMap((each) => ofAnyScript(each, names));
   const mayBeChild = creators?.hasLostFamilies === true || (owner.kind === 'process' && owner.mayBeChild === true);
   return mayBeChild ? owners.flatMap((each) => ofAnyFamily(each, names)) : owners;
+}
+
+/** Where nobody sees scripts start: a program that was given a named script may be what interprets that. */
+function withOuterScript({ proc, creators }: IdentitySources, owner: SingleOwner, names: PolicyNames): SingleOwner[] {
+  if (creators !== undefined || owner.kind !== 'process' || !mayRunScript(owner, names)) return [owner];
+  const script = scriptOfProcess(proc, owner.pid, names.scripts, () => true);
+  return script === undefined || script === owner.script ? [owner] : [owner, { ...owner, script }];
 }
 
 /** Never by an old permission alone, nor past an old refusal. */

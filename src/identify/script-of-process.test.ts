@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openProc } from '../kernel/proc.ts';
-import { scriptOfProcess, scriptRunBy } from './script-of-process.ts';
+import { scriptOfProcess, scriptOfProcessByChain, scriptRunBy } from './script-of-process.ts';
 
 const PROGRAM = 'console.log(1); setInterval(() => {}, 1000)\n';
 
@@ -50,6 +50,21 @@ describe('scriptOfProcess()', () => {
     children.push(tail);
     await once(tail.stdout, 'data');
     expect(scriptOfProcess(openProc(), tail.pid ?? 0, listed)).toBeUndefined();
+  });
+
+  it('scriptOfProcess() finds the script that was given to its interpreter, where that may interpret it', async () => {
+    const named = join(dir, 'named.js');
+    writeFileSync(script, `#!/usr/bin/node\n${PROGRAM}`);
+    writeFileSync(named, `#!${script}\n`);
+    const listed = new Set([named]);
+    const pid = await start('x.js', '--quiet', 'named.js');
+    expect(scriptOfProcess(openProc(), pid, listed)).toBeUndefined();
+    expect(scriptOfProcess(openProc(), pid, listed, () => true)).toBe(named);
+    const byChain = () => scriptOfProcessByChain(openProc(), pid, listed, (path) => readFileSync(path, 'latin1'));
+    expect(byChain()).toBe(named);
+    // It is an argument as any other.
+    writeFileSync(named, '#!/usr/bin/node\n');
+    expect(byChain()).toBeUndefined();
   });
 
   it('scriptOfProcess() goes by the file that has the path now', async () => {

@@ -3,8 +3,10 @@
  * than `script-start.ts`, which looks while the interpreter opens the file: since then the process may have changed its
  * directory (then the script is not found), or its arguments (then it says what it likes).
  */
+import { type FileIdentity, fileIdentity, isSameFile } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
 import { isInterpreter, mainProgram } from './interpreter.ts';
+import { interpretingScripts, outermostScript } from './script-chain.ts';
 import { ScriptFiles } from './script-files.ts';
 
 /** What the files of a list are is remembered as long as somebody has the list. */
@@ -13,13 +15,17 @@ const filesOfLists = new WeakMap<ReadonlySet<string>, ScriptFiles>();
 /** `none`: it runs something else. */
 export type RunScript = { readonly kind: 'listed'; readonly path: string } | { readonly kind: 'none' | 'not known' };
 
-/** One of `listed` (absolute paths). Only for known interpreters; no file is opened. */
+/**
+ * One of `listed` (absolute paths). Only for known interpreters; no file is opened. `interprets`: of its main program, and of what stands behind that
+ * among its arguments, whether it is a script that may interpret another one.
+ */
 export function scriptOfProcess(
   proc: Pick<Proc, 'executable' | 'exactArguments' | 'fileAt'>,
   pid: number,
   listed: ReadonlySet<string>,
+  interprets?: (file: FileIdentity) => boolean,
 ): string | undefined {
-  const run = scriptRunBy(proc, pid, listed);
+  const run = scriptRunBy(proc, pid, listed, interprets);
   return run.kind === 'listed' ? run.path : undefined;
 }
 
@@ -27,6 +33,7 @@ export function scriptRunBy(
   proc: Pick<Proc, 'executable' | 'exactArguments' | 'fileAt'>,
   pid: number,
   listed: ReadonlySet<string>,
+  interprets: (file: FileIdentity) => boolean = () => false,
 ): RunScript {
   if (listed.size === 0) return { kind: 'none' };
   const executable = proc.executable(pid);
@@ -35,13 +42,29 @@ export function scriptRunBy(
   const args = proc.exactArguments(pid) ?? [];
   if (args.length === 0) return { kind: 'not known' };
   const paths = mainProgram(executable, args)?.paths ?? [];
-  const files = paths.flatMap((path) => proc.fileAt(pid, path) ?? []);
+  const listedPathOf = (file: FileIdentity): string | undefined => filesOf(listed).pathOf(file);
+  const fileAt = (path: string): FileIdentity | undefined => proc.fileAt(pid, path);
+  const files = paths.flatMap((path) => fileAt(path) ?? []);
   for (const file of files) {
-    const path = filesOf(listed).pathOf(file);
+    const outermost = interprets(file) ? outermostScript(file, args, { fileAt, listedPathOf, interprets }) : undefined;
+    const path = outermost ?? listedPathOf(file);
     if (path !== undefined) return { kind: 'listed', path };
   }
   // It may have changed its directory since, or its file system does not answer.
   return { kind: paths.length > 0 && files.length === 0 ? 'not known' : 'none' };
+}
+
+/** The same with scripts that interpret scripts, for whoever may wait for files to be opened. `startOf`: as for `interpretingScripts`. */
+export function scriptOfProcessByChain(
+  proc: Pick<Proc, 'executable' | 'exactArguments' | 'fileAt'>,
+  pid: number,
+  listed: ReadonlySet<string>,
+  startOf: (path: string) => string | undefined,
+): string | undefined {
+  const outermost = scriptOfProcess(proc, pid, listed, () => true);
+  if (outermost === undefined) return undefined;
+  const chain = interpretingScripts(outermost, startOf).flatMap((path) => fileIdentity(path) ?? []);
+  return scriptOfProcess(proc, pid, listed, (file) => chain.some((each) => isSameFile(each, file)));
 }
 
 function filesOf(listed: ReadonlySet<string>): ScriptFiles {

@@ -169,6 +169,13 @@ describe('answerExplainQuery', () => {
       const sh = realpathSync('/bin/sh');
       expect(await appOf(`exec: ${script}`, script)).toBe(`undefined: script (a script, which ${sh} runs)`);
       expect(await appOf(`script: ${script}`, script)).toBe(`web: script (a script, which ${sh} runs)`);
+      // As the kernel comes by them: the first that is named tells.
+      const outer = put('outer', `#!${put('inner', `#!${script} -x\n`)}\n`);
+      const chain = `outer (a script, which inner runs, itself a script, which script runs, itself a script, which ${sh} runs)`;
+      for (const each of ['outer', 'inner', 'script'])
+        expect(await appOf(`script: ${join(directory, each)}`, outer)).toBe(`web: ${chain}`);
+      expect(await appOf(`exec: ${sh}`, outer)).toBe(`web: ${chain}`);
+      expect(await appOf(`script: ${outer}`, script)).toBe(`undefined: script (a script, which ${sh} runs)`);
       expect(await appOf(`exec: ${sh}`, script)).toBe(`web: script (a script, which ${sh} runs)`);
       expect(await appOf(`exec: ${program}`, program)).toBe(
         'undefined: program (which runs program.avx2 in its own place)',

@@ -2,13 +2,15 @@
 import { fileLooks } from '../kernel/file-looks.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import type { AppIndex } from '../policy/match-app.ts';
-import { startedFile } from './started-file.ts';
+import { type StartedScript, startedFile } from './started-file.ts';
 
 export interface StartedOwner extends Pick<ProcessOwner, 'executable' | 'script'> {
   /** For people. */
   readonly called: string;
 }
 
+/** BINPRM nests no deeper (fs/exec.c: exec_binprm). */
+const MAX_CHAIN = 5;
 /** So many paths of policies are compared by what they lead to. */
 const MAX_COMPARED = 1000;
 
@@ -34,10 +36,18 @@ export function startedOwner(
       return { executable, called: `${path} (which runs ${file.becomes} in its own place)` };
     }
     case 'script': {
-      const { real, interpreter } = file;
-      const script = namedAs(path, real, byScript);
-      if (interpreter === undefined) return { script, called: `${path} (a script)` };
-      const called = `${path} (a script, which ${interpreter} runs)`;
+      const scripts = [{ at: path, file }, ...interpretingScripts(file)];
+      // The first that is named tells, as the kernel comes by all of them.
+      const named = scripts
+        .map(({ at, file: { real } }) => namedAs(at, real, byScript))
+        .find((each) => byScript.has(each));
+      const script = named ?? file.real;
+      const interpreter = scripts.at(-1)?.file.interpreter;
+      const called = calledBy(
+        path,
+        scripts.flatMap(({ file: { interpreter: next } }) => next ?? []),
+      );
+      if (interpreter === undefined) return { script, called };
       return { script, executable: namedAs(interpreter, interpreter, byExecutable), called };
     }
     case 'not there':
@@ -48,6 +58,31 @@ export function startedOwner(
     case 'other format':
       return { executable: path, called: path };
   }
+}
+
+interface ScriptAt {
+  readonly at: string;
+  readonly file: StartedScript;
+}
+
+/** The scripts that interpret a script, the nearest first. */
+function interpretingScripts({ interpreter }: StartedScript): readonly ScriptAt[] {
+  const found: ScriptAt[] = [];
+  let next = interpreter;
+  while (next !== undefined && found.length < MAX_CHAIN) {
+    const file = startedFile(next);
+    if (file.is !== 'script') break;
+    found.push({ at: next, file });
+    next = file.interpreter;
+  }
+  return found;
+}
+
+/** For people. */
+function calledBy(path: string, interpreters: readonly string[]): string {
+  const [first, ...others] = interpreters;
+  if (first === undefined) return `${path} (a script)`;
+  return `${path} (a script, which ${first} runs${others.map((each) => `, itself a script, which ${each} runs`).join('')})`;
 }
 
 /** By which path policies name the file; `real` where they do not. */

@@ -417,6 +417,18 @@ describe('files that change', () => {
     for (const child of children) child.kill('SIGKILL');
   });
 
+  it('ScriptWatch binds a script that a script interprets and that has been running since before', async () => {
+    writeScript('between', '#!/bin/sh\necho $$\nread line\n');
+    writeScript('x.sh', `#!${dir}/between -u\n`);
+    const children = [['./x.sh'], ['./between'], ['./between', './x.sh']].map(([file = '', ...args]) =>
+      spawn(join(dir, file), args, { cwd: dir, stdio: ['pipe', 'pipe', 'ignore'] }),
+    ) as ChildProcess[];
+    for (const child of children) await once(child.stdout ?? child, 'data');
+    world.list({ 'x.sh': { number: 7 } });
+    expect(world.bindings.map(({ pid }) => pid).toSorted()).toEqual([children[0]?.pid, children[2]?.pid].toSorted());
+    for (const child of children) child.kill('SIGKILL');
+  });
+
   it('ScriptWatch reports a binding that fails after a replacement, and tries again', async () => {
     const errors: KernelError[] = [];
     const bound: number[] = [];
