@@ -1,8 +1,9 @@
-// npm run test:long: 1,000 random schedules (test/schedules) and 500 generated packets on the kernel (test/ways); needs root, and hours. It can
+// npm run test:long: 1,000 random schedules (test/schedules), 500 generated packets on the kernel (test/ways) and 1,000 cgroups made anew in each
+// case of test/netns/renewed-cgroup.test.ts; needs root, and hours. It can
 // be ended and started again: what is done stands in dist/long/COMMIT.jsonl. At the end test/long/log.md says what was run and found, for
 // this commit; that page is the proof, and is committed.
 //
-//     POINTSMAN_LONG_SCHEDULES=100 POINTSMAN_WAYS=50 npm run test:long      fewer; seeds are those of the commit unless POINTSMAN_SCHEDULE_SEED says another first one
+//     POINTSMAN_LONG_SCHEDULES=100 POINTSMAN_WAYS=50 POINTSMAN_RENEWALS=100 npm run test:long      fewer; seeds are those of the commit unless POINTSMAN_SCHEDULE_SEED says another first one
 import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
@@ -14,6 +15,7 @@ const LOG = join(root, 'test/long/log.md');
 const SCHEDULES = Number(process.env.POINTSMAN_LONG_SCHEDULES ?? 1000);
 const WAYS = Number(process.env.POINTSMAN_WAYS ?? 500);
 const WAYS_AT_A_TIME = 50;
+const RENEWALS = Number(process.env.POINTSMAN_RENEWALS ?? 1000);
 const SEEDS = 1_000_000;
 const KINDS = ['astray', 'refused', 'lost', 'silent'];
 
@@ -56,6 +58,11 @@ for (let at = 0; at < WAYS; at += WAYS_AT_A_TIME) {
   appendFileSync(state, `${JSON.stringify({ waysSeed: seed, count, ok })}\n`);
 }
 
+if (!lines().some(({ renewals, ok }) => renewals === RENEWALS && ok)) {
+  const ok = vitest(['--project', 'netns', 'test/netns/renewed-cgroup.test.ts'], { POINTSMAN_RENEWALS: `${RENEWALS}` });
+  appendFileSync(state, `${JSON.stringify({ renewals: RENEWALS, ok })}\n`);
+}
+
 /** The last word on each, where one was tried again. */
 const latest = (all, key) => [
   ...new Map(all.filter((line) => line[key] !== undefined).map((line) => [line[key], line])).values(),
@@ -71,6 +78,7 @@ const number = (value) => value.toLocaleString('en');
 const gaps = {};
 for (const trial of run) for (const [what, count] of Object.entries(trial.gaps)) gaps[what] = (gaps[what] ?? 0) + count;
 const faulty = run.filter(({ faults }) => KINDS.some((kind) => faults[kind] > 0));
+const isRenewed = lines().some(({ renewals, ok }) => renewals === RENEWALS && ok);
 const waysRun = sum(ways, ({ count, ok }) => (ok ? count : 0));
 
 const section = [
@@ -90,6 +98,7 @@ const section = [
   `| schedules with faults | ${number(faulty.length)} |`,
   `| schedules that could not be run | ${number(trials.length - run.length)} |`,
   `| packets of \`test/ways\` as on the kernel, seeds ${first} to ${first + Math.ceil(WAYS / WAYS_AT_A_TIME) - 1} | ${number(waysRun)} of ${number(WAYS)} |`,
+  `| cgroups made anew in each case, nothing astray and nothing lost | ${isRenewed ? number(RENEWALS) : 'failed'} |`,
   '',
   ...(faulty.length === 0
     ? []
@@ -107,4 +116,4 @@ const others = before.split(/^(?=## )/m).filter((one) => one !== '' && !one.star
 writeFileSync(LOG, `${HEAD}${[section, ...others].join('\n').trimEnd()}\n`);
 console.error(section);
 for (const { text } of faulty) console.error(`${text}\n`);
-process.exit(faulty.length === 0 && run.length === SCHEDULES && waysRun >= WAYS ? 0 : 1);
+process.exit(faulty.length === 0 && run.length === SCHEDULES && waysRun >= WAYS && isRenewed ? 0 : 1);

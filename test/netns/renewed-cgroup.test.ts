@@ -1,4 +1,7 @@
-/** Cgroups that are made anew under a path that policies name, as `systemctl restart` does: what is in them is never nobody's. */
+/**
+ * Cgroups that are made anew under a path that policies name, as `systemctl restart` does: what is in them is never nobody's.
+ * A sample; `npm run test:long` makes a thousand in each case (POINTSMAN_RENEWALS).
+ */
 import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,11 +12,12 @@ import { type DaemonProcess, DEVICE, NET, pause, type Root, SERVER4, SERVER6 } f
 
 const TOP = `pmrenewed${process.pid}`;
 const SENDERS = join(import.meta.dirname, 'support/cgroup-senders.py');
-const ROUNDS = 30;
+const ROUNDS = Number(process.env.POINTSMAN_RENEWALS ?? 30);
+/** A round takes a tenth of a second and its gap, and ten times that where the machine has much else to do. */
+const CASE_MS = Math.max(600_000, ROUNDS * 2000);
 const PROCESSES = 4;
 const SENT = ROUNDS * PROCESSES * 3;
 const PORT = { denied: 81, cellular: 82, free: 83 } as const;
-const MOST_ANSWERED = 0.95;
 const GAPS_MS = [0, 5, 100] as const;
 
 let root: Root;
@@ -111,18 +115,21 @@ describe.each<[string, Other]>([
   [SERVER4, 'exec'],
   [SERVER6, 'exec'],
 ])('a cgroup that is made anew, to %s, where policies speak of a %s besides', (host, kind) => {
-  it.each(GAPS_MS)('lets nothing out that is not its own %i ms after the one before', async (gapMs) => {
-    const names = ['denied', 'cellular', 'free'] as const;
-    const sending = Promise.all(names.map((name) => send(name, host, gapMs)));
-    await unrest(kind, sending);
-    const [denied, cellular, free] = await sending;
-    expect({
-      denied: [arrived('n1', PORT.denied), arrived('n2', PORT.denied)],
-      cellularByWifi: arrived('n1', PORT.cellular),
-      freeByCellular: arrived('n2', PORT.free),
-    }).toEqual({ denied: [0, 0], cellularByWifi: 0, freeByCellular: 0 });
-    expect(denied).toEqual([0, SENT]);
-    // Of what may pass, a datagram that is asked about while policies change may be lost.
-    for (const answers of [cellular, free]) expect(answers?.[0]).toBeGreaterThan(SENT * MOST_ANSWERED);
-  });
+  it.each(GAPS_MS)(
+    'lets nothing out that is not its own %i ms after the one before',
+    { timeout: CASE_MS },
+    async (gapMs) => {
+      const names = ['denied', 'cellular', 'free'] as const;
+      const sending = Promise.all(names.map((name) => send(name, host, gapMs)));
+      await unrest(kind, sending);
+      const [denied, cellular, free] = await sending;
+      expect({
+        denied: [arrived('n1', PORT.denied), arrived('n2', PORT.denied)],
+        cellularByWifi: arrived('n1', PORT.cellular),
+        freeByCellular: arrived('n2', PORT.free),
+      }).toEqual({ denied: [0, 0], cellularByWifi: 0, freeByCellular: 0 });
+      // Nor is anything lost of what may pass, although it is asked about while policies change.
+      expect({ denied, cellular, free }).toEqual({ denied: [0, SENT], cellular: [SENT, SENT], free: [SENT, SENT] });
+    },
+  );
 });
