@@ -220,6 +220,7 @@ class Play {
     const isKeeping = (index: number): boolean => this.#of(index).row.style === 'keep';
     const all = [...this.#cast.keys()].filter((index) => !this.#of(index).row.isIdle);
     await this.#stop([...all.filter((index) => !isKeeping(index)), ...this.#besides]);
+    await this.#world.nothingWaits();
     const keeping = all.filter(isKeeping);
     for (const index of keeping) this.#world.tell('stop', index);
     this.#world.killAll();

@@ -281,6 +281,15 @@ export class ScheduleWorld implements AsyncDisposable {
     await this.#client().post('/v1/reload');
   }
 
+  /** Whoever has to be asked about has been answered: on a busy machine that takes seconds. */
+  async nothingWaits(): Promise<void> {
+    const [file = '', ...args] = this.#inside('device', ['cat', '/proc/self/net/netfilter/nfnetlink_queue']);
+    await until('nothing to wait for an answer', () => {
+      const text = execFileSync(file, args, { encoding: 'utf8' });
+      return text.split('\n').every((line) => line === '' || Number(line.trim().split(/\s+/)[2]) === 0);
+    });
+  }
+
   /** All programs of rows, whatever they do. */
   killAll(): void {
     if (existsSync(this.#cgroup)) writeFileSync(join(this.#cgroup, 'cgroup.kill'), '1');
