@@ -122,7 +122,9 @@ function readProtocol(text: Piece, { what, protocols }: Grammar): Read<Destinati
     what === 'peer'
       ? '`accept` is about programs, and the kernel itself answers ICMP'
       : 'did you mean "icmp"? It covers ICMP and ICMPv6';
-  const hint = isIcmp ? aboutIcmp : didYouMean(text.text, protocols);
+  const isEvery = text.text === '' || text.text === '*';
+  const ofProtocol = isEvery ? 'without a "/" it is every protocol' : didYouMean(text.text, protocols);
+  const hint = isIcmp ? aboutIcmp : ofProtocol;
   return { mistake: invalid(text, `the protocol after "/" must be one of ${protocols.join(', ')}`, hint) };
 }
 
@@ -193,8 +195,11 @@ function readName(host: Piece, { what }: Grammar): Read<Destination['target']> {
   }
   if (name.includes('*')) {
     const message = 'wildcards in names cannot be enforced by this version yet, so the file is refused';
-    return { mistake: { code: 'not-yet-enforced', message, hint: 'name each host', part: host } };
+    return { mistake: { code: 'not-yet-enforced', message, hint: eachHost(name), part: host } };
   }
+  // As in cookies and NO_PROXY.
+  if (name.startsWith('.') && LABEL.test(labels.at(-1) ?? ''))
+    return { mistake: invalid(host, 'a name is one host, and none below it', eachHost(name)) };
   if (
     name.length > MAX_NAME_LENGTH ||
     !labels.every((label) => LABEL.test(label)) ||
@@ -208,6 +213,13 @@ function readName(host: Piece, { what }: Grammar): Read<Destination['target']> {
   if (what === 'peer') return { mistake: invalid(host, `no address, network or group (${WORDS.join(', ')})`, word) };
   const hint = word ?? `a host name without a dot ends in one: "${name}."`;
   return { mistake: invalid(host, `no group (${WORDS.join(', ')}), and a name has a dot`, hint) };
+}
+
+/** What somebody wrote who means a name and all below it. */
+function eachHost(name: string): string {
+  const labels = name.split('.').filter((label) => label !== '' && !label.includes('*'));
+  const base = labels.length > 1 && labels.every((label) => LABEL.test(label)) ? labels.join('.') : 'example.org';
+  return `name each host that is meant: ["${base}", "www.${base}"]`;
 }
 
 function readPorts(list: Piece): Read<readonly PortRange[] | undefined> {

@@ -52,10 +52,27 @@ function misfitPath(kind: 'exec' | 'script', value: string): MisfitMatch | undef
   return { message, hint: `name each ${kind === 'exec' ? 'program' : 'script'}, or all of a package: package: NAME` };
 }
 
+/** The root has all programs in it, and no policy of an application is about all. */
+export const ALL_CGROUPS_HINT =
+  'all programs are in it: what holds for all stands in default.yaml; name one of those in it, such as /system.slice (systemd-cgls shows them)';
+/** Where cgroup2 is mounted: cgroups(7). */
+const CGROUP_MOUNT = /^\/sys\/fs\/cgroup(?:\/unified)?(?=\/|$)/;
+
 function misfitCgroup(value: string): MisfitMatch | undefined {
+  const within = value.replace(CGROUP_MOUNT, '');
+  if (within !== value) {
+    const message = `${value} is a path of the file system, and cgroups are named from the root of their hierarchy`;
+    return { message, hint: within === '' ? ALL_CGROUPS_HINT : `write it so: cgroup: ${within}` };
+  }
   if (!/[*?]/.test(value)) return undefined;
   const message = `${value} is one cgroup: * and ? stand for themselves`;
-  return { message, hint: 'name the cgroup that they are all in: what is inside is covered' };
+  const around = value.split('/').slice(
+    0,
+    value.split('/').findIndex((name) => /[*?]/.test(name)),
+  );
+  const parent = around.join('/');
+  if (parent === '') return { message, hint: ALL_CGROUPS_HINT };
+  return { message, hint: `name the cgroup that they are all in: what is inside is covered: cgroup: ${parent}` };
 }
 
 function template(unit: string): MisfitMatch {

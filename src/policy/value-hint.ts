@@ -1,5 +1,6 @@
 /** What people write as the value of a key, and what they mean by it. */
 import type { Path } from './document.ts';
+import { ALL_CGROUPS_HINT } from './match-fit.ts';
 
 const UPLINK_TYPES: ReadonlySet<string> = new Set(['vpn', 'wifi', 'ethernet', 'cellular', 'satellite', 'bluetooth']);
 const ELSE: ReadonlySet<string> = new Set(['block', 'wait', 'any']);
@@ -21,10 +22,11 @@ export function valueHint(path: Path, value: unknown): string | undefined {
       return localHint(value);
     case 'match':
       return typeof value === 'string' ? matchHint(value) : undefined;
+    case 'cgroup':
+      return typeof value === 'string' ? cgroupHint(value) : undefined;
     case 'exec':
     case 'script':
-    case 'cgroup':
-      return typeof value === 'string' ? pathHint(key, value) : undefined;
+      return typeof value === 'string' ? pathHint(value) : undefined;
     case 'kernel':
       return typeof value === 'string' ? kernelHint(value) : undefined;
     case 'unit':
@@ -64,12 +66,10 @@ function matchHint(text: string): string | undefined {
   return text.startsWith('/') ? `an entry says of which kind it is: match: [{ exec: ${text} }]` : undefined;
 }
 
-function pathHint(kind: 'exec' | 'script' | 'cgroup', text: string): string | undefined {
+function pathHint(text: string): string | undefined {
   if (text.startsWith('~')) return 'write the home directory out: /home/NAME/...';
-  if (text.length > 1 && text.endsWith('/') && kind !== 'cgroup')
-    return 'a directory is no program: name the file in it';
+  if (text.length > 1 && text.endsWith('/')) return 'a directory is no program: name the file in it';
   if (text.startsWith('/') || text === '') return undefined;
-  if (kind === 'cgroup') return `write it from the root of the hierarchy: /${text}`;
   return text.includes('/')
     ? 'write the path from the root'
     : `write the whole path, as \`command -v ${text}\` prints it`;
@@ -105,6 +105,17 @@ function kernelHint(text: string): string | undefined {
     default:
       return undefined;
   }
+}
+
+function cgroupHint(text: string): string | undefined {
+  if (text === '') return undefined;
+  const names: string[] = [];
+  for (const name of text.split('/')) {
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+  }
+  const isAll = names.length === 0 || names[0] === '*';
+  return isAll ? ALL_CGROUPS_HINT : `write it from the root of the hierarchy: /${names.join('/')}`;
 }
 
 function unitHint(text: string): string | undefined {

@@ -67,6 +67,18 @@ const DESTINATIONS: readonly Row[] = [
   to('private', 'private networks are "lan"', 'lan'),
   to('on-lnk', 'did you mean "on-link"?', 'on-link'),
   to('localhost', 'did you mean "loopback"?', 'loopback'),
+  ...['"*.example.com"', '"**.example.com"', '".example.com"', '"*.example.com:*"'].map((written) =>
+    to(
+      written,
+      'name each host that is meant: ["example.com", "www.example.com"]',
+      '"example.com"',
+      '"www.example.com"',
+    ),
+  ),
+  to('[example.com, "*.example.com"]', '["example.com", "www.example.com"]', '"example.com"', '"www.example.com"'),
+  to('"example.*"', 'name each host that is meant: ["example.org", "www.example.org"]', 'example.org'),
+  to('"example.com/*"', 'without a "/" it is every protocol', 'example.com'),
+  to('"example.com/"', 'without a "/" it is every protocol', 'example.com'),
   to('printer', 'a host name without a dot ends in one: "printer."', '"printer."'),
 ];
 
@@ -181,6 +193,26 @@ const IN_POLICY: readonly Row[] = [
   {
     written: 'match: [{ cgroup: system.slice }]',
     told: 'write it from the root of the hierarchy: /system.slice',
+    typed: 'match: [{ cgroup: /system.slice }]',
+  },
+  ...['/', '//', '/.', '.', '"*"', '/*', '/sys/fs/cgroup'].map((all) => ({
+    written: `match: [{ cgroup: ${all} }]`,
+    told: 'all programs are in it: what holds for all stands in default.yaml; name one of those in it, such as /system.slice',
+    typed: 'match: [{ cgroup: /system.slice }]',
+  })),
+  ...['/system.slice/', 'system.slice/', '/a/../system.slice', '/system.slice/./', '//system.slice'].map((written) => ({
+    written: `match: [{ cgroup: ${written} }]`,
+    told: 'write it from the root of the hierarchy: /system.slice',
+    typed: 'match: [{ cgroup: /system.slice }]',
+  })),
+  ...['/sys/fs/cgroup/system.slice', '/sys/fs/cgroup/unified/system.slice'].map((written) => ({
+    written: `match: [{ cgroup: ${written} }]`,
+    told: 'write it so: cgroup: /system.slice',
+    typed: 'match: [{ cgroup: /system.slice }]',
+  })),
+  {
+    written: 'match: [{ cgroup: "/system.slice/ssh*.service" }]',
+    told: 'name the cgroup that they are all in: what is inside is covered: cgroup: /system.slice',
     typed: 'match: [{ cgroup: /system.slice }]',
   },
   { written: 'default: deny', told: 'did you mean "otherwise"?', typed: 'otherwise: deny' },
