@@ -7,6 +7,7 @@
 import type { ForwardedDevice } from '../policy/facts.ts';
 import { forwardedPolicies } from '../policy/forwarded-policy.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
+import { beginsExpected } from './compile-expected.ts';
 import type { CompiledIdentity, IdentityInput } from './compile-identity.ts';
 import { followsConnection, isHousekeeping } from './compile-output.ts';
 import type { Passes } from './compile-sources.ts';
@@ -103,6 +104,7 @@ export function compileForwarded(input: IdentityInput, { answer }: Passes): Comp
       rule(isNot(metaBits(MARK_FORWARDED), MARK_FORWARDED), accept),
       // Somebody connects to the container: whatever was decided about that says nothing about the way back.
       ...followsConnection(answer),
+      beginsExpected,
       rule(vmap(ctBits(MARK_WAY), 'way_of_flow')),
       rule(isDecided, goto('ended')),
       isHousekeeping,

@@ -5,6 +5,7 @@
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from '../net/protocol.ts';
 import { speaksOfUsers } from '../policy/told-by.ts';
 import { type AppPart, CHAIN } from './compile-app.ts';
+import { beginsExpected } from './compile-expected.ts';
 import { governsForwarded } from './compile-forwarded.ts';
 import { dhcpReplies, dhcpReplyChain } from './compile-housekeeping.ts';
 import { type CompiledIdentity, cgroupKeys, lookUp, lookUpProgram, type ToldInput } from './compile-identity.ts';
@@ -56,10 +57,11 @@ const inputChain = (forwards: boolean): Chain => ({
   hook: hook('filter', 'input', PRIORITY_OUTPUT),
   rules: [
     rule(is({ kind: 'meta iifname' }, 'lo'), accept),
+    beginsExpected,
     ...passDecided(forwards),
     rule(isReply, accept),
     rule(isNot({ kind: 'meta l4proto' }, ...ACCEPTED_PROTOCOLS), accept),
-    rule(isNot({ kind: 'ct state' }, 'new', 'untracked'), accept),
+    rule(isNot({ kind: 'ct state' }, 'new', 'related', 'untracked'), accept),
     // A connection that was there before us goes on.
     rule(isNot({ kind: 'tcp flags' }, 'syn'), accept),
     ...dhcpReplies,

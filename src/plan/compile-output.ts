@@ -3,6 +3,7 @@ import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP } from '../net/protocol.ts';
 import type { Facts } from '../policy/facts.ts';
 import { CHAIN } from './compile-app.ts';
 import { CHAIN_OWN, isOwn } from './compile-dns.ts';
+import { beginsExpected, expectedChain } from './compile-expected.ts';
 import { CHAIN_HOUSEKEEPING, housekeepingChains } from './compile-housekeeping.ts';
 import type { Passes } from './compile-sources.ts';
 import type { CompiledTunnels } from './compile-tunnels.ts';
@@ -81,6 +82,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
       comment: 'every packet that leaves: a decided flow takes its way, others are decided',
       hook: hook('route', 'output', PRIORITY_OUTPUT),
       rules: [
+        beginsExpected,
         ...options.tunnels.first,
         rule(is({ kind: 'meta oifname' }, 'lo'), goto('loopback')),
         ...(options.forwards ? [answersContainer(answer)] : []),
@@ -95,6 +97,7 @@ export function outputChains(options: OutputOptions): readonly Chain[] {
         rule(goto('identify')),
       ],
     },
+    expectedChain,
     ...housekeepingChains(options.facts, answer, [isError(answer)]),
     {
       name: CHAIN_OPENING,

@@ -11,7 +11,7 @@ export type Field =
   /** Of the socket that sends or receives the packet: in `input` the one that is found by its addresses. */
   | { readonly kind: 'socket mark'; readonly mask?: number }
   | { readonly kind: 'ct state' }
-  /** `dnat`: its destination has been translated. Bits: for one value, and never for others than it. */
+  /** `dnat`: its destination has been translated; `confirmed`: it has sent before. Bits: for one value, and never for others than it. */
   | { readonly kind: 'ct status' }
   /** Where the destination leads: `local` is this machine. */
   | { readonly kind: 'fib daddr type' }
