@@ -1,5 +1,6 @@
 /** Uplinks that share a device or an address, and what is forwarded behind one of several. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Status } from '../../src/api/status.ts';
 import { inNamespace } from '../../src/lab/namespace-command.ts';
 import { INTERNET_HOSTS, LAB_LAN, LAB_UPLINKS } from '../../src/lab/world.ts';
 import { Arrivals } from './support/arrivals.ts';
@@ -11,16 +12,18 @@ import { Talker } from './support/talker.ts';
 const SERVER = INTERNET_HOSTS[0] ?? expect.fail('the lab has no host');
 const CELLULAR = LAB_UPLINKS.find(({ name }) => name === 'cellular') ?? expect.fail('the lab has changed');
 const SECOND_GATEWAY = '192.168.77.11';
+/** Beyond both gateways. */
+const BEHIND = '203.0.113.77';
 const TIMES = 5;
 const PORT = 8099;
 
 let device: Device;
 let program: Probe;
 
-const uplink = (name: string, gateway: string): void =>
+const uplink = (name: string, gateway: string, probe = 'probe: off'): void =>
   device.write(
     `${UPLINKS}/${name}.yaml`,
-    `pointsman: 1\nuplink: ${name}\ndevice: ${LAB_LAN.device}\nprobe: off\ngateway: { v4: ${gateway} }\n`,
+    `pointsman: 1\nuplink: ${name}\ndevice: ${LAB_LAN.device}\n${probe}\ngateway: { v4: ${gateway} }\n`,
   );
 
 beforeAll(async () => {
@@ -67,6 +70,26 @@ describe('uplinks that are alike', () => {
       await send(other);
       expect(await arrivals.take()).toBe(0);
     }
+  });
+
+  // Both are asked about one and the same host: what tells them apart is the gateway alone.
+  it('uplinks that are alike but for their gateways are probed apart', async () => {
+    const lose = `table inet lose {\nchain c {\ntype filter hook prerouting priority -200;\niifname "gw2" ip daddr ${BEHIND} drop\n}\n}\n`;
+    await device.must('lan', ['ip', 'addr', 'add', `${BEHIND}/32`, 'dev', 'lo']);
+    await device.must('lan', ['nft', '-f', '-'], lose);
+    const probe = `probe: { icmp: [${BEHIND}] }`;
+    uplink('one', LAB_LAN.v4.far, probe);
+    uplink('two', SECOND_GATEWAY, probe);
+    await using one = await Arrivals.start(device, { part: 'lan', device: 'eth0', to: [BEHIND] });
+    const stateOf = ({ uplinks }: Status, name: string): string | undefined =>
+      uplinks.find((each) => each.name === name)?.health?.v4?.state;
+    await device.untilStatus(
+      'the one that loses everything to fail alone',
+      (status) => stateOf(status, 'one') === 'good' && stateOf(status, 'two') === 'failed',
+    );
+    expect(await one.take()).toBeGreaterThan(0);
+    await device.must('lan', ['nft', 'delete', 'table', 'inet', 'lose']);
+    await device.untilStatus('it to recover', (status) => stateOf(status, 'two') === 'good');
   });
 
   it('uplinks that are alike answer what comes in for the address that they share', async () => {
