@@ -1,6 +1,7 @@
 /** `check`: every mistake of every file, those between files included. Needs no privileges and no daemon. */
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { alikeUplinks } from '../policy/alike-uplinks.ts';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import { misfitMatch } from '../policy/match-fit.ts';
 import { mergePolicies } from '../policy/merge.ts';
@@ -192,5 +193,5 @@ function checkTogether({
     ...(hasUplinkFiles ? unknownUplinks(policySet) : []),
     ...(profiles.length > 0 ? unknownProfiles(policySet) : []),
   ];
-  return [...merged.diagnostics, ...unknown];
+  return [...merged.diagnostics, ...alikeUplinks(uplinks), ...unknown];
 }

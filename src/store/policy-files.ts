@@ -1,5 +1,6 @@
 /** All policy, uplink, profile and default files as one policy set, read again as cheaply as a change of them allows. */
 import { basename, dirname, join } from 'node:path';
+import { alikeUplinks } from '../policy/alike-uplinks.ts';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import type { EffectivePolicy, PolicySet } from '../policy/effective-policy.ts';
 import {
@@ -301,6 +302,7 @@ export class PolicyFiles {
       ...[this.#uplinks, this.#profiles, this.#systemDefault, this.#trustedPackages].flatMap((set: FileSet<unknown>) =>
         set.entries().flatMap(({ parsed }) => parsed.diagnostics),
       ),
+      ...alikeUplinks(policySet.uplinks),
       ...unknownUplinks({ ...policySet, apps: [...naming.values()] }),
       ...unknownProfiles({ ...policySet, apps: [...during.values()] }),
     );
