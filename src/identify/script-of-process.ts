@@ -12,6 +12,9 @@ import { ScriptFiles } from './script-files.ts';
 /** What the files of a list are is remembered as long as somebody has the list. */
 const filesOfLists = new WeakMap<ReadonlySet<string>, ScriptFiles>();
 
+/** Arguments that are looked at for a script that another script interprets. */
+const MAX_ARGUMENTS = 16;
+
 /** `none`: it runs something else. */
 export type RunScript = { readonly kind: 'listed'; readonly path: string } | { readonly kind: 'none' | 'not known' };
 
@@ -50,6 +53,12 @@ export function scriptRunBy(
     const path = outermost ?? listedPathOf(file);
     if (path !== undefined) return { kind: 'listed', path };
   }
+  // The main program of a script whose interpreter is a script is that one; the script itself stands behind it.
+  const mayInterpret = args.slice(1, 1 + MAX_ARGUMENTS).some((path) => {
+    const file = path.startsWith('-') ? undefined : proc.fileAt(pid, path);
+    return file !== undefined && filesOf(listed).pathOf(file) !== undefined;
+  });
+  if (mayInterpret) return { kind: 'not known' };
   // It may have changed its directory since, or its file system does not answer.
   return { kind: paths.length > 0 && files.length === 0 ? 'not known' : 'none' };
 }
