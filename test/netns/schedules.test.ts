@@ -1,6 +1,6 @@
 /**
  * A sample of random schedules: a daemon is killed, stopped, replaced and reloaded, files, links and cgroups change under it, uplinks come and go,
- * while some twenty programs send. Nothing goes astray by what the other end of each link counts.
+ * while some twenty programs send. Nothing goes astray by what the other end of each link counts, and of what may pass hardly anything is held back.
  * `npm run test:long` runs a thousand of them.
  *
  *     POINTSMAN_SCHEDULE_SEED=7 npx vitest run --project netns test/netns/schedules.test.ts     this one alone
@@ -24,24 +24,33 @@ const GATE_SEED = 820_560;
 const SEED = Number(STATED_SEED ?? GATE_SEED);
 const SEEDS = Array.from({ length: COUNT }, (_, i) => SEED + i);
 const LANES = 2;
+/** Of all attempts, refused or lost of who may pass: docs/security.md, "held back now and then", says of whom. */
+const MOST_HELD_BACK = 1 / 500;
 const TIMEOUT_PER_SCHEDULE_MS = 300_000;
 
 beforeAll(buildProgram);
 
 describe(`schedules ${SEED} to ${SEED + COUNT - 1}`, () => {
   it(
-    'let nothing go astray',
+    'let nothing go astray, and hold back hardly anything that may pass',
     async () => {
       const trials: Trial[] = [];
       await inLanes(LANES, SEEDS, async (seed) => void trials.push(await trySchedule(seed)));
       const sum = (of: (trial: Trial) => number): number => trials.reduce((all, trial) => all + of(trial), 0);
+      const [attempts, refused, lost] = [
+        sum((trial) => trial.attempts),
+        sum(({ faults }) => faults.refused),
+        sum(({ faults }) => faults.lost),
+      ];
       console.log(
-        `${COUNT} schedules from seed ${SEED}: ${sum(({ events }) => events)} events, ${sum(({ attempts }) => attempts)} attempts, ` +
-          `${sum(({ packets }) => packets)} packets, of those who may send ${sum(({ faults }) => faults.refused)} refused and ` +
-          `${sum(({ faults }) => faults.lost)} lost (printed, not judged); expected gaps ${JSON.stringify(trials.map(({ gaps }) => gaps))}`,
+        `${COUNT} schedules from seed ${SEED}: ${sum(({ events }) => events)} events, ${attempts} attempts, ` +
+          `${sum(({ packets }) => packets)} packets, of those who may send ${refused} refused and ` +
+          `${lost} lost; expected gaps ${JSON.stringify(trials.map(({ gaps }) => gaps))}`,
       );
       const bad = trials.filter(({ faults }) => faults.astray > 0 || faults.silent > 0);
       expect(bad.map(({ text }) => text)).toEqual([]);
+      const texts = trials.map(({ text }) => text).filter(Boolean);
+      expect(refused + lost, texts.join('\n')).toBeLessThanOrEqual(attempts * MOST_HELD_BACK);
     },
     COUNT * TIMEOUT_PER_SCHEDULE_MS,
   );
