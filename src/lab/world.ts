@@ -12,7 +12,6 @@
 export const NAMESPACE_PARTS = ['device', 'wifi', 'cell', 'vpn', 'lan', 'net'] as const;
 export type NamespacePart = (typeof NAMESPACE_PARTS)[number];
 
-export const DEFAULT_LAB_ID = 'pointsman';
 const LAB_ID = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
 export function isLabId(id: string): boolean {

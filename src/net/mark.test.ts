@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatMark, maskedEquals, withBits } from './mark.ts';
+import { formatMark, withBits } from './mark.ts';
 
 const mark = fc.oneof(fc.constantFrom(0, 0x7fffffff, 0x80000000, 0xffffffff), fc.nat(0xffffffff));
 
@@ -15,29 +15,6 @@ describe('withBits()', () => {
 
   it('withBits() sets the top bit as a positive number and keeps foreign bits', () => {
     expect(withBits(0x00ff1234, 0x82000007, 0xff00ffff)).toBe(0x82ff0007);
-  });
-});
-
-describe('maskedEquals()', () => {
-  it('maskedEquals() compares unsigned', () => {
-    expect(maskedEquals(0x80ff0001, 0x80000000, 0x80000000)).toBe(true);
-    expect(maskedEquals(0x00ff0001, 0x80000000, 0x80000000)).toBe(false);
-  });
-
-  it('maskedEquals() is (mark & mask) == value in wide arithmetic', () => {
-    const property = fc.property(mark, mark, mark, fc.boolean(), (some, random, mask, useMark) => {
-      const value = useMark ? Number(BigInt(some) & BigInt(mask)) : random;
-      expect(maskedEquals(some, value, mask)).toBe((BigInt(some) & BigInt(mask)) === BigInt(value));
-    });
-    fc.assert(property);
-  });
-
-  it('maskedEquals() holds after withBits() wrote a value that lies in the mask', () => {
-    const property = fc.property(mark, mark, mark, (start, value, mask) => {
-      const inMask = Number(BigInt(value) & BigInt(mask));
-      expect(maskedEquals(withBits(start, inMask, mask), inMask, mask)).toBe(true);
-    });
-    fc.assert(property);
   });
 });
 

@@ -3,11 +3,6 @@
  * Every result is 0..0xffffffff.
  */
 
-/** `(mark & mask) == value`, as `meta mark and MASK == VALUE` in nft: value bits outside of the mask never match. */
-export function maskedEquals(mark: number, value: number, mask: number): boolean {
-  return (mark & mask) >>> 0 === value >>> 0;
-}
-
 /** `(mark & ~mask) | value`, as `meta mark set mark and ~MASK or VALUE` in nft: all bits outside of both survive. */
 export function withBits(mark: number, value: number, mask: number): number {
   return ((mark & ~mask) | value) >>> 0;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatPortRange, mergePortRanges, type PortRange, parsePortRange, portInRange } from './port.ts';
+import { formatPortRange, type PortRange, parsePortRange, portInRange } from './port.ts';
 
 const range: fc.Arbitrary<PortRange> = fc
   .tuple(fc.nat(65535), fc.oneof(fc.constant(0), fc.nat(20), fc.nat(65535)))
@@ -59,28 +59,5 @@ describe('portInRange()', () => {
   it('portInRange() includes both ends and nothing beyond', () => {
     const probes = [79, 80, 85, 90, 91].map((port) => portInRange({ first: 80, last: 90 }, port));
     expect(probes).toEqual([false, true, true, true, false]);
-  });
-});
-
-describe('mergePortRanges()', () => {
-  it('mergePortRanges() joins ranges that overlap, touch or contain each other', () => {
-    const ranges = ['90-100', '80', '81-85', '99-120', '95-96', '122'].map((text) => parsePortRange(text));
-    const merged = mergePortRanges(ranges.filter((value) => value !== undefined));
-    expect(merged.map(formatPortRange)).toEqual(['80-85', '90-120', '122']);
-  });
-
-  it('mergePortRanges() keeps the set of ports, sorted with a gap between any two ranges', () => {
-    const property = fc.property(fc.array(range, { maxLength: 8 }), (ranges) => {
-      const merged = mergePortRanges(ranges);
-      const edges = ranges.flatMap(({ first, last }) => [first - 1, first, last, last + 1]);
-      for (const port of edges) {
-        const isIn = (some: readonly PortRange[]) => some.some((one) => portInRange(one, port));
-        expect(isIn(merged)).toBe(isIn(ranges));
-      }
-      for (const [index, { first }] of merged.entries()) {
-        expect(first).toBeGreaterThan((merged[index - 1]?.last ?? -2) + 1);
-      }
-    });
-    fc.assert(property);
   });
 });

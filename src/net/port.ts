@@ -27,14 +27,3 @@ export function formatPortRange(range: PortRange): string {
 export function portInRange(range: PortRange, port: number): boolean {
   return range.first <= port && port <= range.last;
 }
-
-/** The same ports as sorted ranges that neither overlap nor touch. */
-export function mergePortRanges(ranges: readonly PortRange[]): PortRange[] {
-  const merged: PortRange[] = [];
-  for (const range of ranges.toSorted((a, b) => a.first - b.first)) {
-    const open = merged.at(-1);
-    if (open === undefined || range.first > open.last + 1) merged.push(range);
-    else merged[merged.length - 1] = { first: open.first, last: Math.max(open.last, range.last) };
-  }
-  return merged;
-}

@@ -6,7 +6,6 @@ import { DecodeError } from './errors.ts';
 import { encodeMessage, type NetlinkRequest } from './message.ts';
 import {
   decodeQueuePacket,
-  encodeBatchVerdict,
   encodeQueueBind,
   encodeQueueFlags,
   encodeQueueMaxLength,
@@ -125,12 +124,5 @@ describe('encodeVerdict()', () => {
     expect(hex(request)).toBe(
       '2800000001030100010000000000000000000007' + '0c0002000000000100000001' + '0800030081000001',
     );
-  });
-});
-
-describe('encodeBatchVerdict()', () => {
-  it('differs from a single verdict in its type alone', () => {
-    const verdict = { queue: 7, packetId: 9, verdict: NF_DROP } as const;
-    expect(encodeBatchVerdict(verdict)).toEqual({ ...encodeVerdict(verdict), type: 0x0303 });
   });
 });

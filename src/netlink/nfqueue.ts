@@ -20,7 +20,6 @@ import {
 const NFQNL_MSG_PACKET = 0;
 const NFQNL_MSG_VERDICT = 1;
 const NFQNL_MSG_CONFIG = 2;
-const NFQNL_MSG_VERDICT_BATCH = 3;
 
 const NFQA_CFG_CMD = 1;
 const NFQA_CFG_PARAMS = 2;
@@ -209,29 +208,20 @@ export interface Verdict {
   readonly mark?: number;
 }
 
-function encodeVerdictMessage(operation: number, verdict: Verdict): NetlinkRequest {
+/** Not acknowledged; ENOENT comes back where the packet is not in the queue any more. */
+export function encodeVerdict(verdict: Verdict): NetlinkRequest {
   const header = encodeAttribute(NFQA_VERDICT_HDR, concatBytes([u32Be(verdict.verdict), u32Be(verdict.packetId)]));
   const mark = verdict.mark === undefined ? [] : [encodeU32Be(NFQA_MARK, verdict.mark)];
   return encodeNfnetlink(
     {
       subsystem: NFNL_SUBSYS_QUEUE,
-      operation,
+      operation: NFQNL_MSG_VERDICT,
       flags: NLM_F_REQUEST,
       family: AF_UNSPEC,
       resourceId: verdict.queue,
     },
     [header, ...mark],
   );
-}
-
-/** Not acknowledged; ENOENT comes back where the packet is not in the queue any more. */
-export function encodeVerdict(verdict: Verdict): NetlinkRequest {
-  return encodeVerdictMessage(NFQNL_MSG_VERDICT, verdict);
-}
-
-/** For every waiting packet with an id up to `packetId`. */
-export function encodeBatchVerdict(verdict: Verdict): NetlinkRequest {
-  return encodeVerdictMessage(NFQNL_MSG_VERDICT_BATCH, verdict);
 }
 
 /** One verdict message for one queue, filled in again and again: whole netlink messages without allocation. */

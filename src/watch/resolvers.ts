@@ -1,13 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { fileLooks } from '../kernel/file-looks.ts';
-import { throwShortage } from '../kernel/shortage.ts';
 import { type Address, isLoopbackAddress, parseAddress } from '../net/address.ts';
+import { readText } from './read-text.ts';
 
 const NAMESERVER_LINE = /^nameserver[ \t]+([^ \t%]+)/;
 /** glibc asks no more of them (MAXNS in resolv.h); some stubs and musl do. */
 const MAX_RESOLVERS = 8;
-/** Of one whose content comes from elsewhere. */
-const MAX_FILE_BYTES = 65_536;
+/** A hundred times as long as any that a person or a program writes. */
+const MAX_FILE_BYTES = 1_048_576;
 
 /** What systemd-resolved asks itself: it keeps this list for programs that go past its stub. */
 const UPSTREAM_OF_STUB = '/run/systemd/resolve/resolv.conf';
@@ -38,7 +36,7 @@ export function upstreamResolvers(
 }
 
 function nameservers(path: string): readonly Address[] {
-  const texts = readText(path)
+  const texts = readText(path, MAX_FILE_BYTES)
     .split('\n')
     .map((line) => NAMESERVER_LINE.exec(line)?.[1]);
   const addresses = texts.flatMap((text) => (text === undefined ? [] : (parseAddress(text) ?? [])));
@@ -49,17 +47,5 @@ const HOSTS_BY_RESOLVED = /^[ \t]*hosts:[^#\n]*\bresolve\b/m;
 
 /** nss-resolve(8): names are asked for by a unix socket, where nobody can see which program asks. */
 export function asksBySocket(path = '/etc/nsswitch.conf'): boolean {
-  return HOSTS_BY_RESOLVED.test(readText(path));
-}
-
-function readText(path: string): string {
-  try {
-    if (!fileLooks().answers(path)) return '';
-    const elsewhere = fileLooks().contentFromElsewhere(path, MAX_FILE_BYTES);
-    if (elsewhere === 'late') return '';
-    return elsewhere === 'here' ? readFileSync(path, 'utf8') : Buffer.from(elsewhere.bytes).toString('utf8');
-  } catch (error) {
-    throwShortage(error, 'read', path);
-    return '';
-  }
+  return HOSTS_BY_RESOLVED.test(readText(path, MAX_FILE_BYTES));
 }
