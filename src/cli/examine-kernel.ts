@@ -49,7 +49,8 @@ const NFT_PARTS: readonly {
   },
   {
     name: 'zones',
-    rule: 'ct original zone set 1',
+    // Read, which kernels can that can set it: of a rule that sets one all that waits in a packet queue would be dropped.
+    rule: 'ct original zone 1',
     without: 'limited',
     effect: 'queries of different programs are not told apart',
   },
@@ -121,8 +122,8 @@ async function nftables({ isRoot }: Examiner): Promise<readonly Finding[]> {
   if (!isRoot) return [{ part, state: 'not seen', message: `${version}; what the kernel takes of it ${NOT_SEEN}` }];
   const missing = [];
   for (const one of NFT_PARTS) {
-    // Checked by the kernel, and taken back by it.
-    const batch = `table inet pointsman_doctor { chain output { type ${one.type ?? 'filter'} hook ${one.hook ?? 'output'} priority 0; ${one.rule}; }; }\n`;
+    // Checked by the kernel, and taken back by it. A base chain that goes takes with it what waits in a packet queue, unless it never was in force.
+    const batch = `table inet pointsman_doctor { flags dormant; chain output { type ${one.type ?? 'filter'} hook ${one.hook ?? 'output'} priority 0; ${one.rule}; }; }\n`;
     const { status, stderr } = await runTool(path, ['-c', '-f', '-'], batch);
     if (status !== 0) missing.push({ ...one, because: stderr.trim().split('\n')[0] ?? '' });
   }

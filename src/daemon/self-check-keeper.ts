@@ -52,7 +52,7 @@ export class SelfCheckKeeper implements Disposable {
     return this.#running;
   }
 
-  /** Resolves when none is under way: its table is gone then. */
+  /** Resolves when none is under way: its table is empty then. */
   async stop(): Promise<void> {
     this[Symbol.dispose]();
     await this.#running;

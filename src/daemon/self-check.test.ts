@@ -30,9 +30,9 @@ class Table implements CheckTable {
     return this.isThere ? this.#came : undefined;
   }
 
-  async remove(): Promise<void> {
+  async empty(): Promise<void> {
     this.isThere = false;
-    this.done.push('remove');
+    this.done.push('empty');
   }
 
   arrive(number: number): void {
@@ -89,7 +89,7 @@ describe('checkSelf', () => {
       'waits: not tried: the policy waits for something',
     ]);
     expect(parts.sent).not.toContain('waits');
-    expect(parts.table.done).toEqual(['load 5', 'remove']);
+    expect(parts.table.done).toEqual(['load 5', 'empty']);
   });
 
   it('checkSelf sends nothing more once somebody has changed the ruleset', async () => {

@@ -57,7 +57,7 @@ export async function checkSelf(questions: readonly Question[], parts: SelfCheck
       }),
     };
   } finally {
-    await table.remove();
+    await table.empty();
   }
 }
 

@@ -3,7 +3,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Clock } from '../net/clock.ts';
 import { type Compilation, compile } from '../plan/compile.ts';
 import type { Host } from '../plan/host.ts';
-import { keepZones } from '../plan/kept-zones.ts';
+import { keepChains } from '../plan/kept-chains.ts';
 import type { Ruleset } from '../plan/nft/ruleset.ts';
 import { namedPrograms, programName } from '../plan/program.ts';
 import { activeProfiles } from '../policy/active-profiles.ts';
@@ -136,7 +136,7 @@ export class Wants {
     const facts = this.#usesUplinks ? machine.facts : { ...machine.facts, uplinks: [] };
     const input = { policySet, index, facts, host, appIds, nowMs: clock.monotonicMs() };
     const compiled = compile(input, before?.compilation);
-    const nft = keepZones(compiled.plan.nft, before?.compilation.plan.nft ?? this.#parts.predecessor);
+    const nft = keepChains(compiled.plan.nft, before?.compilation.plan.nft ?? this.#parts.predecessor);
     const compilation = nft === compiled.plan.nft ? compiled : { ...compiled, plan: { ...compiled.plan, nft } };
     this.#revision += 1;
     const snapshot = { revision: this.#revision, policySet, facts, appIds, ...marked };

@@ -7,6 +7,8 @@ describe('renderCheckTable', () => {
     expect(text).toContain('type filter hook postrouting priority 303; policy accept;');
     expect(text.match(/meta priority 706d:[0-9a-f]+ counter drop/g)).toHaveLength(11);
     expect(text).toContain('meta priority 706d:b counter drop');
+    // What waits in a packet queue would go with it.
+    expect(text).not.toContain('delete');
   });
 });
 

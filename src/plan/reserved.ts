@@ -9,7 +9,7 @@ export const TABLE = 'pointsman';
 export const PANIC_TABLE = 'pointsman_panic';
 /** A chain without rules in our table, where that was loaded from a file and no daemon has taken it over. */
 export const CHAIN_STATIC = 'before_first_start';
-/** What counts and drops the daemon's own datagrams while it looks whether the kernel does what policies say. */
+/** What counts and drops the daemon's own datagrams while it looks whether the kernel does what policies say; without rules at other times. */
 export const CHECK_TABLE = 'pointsman_check';
 
 /**

@@ -15,6 +15,15 @@ const OURS = 0x80000000;
 const NONE_MARK = /0x8000ff[0-9a-f]{2}/g;
 /** Of all the rest, that number too. */
 const SEAL = /(map plan_in_force \{[^}]*elements = \{)[^}]*/;
+/** From a daemon's first check of itself on, beside its table. */
+const CHECK_TABLE = /^table inet pointsman_check \{\n\tchain end \{\n\t\ttype filter hook [^\n]*\n\t\}\n\}\n/m;
+const OWN_TABLE = /^table inet pointsman \{$/m;
+
+/** What does not depend on when it was asked. */
+function settled(nft: string): string {
+  const steady = nft.replace(NONE_MARK, 'none').replace(SEAL, '$1');
+  return OWN_TABLE.test(steady) ? steady.replace(CHECK_TABLE, '') : steady;
+}
 
 export async function kernelState(device: Device): Promise<KernelState> {
   const read = (...command: string[]): Promise<string> => device.must('device', command);
@@ -22,7 +31,7 @@ export async function kernelState(device: Device): Promise<KernelState> {
   const flows6 = await read('conntrack', '-L', '-f', 'ipv6');
   const marks = [...`${flows}${flows6}`.matchAll(/\bmark=(\d+)/g)].map(([, mark]) => Number(mark));
   return {
-    nft: (await read('nft', '-s', 'list', 'ruleset')).replace(NONE_MARK, 'none').replace(SEAL, '$1'),
+    nft: settled(await read('nft', '-s', 'list', 'ruleset')),
     rules: `${await read('ip', '-4', 'rule')}${await read('ip', '-6', 'rule')}`,
     routes: `${await allRoutes(device, '-4')}${await allRoutes(device, '-6')}`,
     marks: marks.filter((mark) => (mark & OURS) !== 0).map((mark) => `0x${mark.toString(16)}`),
