@@ -9,6 +9,7 @@ import { decodePacket } from '../net/packet.ts';
 import type { ConntrackEvent } from '../netlink/conntrack.ts';
 import type { LoggedPacket } from '../netlink/nflog.ts';
 import { readMark } from '../plan/flow-mark.ts';
+import { DROPPED_LOG, NOT_ACCEPTED_LOG, REFUSAL_LOG, refusalCauseOf } from '../plan/refusal-log.ts';
 import { APP_DAEMON, APP_NONE, MARK_OURS } from '../plan/reserved.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
 import { fromDecision, whoIs } from './decision-event.ts';
@@ -20,10 +21,6 @@ import type { VerdictEvent } from './verdict-loop.ts';
 
 /** The verdict thread tells of a flow a little later than conntrack does. */
 export const SETTLE_MS = 80;
-/** The rules that refuse what comes in call it so (`compile-inbound.ts`). */
-const NOT_ACCEPTED = 'not accepted';
-const OTHER_DEVICE = 'other device';
-const LOCAL_BLOCKED = 'local blocked';
 /** Flows of the verdict thread that are remembered, to be told from the kernel's own. */
 const MAX_REMEMBERED = 8192;
 
@@ -83,7 +80,7 @@ export class KernelDecisions implements Disposable {
   hearLogged(packets: readonly LoggedPacket[]): void {
     const at = this.#moment();
     for (const { payload, mark, prefix } of packets) {
-      const flow = flowOf(payload, prefix === NOT_ACCEPTED);
+      const flow = flowOf(payload, prefix === NOT_ACCEPTED_LOG);
       if (flow !== undefined && at !== undefined) this.#tell(flow, readMark(mark).appId, at, { refusal: prefix });
     }
   }
@@ -93,7 +90,7 @@ export class KernelDecisions implements Disposable {
     const at = this.#moment();
     const { appId } = readMark(mark);
     if (at !== undefined)
-      this.#tell(flow, appId, at, { ...ownerIn(this.#strangerOf(flow, appId)), refusal: OTHER_DEVICE });
+      this.#tell(flow, appId, at, { ...ownerIn(this.#strangerOf(flow, appId)), refusal: REFUSAL_LOG['other-device'] });
   }
 
   [Symbol.dispose](): void {
@@ -145,10 +142,7 @@ const ownerIn = (owner: ProcessOwner | undefined): { readonly owner?: ProcessOwn
   owner === undefined ? {} : { owner };
 
 function outcomeOf(prefix: string): Pick<DecisionEvent, 'verdict' | 'cause'> {
-  if (prefix === 'dropped') return { verdict: 'drop' };
-  if (prefix === OTHER_DEVICE) return { verdict: 'reject', cause: 'other-device' };
-  if (prefix === LOCAL_BLOCKED) return { verdict: 'reject', cause: 'local-blocked' };
-  return { verdict: 'reject', cause: prefix === 'no uplink' ? 'no-uplink' : 'denied' };
+  return prefix === DROPPED_LOG ? { verdict: 'drop' } : { verdict: 'reject', cause: refusalCauseOf(prefix) };
 }
 
 function flowOf(payload: Uint8Array, inbound: boolean): Flow | undefined {

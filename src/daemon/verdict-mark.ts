@@ -56,7 +56,13 @@ export function packetVerdict(decision: FinalDecision, appId: number, packetMark
 }
 
 /** Another uplink would not help. */
-const isForGood = (cause: RefusalCause): boolean => cause === 'denied' || cause === 'local-blocked';
+const isForGood = (cause: RefusalCause): boolean => FOR_GOOD[cause];
+const FOR_GOOD: Readonly<Record<RefusalCause, boolean>> = {
+  denied: true,
+  'local-blocked': true,
+  'no-uplink': false,
+  'other-device': false,
+};
 
 /** As what a policy denies. */
 export function refusedVerdict(packetMark: number): PacketVerdict {

@@ -46,18 +46,25 @@ export interface LocalRules {
   readonly rules: readonly Rule[];
 }
 
-function localRules({ local }: Pick<Via, 'local'>, isCareful: boolean): LocalRules {
-  const blocks = local === 'block';
-  const target = goto(blocks ? CHAIN.localBlocked : CHAIN.acceptLocal);
+function localRules(target: Expression, prefix: string, isCareful: boolean): LocalRules {
   const [set4, set6] = isCareful ? [BELIEVED4, BELIEVED6] : [LOCAL4, LOCAL6];
   return {
-    chain: `${blocks ? 'no_' : ''}${isCareful ? CHAIN_BELIEVED : CHAIN_LOCAL}`,
+    chain: `${prefix}${isCareful ? CHAIN_BELIEVED : CHAIN_LOCAL}`,
     rules: [rule(inSet(set4, { kind: 'ip daddr' }), target), rule(inSet(set6, { kind: 'ip6 daddr' }), target)],
   };
 }
 
-const rulesFor = (via: Via, { doubted }: Pick<Facts, 'doubted'>): LocalRules | undefined =>
-  via.local === 'via' ? undefined : localRules(via, doubted !== undefined && protects(via));
+function rulesFor(via: Via, { doubted }: Pick<Facts, 'doubted'>): LocalRules | undefined {
+  const isCareful = doubted !== undefined && protects(via);
+  switch (via.local) {
+    case undefined:
+      return localRules(goto(CHAIN.acceptLocal), '', isCareful);
+    case 'block':
+      return localRules(goto(CHAIN.localBlocked), 'no_', isCareful);
+    case 'via':
+      return undefined;
+  }
+}
 
 /** Of these choices, each once. */
 export const localRulesOf = (choices: Iterable<Choice>, facts: Pick<Facts, 'doubted'>): readonly LocalRules[] => {

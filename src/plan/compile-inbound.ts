@@ -14,6 +14,7 @@ import { solicited, solicitingChain } from './compile-solicited.ts';
 import { accept, goto, is, isNot, jump, rule, setBits } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
 import type { Chain, Rule } from './nft/ruleset.ts';
+import { NOT_ACCEPTED_LOG } from './refusal-log.ts';
 import {
   MARK_FOREIGN,
   MARK_OURS,
@@ -81,7 +82,7 @@ const verdicts: readonly Chain[] = [
     name: CHAIN.acceptInbound,
     rules: [rule(setBits('ct mark', MARK_WAY, wayMark(UPLINK_INBOUND))), rule(accept)],
   },
-  { name: CHAIN.denyInbound, rules: [...report('not accepted'), rule(goto('refuse'))] },
+  { name: CHAIN.denyInbound, rules: [...report(NOT_ACCEPTED_LOG), rule(goto('refuse'))] },
 ];
 
 /** A socket is there, whatever its mark: without one nothing is compared. */

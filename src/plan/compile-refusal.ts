@@ -3,6 +3,7 @@ import { IPPROTO_TCP } from '../net/protocol.ts';
 import { CHAIN } from './compile-app.ts';
 import { drop, goto, is, rule } from './nft/expressions.ts';
 import type { Chain, Rule } from './nft/ruleset.ts';
+import { DROPPED_LOG, REFUSAL_LOG } from './refusal-log.ts';
 import { LOG_GROUP, LOG_PER_SECOND, MARK_APP } from './reserved.ts';
 
 /** The packet mark tells user space which application was refused; the packet itself goes no further. */
@@ -24,10 +25,15 @@ const refuseConnect6: Rule = rule(
 
 /** `blocksLocal`: some `via` blocks what is local. */
 export const refusals = (blocksLocal: boolean): readonly Chain[] => [
-  { name: CHAIN.deny, rules: [...report('denied'), rule(goto('refuse'))] },
-  { name: CHAIN.noUplink, rules: [...report('no uplink'), refuseConnect6, rule(goto('refuse_no_uplink'))] },
-  ...(blocksLocal ? [{ name: CHAIN.localBlocked, rules: [...report('local blocked'), rule(goto('refuse'))] }] : []),
-  { name: CHAIN.dropped, rules: [...report('dropped'), rule(drop)] },
+  { name: CHAIN.deny, rules: [...report(REFUSAL_LOG.denied), rule(goto('refuse'))] },
+  {
+    name: CHAIN.noUplink,
+    rules: [...report(REFUSAL_LOG['no-uplink']), refuseConnect6, rule(goto('refuse_no_uplink'))],
+  },
+  ...(blocksLocal
+    ? [{ name: CHAIN.localBlocked, rules: [...report(REFUSAL_LOG['local-blocked']), rule(goto('refuse'))] }]
+    : []),
+  { name: CHAIN.dropped, rules: [...report(DROPPED_LOG), rule(drop)] },
   {
     name: 'refuse',
     rules: [

@@ -2,7 +2,7 @@ import type { Flow } from '../net/flow.ts';
 import { type DecideContext, decide } from './decide.ts';
 import type { Decision } from './decision.ts';
 import type { EffectivePolicy } from './effective-policy.ts';
-import { KERNEL_SENDERS } from './kernel-senders.ts';
+import { KERNEL_SENDERS, kernelSender } from './kernel-senders.ts';
 import { type AppIndex, emptyIndex } from './match-app.ts';
 
 /** No program can have this path, so nothing but the stand-in ever matches it. */
@@ -14,7 +14,10 @@ export function decideAsApp(context: DecideContext, policy: EffectivePolicy, flo
   const [first] = policy.match;
   if (first !== undefined && policy.match.every(({ kind }) => kind === 'kernel')) {
     const byKernel = new Map(KERNEL_SENDERS.map((sender) => [sender, { policy, match: first }]));
-    const told = KERNEL_SENDERS.find((sender) => sender === first.value);
+    const sends = kernelSender(context.facts, flow);
+    // A flow that none of what it names would send is as good as from any of that.
+    const isNamed = policy.match.some(({ value }) => value === sends);
+    const told = isNamed ? sends : KERNEL_SENDERS.find((sender) => sender === first.value);
     return decide(
       { ...context, index: { ...emptyIndex(), byKernel } },
       { kind: 'kernel', ...(told !== undefined && { sender: told }) },

@@ -116,6 +116,18 @@ describe('decide() on what the kernel itself sends', () => {
     ]);
   });
 
+  it.each([
+    ['wireguard', 'other'],
+    ['other', 'wireguard'],
+    ['nfs', 'wireguard'],
+  ] as const)('comes to the same by the number of a policy that names %s and %s', (first, second) => {
+    const both = policyOf(first, 'deny');
+    const policy = { ...both, match: [...both.match, { kind: 'kernel', value: second, at } as const] };
+    const context = contextOf([policy], 'allow');
+    expect(said(decideAsApp(context, policy, WIREGUARD))).toEqual(said(decide(context, KERNEL, WIREGUARD)));
+    expect(decideAsApp(context, policy, WIREGUARD).verdict).toBe('reject');
+  });
+
   it('leaves what comes in, and loopback, to the default', () => {
     const context = contextOf([policyOf('nfs', 'deny')], 'deny');
     expect(decide(context, KERNEL, { ...NFS, inbound: true }).verdict).toBe('accept');

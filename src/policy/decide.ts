@@ -111,17 +111,33 @@ function perform(
   app?: string,
 ): Decision {
   const head = { reason, ...(app === undefined ? {} : { app }) };
-  if (verb === 'drop') return { ...head, verdict: 'drop' };
-  if (verb === 'deny') return { ...head, verdict: 'reject', cause: 'denied' };
+  switch (verb) {
+    case 'drop':
+      return { ...head, verdict: 'drop' };
+    case 'deny':
+      return { ...head, verdict: 'reject', cause: 'denied' };
+    case 'allow':
+      return permit(context, via, flow, head);
+  }
+}
+
+type Head = Pick<Decision, 'reason' | 'app'>;
+
+function permit(context: DecideContext, via: Via | undefined, flow: Flow, head: Head): Decision {
+  const { reason, app } = head;
   if (flow.loopback) return { ...head, verdict: 'accept', way: { kind: 'local' } };
   if (via === undefined) return { ...head, verdict: 'accept', way: { kind: 'system' } };
-  const isLocal = isLocalFor(via, context.facts, flow.destination);
-  if (isLocal && via.local !== 'via' && !isQuery(context.facts, flow)) {
-    if (via.local === 'block') {
-      const choice: UplinkChoice = { via: via.at, way: { kind: 'none' }, considered: [] };
-      return { ...head, choice, verdict: 'reject', cause: 'local-blocked' };
+  if (isLocalFor(via, context.facts, flow.destination) && !isQuery(context.facts, flow)) {
+    switch (via.local) {
+      case undefined:
+        return asChosen({ ...head, verdict: 'accept', way: { kind: 'local' } }, flow, context.facts);
+      case 'block': {
+        const choice: UplinkChoice = { via: via.at, way: { kind: 'none' }, considered: [] };
+        return { ...head, choice, verdict: 'reject', cause: 'local-blocked' };
+      }
+      case 'via':
+        break;
     }
-    return asChosen({ ...head, verdict: 'accept', way: { kind: 'local' } }, flow, context.facts);
   }
   const slot = via.share === undefined ? undefined : shareSlot(via.share, flow, app ?? '');
   const choice = chooseUplink(via, flow.destination.family, waysOut(context.policySet, context.facts), slot);

@@ -54,7 +54,7 @@ function misfitPath(kind: 'exec' | 'script', value: string): MisfitMatch | undef
 
 /** The root has all programs in it, and no policy of an application is about all. */
 export const ALL_CGROUPS_HINT =
-  'all programs are in it: what holds for all stands in default.yaml; name one of those in it, such as /system.slice (systemd-cgls shows them)';
+  'all programs are in it: what holds for all stands in default.yaml (otherwise, via, accept); name one of those in it, such as /system.slice (systemd-cgls shows them)';
 /** Where cgroup2 is mounted: cgroups(7). */
 const CGROUP_MOUNT = /^\/sys\/fs\/cgroup(?:\/unified)?(?=\/|$)/;
 

@@ -197,7 +197,7 @@ const IN_POLICY: readonly Row[] = [
   },
   ...['/', '//', '/.', '.', '"*"', '/*', '/sys/fs/cgroup'].map((all) => ({
     written: `match: [{ cgroup: ${all} }]`,
-    told: 'all programs are in it: what holds for all stands in default.yaml; name one of those in it, such as /system.slice',
+    told: 'all programs are in it: what holds for all stands in default.yaml (otherwise, via, accept); name one of those in it, such as /system.slice',
     typed: 'match: [{ cgroup: /system.slice }]',
   })),
   ...['/system.slice/', 'system.slice/', '/a/../system.slice', '/system.slice/./', '//system.slice'].map((written) => ({
