@@ -98,6 +98,8 @@ describe('CreatorOwners', () => {
     const [, socket] = started(mail);
     expect(ownerOf({ inode: 1, uid: 0 })).toBeUndefined();
     expect(ownerOf({ ...socket, cookie: 99_999n })).toBeUndefined();
+    expect(creators.isNoted({ ...socket, cookie: 99_999n })).toBe(false);
+    expect(creators.isNoted(socket)).toBe(true);
     const { marks } = machine;
     const reader = new ProcessReader(machine.proc, undefined);
     const noted = { ...marks.creatorOf(socket.cookie ?? 0n), executable: NO_EXECUTABLE };

@@ -106,6 +106,11 @@ export class CreatorOwners {
     return this.#describe(creator, socket, names);
   }
 
+  /** Whether the kernel has noted who made it, as it does for every program. */
+  isNoted({ cookie }: SocketOwner): boolean {
+    return cookie !== undefined && this.#sources.marks.creatorOf(cookie) !== undefined;
+  }
+
   /** Sockets that may have sent this flow, and were closed since then. */
   released(flow: Flow, sinceMs: MonotonicMs): readonly ReleasedSocket[] {
     return releasedSockets(this.#sources.marks, flow).filter((socket) => isReleasedSince(socket, sinceMs));

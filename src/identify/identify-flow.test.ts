@@ -232,10 +232,10 @@ describe('identifyFlow on UDP', () => {
 describe('identifyFlow on sockets of the kernel’s', () => {
   const flow = flowOf(IPPROTO_TCP, ['10.9.0.2', 40_000], ['10.9.0.1', 443]);
   /** One that no process holds, opened while this user's program ran. */
-  const openedAs = (uid: number): OpenIdentitySources => ({
+  const openedAs = (uid: number, cgroupId?: bigint): OpenIdentitySources => ({
     ...sources,
     tables: {
-      lookup: () => ({ inode: 1, uid, state: 2, cookie: 7n }),
+      lookup: () => ({ inode: 1, uid, state: 2, cookie: 7n, ...(cgroupId !== undefined && { cgroupId }) }),
       dump: () => [],
     },
   });
@@ -251,6 +251,21 @@ describe('identifyFlow on sockets of the kernel’s', () => {
       expect(owner).toMatchObject({ kind: 'unknown', uid: 4242 });
     },
   );
+
+  describe('that have a file, as those of NFS', () => {
+    it('identifyFlow calls one that was made in the root cgroup, and that nobody holds, the kernel’s', () => {
+      expect(identifyFlow(openedAs(0, 1n), flow, { uid: 0 })).toEqual({ kind: 'kernel' });
+    });
+
+    it.each([
+      ['made in another cgroup', { uid: 0, cgroupId: 2n }],
+      ['of a cgroup that nobody knows', { uid: 0 }],
+      ['a user’s', { uid: 4242, cgroupId: 1n }],
+    ] as const)('identifyFlow does not call one the kernel’s that is %s', (_what, { uid, ...made }) => {
+      const from = openedAs(uid, 'cgroupId' in made ? made.cgroupId : undefined);
+      expect(identifyFlow(from, flow, { uid })).toMatchObject({ kind: 'unknown', uid });
+    });
+  });
 });
 
 describe('identifyFlow on protocols without ports', () => {

@@ -101,6 +101,8 @@ export function identifyFlow(sources: IdentitySources, flow: Flow, hint: Identit
   const [first, ...others] = distinct(owners);
   if (first === undefined) return unknown('no socket', socketHint);
   if (others.length > 0) return { kind: 'one of', candidates: [first, ...others] };
+  const isThreads = isHiddenRoot(first) && search.sockets.every((socket) => isOfKernelThread(sources, socket));
+  if (isThreads && isStillThere(sources, flow, socketHint)) return KERNEL;
   return first.kind === 'unknown' ? explainMissing(sources, flow, socketHint, first) : first;
 }
 
@@ -115,6 +117,23 @@ function kernelOrErrand(owners: readonly SingleOwner[]): Owner {
   const errand = owners.find((owner) => owner.kind === 'unknown' && owner.uid !== undefined && owner.uid !== ROOT);
   return errand === undefined || errand.kind !== 'unknown' ? KERNEL : { ...errand, because: ERRAND };
 }
+
+const isHiddenRoot = (owner: SingleOwner): boolean =>
+  owner.kind === 'unknown' && owner.because === HOLDER_HIDDEN && owner.uid === ROOT;
+
+/** kernel/cgroup/cgroup.c: `cgroup_id` of the root of the unified hierarchy. */
+const ROOT_CGROUP = 1n;
+
+/**
+ * SUNRPC, which is NFS, gives its sockets a file, so that they have a user: root's. They are made by threads of the kernel's, whose cgroup is
+ * the root, and of what the kernel itself makes nothing is noted. A program's, where its holder is hidden, is in the cgroup of that program.
+ */
+function isOfKernelThread({ creators }: IdentitySources, socket: SocketOwner): boolean {
+  return socket.inode !== NO_INODE && socket.cgroupId === ROOT_CGROUP && creators?.isNoted(socket) !== true;
+}
+
+const isStillThere = (sources: IdentitySources, flow: Flow, hint: SocketHint): boolean =>
+  findSocket(sources, flow, hint).kind === 'found';
 
 /**
  * Whoever had the port and has closed his socket while the packet waited may have sent it: where nobody has the port any more, and where
@@ -267,5 +286,5 @@ function ownerOf(
 /** A socket that nobody was seen to hold: either it went away during the search, or its holder cannot be seen. */
 function explainMissing(sources: IdentitySources, flow: Flow, hint: SocketHint, owner: UnknownOwner): Owner {
   if (owner.because !== HOLDER_HIDDEN) return owner;
-  return findSocket(sources, flow, hint).kind === 'none' ? unknown(PROCESS_ENDED, owner) : owner;
+  return isStillThere(sources, flow, hint) ? owner : unknown(PROCESS_ENDED, owner);
 }

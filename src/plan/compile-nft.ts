@@ -145,7 +145,7 @@ function masqueradeMap({ masquerade }: CompiledUplinks, sources: CompiledSources
 /** Before a daemon has ever run, nobody can be asked: then it is as all else. */
 function ofKernel({ told, index, policySet }: InboundInput, isStatic: boolean): CompiledKernel {
   const isAsked = isStatic || told === 'by program';
-  return isAsked ? { chains: [], first: [] } : compileKernel(index, policySet);
+  return isAsked ? { sets: [], chains: [], first: [] } : compileKernel(index, policySet);
 }
 
 function identifyOutgoing(input: InboundInput, { first }: CompiledKernel) {
@@ -259,6 +259,7 @@ export function compileNft(given: NftInput): Ruleset {
       ...sources.sets,
       ...hooks.sets,
       ...tunnels.sets,
+      ...kernel.sets,
       ...dns.sets,
       ...parts.flatMap(({ sets }) => sets),
     ]),

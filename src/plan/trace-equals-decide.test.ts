@@ -895,6 +895,8 @@ function compareForwarded(pairsWanted: number): { share: Share; untouched: numbe
 interface OfKernel {
   readonly flow: Flow;
   readonly cgroup?: string;
+  /** SUNRPC gives its sockets a file, so that they have a uid: root's. */
+  readonly uid?: number;
 }
 
 const TUNNEL_ENDS = ['203.0.113.9', '2001:db8::9'].map(address);
@@ -906,10 +908,17 @@ const ofKernel: fc.Arbitrary<OfKernel> = fc
     fc.constantFrom(443, 445, 2049, WIREGUARD_PORT),
     fc.constantFrom(undefined, ...CGROUPS),
   )
-  .map(([f, sourcePort, destinationPort, cgroup]) => ({
-    flow: f.sourcePort === undefined || f.loopback ? f : { ...f, sourcePort, destinationPort },
-    ...(cgroup !== undefined && { cgroup }),
-  }));
+  .map(([f, sourcePort, destinationPort, cgroup]) => {
+    const hasPorts = f.sourcePort !== undefined && !f.loopback;
+    const isRpc = sourcePort !== WIREGUARD_PORT && (sourcePort === 700 || destinationPort === 2049);
+    // By UDP the kernel's requests to a tunnel's end go the way of the default where `decide` takes them for the tunnel's.
+    const byRpc = hasPorts && isRpc && f.protocol === IPPROTO_TCP;
+    return {
+      flow: hasPorts ? { ...f, sourcePort, destinationPort } : f,
+      // They are made by threads of the kernel's, whose cgroup is the root.
+      ...(byRpc ? { cgroup: '/', uid: 0 } : cgroup !== undefined && { cgroup }),
+    };
+  });
 const kernelPolicy: fc.Arbitrary<EffectivePolicy> = fc
   .tuple(policy(false, 'app.kernel'), fc.subarray([...KERNEL_SENDERS]))
   .map(([one, senders]) => ({ ...one, match: senders.map((value) => ({ kind: 'kernel', value, at }) as const) }));
@@ -934,7 +943,7 @@ function compareKernel(pairsWanted: number): { asked: number; reasons: ReadonlyM
       const appIds = new Map(w.policySet.apps.map(({ app }, i) => [app, i + 1]));
       const ruleset = withRelayAlive(compile({ ...w, appIds, nowMs: NOW }).plan.nft);
       const context: DecideContext = { ...w, ...WAITING, index: indexApps(w.policySet), nowMs: NOW };
-      for (const { flow: f, cgroup } of all) {
+      for (const { flow: f, cgroup, uid } of all) {
         const decision = decide(context, { kind: 'kernel' }, f);
         const ids = cgroupAncestry(cgroup ?? '/').map((path): [number, bigint] => [
           path.split('/').length - 1,
@@ -947,7 +956,9 @@ function compareKernel(pairsWanted: number): { asked: number; reasons: ReadonlyM
           ctMark: 0,
           ctState: 'new',
           ctDirection: 'original',
-          ...(cgroup !== undefined && { socket: { mark: 0, cgroups: new Map(ids) } }),
+          ...(cgroup !== undefined && {
+            socket: { mark: 0, cgroups: new Map(ids), ...(uid !== undefined && { uid, gid: uid }) },
+          }),
         };
         const got = trace(ruleset, packet, ['output']);
         pairs++;

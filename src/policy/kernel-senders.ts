@@ -7,9 +7,9 @@ import type { Facts } from './facts.ts';
 export const KERNEL_SENDERS = ['wireguard', 'nfs', 'cifs', 'other'] as const;
 export type KernelSender = (typeof KERNEL_SENDERS)[number];
 
-const NFS_PORT = 2049;
+export const NFS_PORT = 2049;
 /** net/sunrpc/xprtsock.c: RPC_DEF_MIN_RESVPORT to RPC_DEF_MAX_RESVPORT. Mount, lock and status requests have other ports than NFS itself. */
-const RPC_SOURCE_PORTS = { first: 665, last: 1023 };
+export const RPC_SOURCE_PORTS: { readonly first: number; readonly last: number } = { first: 665, last: 1023 };
 /** fs/smb/client: CIFS_PORT, RFC1001_PORT. */
 const CIFS_PORTS: readonly number[] = [445, 139];
 
