@@ -12,6 +12,7 @@ import {
   PROGRAM_FILE_BYTES,
   RELEASED_RECORD_BYTES,
   TASK_RECORD_BYTES,
+  USER_RELEASED_RECORD_BYTES,
   WAYS_RECORD_BYTES,
 } from './records.ts';
 
@@ -42,6 +43,7 @@ export type MapName =
   | 'creators'
   | 'strangers'
   | 'released'
+  | 'userClosed'
   | 'config'
   | 'learners'
   | 'learned'
@@ -66,6 +68,8 @@ export const MAX_CREATORS = 32_768;
 export const MAX_STRANGERS = 1024;
 /** Ports of sockets that are gone. What was closed by one user within the time that its packets wait is far less. */
 export const MAX_RELEASED = 16_384;
+/** Of all users; of each, as many as USER_RELEASED_MASK leaves apart. */
+export const MAX_USER_RELEASED = 16_384;
 /** Threads of the daemon that may ask for keys at the same time. */
 export const MAX_LEARNERS = 16;
 
@@ -155,6 +159,17 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
     keyBytes: U64_BYTES,
     valueBytes: RELEASED_RECORD_BYTES,
     maxEntries: MAX_RELEASED,
+  },
+  /**
+   * User << 32 | place of a port (u64) -> the last socket of that user there that was closed, and who made it. Whoever makes sockets without end
+   * pushes others' out of `creators` and `released`; here he has so many places, and pushes out his own.
+   */
+  userClosed: {
+    name: 'pm_userClosed',
+    type: BPF_MAP_TYPE_LRU_HASH,
+    keyBytes: U64_BYTES,
+    valueBytes: USER_RELEASED_RECORD_BYTES,
+    maxEntries: MAX_USER_RELEASED,
   },
   config: {
     name: 'pm_config',

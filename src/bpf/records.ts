@@ -429,6 +429,45 @@ export function decodeReleasedRecord(bytes: Uint8Array): readonly ReleasedSocket
 export const encodeReleasedKey = (protocol: number, port: number): Uint8Array =>
   encodeU64((BigInt(protocol) << 32n) | BigInt(port));
 
+/** What a user has closed last at a place of his. `creator`: absent where nothing was noted when it was made. */
+export interface UserReleased extends ReleasedSocket {
+  readonly protocol: number;
+  readonly port: number;
+  readonly creator?: CreatorRecord;
+}
+
+/** Ports of a user that are remembered at once: those that differ in the bits of this mask. */
+export const USER_RELEASED_MASK = 511;
+/** The first three as in `released`. `port` and `protocol`: u32, together the key of `released`. */
+export const USER_RELEASED_RECORD_FIELDS = {
+  cookie: 0,
+  atNs: 8,
+  remotePort: 16,
+  port: 24,
+  protocol: 28,
+  creator: 32,
+} as const;
+export const USER_RELEASED_RECORD_BYTES: number = USER_RELEASED_RECORD_FIELDS.creator + CREATOR_RECORD_BYTES;
+
+/** Key of `userClosed`. */
+export const encodeUserReleasedKey = (uid: number, port: number): Uint8Array =>
+  encodeU64((BigInt(uid) << 32n) | BigInt(port & USER_RELEASED_MASK));
+
+export function decodeUserReleasedRecord(bytes: Uint8Array): UserReleased {
+  checkLength('record of a released socket', bytes, USER_RELEASED_RECORD_BYTES);
+  const view = viewOf(bytes);
+  const at = USER_RELEASED_RECORD_FIELDS;
+  const creator = decodeCreatorRecord(bytes.subarray(at.creator));
+  return {
+    cookie: view.getBigUint64(at.cookie, true),
+    atNs: view.getBigUint64(at.atNs, true),
+    remotePort: view.getUint16(at.remotePort),
+    port: view.getUint32(at.port, true),
+    protocol: view.getUint32(at.protocol, true),
+    ...(creator.executable !== NO_EXECUTABLE && { creator }),
+  };
+}
+
 /** Value of `config`. All zero, as the map is made, it lets the programs do nothing at all. */
 export interface Config {
   /** SO_NETNS_COOKIE of the namespace that is looked after; never 0. */

@@ -3,13 +3,26 @@
  * Before the socket is gone for whoever looks for it (inet_release()), so that there is no moment in which it is neither there nor here.
  */
 import { assemble } from './assembler.ts';
-import { branch, call, exit, label, load, move, store } from './instruction.ts';
+import { and32, branch, call, exit, type Instruction, label, load, move, store } from './instruction.ts';
 import type { KernelLayout } from './kernel-layout.ts';
 import { lookup, read, update } from './kernel-memory.ts';
 import type { MapDescriptors } from './maps.ts';
 import { onlyOwnNamespace } from './own-namespace.ts';
-import { RELEASED_RECORD_BYTES, RELEASED_RECORD_FIELDS, RELEASED_SOCKET_BYTES } from './records.ts';
-import { BPF_FUNC_get_socket_cookie, BPF_FUNC_ktime_get_ns, BPF_SOCK_PROTOCOL } from './uapi.ts';
+import {
+  CREATOR_RECORD_BYTES,
+  RELEASED_RECORD_BYTES,
+  RELEASED_RECORD_FIELDS,
+  RELEASED_SOCKET_BYTES,
+  USER_RELEASED_MASK,
+  USER_RELEASED_RECORD_BYTES,
+  USER_RELEASED_RECORD_FIELDS,
+} from './records.ts';
+import {
+  BPF_FUNC_get_current_uid_gid,
+  BPF_FUNC_get_socket_cookie,
+  BPF_FUNC_ktime_get_ns,
+  BPF_SOCK_PROTOCOL,
+} from './uapi.ts';
 
 /** The stack, from its end. */
 const INDEX = -4;
@@ -18,6 +31,9 @@ const PORT = KEY;
 const PROTOCOL = KEY + 4;
 const RECORD = KEY - RELEASED_RECORD_BYTES;
 const BEFORE = RECORD + RELEASED_SOCKET_BYTES;
+const PLACE = RECORD - 8;
+const USER = PLACE + 4;
+const OF_USER = PLACE - USER_RELEASED_RECORD_BYTES;
 
 const { cookie, atNs, remotePort } = RELEASED_RECORD_FIELDS;
 const FIELDS = [cookie, atNs, remotePort];
@@ -52,8 +68,37 @@ export function releaseProgram({ sock_common }: KernelLayout, maps: MapDescripto
     call(BPF_FUNC_ktime_get_ns),
     store('u64', 'r10', RECORD + atNs, 'r0'),
     ...update(maps.released, KEY, RECORD),
+    ...keepForUser(maps),
     label('done'),
     move('r0', ALLOW),
     exit(),
   ]);
+}
+
+const WORD = 8;
+const CREATOR_WORDS = Array.from({ length: CREATOR_RECORD_BYTES / WORD }, (_, index) => index * WORD);
+
+/** Nobody else can push it out there, neither this socket nor who made it. */
+function keepForUser(maps: MapDescriptors): readonly Instruction[] {
+  const creator = OF_USER + USER_RELEASED_RECORD_FIELDS.creator;
+  return [
+    ...FIELDS.flatMap((field) => [
+      load('u64', 'r1', 'r10', RECORD + field),
+      store('u64', 'r10', OF_USER + field, 'r1'),
+    ]),
+    load('u64', 'r1', 'r10', KEY),
+    store('u64', 'r10', OF_USER + USER_RELEASED_RECORD_FIELDS.port, 'r1'),
+    ...CREATOR_WORDS.map((word) => store('u64', 'r10', creator + word, 0)),
+    ...lookup(maps.creators, RECORD + cookie),
+    branch('r0', 'equal', 0, 'not noted'),
+    ...CREATOR_WORDS.flatMap((word) => [load('u64', 'r1', 'r0', word), store('u64', 'r10', creator + word, 'r1')]),
+    label('not noted'),
+    // Both at once: gid << 32 | uid.
+    call(BPF_FUNC_get_current_uid_gid),
+    store('u32', 'r10', USER, 'r0'),
+    load('u32', 'r1', 'r10', PORT),
+    and32('r1', USER_RELEASED_MASK),
+    store('u32', 'r10', PLACE, 'r1'),
+    ...update(maps.userClosed, PLACE, OF_USER),
+  ];
 }

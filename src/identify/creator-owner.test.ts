@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeMachine } from '../../test/contract/fake-machine.ts';
 import { NO_EXECUTABLE } from '../bpf/records.ts';
 import type { FakeProcess } from '../kernel/fake/fake-socket-marks.ts';
+import type { Flow } from '../net/flow.ts';
+import { IPPROTO_UDP } from '../net/protocol.ts';
 import type { Programs } from '../plan/host.ts';
 import { PROGRAM_NONE_FIRST } from '../plan/reserved.ts';
 import { indexApps } from '../policy/match-app.ts';
@@ -109,6 +111,7 @@ describe('CreatorOwners', () => {
       programOf: () => undefined,
       programOfFile: () => undefined,
       released: () => [],
+      releasedBy: () => undefined,
       creatorOf: () => noted as never,
     };
     const owners = new CreatorOwners({ marks: kernelThread, proc: machine.proc, reader });
@@ -331,6 +334,7 @@ describe('CreatorOwners', () => {
       programOf: () => undefined,
       programOfFile: () => undefined,
       released: () => [],
+      releasedBy: () => undefined,
       creatorOf: () => ({ ...record, pid: process.pid }),
     };
     const owners = new CreatorOwners({ marks: asInit, proc, reader: new ProcessReader(proc, undefined) });
@@ -348,4 +352,25 @@ describe('CreatorOwners', () => {
       expect(ownerOf(its)).toMatchObject({ kind: 'process', executable: broker, executableUnproven: true });
     },
   );
+
+  it('CreatorOwners.released() has what the user closed at a port, and who made it, whatever others close there', () => {
+    const [, socket] = started(mail, { uid: 1000 });
+    const others = [1, 2].map(() => machine.makeSocket(machine.start(other, { uid: 1001 })));
+    for (const each of [socket, ...others]) {
+      if (each.cookie === undefined) throw new RangeError('no cookie');
+      machine.marks.closeSocket({ cookie: each.cookie }, { protocol: IPPROTO_UDP, port: 40_000 });
+    }
+    const address = { family: 4, value: 0n } as const;
+    const flow: Flow = {
+      ...{ protocol: IPPROTO_UDP, source: address, destination: address, loopback: false },
+      ...{ sourcePort: 40_000, destinationPort: 80 },
+    };
+    const cookies = (uid: number) => creators.released(flow, 0, uid).map(({ cookie }) => cookie);
+    expect(cookies(1000)).toEqual([socket, ...others.toReversed()].map(({ cookie }) => cookie));
+    expect(cookies(1001)).toEqual(others.toReversed().map(({ cookie }) => cookie));
+    const [own] = creators.released(flow, 0, 1000);
+    if (own?.creator === undefined) throw new RangeError('nothing is kept of who made it');
+    // Where it is not to be found by its cookie any more.
+    expect(ownerOf({ inode: 0, uid: 1000, creator: own.creator })).toMatchObject({ executable: mail });
+  });
 });

@@ -11,7 +11,6 @@ import {
   isSameExecutable,
   NO_EXECUTABLE,
   parseExecutableKey,
-  type ReleasedSocket,
 } from '../bpf/records.ts';
 import { type FileChange, fileChange, hasOtherNames } from '../kernel/file-identity.ts';
 import type { Proc } from '../kernel/proc.ts';
@@ -26,7 +25,7 @@ import { isInterpreter } from './interpreter.ts';
 import { NamedFiles } from './named-files.ts';
 import type { PolicyNames } from './policy-names.ts';
 import type { ProcessReader } from './process-reader.ts';
-import { isReleasedSince, releasedSockets } from './released-sockets.ts';
+import { type FormerSocket, isReleasedSince, releasedSockets } from './released-sockets.ts';
 import { isBroker } from './socket-broker.ts';
 import type { SocketOwner } from './socket-owner.ts';
 
@@ -35,7 +34,7 @@ export const MAX_KEYS_REMEMBERED = 8192;
 
 export type CreatorMarks = Pick<
   SharedSocketMarks,
-  'counts' | 'creatorOf' | 'keyOfFile' | 'programOf' | 'programOfFile' | 'released'
+  'counts' | 'creatorOf' | 'keyOfFile' | 'programOf' | 'programOfFile' | 'released' | 'releasedBy'
 >;
 
 export interface CreatorSources {
@@ -100,7 +99,8 @@ export class CreatorOwners {
 
   /** `undefined`: nothing was noted, or its creator opens sockets for others, so that those who hold it have to be asked. */
   ownerOf(socket: SocketOwner, names: PolicyNames): SingleOwner | undefined {
-    const creator = socket.cookie === undefined ? undefined : this.#sources.marks.creatorOf(socket.cookie);
+    const { cookie } = socket;
+    const creator = (cookie === undefined ? undefined : this.#sources.marks.creatorOf(cookie)) ?? socket.creator;
     if (creator === undefined || creator.executable === NO_EXECUTABLE) return undefined;
     if (names !== this.#names) this.#forgetNames(names);
     return this.#describe(creator, socket, names);
@@ -111,9 +111,9 @@ export class CreatorOwners {
     return cookie !== undefined && this.#sources.marks.creatorOf(cookie) !== undefined;
   }
 
-  /** Sockets that may have sent this flow, and were closed since then. */
-  released(flow: Flow, sinceMs: MonotonicMs): readonly ReleasedSocket[] {
-    return releasedSockets(this.#sources.marks, flow).filter((socket) => isReleasedSince(socket, sinceMs));
+  /** Sockets that may have sent this flow of that user, and were closed since then. */
+  released(flow: Flow, sinceMs: MonotonicMs, uid: number): readonly FormerSocket[] {
+    return releasedSockets(this.#sources.marks, flow, uid).filter((socket) => isReleasedSince(socket, sinceMs));
   }
 
   /** Whether the kernel had no room to write down whose child a process is: then it says nothing of those that it lacks. */

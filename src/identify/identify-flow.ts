@@ -146,13 +146,14 @@ function withReleased(sources: IdentitySources, flow: Flow, hint: IdentityHint, 
   const living = search.kind === 'found' ? search.sockets : [];
   if (living.length > 0 && flow.protocol === IPPROTO_TCP) return search;
   const closed = creators
-    .released(flow, notBeforeMs)
+    .released(flow, notBeforeMs, uid)
     .filter(({ cookie }) => !living.some((other) => other.cookie === cookie));
   const likely = closed.filter((socket) => !isConnectedElsewhere(socket, flow));
-  const gone = (living.length + likely.length > 0 ? likely : closed).map(({ cookie }) => ({
+  const gone = (living.length + likely.length > 0 ? likely : closed).map(({ cookie, creator }) => ({
     inode: NO_INODE,
     uid,
     cookie,
+    ...(creator !== undefined && { creator }),
   }));
   const [first, ...others] = [...living, ...gone];
   return first === undefined ? search : { kind: 'found', sockets: [first, ...others] };

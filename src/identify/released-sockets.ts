@@ -1,5 +1,5 @@
 /** Sockets that are gone, by what is left of them in a packet: the kernel has noted who had a port when it was closed. */
-import type { ReleasedSocket } from '../bpf/records.ts';
+import type { CreatorRecord, ReleasedSocket } from '../bpf/records.ts';
 import type { SharedSocketMarks } from '../kernel/socket-marks.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Flow } from '../net/flow.ts';
@@ -18,9 +18,23 @@ function places(flow: Flow): readonly (readonly [protocol: number, port: number]
   return [...ping, [protocol, protocol], [IPPROTO_RAW, IPPROTO_RAW]];
 }
 
-/** Cookies of sockets that may have sent an outgoing flow and are closed, the latest of each place first. */
-export function releasedSockets(marks: Pick<SharedSocketMarks, 'released'>, flow: Flow): readonly ReleasedSocket[] {
-  return places(flow).flatMap(([protocol, port]) => marks.released(protocol, port));
+export interface FormerSocket extends ReleasedSocket {
+  /** Absent where it is to be looked for by the cookie. */
+  readonly creator?: CreatorRecord;
+}
+
+/** Sockets that may have sent an outgoing flow of this user and are closed, the latest of each place first. */
+export function releasedSockets(
+  marks: Pick<SharedSocketMarks, 'released' | 'releasedBy'>,
+  flow: Flow,
+  uid: number,
+): readonly FormerSocket[] {
+  return places(flow).flatMap(([protocol, port]): readonly FormerSocket[] => {
+    const own = marks.releasedBy(uid, protocol, port);
+    const last = marks.released(protocol, port);
+    // Others may have closed theirs there since, and may be meant, too.
+    return own === undefined ? last : [own, ...last.filter(({ cookie }) => cookie !== own.cookie)];
+  });
 }
 
 /** A socket that is connected can send elsewhere (sendto), but whoever else had the port is more likely to have done it. */

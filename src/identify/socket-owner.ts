@@ -1,5 +1,6 @@
 /** From an outgoing flow to the socket that sends it. */
 import { endianness } from 'node:os';
+import type { CreatorRecord } from '../bpf/records.ts';
 import type { Proc } from '../kernel/proc.ts';
 import { type Address, equalAddress, unmapAddress } from '../net/address.ts';
 import type { Flow } from '../net/flow.ts';
@@ -32,6 +33,8 @@ export interface SocketOwner {
   readonly cgroupId?: bigint;
   /** A listener holds its port: the connection came in. */
   readonly accepted?: true;
+  /** Who made it, where that was noted with its end. */
+  readonly creator?: CreatorRecord;
 }
 
 /** Several sockets where nothing in a packet tells them apart (raw sockets of one protocol, shared UDP ports). */

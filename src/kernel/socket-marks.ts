@@ -15,6 +15,7 @@ import type {
   Nobody,
   ProgramFile,
   ReleasedSocket,
+  UserReleased,
 } from '../bpf/records.ts';
 import type { TaskState } from '../bpf/task-state.ts';
 import type { KernelError } from './kernel-error.ts';
@@ -93,6 +94,8 @@ export interface SharedSocketMarks {
    * of a ping socket, the protocol of a raw one.
    */
   released(protocol: number, port: number): readonly ReleasedSocket[];
+  /** The last one that this user has closed there, whatever others do; `undefined` where he has closed one at a port that takes its place. */
+  releasedBy(uid: number, protocol: number, port: number): UserReleased | undefined;
   /** Since it was opened. */
   counts(): SocketMarkCounts;
 }

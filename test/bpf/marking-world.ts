@@ -12,6 +12,7 @@ import {
   decodeReleasedRecord,
   decodeTaskRecord,
   decodeU64,
+  decodeUserReleasedRecord,
   EXECUTABLE_KEY_BYTES,
   type ExecutableKey,
   type ExecutableRecord,
@@ -25,12 +26,14 @@ import {
   encodeTaskRecord,
   encodeU32,
   encodeU64,
+  encodeUserReleasedKey,
   fileIdOf,
   fileNameOf,
   type Nobody,
   type ReleasedSocket,
   type ScriptStarts,
   type TaskRecord,
+  type UserReleased,
 } from '../../src/bpf/records.ts';
 import { MemoryMaps, runProgram } from './interpreter.ts';
 import { type ExecutableFile, KernelWorld } from './kernel-world.ts';
@@ -92,6 +95,8 @@ export interface ClosedSocket {
   readonly cookie?: bigint;
   readonly atNs?: bigint;
   readonly netnsCookie?: bigint;
+  /** Of who closes it. */
+  readonly uid?: number;
 }
 
 export interface MarkingWorldOptions {
@@ -177,11 +182,11 @@ export class MarkingWorld {
   /** Runs a cgroup/sock_release program for a socket that is closed. */
   closeSocket(
     program: Uint8Array,
-    { protocol, port, remotePort = 0, cookie = COOKIE, atNs = 0n, netnsCookie = NETNS_COOKIE }: ClosedSocket,
+    { protocol, port, remotePort = 0, cookie = COOKIE, atNs = 0n, netnsCookie = NETNS_COOKIE, uid = UID }: ClosedSocket,
   ): void {
     const context = new Uint32Array([0, AF_INET, SOCK_DGRAM, protocol, 0, 0]);
     const behindContext = this.kernel.addSocket(port, remotePort);
-    const results = { 5: atNs, 46: cookie, 122: netnsCookie };
+    const results = { 5: atNs, 15: (BigInt(GID) << 32n) | BigInt(uid), 46: cookie, 122: netnsCookie };
     const run = { ...this, current: 0n, context: new Uint8Array(context.buffer), behindContext, results };
     if (runProgram(program, run) !== 1n) throw new Error('the socket was not closed');
   }
@@ -190,6 +195,12 @@ export class MarkingWorld {
   released(protocol: number, port: number): readonly ReleasedSocket[] {
     const value = this.maps.get('released', encodeReleasedKey(protocol, port));
     return value === undefined ? [] : decodeReleasedRecord(value);
+  }
+
+  /** The last one that this user has closed at the place of this port. */
+  releasedBy(uid: number, port: number): UserReleased | undefined {
+    const value = this.maps.get('userClosed', encodeUserReleasedKey(uid, port));
+    return value && decodeUserReleasedRecord(value);
   }
 
   /** Runs a raw tracepoint program. */

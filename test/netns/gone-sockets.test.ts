@@ -6,7 +6,7 @@ import { type ChildProcess, type ExecFileException, execFile, execFileSync, spaw
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MAX_RELEASED } from '../../src/bpf/maps.ts';
+import { MAX_CREATORS, MAX_RELEASED } from '../../src/bpf/maps.ts';
 import { openCgroupTree } from '../../src/kernel/cgroup.ts';
 import { Machine } from './daemon/machine.ts';
 import {
@@ -42,6 +42,12 @@ for protocol in (socket.IPPROTO_UDP, 136):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, protocol) as s: s.bind(("127.0.0.2", port))
         wanted -= 1
 `;
+/** Opens and closes so many sockets. */
+const OPEN_MANY = `
+import socket, sys
+for _ in range(int(sys.argv[1])): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+`;
+const OTHER_USER = 61_445;
 type Who = keyof typeof PORTS;
 const WHO = Object.keys(PORTS) as readonly Who[];
 
@@ -86,7 +92,13 @@ const allArrived = async (): Promise<Record<Who, readonly number[]>> => {
 
 /** How many were sent, and how many refused. */
 function run(program: string, mode: string, who: Who, host: string, ...rest: readonly string[]): Promise<number[]> {
-  const args = [`--net=/run/netns/${DEVICE}`, program, SENDERS, mode, host, `${PORTS[who]}`, `${FROM[who]}`, ...rest];
+  return runFrom(FROM[who], program, mode, who, host, ...rest);
+}
+
+/** `from`: the first of its ports. */
+function runFrom(from: number, program: string, mode: string, who: Who, ...rest: readonly string[]): Promise<number[]> {
+  const [host = '', ...others] = rest;
+  const args = [`--net=/run/netns/${DEVICE}`, program, SENDERS, mode, host, `${PORTS[who]}`, `${from}`, ...others];
   return new Promise((resolve, reject) => {
     execFile('nsenter', args, (error: ExecFileException | null, text) =>
       error === null ? resolve(text.trim().split(' ').map(Number)) : reject(error),
@@ -180,6 +192,25 @@ describe.each([SERVER4, SERVER6])('a socket that is closed right after it has se
     const { denied, routed, allowed, free } = await allArrived();
     // Nobody knows any more whose they were: they get the strictest of what they may be.
     expect([denied, routed[0], allowed[1], free[1]]).toEqual([[0, 0], 0, 0, 0]);
+  });
+
+  it('whose note another user would push out while its packet waits', async () => {
+    const few = 20;
+    process.kill(daemon.pid, 'SIGSTOP');
+    try {
+      // Of these ports no decision is remembered.
+      await Promise.all(
+        WHO.map((who) => runFrom(FROM[who] + 1000, PYTHON, 'cgroup', who, host, `${few}`, cgroup(who))),
+      );
+      await eventually(waiting, (count) => count >= WHO.length * few);
+      // More sockets than are remembered of all together, with and without ports.
+      const as = [`--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, '--clear-groups', PYTHON, '-c'];
+      inDevice('setpriv', ...as, OPEN_MANY, `${2 * MAX_CREATORS}`);
+      inDevice('setpriv', ...as, CLOSE_MANY, `${3 * MAX_RELEASED}`);
+    } finally {
+      process.kill(daemon.pid, 'SIGCONT');
+    }
+    expect(await allArrived()).toEqual(asPolicySays(few));
   });
 
   it.each(['close', 'same'])('of a program that is known (%s)', async (mode) => {

@@ -16,6 +16,7 @@ import {
   decodeReleasedRecord,
   decodeTaskRecord,
   decodeU64,
+  decodeUserReleasedRecord,
   type ExecutableKey,
   encodeExecutableKey,
   encodeExecutableRecord,
@@ -25,11 +26,13 @@ import {
   encodeTaskRecord,
   encodeU32,
   encodeU64,
+  encodeUserReleasedKey,
   type FileId,
   fileIdOf,
   type ProgramFile,
   type ReleasedSocket,
   type TaskRecord,
+  type UserReleased,
 } from '../../bpf/records.ts';
 import { isInterpreterAlone, written } from '../../bpf/task-state.ts';
 import { KernelError } from '../kernel-error.ts';
@@ -171,6 +174,12 @@ export class MappedSocketMarks implements SharedSocketMarks {
   released(protocol: number, port: number): readonly ReleasedSocket[] {
     const bytes = this.maps.released.lookup(encodeReleasedKey(protocol, port));
     return bytes === undefined ? [] : decodeReleasedRecord(bytes);
+  }
+
+  releasedBy(uid: number, protocol: number, port: number): UserReleased | undefined {
+    const bytes = this.maps.userClosed.lookup(encodeUserReleasedKey(uid, port));
+    const last = bytes && decodeUserReleasedRecord(bytes);
+    return last?.protocol === protocol && last.port === port ? last : undefined;
   }
 
   counts(): SocketMarkCounts {

@@ -12,6 +12,8 @@ import {
   type Nobody,
   type ProgramFile,
   type ReleasedSocket,
+  USER_RELEASED_MASK,
+  type UserReleased,
 } from '../../bpf/records.ts';
 import {
   afterExec,
@@ -121,6 +123,7 @@ export class FakeSocketMarks implements SocketMarks {
   readonly #creators = new Map<bigint, CreatorRecord>();
   readonly #strangers = new Map<ExecutableKey, CreatorRecord>();
   readonly #released = new Map<string, readonly ReleasedSocket[]>();
+  readonly #releasedBy = new Map<string, UserReleased>();
   #ways: ReadonlyMap<number, WayBits> = new Map();
   #named: NamedFiles = { names: new Map(), files: new Map() };
   #nobody: Nobody | undefined;
@@ -221,6 +224,10 @@ export class FakeSocketMarks implements SocketMarks {
   ): void {
     const before = this.released(protocol, port);
     this.#released.set(`${protocol} ${port}`, [{ cookie, atNs, remotePort }, ...before].slice(0, RELEASED_OF_A_PORT));
+    const creator = this.#creators.get(cookie);
+    if (creator === undefined) return;
+    const last = { cookie, atNs, remotePort, protocol, port, creator };
+    this.#releasedBy.set(`${creator.uid} ${port & USER_RELEASED_MASK}`, last);
   }
 
   get inheritance(): boolean {
@@ -320,6 +327,11 @@ export class FakeSocketMarks implements SocketMarks {
 
   creatorOf(cookie: bigint): CreatorRecord | undefined {
     return this.#creators.get(cookie);
+  }
+
+  releasedBy(uid: number, protocol: number, port: number): UserReleased | undefined {
+    const last = this.#releasedBy.get(`${uid} ${port & USER_RELEASED_MASK}`);
+    return last?.protocol === protocol && last.port === port ? last : undefined;
   }
 
   released(protocol: number, port: number): readonly ReleasedSocket[] {
