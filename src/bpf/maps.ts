@@ -43,7 +43,7 @@ export type MapName =
   | 'creators'
   | 'strangers'
   | 'released'
-  | 'userClosed'
+  | 'closers'
   | 'config'
   | 'learners'
   | 'learned'
@@ -164,8 +164,8 @@ export const MAPS: Readonly<Record<MapName, MapDescription>> = {
    * User << 32 | place of a port (u64) -> the last socket of that user there that was closed, and who made it. Whoever makes sockets without end
    * pushes others' out of `creators` and `released`; here he has so many places, and pushes out his own.
    */
-  userClosed: {
-    name: 'pm_userClosed',
+  closers: {
+    name: 'pm_closers',
     type: BPF_MAP_TYPE_LRU_HASH,
     keyBytes: U64_BYTES,
     valueBytes: USER_RELEASED_RECORD_BYTES,

@@ -449,7 +449,7 @@ export const USER_RELEASED_RECORD_FIELDS = {
 } as const;
 export const USER_RELEASED_RECORD_BYTES: number = USER_RELEASED_RECORD_FIELDS.creator + CREATOR_RECORD_BYTES;
 
-/** Key of `userClosed`. */
+/** Key of `closers`. */
 export const encodeUserReleasedKey = (uid: number, port: number): Uint8Array =>
   encodeU64((BigInt(uid) << 32n) | BigInt(port & USER_RELEASED_MASK));
 

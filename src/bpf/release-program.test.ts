@@ -71,7 +71,7 @@ describe.each(KERNELS)('releaseProgram(), %s', (name) => {
     const world = new MarkingWorld(layout);
     for (let port = 1; port <= 2 * (USER_RELEASED_MASK + 1); port += 1)
       world.closeSocket(program, { protocol: UDP, port });
-    expect(world.maps.size('userClosed')).toBe(USER_RELEASED_MASK + 1);
+    expect(world.maps.size('closers')).toBe(USER_RELEASED_MASK + 1);
     expect(world.releasedBy(UID, 7)?.port).toBe(7 + USER_RELEASED_MASK + 1);
   });
 
@@ -82,6 +82,6 @@ describe.each(KERNELS)('releaseProgram(), %s', (name) => {
     world.maps.set('config', encodeU32(0), new Uint8Array(CONFIG_BYTES));
     world.closeSocket(program, { protocol: UDP, port: PORT });
     expect(world.maps.size('released')).toBe(0);
-    expect(world.maps.size('userClosed')).toBe(0);
+    expect(world.maps.size('closers')).toBe(0);
   });
 });

@@ -99,6 +99,6 @@ function keepForUser(maps: MapDescriptors): readonly Instruction[] {
     load('u32', 'r1', 'r10', PORT),
     and32('r1', USER_RELEASED_MASK),
     store('u32', 'r10', PLACE, 'r1'),
-    ...update(maps.userClosed, PLACE, OF_USER),
+    ...update(maps.closers, PLACE, OF_USER),
   ];
 }

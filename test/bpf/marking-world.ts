@@ -199,7 +199,7 @@ export class MarkingWorld {
 
   /** The last one that this user has closed at the place of this port. */
   releasedBy(uid: number, port: number): UserReleased | undefined {
-    const value = this.maps.get('userClosed', encodeUserReleasedKey(uid, port));
+    const value = this.maps.get('closers', encodeUserReleasedKey(uid, port));
     return value && decodeUserReleasedRecord(value);
   }
 

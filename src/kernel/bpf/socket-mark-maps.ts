@@ -177,7 +177,7 @@ export class MappedSocketMarks implements SharedSocketMarks {
   }
 
   releasedBy(uid: number, protocol: number, port: number): UserReleased | undefined {
-    const bytes = this.maps.userClosed.lookup(encodeUserReleasedKey(uid, port));
+    const bytes = this.maps.closers.lookup(encodeUserReleasedKey(uid, port));
     const last = bytes && decodeUserReleasedRecord(bytes);
     return last?.protocol === protocol && last.port === port ? last : undefined;
   }
