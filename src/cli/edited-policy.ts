@@ -24,9 +24,9 @@ export interface EditedPolicy {
 }
 
 export class EditedElsewhere extends CliError {
-  constructor(path: string, copy: string) {
+  constructor(path: string) {
     super(EXIT.failed, `${path} was changed by somebody else meanwhile: nothing is put into force`, {
-      hint: `what you wrote is in ${copy}`,
+      hint: 'edit it again, and take over what you wrote',
     });
   }
 }

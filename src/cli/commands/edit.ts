@@ -22,38 +22,40 @@ export function editCommand(context: CliContext): Command {
     .action(async (app: string, { confirm: confirmMs, json }: EditOptions) => {
       const terminal = terminalOf(context, command);
       const paths = pathsFor(globalOptions(command).root);
-      const [{ editedPolicy, EditedElsewhere }, { EditedCopy, wantsToEditAgain }, { putIntoForce }] = await Promise.all(
-        [import('../edited-policy.ts'), import('../edit-copy.ts'), import('../put-into-force.ts')],
-      );
+      const [{ editedPolicy, EditedElsewhere }, { askAfterMistakes, EditedCopy, earlierCopies, orInterrupted }, force] =
+        await Promise.all([import('../edited-policy.ts'), import('../edit-copy.ts'), import('../put-into-force.ts')]);
       const policy = editedPolicy(paths, app);
+      for (const earlier of earlierCopies(policy))
+        terminal.err(`note: what was written in an earlier edit, and not used, is in ${printable(earlier)}\n`);
       using copy = new EditedCopy(policy.name, policy.bytes);
-      for (;;) {
-        const bytes = copy.edit(process.env);
-        if (Buffer.compare(bytes, policy.bytes) === 0) {
-          terminal.err(`${policy.isNew ? 'Nothing was written' : 'Nothing was changed'}.\n`);
+      try {
+        for (;;) {
+          const bytes = copy.edit(process.env);
+          if (Buffer.compare(bytes, policy.bytes) === 0) {
+            copy.done();
+            terminal.err(`${policy.isNew ? 'Nothing was written' : 'Nothing was changed'}.\n`);
+            return;
+          }
+          if (policy.isChangedMeanwhile()) throw new EditedElsewhere(policy.path);
+          const edited = { paths, policy, bytes, copyPath: copy.path, confirmMs };
+          const outcome = await orInterrupted(force.putIntoForce(clientOf(command), edited));
+          if (outcome.kind !== 'mistakes') {
+            copy.done();
+            tell(terminal, outcome, { json, path: policy.path, confirmMs });
+            return;
+          }
+          if (json) writeJson(terminal, { applied: false, diagnostics: outcome.diagnostics });
+          else terminal.err(renderDiagnostics(outcome.diagnostics, { colour: terminal.errColour }));
+          const next = await askAfterMistakes();
+          if (next === 'edit') continue;
+          if (next === 'discard') copy.done();
+          terminal.err('Nothing has been put into force.\n');
+          context.exit(EXIT.failed);
           return;
         }
-        if (policy.isChangedMeanwhile()) {
-          copy.keep();
-          throw new EditedElsewhere(policy.path, copy.path);
-        }
-        const edited = { paths, policy, bytes, copyPath: copy.path, confirmMs };
-        const outcome = await putIntoForce(clientOf(command), edited).catch((error: unknown) => {
-          // It may be an hour's work.
-          copy.keep();
-          terminal.err(`note: what you wrote is in ${copy.path}\n`);
-          throw error;
-        });
-        if (outcome.kind !== 'mistakes') {
-          tell(terminal, outcome, { json, path: policy.path, confirmMs });
-          return;
-        }
-        if (json) writeJson(terminal, { applied: false, diagnostics: outcome.diagnostics });
-        else terminal.err(renderDiagnostics(outcome.diagnostics, { colour: terminal.errColour }));
-        if (await wantsToEditAgain()) continue;
-        terminal.err('Nothing has been put into force; what was edited is discarded.\n');
-        context.exit(EXIT.failed);
-        return;
+      } finally {
+        // It may be an hour's work.
+        if (copy.kept !== undefined) terminal.err(`note: what you wrote is in ${printable(copy.kept)}\n`);
       }
     });
   return addExamples(command, [
