@@ -14,6 +14,7 @@ const GUEST_FILES = [
   { file: 'test/vm/guest/kernel-facts.guest.ts', tests: 3 },
   { file: 'test/vm/guest/golden-rulesets.guest.ts', tests: 8 },
   { file: 'test/vm/guest/cgroup-map.guest.ts', tests: 1 },
+  { file: 'test/vm/guest/kernel-senders.guest.ts', tests: 9 },
   { file: 'test/vm/guest/leaks.guest.ts', tests: 7 },
   { file: 'test/vm/guest/lab-link.guest.ts', tests: 4 },
   { file: 'test/vm/guest/wg-quick.guest.ts', tests: 3 },
