@@ -1,28 +1,24 @@
 /** `check`: every mistake of every file, those between files included. Needs no privileges and no daemon. */
 import { existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { alikeUplinks } from '../policy/alike-uplinks.ts';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import { misfitMatch } from '../policy/match-fit.ts';
 import { mergePolicies } from '../policy/merge.ts';
 import type { Match, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
-import {
-  parsePackagesFile,
-  parsePolicyFile,
-  parseProfileFile,
-  parseSystemDefaultFile,
-  parseUplinkFile,
-} from '../policy/parse-file.ts';
 import { compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
 import { unknownProfiles } from '../policy/unknown-profiles.ts';
 import { unknownUplinks } from '../policy/unknown-uplinks.ts';
 import { builtinSystemDefault } from '../policy/validate-system-default.ts';
+import { kindOfFile, placedKind } from '../store/file-kind.ts';
+import { parseDefault, parsePackages, parsePolicy, parseProfile, parseUplink } from '../store/parsed-file.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import { PolicyFiles } from '../store/policy-files.ts';
 import { readSourceFile } from '../store/source-file.ts';
+import { strayFiles } from '../store/stray-files.ts';
 import { MatchLooks } from '../watch/match-looks.ts';
 import { packageShippers } from '../watch/package-shippers.ts';
-import { findPolicyFiles, kindOfFile } from './find-policy-files.ts';
+import { type FoundFiles, findPolicyFiles } from './find-policy-files.ts';
 import { labOfRoot } from './lab-place.ts';
 
 export interface CheckReport {
@@ -42,21 +38,50 @@ interface Together {
 }
 
 /**
- * Files that a person names, whoever can change them: those in one directory (and the uplinks and profiles beside it) belong together.
- * Of those that the daemon does not read, as in a package's sources, what they name may be on another machine.
+ * Files that a person names, whoever can change them. Of those that the daemon reads, and of what stands unread among them, it says what it says of
+ * them without a path. Others belong together where they are in one directory (and the uplinks and profiles beside it), and what they name may be on
+ * another machine, as in a package's sources.
  */
-export function checkPaths(paths: readonly string[], { root }: Paths): CheckReport {
-  const isRead = (file: string): boolean => isMachine(root) && READ_BY_DAEMON.test(resolve(file));
-  const [here, elsewhere] = [true, false].map((isComplete) => new MatchLooks({ root, isComplete }));
-  return check(paths, (file) => (isRead(file) ? here : elsewhere));
+export function checkPaths(named: readonly string[], paths: Paths): CheckReport {
+  const found = findPolicyFiles(named);
+  const strays = strayFiles(paths);
+  const isRead = readBy(paths);
+  const readHere = found.files.filter((file) => isRead(resolve(file)));
+  const unread = new Set(strays.map(({ file }) => file));
+  // What is named by itself is looked into, whoever reads it.
+  const others = found.files.filter(
+    (file) => !readHere.includes(file) && (!unread.has(resolve(file)) || named.includes(file)),
+  );
+  const alone = check({ ...found, files: others }, new MatchLooks({ root: paths.root, isComplete: false }));
+  if (readHere.length === 0 && strays.length === 0) return alone;
+  const nameOf = (file: string): string | undefined => {
+    const by = named.find((path) => isBelow(file, resolve(path)));
+    return by === undefined ? undefined : join(by, relative(resolve(by), file));
+  };
+  const installed = (readHere.length === 0 ? strays : installedDiagnostics(paths, strays)).flatMap((diagnostic) => {
+    const file = nameOf(diagnostic.file);
+    return file === undefined ? [] : [{ ...diagnostic, file }];
+  });
+  return reportOf(alone.files + readHere.length, [...alone.diagnostics, ...installed]);
 }
 
-/** The daemon reads what is below other roots for the programs of this machine, and a build root may be one of another. */
+const isBelow = (file: string, path: string): boolean =>
+  file === path || file.startsWith(path === '/' ? path : `${path}/`);
+
+/** Whether a path is that of a file which the daemon reads. */
+function readBy(paths: Paths): (file: string) => boolean {
+  const { directories, files } = watchedPaths(paths);
+  return (file) => directories.includes(dirname(file)) || files.includes(file);
+}
+
 const isMachine = (root: string): boolean => root === '/';
-const READ_BY_DAEMON = /^\/(?:etc|usr\/share|var\/lib)\/pointsman\//;
 
 /** All files that the daemon reads below a root, as it reads them: what it would say of them in `status`, and what no longer fits the machine. */
 export function checkInstalled(paths: Paths): CheckReport {
+  return reportOf(countOfInstalled(paths), installedDiagnostics(paths, strayFiles(paths)));
+}
+
+function installedDiagnostics(paths: Paths, strays: readonly Diagnostic[]): readonly Diagnostic[] {
   const loaded = new PolicyFiles(paths, { writesLastGood: false, shippers: packageShippers(paths) }).load();
   const looks = looksFor(paths);
   const misfitting = loaded.policySet.apps.flatMap(({ match, children }) => {
@@ -68,7 +93,7 @@ export function checkInstalled(paths: Paths): CheckReport {
       return misfits(policy, { entries: own.filter(({ at }) => at.file === file), bytes, looks });
     });
   });
-  return reportOf(countOfInstalled(paths), [...loaded.diagnostics, ...misfitting]);
+  return [...loaded.diagnostics, ...strays, ...misfitting];
 }
 
 /**
@@ -82,9 +107,8 @@ function looksFor({ root, ids }: Paths): MatchLooks {
 
 function countOfInstalled(paths: Paths): number {
   const { directories, files } = watchedPaths(paths);
-  const present = directories.filter((path) => existsSync(path));
-  const inDirectories = findPolicyFiles(present).files.filter((file) => directories.includes(dirname(file)));
-  return inDirectories.length + files.filter((path) => existsSync(path)).length;
+  const present = [...directories, ...files].filter((path) => existsSync(path));
+  return findPolicyFiles(present).files.filter(readBy(paths)).length;
 }
 
 function groupOf(file: string): string {
@@ -92,15 +116,14 @@ function groupOf(file: string): string {
   return /(?:^|\/)(?:policies|uplinks|profiles)$/.test(directory) ? dirname(directory) : directory;
 }
 
-function check(paths: readonly string[], looksOf: (file: string) => MatchLooks | undefined): CheckReport {
-  const { files, problems } = findPolicyFiles(paths);
+function check({ files, problems }: FoundFiles, looks: MatchLooks): CheckReport {
   const groups = new Map<string, Together>();
   const diagnostics = [...problems];
   for (const file of files) {
     const group = groupOf(file);
     const together = groups.get(group) ?? emptyGroup();
     groups.set(group, together);
-    diagnostics.push(...checkFile(file, together, looksOf(file)));
+    diagnostics.push(...checkFile(file, together, looks));
   }
   for (const together of groups.values()) diagnostics.push(...checkTogether(together));
   return reportOf(files.length, diagnostics);
@@ -122,7 +145,7 @@ function emptyGroup(): Together {
   };
 }
 
-function checkFile(file: string, together: Together, looks: MatchLooks | undefined): readonly Diagnostic[] {
+function checkFile(file: string, together: Together, looks: MatchLooks): readonly Diagnostic[] {
   const source = readSourceFile(file);
   if (source.kind === 'masked') return [];
   if (source.kind !== 'read') {
@@ -130,31 +153,32 @@ function checkFile(file: string, together: Together, looks: MatchLooks | undefin
     const at = { file, line: 1, column: 1 };
     return [diagnosticAt(at, 'error', 'unreadable-file', `the file cannot be read: ${because}`)];
   }
-  switch (kindOfFile(file, source.bytes)) {
+  const { bytes } = source;
+  switch (placedKind(file) ?? kindOfFile(file, bytes)) {
     case 'policy': {
-      const { policy, diagnostics } = parsePolicyFile(file, source.bytes);
+      const { value: policy, diagnostics } = parsePolicy(file, bytes);
       if (policy === undefined) return diagnostics;
       together.policies.push(policy);
-      return [...diagnostics, ...misfits(policy, { entries: policy.match, bytes: source.bytes, looks })];
+      return [...diagnostics, ...misfits(policy, { entries: policy.match, bytes, looks })];
     }
     case 'uplink': {
-      const { uplink, diagnostics } = parseUplinkFile(file, source.bytes);
+      const { value, diagnostics } = parseUplink(file, bytes);
       together.hasUplinkFiles = true;
-      if (uplink !== undefined) together.uplinks.push(uplink);
+      if (value !== undefined) together.uplinks.push(value);
       return diagnostics;
     }
     case 'profile': {
-      const { profile, diagnostics } = parseProfileFile(file, source.bytes);
-      if (profile !== undefined) together.profiles.push(profile);
+      const { value, diagnostics } = parseProfile(file, bytes);
+      if (value !== undefined) together.profiles.push(value);
       return diagnostics;
     }
     case 'default': {
-      const { systemDefault, diagnostics } = parseSystemDefaultFile(file, source.bytes);
-      if (systemDefault !== undefined) together.systemDefault = systemDefault;
+      const { value, diagnostics } = parseDefault(file, bytes);
+      if (value !== undefined) together.systemDefault = value;
       return diagnostics;
     }
     case 'packages':
-      return parsePackagesFile(file, source.bytes).diagnostics;
+      return parsePackages(file, bytes).diagnostics;
   }
 }
 
@@ -165,11 +189,11 @@ function misfits(
     entries,
     bytes,
     looks,
-  }: { readonly entries: readonly Match[]; readonly bytes: Uint8Array; readonly looks: MatchLooks | undefined },
+  }: { readonly entries: readonly Match[]; readonly bytes: Uint8Array; readonly looks: MatchLooks },
 ): readonly Diagnostic[] {
   const lines = new TextDecoder().decode(bytes).split('\n');
   return entries.flatMap((entry) => {
-    const misfit = misfitMatch(entry.kind, entry.value) === undefined ? looks?.misfit(entry, policy) : undefined;
+    const misfit = misfitMatch(entry.kind, entry.value) === undefined ? looks.misfit(entry, policy) : undefined;
     if (misfit === undefined) return [];
     const { message, hint } = misfit;
     const source = lines[entry.at.line - 1]?.replace(/\r$/, '') ?? '';

@@ -1,6 +1,6 @@
-/** Which files `check` looks at, and what each of them is. Reads directories, not files. */
+/** Which files `check` looks at. Reads directories, not files. */
 import { type Dirent, readdirSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import { isPolicyFileName } from '../policy/layers.ts';
 import { diagnosticAt } from '../policy/policy-source.ts';
@@ -11,8 +11,6 @@ import { EXIT } from './exit-code.ts';
 /** Files of one run, and how deep directories may lie in each other. */
 export const MAX_CHECKED_FILES = 100_000;
 const MAX_DEPTH = 16;
-
-export type CheckedKind = 'policy' | 'uplink' | 'profile' | 'default' | 'packages';
 
 export interface FoundFiles {
   /** Sorted within a directory; each file once. */
@@ -59,31 +57,4 @@ function entriesOf(directory: string, refuse: (file: string, message: string) =>
     refuse(directory, `the directory cannot be read: ${errorText(error)}`);
     return [];
   }
-}
-
-const UPLINK_KEY = /^["']?uplink["']?\s*:/m;
-const PROFILE_KEY = /^["']?profile["']?\s*:/m;
-const APP_KEY = /^["']?app["']?\s*:/m;
-const KINDS_BY_KEY: readonly (readonly [key: RegExp, kind: CheckedKind])[] = [
-  [APP_KEY, 'policy'],
-  [UPLINK_KEY, 'uplink'],
-  [PROFILE_KEY, 'profile'],
-];
-const DEFAULT_KEY = /^["']?(?:otherwise|unknown|whenAway)["']?\s*:/m;
-
-/** By its keys, for a person may check a file anywhere; where they do not tell, by its name and its directory's. */
-export function kindOfFile(path: string, bytes: Uint8Array): CheckedKind {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
-  const isApp = APP_KEY.test(text);
-  const told = KINDS_BY_KEY.filter(([key]) => key.test(text));
-  if (told.length === 1 && told[0] !== undefined) return told[0][1];
-  if (/^default\.ya?ml$/.test(basename(path))) return 'default';
-  if (/^packages\.ya?ml$/.test(basename(path)) && !isInPolicyDirectory(path)) return 'packages';
-  if (basename(dirname(path)) === 'uplinks') return 'uplink';
-  if (basename(dirname(path)) === 'profiles') return 'profile';
-  return !isApp && DEFAULT_KEY.test(text) && !isInPolicyDirectory(path) ? 'default' : 'policy';
-}
-
-function isInPolicyDirectory(path: string): boolean {
-  return ['policies', 'locks'].includes(basename(dirname(path)));
 }

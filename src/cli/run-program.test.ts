@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Diagnostic } from '../policy/diagnostic.ts';
 import { allCommands, buildProgram, pathOf, separateProgram } from './program.ts';
 import { runProgram } from './run-program.ts';
 
@@ -248,6 +249,55 @@ describe('runProgram', () => {
     expect(report.diagnostics.map(({ code }) => code)).toEqual(
       expect.arrayContaining(['unknown-key', 'unreadable-file']),
     );
+  });
+
+  it('runProgram check says of files that nobody reads, and of what stands in the wrong directory, the same with and without a path', async () => {
+    const below = join(root, 'astray');
+    const policy = (app: string): string => `pointsman: 1\napp: ${app}\nmatch:\n  - exec: /usr/bin/${app}\n`;
+    const put = (path: string, text: string): void => {
+      const file = join(below, 'etc/pointsman', path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    };
+    put('policies/a.yaml', policy('a'));
+    put('b.yaml', policy('b'));
+    put('policies/sub/c.yaml', policy('c'));
+    put('policies/d.conf', policy('d'));
+    put('default.yml', 'pointsman: 1\notherwise: deny\n');
+    put('uplinks/e.yaml', policy('e'));
+    put('policies/wifi.yaml', 'pointsman: 1\nuplink: wifi\ndevice: wlan0\ntype: wifi\n');
+    put('default.yaml', policy('f'));
+    put('locks/a.yaml', 'pointsman: 1\napp: a\nvia: { require: { name: nowhere }, else: block }\n');
+    const check = async (...words: readonly string[]): Promise<object> => {
+      const { exitCode, out } = await run(['--root', below, 'check', '--json', ...words]);
+      const { diagnostics, ...counts } = JSON.parse(out) as { readonly diagnostics: readonly Diagnostic[] };
+      return {
+        exitCode,
+        ...counts,
+        said: diagnostics.map(({ file, severity, code }) => `${file.replace(below, '')} ${severity} ${code}`),
+      };
+    };
+    const etc = '/etc/pointsman';
+    const wanted = [
+      `${etc}/b.yaml warning not-read`,
+      `${etc}/default.yaml error wrong-directory`,
+      `${etc}/default.yml warning not-read`,
+      `${etc}/locks/a.yaml warning unknown-uplink`,
+      `${etc}/policies/d.conf warning not-read`,
+      `${etc}/policies/sub/c.yaml warning not-read`,
+      `${etc}/policies/wifi.yaml error wrong-directory`,
+      `${etc}/uplinks/e.yaml error wrong-directory`,
+    ];
+    expect(await check()).toEqual({ exitCode: 1, files: 5, errors: 3, warnings: 5, said: wanted });
+    expect(await check(join(below, etc))).toEqual(await check());
+    expect(await check(below)).toEqual(await check());
+    expect(await check(join(below, etc, 'b.yaml'))).toMatchObject({ exitCode: 0, files: 1, said: [wanted[0]] });
+    expect(await check(join(below, etc, 'uplinks'))).toMatchObject({ exitCode: 1, files: 1, said: [wanted[7]] });
+    // Of a tree that no daemon reads, as in a package's sources or for a trial.
+    const { out } = await run(['check', join(below, etc)]);
+    expect(out.match(/\[wrong-directory\]/g)).toHaveLength(2);
+    expect(out).toContain(`uplinks/e.yaml:1:1: error: this is a policy, and what stands here is read as an uplink`);
+    expect(out).toContain(`hint: it belongs in ${join(below, etc, 'policies/')}`);
   });
 
   it('runProgram lists the exit codes', async () => {

@@ -1,12 +1,13 @@
 /** The files that somebody wants to try: what each of them is, so that it counts in the place of the administrator's. */
 import { basename, dirname } from 'node:path';
 import type { TriedFile } from '../api/request.ts';
+import { type FileKind, kindOfFile } from '../store/file-kind.ts';
 import { readSourceFile } from '../store/source-file.ts';
 import { CliError } from './cli-error.ts';
 import { EXIT } from './exit-code.ts';
-import { type CheckedKind, findPolicyFiles, kindOfFile } from './find-policy-files.ts';
+import { findPolicyFiles } from './find-policy-files.ts';
 
-const DIRECTORY_OF: Record<Exclude<CheckedKind, 'default' | 'packages'>, string> = {
+const DIRECTORY_OF: Record<Exclude<FileKind, 'default' | 'packages'>, string> = {
   policy: 'policies',
   uplink: 'uplinks',
   profile: 'profiles',

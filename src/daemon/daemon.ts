@@ -10,11 +10,13 @@ import { type Clock, type MonotonicMs, wallAt } from '../net/clock.ts';
 import { counted } from '../net/counted.ts';
 import { ASKED_AT_ONCE, ASKED_PER_SECOND, LOUD_USERS } from '../plan/compile-ask.ts';
 import { TABLE } from '../plan/reserved.ts';
+import type { Diagnostic } from '../policy/diagnostic.ts';
 import { insideKind } from '../policy/inside-address.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { KeptRuleset } from '../store/kept-ruleset.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
+import { strayFiles } from '../store/stray-files.ts';
 import { dhcpLeases, leaseDirectories } from '../watch/dhcp-leases.ts';
 import { forwardedFamilies } from '../watch/forwarding.ts';
 import type { KernelEvent } from '../watch/kernel-event.ts';
@@ -41,7 +43,7 @@ import { Enforcement, type Round } from './enforce.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { EventStream } from './event-stream.ts';
 import { type Faults, isOutOfDescriptors } from './faults.ts';
-import { FileMistakes, filesBroken } from './file-mistakes.ts';
+import { FileMistakes, filesBroken, filesNotRead } from './file-mistakes.ts';
 import { ForeignLooks, foreignTrigger } from './foreign-looks.ts';
 import { reportForeignRouting } from './foreign-routing-warnings.ts';
 import { forwardingWarning } from './forwarding-warning.ts';
@@ -149,6 +151,8 @@ export class Daemon implements AsyncDisposable {
   #verdicts: VerdictKeeper | undefined;
   #kernelEvents: EventKeeper | undefined;
   #server: ControlServer | undefined;
+  /** What stands among people's files, and nobody reads. */
+  #strays: readonly Diagnostic[] = [];
   #isEnforcing = false;
   #isDisposed = false;
   #hasStarted = false;
@@ -236,6 +240,7 @@ export class Daemon implements AsyncDisposable {
     this.#staged = new StagedChange({
       ...{ background, files, clock, paths: parts.paths, enforcement: this.#enforcement },
       ...{ confirmWindow: this.#confirmWindow, history: this.#history, health: this.#health },
+      beside: () => this.#strays,
     });
     const inForce = () => this.#enforcement.inForce;
     this.#strangers = kernel.sockets && new StrangerOwner(kernel.sockets);
@@ -473,7 +478,7 @@ export class Daemon implements AsyncDisposable {
       queue: machine.queue,
       identity: this.#programs.status(),
       warnings: this.#health.list(),
-      diagnostics: [...diagnostics, ...(this.#enforcement.inForce?.ids.diagnostics ?? [])],
+      diagnostics: [...diagnostics, ...this.#strays, ...(this.#enforcement.inForce?.ids.diagnostics ?? [])],
       dns: this.#dns.counts,
       residentBytes: process.memoryUsage.rss(),
       ...(endsMs !== undefined && { confirmBeforeMs: wallAt(clock, endsMs) }),
@@ -539,7 +544,10 @@ export class Daemon implements AsyncDisposable {
     reportDeviceNames(this.#health, round, kernel.routing);
     this.#dns.reportFollowed();
     this.#reportInForce();
-    if (round.pending.kinds.has('files')) this.#reportMisfits();
+    if (round.pending.kinds.has('files')) {
+      this.#reportMisfits();
+      this.#reportStrays();
+    }
     this.#mistakes.note(round.loaded.diagnostics);
     this.#health.report('files-broken', filesBroken(round.loaded.diagnostics));
     this.#health.report('connections-not-ended', this.#enforcement.flows.warning ?? this.#guardDrops.warning);
@@ -600,6 +608,12 @@ export class Daemon implements AsyncDisposable {
     if (this.#isLeaving) return;
     this.#reportInForce();
     this.#reportMisfits();
+    this.#reportStrays();
+  }
+
+  #reportStrays(): void {
+    this.#strays = strayFiles(this.#parts.paths);
+    this.#health.report('files-not-read', filesNotRead(this.#strays));
   }
 
   /** What files say, and the machine does not fit. */

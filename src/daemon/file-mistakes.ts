@@ -55,4 +55,14 @@ export function filesBroken(diagnostics: readonly Diagnostic[]): Warning | undef
   };
 }
 
+/** `undefined` where nothing stands unread among the files of people and packages. */
+export function filesNotRead(strays: readonly Diagnostic[]): Warning | undefined {
+  const [first] = strays;
+  if (first === undefined) return undefined;
+  const named = strays.slice(0, MAX_NAMED).map(({ file }) => file);
+  const more = strays.length > MAX_NAMED ? `, and ${strays.length - MAX_NAMED} more: see pointsman check` : '';
+  const message = `nobody reads ${strays.length === 1 ? 'a file' : `${strays.length} files`} written for pointsman, and nothing in them holds: ${named.join(', ')}${more}`;
+  return { message: printable(message), ...(first.hint !== undefined && { hint: first.hint }) };
+}
+
 const isError = ({ severity }: Diagnostic): boolean => severity === 'error';

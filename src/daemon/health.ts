@@ -10,6 +10,7 @@ export const HEALTH_CODES = [
   'traffic-not-counted',
   'files-not-watched',
   'files-broken',
+  'files-not-read',
   'look-too-slow',
   'names-not-resolved',
   'names-ambiguous',

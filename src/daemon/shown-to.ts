@@ -6,8 +6,8 @@ import type { Diagnostic } from '../policy/diagnostic.ts';
 import { mayRead, type Reader } from '../store/may-read.ts';
 import type { PolicyFiles } from '../store/policy-files.ts';
 
-/** Said where nothing of a file was read: there is nothing of it in them. */
-const WITHOUT_CONTENT: readonly Diagnostic['code'][] = ['unreadable-file', 'file-not-trusted'];
+/** Said where nothing of a file was read, or nothing but what kind of file it is. */
+const WITHOUT_CONTENT: readonly Diagnostic['code'][] = ['unreadable-file', 'file-not-trusted', 'not-read'];
 
 /** Place and code of every mistake, and what is wrong there, with the line, only of files that the reader may read. */
 export function diagnosticsFor(

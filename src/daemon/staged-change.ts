@@ -6,6 +6,7 @@ import type { ReloadReport, ReloadRequest, TryReport, TryRequest } from '../api/
 import type { Background } from '../kernel/background.ts';
 import { type Clock, wallAt } from '../net/clock.ts';
 import type { Diagnostic } from '../policy/diagnostic.ts';
+import { compareDiagnostics } from '../policy/policy-source.ts';
 import type { Paths } from '../store/paths.ts';
 import { PolicyFiles, type SettledFiles } from '../store/policy-files.ts';
 import { errorText } from '../store/source-file.ts';
@@ -33,6 +34,8 @@ export interface StagedChangeParts {
   readonly history: PolicyHistory;
   readonly health: Health;
   readonly clock: Clock;
+  /** What there is to say besides what the files say, as of the last round. */
+  readonly beside: () => readonly Diagnostic[];
 }
 
 const ALL_FILES = { kind: 'files', changed: 'everything' } as const;
@@ -214,14 +217,14 @@ export class StagedChange implements Disposable {
   }
 
   #report({ outcome, changedApps, loaded: { diagnostics } }: Round, startMs: number): ReloadReport {
-    const { enforcement, clock, confirmWindow } = this.#parts;
+    const { enforcement, clock, confirmWindow, beside } = this.#parts;
     const { endsMs } = confirmWindow;
     return {
       revision: enforcement.inForce?.snapshot.revision ?? 0,
       changes: outcome.ok ? outcome.changes : 0,
       durationMs: clock.monotonicMs() - startMs,
       changedApps,
-      diagnostics,
+      diagnostics: [...diagnostics, ...beside()].sort(compareDiagnostics),
       ...(endsMs !== undefined && { confirmBeforeMs: wallAt(clock, endsMs) }),
     };
   }

@@ -19,6 +19,8 @@ export const DIAGNOSTIC_CODES = [
   'file-too-large',
   'unreadable-file',
   'file-not-trusted',
+  'not-read',
+  'wrong-directory',
   'empty-file',
   'bad-encoding',
   'control-character',

@@ -206,6 +206,8 @@ limit: {}
 type CodeOfOthers =
   | 'unreadable-file'
   | 'file-not-trusted'
+  | 'not-read'
+  | 'wrong-directory'
   | 'match-conflict'
   | 'cut-off-rule'
   | 'not-its-own'

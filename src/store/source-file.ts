@@ -196,9 +196,9 @@ export function listSourceFiles(directory: string, trusted?: TrustedPaths): List
     if (fileLooks().isTooLate(directory)) return unreadable(NO_ANSWER);
     const refused = trusted && refusedDirectory(directory, trusted);
     if (refused !== undefined) return refused;
-    const elsewhere = fileLooks().namesFromElsewhere(directory, MAX_DIRECTORY_FILES);
-    if (elsewhere === 'late') return unreadable(NO_ANSWER);
-    const names = (elsewhere === 'here' ? readdirSync(directory) : [...elsewhere]).filter(isPolicyFileName).sort();
+    const all = namesIn(directory);
+    if (all === 'late') return unreadable(NO_ANSWER);
+    const names = all.filter(isPolicyFileName).sort();
     return {
       kind: 'listed',
       names: names.slice(0, MAX_DIRECTORY_FILES),
@@ -209,6 +209,22 @@ export function listSourceFiles(directory: string, trusted?: TrustedPaths): List
     if (errorCode(error) === 'ENOENT') return { kind: 'listed', names: [], excess: 0 };
     return unreadable(errorText(error));
   }
+}
+
+/** All names in a directory, in no order; none where it cannot be listed. */
+export function listNames(directory: string): readonly string[] {
+  try {
+    const names = fileLooks().isTooLate(directory) ? 'late' : namesIn(directory);
+    return names === 'late' ? [] : names;
+  } catch (error) {
+    throwShortage(error, 'list', directory);
+    return [];
+  }
+}
+
+function namesIn(directory: string): readonly string[] | 'late' {
+  const elsewhere = fileLooks().namesFromElsewhere(directory, MAX_DIRECTORY_FILES);
+  return elsewhere === 'here' ? readdirSync(directory) : elsewhere;
 }
 
 /** Why what is in a directory, and what is not, is not to be believed. */

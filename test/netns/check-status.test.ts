@@ -1,12 +1,16 @@
 /** What `check` says of the files below a root is what the daemon there says of them: `status` shows it. */
+import { renameSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Status } from '../../src/api/status.ts';
 import type { CheckReport } from '../../src/cli/check-files.ts';
 import { buildProgram } from './support/build-program.ts';
+import type { Daemon } from './support/daemon.ts';
 import { Device, PACKAGE_POLICIES, POLICIES, UPLINKS } from './support/device.ts';
 import { until } from './support/until.ts';
 
 let device: Device;
+let daemon: Daemon;
 
 beforeAll(async () => {
   await buildProgram();
@@ -31,6 +35,9 @@ const FILES: Readonly<Record<string, string>> = {
   [`${POLICIES}/empty.yaml`]: '',
   [`${POLICIES}/below/deeper.yaml`]: policy('deeper', 'exec: /usr/bin/deeper', 'othewise: deny'),
   [`${PACKAGE_POLICIES}/shipped.yaml`]: policy('shipped', 'exec: /usr/bin/shipped', 'othewise: deny'),
+  'etc/pointsman/loose.yaml': policy('loose', 'exec: /usr/bin/loose'),
+  'etc/pointsman/default.yml': 'pointsman: 1\notherwise: deny\n',
+  [`${POLICIES}/other.conf`]: policy('other', 'exec: /usr/bin/other'),
   'etc/pointsman/default.yaml': 'pointsman: 1\notherwise: denied\n',
 };
 
@@ -52,7 +59,7 @@ describe('check', () => {
   it('finds the mistakes in files that the daemon finds, and no others', async () => {
     for (const [path, text] of Object.entries(FILES)) device.write(path, text);
     const alone = placesOf((await check()).diagnostics);
-    await device.startDaemon();
+    daemon = await device.startDaemon();
     const told = placesOf((await status()).diagnostics);
     expect(told.length).toBeGreaterThan(8);
     expect(placesOf((await check()).diagnostics)).toEqual(told);
@@ -77,5 +84,30 @@ describe('check', () => {
       ).toBe(true);
     // What is not there yet may come: check alone says so, where it looks at a machine.
     expect(told).toEqual(expect.arrayContaining([expect.stringContaining('there is no /usr/bin/via here')]));
+  });
+
+  it('tells of a file that nobody reads any more: in status, in the log, and after a reload', async () => {
+    for (const path of Object.keys(FILES)) device.remove(path);
+    const policies = device.path(POLICIES);
+    const unread = async (): Promise<string | undefined> =>
+      (await status()).warnings.find(({ code }) => code === 'files-not-read')?.message;
+    device.write('etc/pointsman/default.yaml', 'pointsman: 1\notherwise: deny\n');
+    await device.pointsman('reload');
+    expect(await unread()).toBeUndefined();
+    const logged = daemon.output.length;
+    renameSync(device.path('etc/pointsman/default.yaml'), device.path('etc/pointsman/default.yml'));
+    const message = await until('the daemon to say so', unread);
+    expect(message).toContain(`${dirname(policies)}/default.yml`);
+    expect(daemon.output.slice(logged)).toMatch(/nobody reads .*\/default\.yml \[files-not-read\]/);
+    // It is as any other that is put there: somebody who reloads is told.
+    device.write(`${POLICIES}/below/deeper.yaml`, policy('deeper', 'exec: /usr/bin/deeper'));
+    const { exitCode, stderr } = await device.pointsman('reload');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining('[not-read]') });
+    expect(stderr).toContain(`hint: mv ${policies}/below/deeper.yaml ${policies}/deeper.yaml`);
+    expect(await unread()).toContain(`${policies}/below/deeper.yaml`);
+    renameSync(`${policies}/below/deeper.yaml`, `${policies}/deeper.yaml`);
+    renameSync(device.path('etc/pointsman/default.yml'), device.path('etc/pointsman/default.yaml'));
+    await until('that to be over', async () => (await unread()) === undefined);
+    expect((await status()).apps.map(({ app }) => app)).toContain('deeper');
   });
 });
