@@ -3,6 +3,7 @@ import { printable, printableJson } from '../net/printable.ts';
 import { pathsFor } from '../store/paths.ts';
 import { type ClientOptions, type DaemonClient, openClient } from './client.ts';
 import type { ExitCode } from './exit-code.ts';
+import { rootOfLab } from './lab-place.ts';
 import type { OfflineOptions } from './offline.ts';
 import { type Terminal, withoutColour } from './terminal.ts';
 
@@ -42,7 +43,7 @@ export function globalOptions(command: Command): GlobalOptions {
   const { lab, root, color } = command.optsWithGlobals<
     Omit<GlobalOptions, 'root'> & { readonly root?: string; readonly lab?: string }
   >();
-  const chosen = lab ?? root;
+  const chosen = lab === undefined ? root : rootOfLab(lab);
   return { color, ...(chosen !== undefined && { root: chosen }) };
 }
 

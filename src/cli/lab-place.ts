@@ -18,10 +18,29 @@ export interface LabPlace {
   readonly stateDir: string;
 }
 
+/** The lab that a command below `lab` is about. Throws CliError where options name two, or none. */
 export function labPlaceOf(command: Command): LabPlace {
-  const { id } = command.optsWithGlobals<{ readonly id: string }>();
+  const given = command.optsWithGlobals<LabOptions & { readonly id: string }>();
+  const isIdGiven = command.getOptionValueSourceWithGlobals('id') === 'cli';
+  if (isIdGiven && given.lab !== undefined && given.lab !== given.id)
+    throw new CliError(EXIT.usage, `--id ${given.id} and --lab ${given.lab} are two labs`, { hint: 'name one' });
+  const named = namedLab(given);
+  if (given.root !== undefined && (named === undefined || (isIdGiven && named !== given.id)))
+    throw new CliError(EXIT.usage, `--root ${given.root} is not the lab that is meant`, {
+      hint: 'a lab is named by --id NAME alone',
+    });
+  const id = named ?? given.id;
   return { id, stateDir: join(LABS_DIR, id) };
 }
+
+export interface LabOptions {
+  readonly lab?: string;
+  readonly root?: string;
+}
+
+/** By an option that all commands have. */
+export const namedLab = ({ lab, root }: LabOptions): string | undefined =>
+  lab ?? (root === undefined ? undefined : labOfRoot(root));
 
 /** The lab whose daemon has this root. */
 export function labOfRoot(root: string, labsDir: string = LABS_DIR): string | undefined {
@@ -47,11 +66,24 @@ export function enterLab(root: string): void {
   }
 }
 
-/** The root of the lab's daemon, for a lab's name. Throws InvalidArgumentError where there is no such lab. */
-export function labRoot(id: string, labsDir: string = LABS_DIR): string {
-  if (!isLabId(id)) throw new InvalidArgumentError('1 to 32 lower-case letters, digits and "-".');
-  const { rootDir } = labFiles(join(labsDir, id));
-  if (!existsSync(rootDir))
-    throw new InvalidArgumentError(`There is no such lab: sudo pointsman ${labWords(id, 'up')}`);
-  return parseRoot(rootDir);
+/** The name of a lab, as an option has it. Throws InvalidArgumentError. */
+export function parseLabId(text: string): string {
+  if (!isLabId(text)) throw new InvalidArgumentError('1 to 32 lower-case letters, digits and "-".');
+  return text;
+}
+
+/** The root of the lab's daemon, whether it is there or not. */
+export const rootOfLab = (id: string, labsDir: string = LABS_DIR): string => labFiles(join(labsDir, id)).rootDir;
+
+/** The root of the lab's daemon. Throws CliError where there is no such lab, or it is somebody else's. */
+export function existingLabRoot(id: string, labsDir: string = LABS_DIR): string {
+  const root = rootOfLab(id, labsDir);
+  if (!existsSync(root))
+    throw new CliError(EXIT.usage, `there is no lab "${id}"`, { hint: `sudo pointsman ${labWords(id, 'up')}` });
+  try {
+    return parseRoot(root);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new CliError(EXIT.usage, `${root} cannot be used: ${error.message}`);
+  }
 }

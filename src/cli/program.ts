@@ -25,7 +25,7 @@ import { uplinksCommand } from './commands/uplinks.ts';
 import { watchCommand } from './commands/watch.ts';
 import { whoCommand } from './commands/who.ts';
 import { addExamples, type CliContext } from './context.ts';
-import { enterLab, labRoot } from './lab-place.ts';
+import { enterLab, existingLabRoot, parseLabId } from './lab-place.ts';
 import { parseRoot } from './root-option.ts';
 
 export function buildProgram(context: CliContext): Command {
@@ -36,14 +36,16 @@ export function buildProgram(context: CliContext): Command {
     .addOption(
       new Option('--lab <name>', 'the files and the daemon of this lab')
         .conflicts('root')
-        .argParser((name) => labRoot(name)),
+        .argParser((name) => parseLabId(name)),
     )
     .option('--no-color', 'no colours; NO_COLOR in the environment does the same')
     .helpCommand(false);
-  program.hook('preAction', () => {
+  program.hook('preAction', (_program, command) => {
     const { lab } = program.opts<{ readonly lab?: string }>();
-    if (lab === undefined) return;
-    if (process.geteuid?.() === 0) enterLab(lab);
+    // What builds a lab or removes it does so from outside.
+    if (lab === undefined || command.parent?.name() === 'lab') return;
+    const root = existingLabRoot(lab);
+    if (process.geteuid?.() === 0) enterLab(root);
     else
       context.terminal.err(
         "note: only root may look into the lab's network: what its daemon does not answer is of this machine\n",
@@ -104,6 +106,9 @@ export function pathOf(command: Command): string {
   return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
+/** What says which lab is meant. */
+const PLACE_OPTIONS: readonly string[] = ['--id', '--lab', '--root'];
+
 /**
  * Programs have options of their own: everything after the first word behind `lab exec` is theirs, with or without `--`.
  */
@@ -114,6 +119,6 @@ export function separateProgram(words: readonly string[]): readonly string[] {
   if (lab < 0 || exec < 0 || first === undefined || first.startsWith('-')) return words;
   const between = words.slice(lab + 1, exec);
   // Otherwise it is another command of the lab's, and `exec` a value.
-  const isOptions = between.every((word, at) => word.startsWith('--') || between[at - 1] === '--id');
+  const isOptions = between.every((word, at) => word.startsWith('--') || PLACE_OPTIONS.includes(between[at - 1] ?? ''));
   return isOptions ? [...words.slice(0, exec + 1), '--', ...words.slice(exec + 1)] : words;
 }

@@ -95,6 +95,25 @@ describe('runProgram', () => {
     expect(await run(['--version'])).toMatchObject({ exitCode: 0, out: '1.2.3\n' });
   });
 
+  it.each([
+    [['lab', 'status', '--lab', 'nosuchlab']],
+    [['lab', '--lab', 'nosuchlab', 'status']],
+    [['--lab', 'nosuchlab', 'lab', 'status']],
+    [['lab', '--id', 'nosuchlab', 'status']],
+    [['--lab', 'nosuchlab', 'lab', '--id', 'nosuchlab', 'status']],
+  ])('runProgram asks about the lab that is named, in %j', async (words) => {
+    const { exitCode, out } = await run(words);
+    expect([exitCode, out]).toEqual([
+      3,
+      'The lab "nosuchlab" is down; build it: sudo pointsman lab --id nosuchlab up\n',
+    ]);
+  });
+
+  it.skipIf(process.geteuid?.() !== 0)('runProgram says which lab is not there to be removed', async () => {
+    const { exitCode, out } = await run(['lab', 'down', '--lab', 'nosuchlab']);
+    expect([exitCode, out]).toEqual([0, 'There is no lab "nosuchlab".\n']);
+  });
+
   it('runProgram says which command was meant', async () => {
     const { exitCode, err } = await run(['statsu']);
     expect(exitCode).toBe(2);
@@ -145,6 +164,12 @@ describe('runProgram', () => {
     [['panic']],
     [['completion', 'tcsh']],
     [['lab', '--id', 'No', 'status']],
+    [['lab', '--lab', 'No', 'status']],
+    [['lab', '--lab', 'a', '--id', 'b', 'status']],
+    [['--root', '/usr', 'lab', 'down']],
+    [['lab', '--root', '/usr', 'exec', '--', 'true']],
+    [['lab', 'down', '--root', '/usr']],
+    [['status', '--lab', 'nosuchlab']],
     [['lab', 'link']],
     [['lab', 'link', 'ethernet', 'down']],
     [['lab', 'link', 'wifi', 'dwon']],
@@ -324,6 +349,10 @@ describe('separateProgram', () => {
     [
       ['lab', '--id', 'a', 'exec', 'x', '-s'],
       ['lab', '--id', 'a', 'exec', '--', 'x', '-s'],
+    ],
+    [
+      ['lab', '--lab', 'a', 'exec', 'x', '-s'],
+      ['lab', '--lab', 'a', 'exec', '--', 'x', '-s'],
     ],
     [
       ['lab', 'up', '--policies', 'exec', 'x'],

@@ -1,15 +1,13 @@
 /** One run of the command line: arguments in, exit code out. Mistakes become one line and a hint, never a stack trace. */
-import { join } from 'node:path';
 import { type Command, CommanderError } from 'commander';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { LabError, type LabErrorCode } from '../lab/lab-error.ts';
-import { labFiles } from '../lab/lab-state.ts';
 import { DEFAULT_LAB } from '../lab/lab-words.ts';
 import { printable } from '../net/printable.ts';
 import { CliError } from './cli-error.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-code.ts';
-import { LABS_DIR } from './lab-place.ts';
+import { type LabOptions, namedLab, rootOfLab } from './lab-place.ts';
 import { painter } from './paint.ts';
 import { buildProgram, separateProgram } from './program.ts';
 import { type Place, typedCommands } from './typed-command.ts';
@@ -46,14 +44,14 @@ export async function runProgram(words: readonly string[], { env, ...options }: 
 
 /** What the person has said of where; while that is being read, as much as is known. */
 function placeOf(program: Command, commandName: string): Place {
-  const { root, lab } = program.opts<{ readonly root?: string; readonly lab?: string }>();
+  const options = program.opts<LabOptions>();
   const ofLab = program.commands.find((command) => command.name() === 'lab');
-  const { id } = ofLab?.opts<{ readonly id?: string }>() ?? {};
+  const id = namedLab(options) ?? ofLab?.opts<{ readonly id?: string }>().id;
   const isLab = program.args[0] === 'lab' && id !== undefined;
   return {
     program: commandName.replace(/^sudo /, ''),
     commands: program.commands.map((command) => command.name()),
-    root: isLab ? labFiles(join(LABS_DIR, id)).rootDir : (lab ?? root),
+    root: isLab ? rootOfLab(id) : options.lab === undefined ? options.root : rootOfLab(options.lab),
     ...(isLab && id !== DEFAULT_LAB && { lab: id }),
   };
 }

@@ -12,9 +12,9 @@ import { NAMESPACE_PARTS, namespaceName } from './world.ts';
 
 /**
  * Idempotent. Ends the processes the lab started and every other one that runs in its namespaces or cgroups, removes
- * those, then the state directory. Goes on after a failure. Throws LabError, or AggregateError of several.
+ * those, then the state directory. Goes on after a failure. Whether there was anything of it. Throws LabError, or AggregateError of several.
  */
-export async function labDown({ id, stateDir }: { readonly id: string; readonly stateDir: string }): Promise<void> {
+export async function labDown({ id, stateDir }: { readonly id: string; readonly stateDir: string }): Promise<boolean> {
   requireRoot();
   requireLabId(id);
   const marker = await readMarker(stateDir);
@@ -25,6 +25,7 @@ export async function labDown({ id, stateDir }: { readonly id: string; readonly 
   if (guests.includes(process.pid)) {
     throw new LabError('inside-the-lab', 'this command runs inside the lab; take the lab down from outside');
   }
+  const wasThere = marker !== undefined || guests.length > 0 || existingNamespaces(id).length > 0;
   const failures: unknown[] = [];
   // The daemon first, while the servers still answer: it undoes by itself what it did outside the namespaces.
   const { daemonPid, serverPids, tunnelPids } = labFiles(stateDir);
@@ -44,6 +45,7 @@ export async function labDown({ id, stateDir }: { readonly id: string; readonly 
   if (marker !== undefined) await attempt(failures, () => rm(stateDir, { recursive: true, force: true }));
   if (failures.length === 1) throw failures[0];
   if (failures.length > 1) throw new AggregateError(failures, `the lab "${id}" could not be removed completely`);
+  return wasThere;
 }
 
 async function attempt(failures: unknown[], action: () => unknown): Promise<void> {

@@ -128,6 +128,18 @@ describe('--lab', () => {
   const network = async (): Promise<string> =>
     (JSON.parse((await withLab('doctor', '--json')).stdout) as { readonly network: string }).network;
 
+  it('names the lab for the commands of a lab, too', async () => {
+    expect(await withLab('lab', 'status')).toMatchObject({ exitCode: 0 });
+    expect(await pointsman('lab', '--lab', ID, 'exec', 'true')).toMatchObject({ exitCode: 0 });
+    expect(await withLab('lab', 'link', 'wifi', 'up', '--json')).toMatchObject({ exitCode: 0 });
+    const other = `${ID}-other`;
+    expect(await pointsman('lab', '--lab', other, 'down')).toMatchObject({
+      exitCode: 0,
+      stdout: `There is no lab "${other}".\n`,
+    });
+    expect(await withLab('lab', 'status')).toMatchObject({ exitCode: 0 });
+  });
+
   it('is in the network of the lab, and leaves that of the caller as it was, whatever is done', async () => {
     const before = await tables(elsewhere);
     const NOBODYS = ['pointsman_of_nobody'];

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { LabStatus } from '../../lab/lab-status.ts';
-import { labWords } from '../../lab/lab-words.ts';
+import { labCalled, labWords } from '../../lab/lab-words.ts';
 import { addExamples, type CliContext, terminalOf, writeJson } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { labDaemonMissing } from '../lab-daemon-missing.ts';
@@ -32,7 +32,7 @@ export function renderLabStatus(
   { id, colour }: { readonly id: string; readonly colour: boolean },
 ): string {
   const { state, daemon, namespaces, rootDir, notes } = status;
-  if (state === 'down') return `The lab is down; build it: sudo pointsman ${labWords(id, 'up')}\n`;
+  if (state === 'down') return `${labCalled(id)} is down; build it: sudo pointsman ${labWords(id, 'up')}\n`;
   const rows = [
     ['lab', { text: state, style: state === 'up' ? 'green' : 'alarm' }],
     ['daemon', daemon],

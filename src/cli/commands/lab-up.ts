@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { labFiles } from '../../lab/lab-state.ts';
-import { labWords } from '../../lab/lab-words.ts';
+import { labCalled, labWords } from '../../lab/lab-words.ts';
 import { addExamples, type CliContext, terminalOf } from '../context.ts';
 import { labPlaceOf } from '../lab-place.ts';
 
@@ -29,7 +29,7 @@ export function labUpCommand(context: CliContext): Command {
       });
       const lines = [
         ...notes.map(({ about, text }) => `Note: ${about}: ${text}.`),
-        `${isDaemonAlone ? 'The lab was up without its daemon, which runs again.' : 'The lab is up.'} Its files, to read and to change:`,
+        `${labCalled(place.id)} ${isDaemonAlone ? 'was up without its daemon, which runs again.' : 'is up.'} Its files, to read and to change:`,
         `  ${labFiles(place.stateDir).rootDir}/etc/pointsman`,
         'Try next:',
         ...['exec -- curl http://www.example.org/', 'link wifi down', 'demo', 'down'].map(

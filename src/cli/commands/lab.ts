@@ -1,7 +1,7 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { DEFAULT_LAB } from '../../lab/lab-words.ts';
-import { isLabId } from '../../lab/world.ts';
 import type { CliContext } from '../context.ts';
+import { parseLabId } from '../lab-place.ts';
 import { labDemoCommand } from './lab-demo.ts';
 import { labDownCommand } from './lab-down.ts';
 import { labExecCommand } from './lab-exec.ts';
@@ -15,7 +15,9 @@ export function labCommand(context: CliContext): Command {
   const command = new Command('lab')
     .description('a small world in network namespaces to try everything in; your own network is not touched')
     .addOption(
-      new Option('--id <id>', 'which lab; several can stand side by side').default(DEFAULT_LAB).argParser(labId),
+      new Option('--id <id>', 'which lab; several can stand side by side; --lab says the same')
+        .default(DEFAULT_LAB)
+        .argParser((name: string) => parseLabId(name)),
     );
   for (const make of COMMANDS) {
     command.addCommand(make(context));
@@ -31,9 +33,4 @@ export function labCommand(context: CliContext): Command {
       '  sudo pointsman lab down                        # remove all of it',
     ].join('\n'),
   );
-}
-
-function labId(text: string): string {
-  if (!isLabId(text)) throw new InvalidArgumentError('1 to 32 lower-case letters, digits and "-".');
-  return text;
 }

@@ -85,7 +85,9 @@ export async function openGuestLab(): Promise<GuestLab> {
     arrived: () => parseCounters(nftInternet(['-j', 'list', 'counters', 'table', 'inet', 'arrived'])),
     packetsQueued: async () =>
       parseQueued((await runWithInput('', 'cat', '/proc/net/netfilter/nfnetlink_queue')).stdout),
-    [Symbol.asyncDispose]: () => labDown(lab),
+    [Symbol.asyncDispose]: async () => {
+      await labDown(lab);
+    },
   };
 }
 
