@@ -14,7 +14,6 @@ import { printable } from '../net/printable.ts';
 import { renderDiagnostics } from '../policy/caret.ts';
 import type { FamilyHealth } from '../policy/facts.ts';
 import { formatDuration } from './duration.ts';
-import { labOfRoot } from './lab-place.ts';
 import { type Paint, painter, type Style } from './paint.ts';
 import { shortFiles } from './short-files.ts';
 import { type Cell, renderTable } from './text-table.ts';
@@ -55,7 +54,7 @@ export function renderStatus(status: Status, { colour, nowMs }: StatusTextOption
     [...verdicts(status.verdicts), ...queries(status.dns)],
     ...(status.warnings.length > 0 ? [warnings(status.warnings, nowMs, paint)] : []),
     ...(status.diagnostics.length > 0 ? [renderDiagnostics(status.diagnostics, { colour }).trimEnd().split('\n')] : []),
-    ...next(status, nowMs, paint),
+    ...next(status, paint),
   ];
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
@@ -70,10 +69,19 @@ function summary(status: Status, nowMs: WallMs, paint: Paint): readonly string[]
     `${Math.round(residentBytes / 1_000_000)} MB`,
     ...(root === '/' ? [] : [`root ${printable(root)}`]),
   ];
+  const onTrial = status.confirmBeforeMs === undefined ? '' : paint(' on trial', 'yellow');
   return [
-    `pointsman ${printable(version)}: ${paint(state, STATE_STYLES[state])}, ${STATE_MEANINGS[state]}`,
+    `pointsman ${printable(version)}: ${paint(state, STATE_STYLES[state])}${onTrial}, ${STATE_MEANINGS[state]}`,
+    ...trial(status, nowMs, paint),
     paint(facts.join(', '), 'dim'),
   ];
+}
+
+/** Its end comes by itself: it stands where one looks first. */
+function trial({ confirmBeforeMs }: Status, nowMs: WallMs, paint: Paint): readonly string[] {
+  if (confirmBeforeMs === undefined) return [];
+  const left = formatDuration(confirmBeforeMs - nowMs);
+  return [`${paint(`taken back in ${left}`, 'yellow')}, unless you keep it: sudo pointsman confirm`];
 }
 
 function profileLines(profiles: NonNullable<Status['profiles']>): readonly string[] {
@@ -207,22 +215,9 @@ function warnings(list: readonly HealthWarning[], nowMs: WallMs, paint: Paint): 
   ]);
 }
 
-/** A lab is called by its name. */
-function rootWords(root: string): string {
-  if (root === '/') return '';
-  const lab = labOfRoot(root);
-  return lab === undefined ? ` --root ${printable(root)}` : ` --lab ${lab}`;
-}
-
 /** Only where there is something to do. */
-function next(status: Status, nowMs: WallMs, paint: Paint): readonly (readonly string[])[] {
+function next(status: Status, paint: Paint): readonly (readonly string[])[] {
   const lines: string[] = [];
-  const { confirmBeforeMs, root } = status;
-  const rootOption = rootWords(root);
-  if (confirmBeforeMs !== undefined) {
-    const left = formatDuration(confirmBeforeMs - nowMs);
-    lines.push(`keep the new policies, or they are taken back in ${left}: sudo pointsman confirm${rootOption}`);
-  }
   if (status.diagnostics.some(({ severity }) => severity === 'error')) {
     lines.push('mend the files above; a saved file is read at once');
   }

@@ -29,6 +29,13 @@ describe('typedCommands', () => {
     ['pointsman confirm --root /x', lab, 'pointsman confirm --root /x'],
     ['sudo pointsman lab down', { ...lab, lab: 'q1' }, 'sudo pointsman lab --id q1 down'],
     ['sudo pointsman lab --id q1 down', { ...lab, lab: 'q1' }, 'sudo pointsman lab --id q1 down'],
+    ['sudo pointsman confirm --root /x', { ...tree, program: './pointsman' }, 'sudo ./pointsman confirm --root /x'],
+    ['pointsman panic open --lab q1', { ...lab, program: 'pm' }, 'pm panic open --lab q1'],
+    [
+      'pointsman up --root /x, or pointsman down',
+      { ...lab, program: './pm' },
+      './pm up --root /x, or ./pm down --lab q1',
+    ],
     ['pointsman lab exec -- PROGRAM', machine, 'pointsman lab exec -- PROGRAM'],
     ['sudo pointsman status', { ...machine, program: './pointsman' }, 'sudo ./pointsman status'],
     ['sudo pointsman help exit-codes', lab, 'sudo pointsman help exit-codes'],

@@ -17,8 +17,8 @@ export interface Place {
 
 /** A source line below a diagnostic, and the carets under it. */
 const QUOTED_LINE = /^ *\d* \|/;
-/** What already says it, and what has it at another place. */
-const SAYS_WHERE = '(?! --(?:root|lab|id)\\b)';
+/** What follows a command that says already which files, daemon and network are meant. */
+const SAYS_WHERE = /^ --(?:root|lab|id)\b/;
 
 export function typedCommands(text: string, place: Place): string {
   return text
@@ -43,8 +43,9 @@ function typedLine(line: string, { program, commands, root, lab }: Place): strin
     .replace(new RegExp(`${call}lab (?=[a-z])`, 'g'), `${program} lab ${lab === undefined ? '' : `--id ${lab} `}`)
     .replace(new RegExp(`${call}lab\\b`, 'g'), `${program} lab`)
     .replace(
-      new RegExp(`${call}(${others.join('|')})( (?:open|closed|off)\\b)?(?![\\w-])${SAYS_WHERE}`, 'g'),
-      (_all, name: string, which = '') => `${program} ${name}${which}${NEEDS_NO_PLACE.includes(name) ? '' : where}`,
+      new RegExp(`${call}(${others.join('|')})( (?:open|closed|off)\\b)?(?![\\w-])(?=(.*))`, 'g'),
+      (_all, name: string, which: string | undefined, rest: string) =>
+        `${program} ${name}${which ?? ''}${SAYS_WHERE.test(rest) || NEEDS_NO_PLACE.includes(name) ? '' : where}`,
     );
 }
 
