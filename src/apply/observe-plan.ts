@@ -1,11 +1,12 @@
 import type { Kernel } from '../kernel/kernel.ts';
+import type { MonotonicMs } from '../net/clock.ts';
 import type { Change } from '../plan/change.ts';
 import { diff, type Observed } from '../plan/diff.ts';
 import type { NftSet, Ruleset, SetElement } from '../plan/nft/ruleset.ts';
 import { SEAL, sealOf, withSeal } from '../plan/nft/seal.ts';
 import type { Plan, PlannedRoute } from '../plan/plan.ts';
 import { renderPlannedRoute, renderPlannedRule } from '../plan/render-routing.ts';
-import { tableDifference } from './table-counts.ts';
+import { isLearned, misfilledSets, tableDifference } from './table-counts.ts';
 
 /** A plan that was applied, and the nftables generation at which the kernel was seen to hold it. */
 export interface Belief {
@@ -26,6 +27,7 @@ export interface KernelState {
 export async function observePlan(
   kernel: Kernel,
   belief: Belief | undefined,
+  nowMs: MonotonicMs,
   predecessor?: Ruleset,
 ): Promise<KernelState> {
   const generation = kernel.nft.generation();
@@ -43,6 +45,7 @@ export async function observePlan(
   const nft = await believedRuleset(
     kernel,
     belief === undefined ? sealedRuleset(kernel, predecessor) : belief.plan.nft,
+    nowMs,
   );
   return {
     generation,
@@ -71,11 +74,13 @@ function sealedRuleset({ nft }: Kernel, predecessor: Ruleset | undefined): Rules
 }
 
 /** What was learned since, and goes by itself, nobody has told us: such sets are filled anew. What rules fill, they go on filling. */
-function withoutLearned(ruleset: Ruleset): Ruleset {
-  const isLearned = ({ flags }: NftSet): boolean => flags.includes('timeout') && !flags.includes('dynamic');
+const withoutLearned = (ruleset: Ruleset): Ruleset => refilling(ruleset, isLearned);
+
+/** Such sets hold nobody knows what: a diff empties them, and fills them anew. */
+function refilling(ruleset: Ruleset, which: (set: NftSet) => boolean): Ruleset {
   const sets = Array.from(
     ruleset.sets,
-    ([name, set]) => [name, isLearned(set) ? { ...set, elements: [LEARNED] } : set] as const,
+    ([name, set]) => [name, which(set) ? { ...set, elements: [LEARNED] } : set] as const,
   );
   return { ...ruleset, sets: new Map(sets) };
 }
@@ -83,10 +88,16 @@ function withoutLearned(ruleset: Ruleset): Ruleset {
 /** Is in no plan. */
 const LEARNED: SetElement = { key: ['learned'] };
 
-async function believedRuleset(kernel: Kernel, ruleset: Ruleset | undefined): Promise<Ruleset | undefined> {
+async function believedRuleset(
+  kernel: Kernel,
+  ruleset: Ruleset | undefined,
+  nowMs: MonotonicMs,
+): Promise<Ruleset | undefined> {
   if (ruleset === undefined) return undefined;
   const table = await kernel.nft.observe(ruleset.table);
-  return tableDifference(table, ruleset) === undefined ? ruleset : undefined;
+  if (table === undefined || tableDifference(table, ruleset) !== undefined) return undefined;
+  const misfilled = misfilledSets(table, ruleset, nowMs);
+  return misfilled.size === 0 ? ruleset : refilling(ruleset, ({ name }) => misfilled.has(name));
 }
 
 /** The changes from one to the other, without deletions of routes whose place an added one takes anyway. */

@@ -6,7 +6,7 @@ import type { Ruleset } from '../plan/nft/ruleset.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type KernelState, routingDifference } from './observe-plan.ts';
 import { kernelErrorOf, runChange, settleQueues } from './run-change.ts';
-import { tableDifference } from './table-counts.ts';
+import { misfilledSets, tableDifference } from './table-counts.ts';
 
 export interface Run {
   readonly wanted: Plan;
@@ -89,7 +89,9 @@ async function readBack(kernel: Kernel, run: Run, generation: number): Promise<s
   if (difference !== undefined) return difference;
   if (run.before.observed.nft !== undefined && isOnlyCommits(run.before.generation, run.changes, generation))
     return undefined;
-  return tableDifference(await nft.observe(wanted.nft.table), wanted.nft);
+  const table = await nft.observe(wanted.nft.table);
+  const [misfilled] = table === undefined ? [] : misfilledSets(table, wanted.nft, run.nowMs);
+  return tableDifference(table, wanted.nft) ?? (misfilled && `set ${misfilled} is not filled as it was`);
 }
 
 /**

@@ -63,7 +63,7 @@ export async function applyPlan(given: ApplyRequest): Promise<ApplyReport> {
   let before: KernelState;
   try {
     const belief = current && { plan: current, ...(generation !== undefined && { generation }) };
-    before = await observePlan(kernel, belief, given.predecessor);
+    before = await observePlan(kernel, belief, nowMs, given.predecessor);
   } catch (error) {
     const durationMs = performance.now() - startMs;
     return { ok: false, error: kernelErrorOf(error), restored: true, restoreErrors: [], durationMs };

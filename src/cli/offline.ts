@@ -62,7 +62,7 @@ export async function staticPlanOffline({ root, onNote }: OfflineOptions): Promi
 }
 
 async function changesTo(plan: Plan, kernel: LinuxKernel): Promise<readonly Change[]> {
-  const { observed } = await observePlan(kernel, { plan });
+  const { observed } = await observePlan(kernel, { plan }, systemClock.monotonicMs());
   return changesBetween(observed, plan);
 }
 

@@ -124,7 +124,7 @@ async function plan({ kernel, enforcement, clock }: ControlParts): Promise<PlanR
   const inForce = requireInForce(enforcement);
   const wanted = inForce.compilation.plan;
   try {
-    const { observed } = await observePlan(kernel, { plan: wanted });
+    const { observed } = await observePlan(kernel, { plan: wanted }, clock.monotonicMs());
     const { revision } = inForce.snapshot;
     return planText(wanted, changesBetween(observed, wanted), { revision, nowMs: clock.monotonicMs() });
   } catch (error) {

@@ -39,14 +39,33 @@ export interface KeptPrograms {
   removeOfGoneNamespaces(): void;
 }
 
-/** A table by names and counts: enough to see whether it is what we loaded. */
+/** A table by names, counts and prints: enough to see whether it is what we loaded. */
 export interface ObservedTable {
   /** Rules of each chain. */
   readonly chains: ReadonlyMap<string, number>;
   /** Elements of each named set and map; those with a timeout may go at any moment. */
   readonly sets: ReadonlyMap<string, number>;
   readonly maps: ReadonlyMap<string, number>;
+  /** Of each set: elements that never expire. */
+  readonly lasting: ReadonlyMap<string, number>;
+  readonly prints: Prints;
 }
+
+/**
+ * By `printOf`: other where somebody has put another one into its place. Of a chain what it is, of its rules their handles, which the kernel
+ * gives once, of a set or map its elements that never expire.
+ */
+export type Prints = ReadonlyMap<string, string>;
+
+export const printOf: {
+  readonly chain: (name: string) => string;
+  readonly rules: (chain: string) => string;
+  readonly elements: (set: string) => string;
+} = {
+  chain: (name) => `chain ${name}`,
+  rules: (chain) => `rules ${chain}`,
+  elements: (set) => `elements ${set}`,
+};
 
 /** Elements for a set of our table that has the flag `timeout`. */
 export interface SetAddition {

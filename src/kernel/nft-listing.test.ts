@@ -30,6 +30,12 @@ describe('parseTableListing', () => {
         ['a', 2],
         ['b', 0],
       ]),
+      prints: new Map([
+        ['chain a', '1,,,,'],
+        ['chain b', '2,,,,'],
+        ['rules a', '8,9'],
+        ['rules b', ''],
+      ]),
       sets: ['s', 'empty'],
       maps: ['v'],
     });

@@ -1,9 +1,17 @@
+import { type Prints, printOf } from './kernel.ts';
 import { KernelError } from './kernel-error.ts';
 
 /** The parts of libnftables-json(5) that are counted. Everything in a listing may be missing. */
 interface Listed {
-  readonly chain?: { readonly name?: unknown };
-  readonly rule?: { readonly chain?: unknown };
+  readonly chain?: {
+    readonly name?: unknown;
+    readonly handle?: unknown;
+    readonly type?: unknown;
+    readonly hook?: unknown;
+    readonly prio?: unknown;
+    readonly policy?: unknown;
+  };
+  readonly rule?: { readonly chain?: unknown; readonly handle?: unknown };
   readonly set?: { readonly name?: unknown };
   readonly map?: { readonly name?: unknown };
 }
@@ -11,6 +19,8 @@ interface Listed {
 export interface TableListing {
   /** Rules of each chain. */
   readonly chains: ReadonlyMap<string, number>;
+  /** Of chains and of their rules. */
+  readonly prints: Prints;
   readonly sets: readonly string[];
   readonly maps: readonly string[];
 }
@@ -19,13 +29,27 @@ export interface TableListing {
 export function parseTableListing(json: string): TableListing {
   const objects = listedObjects(json);
   const chains = new Map<string, number>();
-  for (const { chain } of objects) if (chain !== undefined) chains.set(String(chain.name), 0);
+  const handles = new Map<string, unknown[]>();
+  const prints = new Map<string, string>();
+  for (const { chain } of objects) {
+    if (chain === undefined) continue;
+    const { handle, type, hook, prio, policy } = chain;
+    handles.set(String(chain.name), []);
+    prints.set(printOf.chain(String(chain.name)), [handle, type, hook, prio, policy].join());
+  }
   for (const { rule } of objects) {
-    if (rule !== undefined) chains.set(String(rule.chain), (chains.get(String(rule.chain)) ?? 0) + 1);
+    if (rule === undefined) continue;
+    const before = handles.get(String(rule.chain));
+    if (before === undefined) handles.set(String(rule.chain), [rule.handle]);
+    else before.push(rule.handle);
+  }
+  for (const [name, all] of handles) {
+    chains.set(name, all.length);
+    prints.set(printOf.rules(name), all.join());
   }
   const sets = objects.flatMap(({ set }) => (set === undefined ? [] : [String(set.name)]));
   const maps = objects.flatMap(({ map }) => (map === undefined ? [] : [String(map.name)]));
-  return { chains, sets, maps };
+  return { chains, prints, sets, maps };
 }
 
 function listedObjects(json: string): readonly Listed[] {

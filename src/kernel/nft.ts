@@ -2,10 +2,12 @@
  * nftables: rulesets as one text batch through `nft -f -`; by nfnetlink what uplinks that come and go change, because it is
  * urgent, and elements of cgroup maps, because nft's text form knows cgroups only by paths that may be gone.
  */
+import { createHash } from 'node:crypto';
 import { endianness } from 'node:os';
 import { decodeGeneration, encodeGenerationGet } from '../netlink/nftables.ts';
 import {
   decodeElements,
+  type ElementData,
   encodeElementDump,
   NFTABLES_NEW_ELEMENTS,
   type SetAddress,
@@ -16,7 +18,7 @@ import { renderCommands } from '../plan/nft/render.ts';
 import { QUEUE_NUMBER, TABLE } from '../plan/reserved.ts';
 import { cgroupElementRequests } from './cgroup-elements.ts';
 import { decodeReply } from './decode-reply.ts';
-import type { Nft, ObservedTable } from './kernel.ts';
+import { type Nft, type ObservedTable, printOf } from './kernel.ts';
 import { KernelError } from './kernel-error.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import { nftError } from './nft-error.ts';
@@ -92,16 +94,36 @@ async function observe(socket: NetlinkSocket, table: string): Promise<ObservedTa
     if (error.isNotFound) return undefined;
     throw error;
   }
-  const { chains, sets, maps } = parseTableListing(result.stdout);
+  const { chains, sets, maps, prints: listed } = parseTableListing(result.stdout);
+  const prints = new Map(listed);
+  const lasting = new Map<string, number>();
   const counted = (names: readonly string[]): Map<string, number> =>
-    new Map(names.map((set) => [set, countElements(socket, { family: NFPROTO_INET, table, set })]));
-  return { chains, sets: counted(sets), maps: counted(maps) };
+    new Map(
+      names.map((set) => {
+        const elements = elementsOf(socket, { family: NFPROTO_INET, table, set });
+        const never = elements.filter(({ expiresInMs }) => expiresInMs === undefined);
+        lasting.set(set, never.filter(isCounted).length);
+        prints.set(printOf.elements(set), elementsPrint(never));
+        return [set, elements.filter(isCounted).length] as const;
+      }),
+    );
+  return { chains, sets: counted(sets), maps: counted(maps), lasting, prints };
 }
 
 /** The end of an interval is an element of its own in the kernel, except in concatenations. */
-function countElements(socket: NetlinkSocket, set: SetAddress): number {
-  return elementsOf(socket, set).filter(({ intervalEnd }) => !intervalEnd).length;
+const isCounted = ({ intervalEnd }: SetElement): boolean => !intervalEnd;
+
+/** Whatever their order. */
+function elementsPrint(elements: readonly SetElement[]): string {
+  const texts = elements.map(({ key, keyEnd, intervalEnd, data }) =>
+    [hex(key), hex(keyEnd), intervalEnd ? 'end' : '', data && dataText(data)].join(),
+  );
+  return createHash('sha256').update(texts.sort().join('\n')).digest('base64');
 }
+
+const hex = (bytes: Uint8Array | undefined): string => (bytes === undefined ? '' : Buffer.from(bytes).toString('hex'));
+const dataText = (data: ElementData): string =>
+  data.kind === 'value' ? hex(data.bytes) : `${data.verdict} ${data.chain ?? ''}`;
 
 function elementsOf(socket: NetlinkSocket, set: SetAddress): readonly SetElement[] {
   const subject = { operation: 'list elements', object: set.set };

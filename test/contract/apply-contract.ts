@@ -5,12 +5,14 @@ import { panicClosed, panicOff, panicOpen } from '../../src/apply/panic.ts';
 import { runChange } from '../../src/apply/run-change.ts';
 import { type AppliedReport, applyPlan } from '../../src/apply/transaction.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
-import type { NftMap, Ruleset } from '../../src/plan/nft/ruleset.ts';
+import type { NftCommand } from '../../src/plan/nft/command.ts';
+import type { NftMap, NftSet, Ruleset } from '../../src/plan/nft/ruleset.ts';
 import { withSeal } from '../../src/plan/nft/seal.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { PANIC_TABLE, TABLE, wayMark } from '../../src/plan/reserved.ts';
 import type { ContractWorld, OpenWorld } from './contract-world.ts';
 import { expectInForce, expectNothingOfOurs, firstPlan, secondPlan } from './sample-plans.ts';
+import { element, TIMED } from './sample-ruleset.ts';
 
 const nowMs = Date.now();
 
@@ -77,6 +79,25 @@ function transactionContract(world: () => ContractWorld): void {
     await applyOrFail(kernel, plan, { plan, generation });
     await expectInForce(kernel, plan);
   });
+
+  it.each([
+    ['flushed', (set: NftSet): NftCommand[] => [{ kind: 'flush set', set: set.name }]],
+    ['emptied', (set: NftSet): NftCommand[] => [{ kind: 'delete elements', set, elements: set.elements }]],
+    ['added to', (set: NftSet): NftCommand[] => [{ kind: 'add elements', set, elements: [element([7n, 7n])] }]],
+  ])(
+    'applyPlan() refills a set of what is learned that somebody else has %s, and nothing else',
+    async (_what, byHand) => {
+      const { kernel } = world();
+      const plan = firstPlan(world());
+      const { generation } = await applyOrFail(kernel, plan);
+      const { lasting } = (await kernel.nft.observe(TABLE)) ?? {};
+      await kernel.nft.apply(byHand(TIMED), nowMs);
+      expect(await applyOrFail(kernel, plan, { plan, generation })).toMatchObject({ changes: 1, commands: 2 });
+      expect((await kernel.nft.observe(TABLE))?.lasting).toEqual(lasting);
+      expect(lasting?.get(TIMED.name)).toBe(1);
+      await expectInForce(kernel, plan);
+    },
+  );
 
   it('applyPlan() reports what the kernel refused, and leaves the last good plan in force', async () => {
     const { kernel } = world();

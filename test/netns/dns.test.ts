@@ -303,6 +303,28 @@ describe('answers', () => {
     );
   });
 
+  it('whose refused addresses somebody takes out of their set are refused again, and who did it is told', async () => {
+    await start('rules:\n  - { to: [second.example.org], do: deny }\notherwise: allow\n');
+    expect(await asker.lookUp('second.example.org', 4)).toMatchObject({ ok: true, addresses: ['203.0.113.30'] });
+    expect(await asker.connect('203.0.113.30', PORT)).toMatchObject({ outcome: 'ECONNREFUSED' });
+    const listing = await device.must('device', ['nft', '-t', 'list', 'table', 'inet', 'pointsman']);
+    const set = /set (refused_names4_\w+)/.exec(listing)?.[1] ?? '';
+    for (const how of ['flush', 'delete']) {
+      const what = how === 'flush' ? ['flush', 'set'] : ['delete', 'element'];
+      const which = how === 'flush' ? [] : ['{ 203.0.113.30 }'];
+      await device.must('device', ['nft', ...what, 'inet', 'pointsman', set, ...which]);
+      const held = ['nft', 'list', 'set', 'inet', 'pointsman', set];
+      await until(`${how}: the set is filled`, async () =>
+        (await device.must('device', held)).includes('203.0.113.30'),
+      );
+      expect(await asker.connect('203.0.113.30', PORT)).toMatchObject({ outcome: 'ECONNREFUSED' });
+    }
+    const { warnings } = await device.untilStatus('a warning', (status) =>
+      status.warnings.some(({ code }) => code === 'foreign-change'),
+    );
+    expect(warnings.find(({ code }) => code === 'foreign-change')?.message).toMatch(/^nft \(process \d+\) changed/);
+  });
+
   it('are reported by watch and explain as they were decided, from the first connection on', async () => {
     await start(rules('rotating.example.org'));
     const [file = '', ...args] = device.inside([...POINTSMAN, 'watch', '--json', '--root', device.rootDir]);

@@ -4,10 +4,10 @@ import type { NftCommand } from '../../plan/nft/command.ts';
 import type { MapElement, Ruleset, SetElement } from '../../plan/nft/ruleset.ts';
 import { PANIC_TABLE, TABLE } from '../../plan/reserved.ts';
 import { kernelErrorFromErrno } from '../errno.ts';
-import type { Nft, ObservedTable, SetAddition } from '../kernel.ts';
+import { type Nft, type ObservedTable, printOf, type SetAddition } from '../kernel.ts';
 import { PANIC_CHAINS } from '../panic-table.ts';
 import type { FailurePlan } from './failure-plan.ts';
-import { FakeTable } from './fake-table.ts';
+import { elementText, FakeTable, mapElementText } from './fake-table.ts';
 
 export interface FakeNftOptions {
   readonly failures: FailurePlan;
@@ -85,7 +85,20 @@ export class FakeNft implements Nft {
     const nowMs = this.#options.nowMs();
     const alive = ({ expiresAtMs }: { readonly expiresAtMs?: number }) =>
       expiresAtMs === undefined || expiresAtMs > nowMs;
+    const lasting = (elements: Iterable<SetElement>): readonly SetElement[] =>
+      [...elements].filter(({ expiresAtMs }) => expiresAtMs === undefined);
+    const prints = new Map<string, string>();
+    for (const [name, { definition, handles }] of found.chains) {
+      prints.set(printOf.chain(name), JSON.stringify(definition.hook ?? null));
+      prints.set(printOf.rules(name), handles.join());
+    }
+    for (const [name, { elements }] of found.sets)
+      prints.set(printOf.elements(name), lasting(elements.values()).map(elementText).sort().join());
+    for (const [name, { elements }] of found.maps)
+      prints.set(printOf.elements(name), [...elements.values()].map(mapElementText).sort().join());
     return {
+      prints,
+      lasting: new Map([...found.sets].map(([name, { elements }]) => [name, lasting(elements.values()).length])),
       chains: new Map([...found.chains].map(([name, { rules }]) => [name, rules.length])),
       sets: new Map([...found.sets].map(([name, { elements }]) => [name, [...elements.values()].filter(alive).length])),
       maps: new Map([...found.maps].map(([name, { elements }]) => [name, elements.size])),

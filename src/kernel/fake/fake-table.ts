@@ -29,7 +29,11 @@ interface FakeMap {
 interface FakeChain {
   readonly definition: Chain;
   readonly rules: Rule[];
+  /** Of each rule, as the kernel gives it. */
+  readonly handles: number[];
 }
+
+let lastHandle = 0;
 
 const refuse = (code: 'ENOENT' | 'EEXIST' | 'EBUSY', object: string): never => {
   throw kernelErrorFromErrno('nft', constants.errno[code], object);
@@ -60,7 +64,8 @@ export class FakeTable {
 
   clone(): FakeTable {
     const copy = new FakeTable(this.name);
-    for (const [name, { definition, rules }] of this.chains) copy.chains.set(name, { definition, rules: [...rules] });
+    for (const [name, { definition, rules, handles }] of this.chains)
+      copy.chains.set(name, { definition, rules: [...rules], handles: [...handles] });
     for (const [name, { definition, elements }] of this.sets) {
       copy.sets.set(name, { definition, elements: new Map(elements) });
     }
@@ -76,7 +81,7 @@ export class FakeTable {
         this.addChain(command.chain);
         break;
       case 'flush chain':
-        this.#chain(command.chain).rules.length = 0;
+        this.#flushChain(command.chain);
         break;
       case 'delete chain':
         this.#deleteChain(command.chain);
@@ -117,17 +122,25 @@ export class FakeTable {
   }
 
   addChain(definition: Chain): void {
-    if (!this.chains.has(definition.name)) this.chains.set(definition.name, { definition, rules: [] });
+    if (!this.chains.has(definition.name)) this.chains.set(definition.name, { definition, rules: [], handles: [] });
+  }
+
+  #flushChain(name: string): void {
+    const { rules, handles } = this.#chain(name);
+    rules.length = 0;
+    handles.length = 0;
   }
 
   addRule(chain: string, rule: Rule): void {
-    const { rules } = this.#chain(chain);
+    const { rules, handles } = this.#chain(chain);
     for (const expression of rule.expressions) {
       if (expression.kind === 'lookup') this.#set(expression.set);
       if (expression.kind === 'vmap' || expression.kind === 'map mark') this.#map(expression.map);
       for (const verdict of verdictsOf(expression)) this.#requireTarget(verdict);
     }
     rules.push(rule);
+    lastHandle += 1;
+    handles.push(lastHandle);
   }
 
   addSet(definition: NftSet): void {
@@ -242,7 +255,9 @@ const dataText = ({ data }: MapElement): string =>
 
 const partText = (part: Interval | string): string => (typeof part === 'string' ? part : `${part.first}-${part.last}`);
 
-const elementText = ({ key }: SetElement): string => key.map(partText).join(' . ');
+export const mapElementText = (element: MapElement): string => `${element.key} ${dataText(element)}`;
+
+export const elementText = ({ key }: SetElement): string => key.map(partText).join(' . ');
 
 /** Concatenations overlap where all their parts do. */
 function overlap(a: SetElement, b: SetElement): boolean {
