@@ -2,6 +2,7 @@
 import http from 'node:http';
 import { API_VERSION, type ApiError } from '../api/request.ts';
 import { describeAbsentDaemon, observeSilentDaemon, type SilentDaemon } from './absent-daemon.ts';
+import { accessHint, lookAtAccess } from './access-hint.ts';
 import { CliError } from './cli-error.ts';
 import { type PulseOptions, SILENT_MS, silenceOfFullSocket, untilSilent } from './daemon-pulse.ts';
 import { EXIT } from './exit-code.ts';
@@ -198,7 +199,7 @@ function explainFailure(error: NodeJS.ErrnoException, socketPath: string): Error
 }
 
 function notPermitted(socketPath: string, cause?: Error): CliError {
-  const hint = 'use sudo, or have yourself added to the group: sudo adduser "$USER" pointsman (then log in again)';
+  const hint = accessHint(lookAtAccess(socketPath));
   const message = `only root and members of the group pointsman may talk to the daemon (${socketPath})`;
   return new CliError(EXIT.notPermitted, message, { hint, cause });
 }

@@ -12,6 +12,7 @@ import { ASKED_AT_ONCE, ASKED_PER_SECOND, LOUD_USERS } from '../plan/compile-ask
 import { TABLE } from '../plan/reserved.ts';
 import type { Diagnostic } from '../policy/diagnostic.ts';
 import { insideKind } from '../policy/inside-address.ts';
+import { readAccessGroup } from '../store/access-group.ts';
 import type { AppIds } from '../store/app-ids.ts';
 import { KeptRuleset } from '../store/kept-ruleset.ts';
 import { type Paths, watchedPaths } from '../store/paths.ts';
@@ -31,7 +32,6 @@ import { isInOurNetwork } from '../watch/own-network.ts';
 import type { Packages } from '../watch/packages.ts';
 import { PackagesWatch } from '../watch/packages-watch.ts';
 import { PolicyWatch } from '../watch/policy-watch.ts';
-import { accessGroupId } from './access.ts';
 import { ConfirmWindow } from './confirm-window.ts';
 import { createControl } from './control.ts';
 import { daemonStatus } from './daemon-status.ts';
@@ -441,7 +441,7 @@ export class Daemon implements AsyncDisposable {
     return ControlServer.listen(control, {
       background: this.#parts.background,
       socketPath: this.#parts.paths.socketPath,
-      groupId: accessGroupId(),
+      groupId: readAccessGroup()?.id,
       onShareFull: (uid) => this.#noteControlShare(uid, 'connections'),
     });
   }

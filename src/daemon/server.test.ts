@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { testBackground } from '../../test/support/test-background.ts';
 import type { WatchEvent } from '../api/event.ts';
 import type { Clock } from '../net/clock.ts';
-import { accessGroupId, mayConnect } from './access.ts';
+import { mayConnect } from './access.ts';
 import {
   EventStream,
   MAX_WAITING_LINES,
@@ -340,10 +340,6 @@ describe('mayConnect', () => {
     expect(mayConnect(user, 27)).toBe(true);
     expect(mayConnect(user, 28)).toBe(false);
     expect(mayConnect(user, undefined)).toBe(false);
-  });
-
-  it('accessGroupId finds no group where there is no file', () => {
-    expect(accessGroupId(join(directory, 'group'))).toBeUndefined();
   });
 });
 
