@@ -17,7 +17,9 @@ export async function panicOpen(kernel: Kernel): Promise<void> {
   await removeEverything(kernel);
 }
 
-/** Ends `panicClosed`. Throws KernelError. */
-export async function panicOff(kernel: Kernel): Promise<void> {
+/** Ends `panicClosed`; whether that was in force. Throws KernelError. */
+export async function panicOff(kernel: Kernel): Promise<boolean> {
+  const wasClosed = (await kernel.nft.observe(PANIC_TABLE)) !== undefined;
   await deleteTable(kernel, PANIC_TABLE);
+  return wasClosed;
 }

@@ -7,6 +7,7 @@ import type { Daemon } from './support/daemon.ts';
 import { Device } from './support/device.ts';
 import { until } from './support/until.ts';
 
+const OK = 0;
 const NOT_RUNNING = 3;
 
 interface Told {
@@ -73,7 +74,14 @@ describe('pointsman status without an answer', () => {
     expect(stderr).toContain('the rules of one are in force');
     expect((await device.pointsman('down')).stdout).toContain('what a killed one had left in the kernel is removed');
     expect(await status()).toMatchObject({ kind: 'none' });
-    expect((await device.pointsman('down')).exitCode).toBe(NOT_RUNNING);
+    expect(await device.pointsman('down')).toMatchObject({
+      exitCode: OK,
+      stdout: 'No daemon is running, and nothing of pointsman is in the kernel.\n',
+    });
+    expect(await device.pointsman('panic', 'off')).toMatchObject({
+      exitCode: OK,
+      stdout: '"panic closed" was not in force: nothing is changed.\n',
+    });
   });
 
   it('does not say that all is gone while "panic closed" is in force', async () => {

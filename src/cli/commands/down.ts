@@ -18,12 +18,12 @@ export function downCommand(context: CliContext): Command {
     .action(async () => {
       const terminal = terminalOf(context, command);
       const client = clientOf(command);
-      const pid = await pidOrCleanUp(client, socketPathOf(command));
-      if (pid === undefined) {
-        terminal.out('No daemon was running; what a killed one had left in the kernel is removed.\n');
-        terminal.out(await stillClosed());
+      const found = await findOrCleanUp(client, socketPathOf(command));
+      if (typeof found === 'string') {
+        terminal.out(`${WITHOUT_DAEMON[found]}\n${await stillClosed()}`);
         return;
       }
+      const { pid } = found;
       await client.post('/v1/stop');
       await withProgress(terminal, `waiting for process ${pid} to clean up`, untilGone(client, STUCK));
       const closed = await stillClosed();
@@ -46,10 +46,19 @@ async function stillClosed(): Promise<string> {
   return '"panic closed" is still in force: nothing gets in, out or through. End it: sudo pointsman panic off\n';
 }
 
-/** Undefined where there was no daemon, but what a killed one leaves. */
-async function pidOrCleanUp(client: DaemonClient, socketPath: string): Promise<number | undefined> {
+const WITHOUT_DAEMON = {
+  removed: 'No daemon was running; what a killed one had left in the kernel is removed.',
+  // As it was wanted: no failure, and no reason to start one.
+  nothing: 'No daemon is running, and nothing of pointsman is in the kernel.',
+} as const;
+
+/** The daemon, or what there was without one. Rejects where it cannot be told, or more is in force. */
+async function findOrCleanUp(
+  client: DaemonClient,
+  socketPath: string,
+): Promise<{ readonly pid: number } | keyof typeof WITHOUT_DAEMON> {
   try {
-    return (await client.get<Status>('/v1/status')).pid;
+    return { pid: (await client.get<Status>('/v1/status')).pid };
   } catch (error) {
     const mayCleanUp = isNotRunning(error) && process.geteuid?.() === 0;
     if (!mayCleanUp || isQueueServed()) throw error;
@@ -60,12 +69,14 @@ async function pidOrCleanUp(client: DaemonClient, socketPath: string): Promise<n
       (await kernel.nft.observe(TABLE)) !== undefined ||
       kernel.keptPrograms.areHere();
     if (!isLeft) {
-      const { message, hint } = describeAbsentDaemon(await observeAbsentDaemon(socketPath));
+      const absent = await observeAbsentDaemon(socketPath);
+      if (absent.kind === 'none') return 'nothing';
+      const { message, hint } = describeAbsentDaemon(absent);
       throw new CliError(EXIT.notRunning, message, { hint, cause: error });
     }
     const { removeEverything } = await import('../../apply/cleanup.ts');
     await removeEverything(kernel);
-    return undefined;
+    return 'removed';
   }
 }
 

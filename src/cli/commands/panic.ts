@@ -23,6 +23,8 @@ Undo: sudo pointsman panic off
 `,
 };
 
+const WAS_OFF = '"panic closed" was not in force: nothing is changed.\n';
+
 export function panicCommand(context: CliContext): Command {
   const command = new Command('panic')
     .description('the emergency brake; works without the daemon')
@@ -44,12 +46,12 @@ export function panicCommand(context: CliContext): Command {
       const kernel = LinuxKernel.open();
       try {
         const client = openClient(socketPathOf(command), { timeoutMs: DAEMON_TIMEOUT_MS, silentMs: DAEMON_TIMEOUT_MS });
-        const silent = await act(what, kernel, client);
+        const { silent, wasOff } = await act(what, kernel, client);
         if (silent !== undefined) terminal.err(goesOn(silent));
+        terminal.out(wasOff ? WAS_OFF : DONE[what]);
       } finally {
         kernel[Symbol.dispose]();
       }
-      terminal.out(DONE[what]);
     });
   return addExamples(command, [
     ['sudo pointsman panic open', 'take everything out of force, also after a crash'],
@@ -64,21 +66,26 @@ function goesOn({ daemon: { pid, stopped } }: NoAnswer): string {
   return `warning: the daemon ${is} and could not be told; when it goes on it puts its rules back. End it: sudo kill -KILL ${pid ?? 'PID'}\n`;
 }
 
-/** A daemon that could not be told to stop, and lives. */
-async function act(what: Panic, kernel: Kernel, daemon: DaemonClient): Promise<NoAnswer | undefined> {
+interface Acted {
+  /** A daemon that could not be told to stop, and lives. */
+  readonly silent?: NoAnswer | undefined;
+  /** There was nothing to end. */
+  readonly wasOff?: boolean;
+}
+
+async function act(what: Panic, kernel: Kernel, daemon: DaemonClient): Promise<Acted> {
   const { panicClosed, panicOff, panicOpen } = await import('../../apply/panic.ts');
   switch (what) {
     case 'open': {
       const silent = await stopDaemon(daemon);
       await panicOpen(kernel);
-      return silent;
+      return { silent };
     }
     case 'closed':
       await panicClosed(kernel);
-      return undefined;
+      return {};
     case 'off':
-      await panicOff(kernel);
-      return undefined;
+      return { wasOff: !(await panicOff(kernel)) };
   }
 }
 
