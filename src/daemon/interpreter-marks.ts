@@ -3,17 +3,18 @@
  * moment, whatever was read in it, or in its interpreter, before. What turns out to be no script loses its mark again, until somebody changes it:
  * most interpreters are programs, and nobody should be asked about each of their starts.
  *
- * For the thread that answers. Reads by the descriptors of events alone, as nobody is asked about these.
+ * For the thread that answers, which opens nothing and reads nothing here. To be told of an opening is to have the kernel open the file on this thread
+ * (fanotify(7)), so a mark goes only on what answers by itself, and only by the mounts of this machine: whoever starts a script may have others in a mount
+ * namespace of his own, with whatever he likes at the place of its interpreter.
  */
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, readlinkSync } from 'node:fs';
 import { BoundedMap } from '../identify/bounded-map.ts';
 import { placesOfInterpreter } from '../identify/script-chain.ts';
 import type { FanotifyGroup } from '../kernel/fanotify.ts';
 import type { FileIdentity } from '../kernel/file-identity.ts';
 import { fileLooks } from '../kernel/file-looks.ts';
 import { type FileStat, isRegularFile } from '../kernel/file-stat.ts';
-import { parseShebang, SHEBANG_LIMIT_BYTES, type Shebang } from '../kernel/shebang.ts';
-import { openWithoutAsking } from './open-without-asking.ts';
+import { parseShebang, type Shebang } from '../kernel/shebang.ts';
 
 /** Files of which it is remembered that they interpret scripts, or are no scripts. */
 export const MAX_INTERPRETERS_REMEMBERED = 4096;
@@ -37,6 +38,10 @@ export interface InterpreterMarksOptions {
 export interface OpenedFile {
   readonly fd: number;
   readonly pid: number;
+  /** As it was before `start` was read. */
+  readonly file: FileStat;
+  /** Its first bytes; `undefined` where nobody says in time. */
+  readonly start: string | undefined;
   readonly isListed: boolean;
 }
 
@@ -60,12 +65,10 @@ export class InterpreterMarks {
   }
 
   /** Before whoever opens it goes on. Throws KernelError. */
-  follow({ fd, pid, isListed }: OpenedFile): void {
-    const file = fileLooks().statByKernelLink(`/proc/self/fd/${fd}`);
-    // To read what comes from elsewhere may take any time: of that, the chain is known by `ScriptWatch` alone.
-    if (file === undefined || !isRegularFile(file) || fileLooks().comesFromElsewhere(file)) return;
+  follow({ fd, pid, file, start, isListed }: OpenedFile): void {
+    // Of what comes from elsewhere, the chain is known by `ScriptWatch` alone.
+    if (start === undefined || !isRegularFile(file)) return;
     const key = keyOf(file);
-    const start = startOf(fd);
     const isScript = start.startsWith('#!');
     // One that nobody lists was marked since it interprets listed ones, or may come to be listed.
     if (isScript && (!isListed || this.#marked.get(key) === true)) this.#interpreting.set(key, true);
@@ -77,15 +80,15 @@ export class InterpreterMarks {
   }
 
   #mark(place: string): void {
-    const file = fileLooks().stat(place);
-    // To be told of the opening of what comes from elsewhere would be to wait for that (`ScriptWatch`).
-    if (file === undefined || !isRegularFile(file) || fileLooks().comesFromElsewhere(file)) return;
-    const key = keyOf(file);
-    const known = this.#noScripts.get(key);
-    if (known?.isCertain === true && known.changedNs === file.changedNs) return;
-    const fd = openWithoutAsking(place);
+    const fd = fileLooks().open(place);
     if (fd === undefined) return;
     try {
+      const file = fileLooks().statByKernelLink(`/proc/self/fd/${fd}`);
+      if (file === undefined || !isRegularFile(file)) return;
+      const key = keyOf(file);
+      const known = this.#noScripts.get(key);
+      if (known?.isCertain === true && known.changedNs === file.changedNs) return;
+      if (!fileLooks().isHereNow(file)) return;
       this.#group.mark(fd);
       this.#marked.set(key, true);
     } finally {
@@ -105,23 +108,25 @@ export class InterpreterMarks {
 
 const keyOf = ({ device, inode }: FileIdentity): string => `${device}:${inode}`;
 
-/** One character for each byte. */
-function startOf(fd: number): string {
-  const bytes = Buffer.alloc(SHEBANG_LIMIT_BYTES);
-  return bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, 0));
-}
-
 /** Where the interpreter is looked for, as seen from here. */
 function placesFor(pid: number, shebang: Shebang): readonly string[] {
-  const root = seesWhatWeSee(pid) ? '' : `/proc/${pid}/root`;
-  return placesOfInterpreter(shebang).map((path) =>
-    path.startsWith('/') ? `${root}${path}` : `/proc/${pid}/cwd/${path}`,
-  );
+  return placesOfInterpreter(shebang).flatMap((path) => {
+    if (path.startsWith('/')) return path;
+    const directory = seesWhatWeSee(pid) ? linkOf(`/proc/${pid}/cwd`) : undefined;
+    return directory === undefined ? [] : `${directory}/${path}`;
+  });
 }
 
 function seesWhatWeSee(pid: number): boolean {
-  return ['root', 'ns/mnt'].every((link) => {
-    const [theirs, ours] = [pid, 'self'].map((who) => fileLooks().statByKernelLink(`/proc/${who}/${link}`));
-    return theirs !== undefined && theirs.device === ours?.device && theirs.inode === ours.inode;
-  });
+  const namespace = linkOf(`/proc/${pid}/ns/mnt`);
+  return namespace !== undefined && namespace === linkOf('/proc/self/ns/mnt') && linkOf(`/proc/${pid}/root`) === '/';
+}
+
+/** What the kernel has written there: nothing is looked up. */
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }

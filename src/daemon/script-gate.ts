@@ -21,7 +21,7 @@ import { ScriptFiles } from '../identify/script-files.ts';
 import { type OpenerProc, scriptStart } from '../identify/script-start.ts';
 import { FanotifyGroup } from '../kernel/fanotify.ts';
 import type { FanotifyEvent } from '../kernel/fanotify-event.ts';
-import { type FileIdentity, kernelLinkIdentity } from '../kernel/file-identity.ts';
+import type { FileIdentity } from '../kernel/file-identity.ts';
 import { fileLooks } from '../kernel/file-looks.ts';
 import { openProc } from '../kernel/proc.ts';
 import { SHEBANG_LIMIT_BYTES } from '../kernel/shebang.ts';
@@ -158,12 +158,13 @@ export class ScriptGate {
   }
 
   #bind({ fd, pid }: FanotifyEvent): void {
-    const file = kernelLinkIdentity(`/proc/self/fd/${fd}`);
+    const file = fileLooks().statByKernelLink(`/proc/self/fd/${fd}`);
     if (file === undefined) return;
     const path = this.#files.pathOf(file);
-    this.#follow({ fd, pid, isListed: path !== undefined });
     // Read from the event's own descriptor, the only one whose use is not asked of us.
-    const startTimeTicks = scriptStart(this.#proc, pid, { file, path: path ?? '', start: () => startOf(fd) });
+    const start = startOf(fd);
+    this.#follow({ fd, pid, file, start, isListed: path !== undefined });
+    const startTimeTicks = scriptStart(this.#proc, pid, { file, path: path ?? '', start });
     if (startTimeTicks === undefined) return;
     const program = this.#listed.get(this.#outermost(pid, file) ?? path ?? '');
     if (program === undefined) return;

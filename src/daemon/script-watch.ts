@@ -24,7 +24,6 @@ import { isRegularFile } from '../kernel/file-stat.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { openProc, type Proc } from '../kernel/proc.ts';
 import { startOfScript } from '../kernel/start-of-script.ts';
-import { openWithoutAsking } from './open-without-asking.ts';
 import { ScriptDirectories } from './script-directories.ts';
 import { bindScript, type ScriptProgram, type ScriptUnbinder, unbindScript } from './script-gate.ts';
 
@@ -249,12 +248,14 @@ export class ScriptWatch implements Disposable {
     const looks = fileLooks();
     let fd: number | undefined;
     try {
-      fd = openWithoutAsking(path);
-      const opened = fd === undefined ? undefined : looks.statByKernelLink(`/proc/self/fd/${fd}`);
+      fd = fileLooks().open(path);
+      // One that is there, and cannot be named without waiting for what is on the way to it.
+      if (fd === undefined) return looks.answers(path) ? { kind: 'unseen', because: ELSEWHERE } : { kind: 'none' };
+      const opened = looks.statByKernelLink(`/proc/self/fd/${fd}`);
       // Of a FIFO or a device nobody runs anything.
-      if (fd === undefined || opened === undefined || !isRegularFile(opened)) return { kind: 'none' };
-      // A link was switched meanwhile.
-      if (looks.comesFromElsewhere(opened)) return { kind: 'unseen', because: ELSEWHERE };
+      if (opened === undefined || !isRegularFile(opened)) return { kind: 'none' };
+      // A link was switched meanwhile, or something was mounted.
+      if (!looks.isHereNow(opened)) return { kind: 'unseen', because: ELSEWHERE };
       this.#group.mark(fd);
       return { kind: 'marked', file: `${opened.device}:${opened.inode}` };
     } catch (error) {
@@ -274,7 +275,7 @@ export class ScriptWatch implements Disposable {
     this.#marked.delete(path);
     // Another listed path may have the same file.
     if ([...this.#marked.values()].includes(file ?? '')) return;
-    const fd = openWithoutAsking(path);
+    const fd = fileLooks().open(path);
     if (fd === undefined) return;
     try {
       this.#group.unmark(fd);

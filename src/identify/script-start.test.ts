@@ -51,7 +51,7 @@ function startOf({ executable, words, start = '#!/usr/bin/env python3\n', startT
     exactArguments: () => words.split(' '),
     fileAt: (_, path) => fileAt(path),
   };
-  return scriptStart(proc, PID, { file: file(1), path: LISTED, start: () => (start === 'late' ? undefined : start) });
+  return scriptStart(proc, PID, { file: file(1), path: LISTED, start: start === 'late' ? undefined : start });
 }
 
 const PYTHON = '/usr/bin/python3.11';
@@ -92,7 +92,7 @@ describe('scriptStart()', () => {
         exactArguments: () => words(name).split(' '),
         fileAt: () => undefined,
       };
-      return scriptStart(proc, PID, { file: file(1), path: LISTED, start: () => '' });
+      return scriptStart(proc, PID, { file: file(1), path: LISTED, start: '' });
     };
     expect(withoutLocal('/usr/bin/bash', 'bash')).toBe(7);
     expect(withoutLocal(PYTHON, 'python3')).toBeUndefined();

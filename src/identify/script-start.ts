@@ -33,11 +33,8 @@ export interface OpenedScript {
   readonly file: FileIdentity;
   /** The listed path. */
   readonly path: string;
-  /**
-   * Its first SHEBANG_LIMIT_BYTES, one character for each byte. Must not open the file anew, as that would be asked of us. `undefined`: nobody
-   * says in time.
-   */
-  readonly start: () => string | undefined;
+  /** Its first SHEBANG_LIMIT_BYTES, one character for each byte. `undefined`: nobody says in time. */
+  readonly start: string | undefined;
 }
 
 export type OpenerProc = Pick<Proc, 'stat' | 'executable' | 'executableFile' | 'exactArguments' | 'fileAt'>;
@@ -67,7 +64,7 @@ function isMainProgram(proc: OpenerProc, pid: number, executable: string, script
  * opens what it was given as an argument may be its interpreter, and counts as that.
  */
 function isRunByShebang(proc: OpenerProc, pid: number, script: OpenedScript): boolean {
-  const start = script.start();
+  const { start } = script;
   if (start === undefined) return isAmongArguments(proc, pid, script);
   const executable = proc.executableFile(pid);
   const shebang = parseShebang(start);

@@ -33,8 +33,8 @@ describe('FileLooks', () => {
     writeFileSync(path, 'text');
     symlinkSync('a', join(directory, 'link'));
     const expected = fileStatOf(statSync(path, { bigint: true }));
-    expect(looks.stat(path)).toEqual(expected);
-    expect(looks.stat(join(directory, 'link'))).toEqual(expected);
+    expect(looks.stat(path)).toMatchObject(expected);
+    expect(looks.stat(join(directory, 'link'))).toMatchObject(expected);
     expect(looks.realPath(join(directory, 'link'))?.toString()).toBe(realpathSync(path));
     expect(isRegularFile(expected)).toBe(true);
     const { dev } = statSync(path);
@@ -75,9 +75,9 @@ describe('FileLooks', () => {
 
   it('FileLooks looks where the kernel’s own links lead, and reads what it makes of a process', () => {
     const exe = `/proc/${process.pid}/exe`;
-    expect(looks.statByKernelLink(exe)).toEqual(fileStatOf(statSync(exe, { bigint: true })));
+    expect(looks.statByKernelLink(exe)).toMatchObject(fileStatOf(statSync(exe, { bigint: true })));
     // By the looking thread: such a link is never at hand.
-    expect(looks.stat(exe)).toEqual(fileStatOf(statSync(exe, { bigint: true })));
+    expect(looks.stat(exe)).toMatchObject(fileStatOf(statSync(exe, { bigint: true })));
     expect(looks.startOf(`/proc/${process.pid}/cmdline`, 4096)).toContain('\0');
     expect(looks.startOf('/proc/0/cmdline', 4096)).toBeUndefined();
     expect(looks.statAtProcessPath(`/proc/${process.pid}`, '/')?.inode).toBe(statSync('/', { bigint: true }).ino);

@@ -5,17 +5,17 @@
  * look that comes too late counts as of a file that is not there. Its thread may be stuck for ever: it is left alone, and
  * another one takes its place, up to a bound.
  */
-import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import type { MonotonicMs } from '../net/clock.ts';
 import { lastKernelError } from './errno.ts';
-import { decodeStatx, deviceText, type FileStat, fileStatOf, STATX_BYTES } from './file-stat.ts';
+import { decodeStatx, deviceText, type FileStat, STATX_BYTES, STATX_MASK } from './file-stat.ts';
 import { KernelError } from './kernel-error.ts';
 import { libc } from './libc.ts';
 import { CONTENT_BYTES, type LookAnswer, type LookRequest, NAMES_AT_ONCE } from './look-request.ts';
 import { LookThread } from './look-thread.ts';
-import { type MountsElsewhere, mountPointOf, mountsElsewhere } from './mount-point.ts';
+import { answersByItself, layersOf, type Mount, mountPointOf, mountsById } from './mount-point.ts';
 import { isShortage, throwShortage } from './shortage.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -34,10 +34,10 @@ const SYS_openat2 = 437;
 const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
 const AT_STATX_DONT_SYNC = 0x4000;
-/** STATX_BASIC_STATS | STATX_BTIME */
-const STATX_MASK = 0xfff;
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
+/** Links of procfs lead into other mount namespaces. */
+const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_CACHED = 0x20;
 const OPEN_HOW_BYTES = 24;
 const RESOLVE_AT = 16;
@@ -48,7 +48,13 @@ const NOT_AT_HAND: readonly number[] = [
   constants.errno.ENOSYS,
   constants.errno.EINVAL,
   constants.errno.EPERM,
+  // By a link of procfs.
+  constants.errno.ELOOP,
 ];
+/** What the kernel has cached may be gone again. */
+const LOOKS_TO_OPEN = 3;
+/** FILESYSTEM_MAX_STACK_DEPTH of linux/fs.h: overlays over overlays. */
+const MAX_STACKED = 2;
 
 export interface FileContent {
   readonly bytes: Uint8Array;
@@ -60,6 +66,13 @@ export interface LatePlace {
   /** A mount, or a path. */
   readonly place: string;
   readonly sinceMs: MonotonicMs;
+}
+
+interface KnownMounts {
+  readonly byId: ReadonlyMap<bigint, Mount>;
+  readonly readMs: MonotonicMs;
+  /** Overlays: whether all of their layers answer by themselves. */
+  readonly overlays: Map<Mount, boolean>;
 }
 
 interface Held extends LatePlace {
@@ -84,8 +97,9 @@ export class FileLooks {
   /** Their question was lost, while later ones are answered. */
   #lost: LookThread[] = [];
   readonly #latePaths = new Map<string, Held>();
-  #elsewhere: (MountsElsewhere & { readonly readMs: MonotonicMs }) | undefined;
-  readonly #how = openHow();
+  #known: KnownMounts | undefined;
+  readonly #atHand = openHow(RESOLVE_CACHED);
+  readonly #hereAlone = openHow(RESOLVE_NO_MAGICLINKS);
   readonly #statx = new Uint8Array(STATX_BYTES);
 
   constructor({ monotonicMs = systemClock.monotonicMs, withinMs = LOOK_WITHIN_MS }: FileLooksOptions = {}) {
@@ -101,7 +115,7 @@ export class FileLooks {
   #look(path: string): FileStat | 'late' | undefined {
     const bytes = zeroEnded(path);
     if (bytes === undefined) return undefined;
-    const fd = this.#openAtHand(bytes);
+    const fd = this.#open(path, bytes);
     if (typeof fd === 'number') {
       const found = this.#statOf(fd, EMPTY, AT_EMPTY_PATH);
       libc().close(fd);
@@ -109,8 +123,22 @@ export class FileLooks {
       if (found === undefined || !this.comesFromElsewhere(found)) return found;
     }
     if (fd === 'nothing there') return undefined;
-    if (fd === 'not at hand' && isAllHere(path)) return ownStat(path);
     return statIn(this.#ask({ what: 'stat', path: latin1(path) }, shortageIn(fd)));
+  }
+
+  /**
+   * A descriptor that only names what is at the end of all links (O_PATH), to be closed by the caller. `undefined`: nothing is there, or it is not to be had
+   * without waiting, as where a link of procfs is on the way. Throws KernelError where descriptors are short.
+   */
+  open(path: string): number | undefined {
+    const bytes = zeroEnded(path);
+    if (bytes === undefined) return undefined;
+    let fd = this.#open(path, bytes);
+    // Once another thread has looked there the kernel has it at hand.
+    for (let look = 0; fd === 'not at hand' && look < LOOKS_TO_OPEN && this.answers(path); look += 1)
+      fd = this.#openAtHand(bytes);
+    if (fd instanceof KernelError) throw fd;
+    return typeof fd === 'number' ? fd : undefined;
   }
 
   /** Of what a link of procfs leads to (`/proc/PID/exe`): no name is looked up on the way, so this never waits. */
@@ -123,14 +151,13 @@ export class FileLooks {
   realPath(path: string): Buffer | undefined {
     const bytes = zeroEnded(path);
     if (bytes === undefined) return undefined;
-    const fd = this.#openAtHand(bytes);
+    const fd = this.#open(path, bytes);
     if (fd === 'nothing there') return undefined;
     if (typeof fd === 'number') {
       const real = linkText(fd);
       libc().close(fd);
       if (real !== undefined && !real.toString('latin1').endsWith(DELETED)) return real;
     }
-    if (isAllHere(path)) return ownRealPath(path);
     const answer = this.#ask({ what: 'real path', path: latin1(path) }, shortageIn(fd));
     return answer.kind === 'seen' ? Buffer.from(answer.text, 'latin1') : undefined;
   }
@@ -237,23 +264,68 @@ export class FileLooks {
 
   /** Whether something is mounted at the very path, as it is written, that answers from elsewhere: it is no link, and lstat(2) of it may wait. */
   isMountedFromElsewhere(path: string): boolean {
-    return this.#mountsElsewhere().points.has(path);
+    const mounts = this.#mounts();
+    return [...mounts.byId.values()].some((mount) => mount.point === path && !this.#isHere(mount, mounts));
   }
 
-  /** Whether what is in a file comes from elsewhere, and reading it may take any time. */
-  comesFromElsewhere({ device }: Pick<FileStat, 'device'>): boolean {
-    return this.#mountsElsewhere().devices.has(deviceText(device));
+  /** Whether what is in a file may come from elsewhere, so that reading it may take any time. */
+  comesFromElsewhere(file: Pick<FileStat, 'device' | 'mountId'>): boolean {
+    return !this.#isOfHere(file, this.#mounts());
   }
 
-  #mountsElsewhere(): MountsElsewhere {
+  /** The contrary, at this very moment, of a file behind a descriptor: while that is open, its mount's id is nobody else's. */
+  isHereNow(file: Pick<FileStat, 'device' | 'mountId'>): boolean {
+    this.#known = undefined;
+    return this.#isOfHere(file, this.#mounts());
+  }
+
+  /** What was come to by a mount that is not among ours is another mount namespace's, whatever its device. */
+  #isOfHere({ device, mountId }: Pick<FileStat, 'device' | 'mountId'>, mounts: KnownMounts, depth = 0): boolean {
+    const mount = mountId === undefined ? undefined : mounts.byId.get(mountId);
+    if (mountId !== undefined) return mount !== undefined && this.#isHere(mount, mounts, depth);
+    const ofDevice = [...mounts.byId.values()].filter((each) => each.device === deviceText(device));
+    return ofDevice.length > 0 && ofDevice.every((each) => this.#isHere(each, mounts, depth));
+  }
+
+  #isHere(mount: Mount, mounts: KnownMounts, depth = 0): boolean {
+    if (answersByItself(mount)) return true;
+    const layers = depth < MAX_STACKED ? layersOf(mount) : undefined;
+    if (layers === undefined) return false;
+    const known = mounts.overlays.get(mount);
+    if (known !== undefined) return known;
+    const isHere = layers.every((path) => this.#isLayerHere(path, mounts, depth));
+    mounts.overlays.set(mount, isHere);
+    return isHere;
+  }
+
+  /** Layers are at hand, since their overlay has them open. */
+  #isLayerHere(path: string, mounts: KnownMounts, depth: number): boolean {
+    const fd = this.#openAtHand(Buffer.from(`${path}\0`, 'latin1'));
+    if (typeof fd !== 'number') return false;
+    const found = this.#statOf(fd, EMPTY, AT_EMPTY_PATH);
+    libc().close(fd);
+    return found !== undefined && this.#isOfHere(found, mounts, depth + 1);
+  }
+
+  #mounts(): KnownMounts {
     const nowMs = this.#monotonicMs();
-    if (this.#elsewhere === undefined || nowMs - this.#elsewhere.readMs > MOUNTS_VALID_MS)
-      this.#elsewhere = { ...mountsElsewhere(mountinfo()), readMs: nowMs };
-    return this.#elsewhere;
+    if (this.#known === undefined || nowMs - this.#known.readMs > MOUNTS_VALID_MS)
+      this.#known = { byId: mountsById(mountinfo()), readMs: nowMs, overlays: new Map() };
+    return this.#known;
+  }
+
+  /** While no mount's answers come from elsewhere, nobody has to be asked but the machine's own disks. */
+  #open(path: string, bytes: Uint8Array): number | 'nothing there' | 'not at hand' | KernelError {
+    const fd = this.#openAtHand(bytes);
+    return fd === 'not at hand' && isAllHere(path) ? this.#openBy(this.#hereAlone, bytes) : fd;
   }
 
   #openAtHand(path: Uint8Array): number | 'nothing there' | 'not at hand' | KernelError {
-    const fd = Number(libc().openat2(SYS_openat2, AT_FDCWD, path, this.#how, OPEN_HOW_BYTES));
+    return this.#openBy(this.#atHand, path);
+  }
+
+  #openBy(how: Uint8Array, path: Uint8Array): number | 'nothing there' | 'not at hand' | KernelError {
+    const fd = Number(libc().openat2(SYS_openat2, AT_FDCWD, path, how, OPEN_HOW_BYTES));
     if (fd >= 0) return fd;
     const error = lastKernelError('look at', Buffer.from(path).toString('utf8').slice(0, -1));
     // The looking threads have descriptors of their own.
@@ -361,33 +433,15 @@ const shortageIn = (opened: unknown): KernelError | undefined => (opened instanc
 const LATE: LookAnswer = { kind: 'held' };
 const EMPTY = new Uint8Array(1);
 
-/** Whether no mount's answers come from elsewhere: then nobody has to be asked but the machine's own disks. */
 function isAllHere(path: string): boolean {
   const text = resolve(path).startsWith('/proc/') ? '' : mountinfo();
-  return text !== '' && mountsElsewhere(text).devices.size === 0;
+  return text !== '' && [...mountsById(text).values()].every(answersByItself);
 }
 
-function ownStat(path: string): FileStat | undefined {
-  try {
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-    return stats && fileStatOf(stats);
-  } catch {
-    return undefined;
-  }
-}
-
-function ownRealPath(path: string): Buffer | undefined {
-  try {
-    return realpathSync.native(path, { encoding: 'buffer' });
-  } catch {
-    return undefined;
-  }
-}
-
-function openHow(): Uint8Array {
+function openHow(resolution: number): Uint8Array {
   const how = new DataView(new ArrayBuffer(OPEN_HOW_BYTES));
   how.setBigUint64(0, BigInt(O_PATH | O_CLOEXEC), true);
-  how.setBigUint64(RESOLVE_AT, BigInt(RESOLVE_CACHED), true);
+  how.setBigUint64(RESOLVE_AT, BigInt(resolution), true);
   return new Uint8Array(how.buffer);
 }
 
@@ -448,6 +502,7 @@ function statIn(answer: LookAnswer): FileStat | 'late' | undefined {
     birthNs: number('birthNs'),
     modifiedNs: number('modifiedNs'),
     changedNs: number('changedNs'),
+    ...(answer.stat.mountId === undefined ? {} : { mountId: number('mountId') }),
   };
 }
 

@@ -13,10 +13,15 @@ export interface FileStat {
   readonly birthNs: bigint;
   readonly modifiedNs: bigint;
   readonly changedNs: bigint;
+  /** The mount by which it was come to, as in mountinfo; of struct statx alone, since Linux 5.8. */
+  readonly mountId?: bigint;
 }
 
 /** linux/stat.h: struct statx. */
 export const STATX_BYTES = 256;
+/** STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID */
+export const STATX_MASK = 0x1fff;
+const STATX_MNT_ID = 0x1000;
 const LINKS_AT = 16;
 const UID_AT = 20;
 const MODE_AT = 28;
@@ -26,6 +31,7 @@ const BIRTH_AT = 80;
 const CHANGED_AT = 96;
 const MODIFIED_AT = 112;
 const DEVICE_AT = 136;
+const MOUNT_ID_AT = 144;
 const NS_PER_S = 1_000_000_000n;
 
 const S_IFMT = 0o170000;
@@ -48,6 +54,7 @@ export function decodeStatx(bytes: Uint8Array): FileStat {
     birthNs: timeNs(BIRTH_AT),
     modifiedNs: timeNs(MODIFIED_AT),
     changedNs: timeNs(CHANGED_AT),
+    ...((view.getUint32(0, true) & STATX_MNT_ID) === 0 ? {} : { mountId: view.getBigUint64(MOUNT_ID_AT, true) }),
   };
 }
 

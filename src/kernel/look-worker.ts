@@ -12,12 +12,11 @@ import {
   readlinkSync,
   readSync,
   realpathSync,
-  statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { lastKernelError } from './errno.ts';
-import { type FileStat, fileStatOf } from './file-stat.ts';
+import { decodeStatx, type FileStat, fileStatOf, STATX_BYTES, STATX_MASK } from './file-stat.ts';
 import { libc } from './libc.ts';
 import {
   ANSWER_BYTES,
@@ -39,6 +38,8 @@ import { MAX_LINKS } from './symbolic-links.ts';
 /** linux/sched.h */
 const CLONE_FILES = 0x400;
 const SIG_BLOCK = 0;
+/** linux/fcntl.h */
+const AT_FDCWD = -100;
 /** The same on all machines. */
 const SYS_pidfd_open = 434;
 const SYS_pidfd_getfd = 438;
@@ -123,14 +124,19 @@ function look({ what, path, processDir = '', descriptor, bytes = 0, offset = 0, 
       if (typeof real !== 'string') return real;
       if (what === 'real path')
         return { kind: 'seen', text: realpathSync.native(asBytes(real), { encoding: 'latin1' }) };
-      const stats = statSync(asBytes(real), { bigint: true, throwIfNoEntry: false });
-      return stats === undefined ? { kind: 'absent' } : seen(fileStatOf(stats));
+      return statWithMount(real);
     }
   }
 }
 
 function asBytes(path: string): Buffer {
   return Buffer.from(path, 'latin1');
+}
+
+function statWithMount(path: string): LookAnswer {
+  const result = new Uint8Array(STATX_BYTES);
+  const done = libc().statx(AT_FDCWD, asBytes(`${path}\0`), 0, STATX_MASK, result);
+  return done === 0 ? seen(decodeStatx(result)) : { kind: 'absent' };
 }
 
 /** Of a regular file, from `offset` on. */

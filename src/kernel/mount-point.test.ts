@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { mountPointOf, mountsElsewhere } from './mount-point.ts';
+import { answersByItself, layersOf, mountPointOf, mountsById } from './mount-point.ts';
 
 const MOUNTINFO = [
   '22 1 254:0 / / rw,relatime - ext4 /dev/vda rw',
@@ -18,7 +18,20 @@ it('mountPointOf() is the deepest mount on the way, and nothing for the root', (
   expect(mountPointOf(MOUNTINFO, '/usr/bin/x')).toBeUndefined();
 });
 
-it('mountsElsewhere() names those of servers, of FUSE programs and of automounters', () => {
-  expect([...mountsElsewhere(MOUNTINFO).devices]).toEqual(['0:40', '0:41', '0:43']);
-  expect([...mountsElsewhere(MOUNTINFO).points]).toEqual(['/mnt/far', '/mnt/far/deep', '/auto']);
+it('mountsById() says of each mount where it is and what is mounted, and answersByItself() believes only what it knows', () => {
+  const mounts = mountsById(MOUNTINFO);
+  expect(mounts.get(32n)).toEqual({ device: '0:42', point: '/mnt/with blank', type: 'tmpfs', options: 'rw' });
+  expect([...mounts].filter(([, mount]) => answersByItself(mount)).map(([id]) => id)).toEqual([22n, 23n, 32n]);
+  for (const type of ['overlay', 'fuseblk', 'fuse', '9p', 'tmpfs2', '']) expect(answersByItself({ type })).toBe(false);
+});
+
+it('layersOf() says of an overlay where its layers were, and nothing where that cannot be told', () => {
+  const layers = (options: string): unknown => layersOf({ type: 'overlay', options });
+  expect(layers('rw,lowerdir=/a:/b\\040c,upperdir=/u,workdir=/w,userxattr')).toEqual(['/a', '/b c', '/u']);
+  expect(layers('rw,lowerdir+=/a,lowerdir+=/b,datadir+=/d')).toEqual(['/a', '/b', '/d']);
+  expect(layers('ro,lowerdir=/a::/data')).toEqual(['/a', '/data']);
+  expect(layers('rw,lowerdir=l/A:l/B,upperdir=/u')).toBeUndefined();
+  expect(layers('rw,lowerdir=/a\\134:b,upperdir=/u')).toBeUndefined();
+  expect(layers('rw')).toBeUndefined();
+  expect(layersOf({ type: 'ext4', options: 'rw,lowerdir=/a' })).toBeUndefined();
 });

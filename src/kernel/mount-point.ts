@@ -15,25 +15,51 @@ function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
-/** File systems whose answers come from elsewhere, by the starts of their names: from a server, or from a program (FUSE). */
-const ANSWERED_ELSEWHERE =
-  /^(?:fuse|nfs|cifs|smb|9p|virtiofs|afs|ceph|autofs|lustre|gluster|ocfs2|gfs2|orangefs|coda|ncp|davfs|pvfs|beegfs|gpfs|wslfs|vboxsf|prl_fs|vmhgfs)/;
+/**
+ * File systems that answer by themselves, by their names in mountinfo: on a disk or in memory of this machine, or made by its kernel. Of all others, those
+ * that nobody has heard of yet among them, a server or a program may answer, and may not do so.
+ */
+const ANSWERING_BY_THEMSELVES: ReadonlySet<string> = new Set(
+  [
+    'ext2 ext3 ext4 xfs btrfs f2fs bcachefs zfs jfs nilfs2 reiserfs minix ufs zonefs',
+    'squashfs erofs cramfs romfs iso9660 udf vfat msdos exfat ntfs ntfs3 hfs hfsplus jffs2 ubifs',
+    'tmpfs ramfs rootfs devtmpfs hugetlbfs',
+    'proc sysfs cgroup cgroup2 devpts securityfs debugfs tracefs bpf mqueue pstore efivarfs configfs nsfs binfmt_misc selinuxfs fusectl',
+  ].flatMap((line) => line.split(' ')),
+);
 
-/** Mounts whose answers come from elsewhere: their devices (`MAJOR:MINOR`), and where they are. */
-export interface MountsElsewhere {
-  readonly devices: ReadonlySet<string>;
-  readonly points: ReadonlySet<string>;
+export interface Mount {
+  /** `MAJOR:MINOR`; files of btrfs and overlay have other ones. */
+  readonly device: string;
+  readonly point: string;
+  readonly type: string;
+  /** Of the file system, as the kernel escapes them. */
+  readonly options: string;
 }
 
-export function mountsElsewhere(mountinfo: string): MountsElsewhere {
-  const devices = new Set<string>();
-  const points = new Set<string>();
+/** All mounts of the mount namespace that are below its reader's root, by their ids. */
+export function mountsById(mountinfo: string): ReadonlyMap<bigint, Mount> {
+  const mounts = new Map<bigint, Mount>();
   for (const line of mountinfo.split('\n')) {
-    const [, , device, , point] = line.split(' ', 5);
-    const type = / - ([^ ]*) /.exec(line)?.[1];
-    if (device === undefined || point === undefined || type === undefined || !ANSWERED_ELSEWHERE.test(type)) continue;
-    devices.add(device);
-    points.add(unescapeOctal(point));
+    const [id, , device, , point] = line.split(' ', 5);
+    const [type, , options = ''] = line.slice(line.indexOf(' - ') + ' - '.length).split(' ');
+    if (!id || device === undefined || point === undefined || type === undefined) continue;
+    mounts.set(BigInt(id), { device, point: unescapeOctal(point), type, options });
   }
-  return { devices, points };
+  return mounts;
+}
+
+export const answersByItself = ({ type }: Pick<Mount, 'type'>): boolean => ANSWERING_BY_THEMSELVES.has(type);
+
+/** Where the layers of an overlay were when it was mounted; `undefined` where it is none, or they cannot be told. */
+export function layersOf({ type, options }: Pick<Mount, 'type' | 'options'>): readonly string[] | undefined {
+  if (type !== 'overlay') return undefined;
+  const layers = options.split(',').flatMap((option) => {
+    const [, name = '', value = ''] = /^([a-z]+)\+?=(.*)$/.exec(option) ?? [];
+    return /^(?:lower|upper|data)dir$/.test(name) ? value.split(':').filter((each) => each !== '') : [];
+  });
+  const paths = layers.map(unescapeOctal);
+  // A colon in a name is written with a backslash; what is no path was one of another directory, or of nobody's.
+  const areTold = paths.length > 0 && paths.every((path) => path.startsWith('/') && !path.includes('\\'));
+  return areTold ? paths : undefined;
 }

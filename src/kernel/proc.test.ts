@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fileIdentity } from './file-identity.ts';
+import { fileStatOf } from './file-stat.ts';
 import { ARGUMENTS_LIMIT_BYTES, COMMAND_LINE_LIMIT_BYTES, openProc } from './proc.ts';
 
 const NO_SUCH_PID = 4_194_999;
@@ -89,8 +89,9 @@ describe('openProc', () => {
     writeFileSync(join(here, 'x.py'), '');
     fakeProcess(50, {}, { cwd: here, root: '/' });
     const proc = openProc(root);
-    expect(proc.fileAt(50, 'x.py')).toEqual(fileIdentity(join(here, 'x.py')));
-    expect(proc.fileAt(50, join(here, 'x.py'))).toEqual(fileIdentity(join(here, 'x.py')));
+    const file = fileStatOf(statSync(join(here, 'x.py'), { bigint: true }));
+    expect(proc.fileAt(50, 'x.py')).toEqual(file);
+    expect(proc.fileAt(50, join(here, 'x.py'))).toEqual(file);
     expect(proc.fileAt(51, 'x.py')).toBeUndefined();
   });
 

@@ -3,11 +3,14 @@
  * change-over; what cannot be looked at counts as not there, with a warning that says where it is named; and when it answers, it
  * is there.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -15,8 +18,10 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { buildProgram } from './support/build-program.ts';
@@ -25,6 +30,7 @@ import { Device, PACKAGE_POLICIES, POLICIES } from './support/device.ts';
 import { until } from './support/until.ts';
 
 const SILENT_FUSE = fileURLToPath(new URL('support/silent-fuse.py', import.meta.url));
+const OWN_MOUNTS = fileURLToPath(new URL('support/own-mounts.py', import.meta.url));
 const SERVER = '203.0.113.10';
 const OK = 0;
 const REFUSED = 7;
@@ -152,6 +158,21 @@ async function expectItGoesOn(): Promise<void> {
   device.writePolicy('org.example.Browser', 'exec: /usr/bin/curl', 'otherwise: deny');
   await until('the old policy', async () => (await curl()) === REFUSED);
 }
+
+/** Called as a named program is: each has to be asked about. */
+async function expectOthersAreAskedAbout(): Promise<void> {
+  const namesake = device.path('copies/curl');
+  mkdirSync(device.path('copies'), { recursive: true });
+  for (let i = 0; i < 3; i++) {
+    cpSync('/usr/bin/curl', `${namesake}${i}`);
+    renameSync(`${namesake}${i}`, namesake);
+    const asked = await device.run([namesake, '-sS', '--max-time', '20', `http://${SERVER}/`]);
+    expect(asked.exitCode, asked.stderr).toBe(OK);
+  }
+}
+
+const hasOpen = ({ pid }: ChildProcess, file: string): boolean =>
+  readdirSync(`/proc/${pid}/fd`).some((fd) => linkOf(`/proc/${pid}/fd/${fd}`).endsWith(file));
 
 const tooSlow = (): Promise<string> =>
   until('the warning', async () => {
@@ -361,25 +382,106 @@ describe('a script of a policy on a file system whose answers come from elsewher
     daemon = await device.startDaemon({});
     await (what === 'open' ? files?.answerButOpening() : files?.answerButContent());
     const opener = spawn('cat', [join(far, 'program')], { stdio: 'ignore' });
-    const hasOpened = (): boolean =>
-      readdirSync(`/proc/${opener.pid}/fd`).some((fd) =>
-        linkOf(`/proc/${opener.pid}/fd/${fd}`).endsWith('far/program'),
-      );
     try {
-      await until('that it waits', () => (what === 'open' ? files?.wasAskedToOpen === true : hasOpened()));
-      // Called as a named program is: each has to be asked about.
-      const namesake = device.path('copies/curl');
-      mkdirSync(device.path('copies'), { recursive: true });
-      for (let i = 0; i < 3; i++) {
-        cpSync('/usr/bin/curl', `${namesake}${i}`);
-        renameSync(`${namesake}${i}`, namesake);
-        const asked = await device.run([namesake, '-sS', '--max-time', '20', `http://${SERVER}/`]);
-        expect(asked.exitCode, asked.stderr).toBe(OK);
-      }
+      await until('that it waits', () =>
+        what === 'open' ? files?.wasAskedToOpen === true : hasOpen(opener, 'far/program'),
+      );
+      await expectOthersAreAskedAbout();
       await expectScriptsAreTold();
       await expectItGoesOn();
     } finally {
       opener.kill('SIGKILL');
+    }
+  });
+
+  it('is no other where it is a layer of an overlay', async () => {
+    const [files] = others;
+    await files?.answer();
+    const overlay = join(device.stateDir, 'overlay');
+    const empty = join(device.stateDir, 'empty');
+    for (const directory of [overlay, empty]) mkdirSync(directory, { recursive: true });
+    execFileSync('mount', ['-t', 'overlay', '-o', `lowerdir=${far}:${empty}`, 'overlay', overlay]);
+    let opener: ChildProcess | undefined;
+    try {
+      device.writePolicy('org.example.Far', `script: ${overlay}/program`, 'otherwise: deny');
+      daemon = await device.startDaemon({});
+      expect((await python(join(overlay, 'program'))).stderr).toContain('ConnectionRefusedError');
+      await files?.answerButContent();
+      opener = spawn('cat', [join(overlay, 'program')], { stdio: 'ignore' });
+      await until('that it waits', () => opener !== undefined && hasOpen(opener, 'overlay/program'));
+      await expectOthersAreAskedAbout();
+      await expectScriptsAreTold();
+      await expectItGoesOn();
+      const { warnings } = await device.status();
+      expect(warnings.find(({ code }) => code === 'scripts-not-seen')?.message).toContain(`${overlay}/program`);
+    } finally {
+      opener?.kill('SIGKILL');
+      execFileSync('umount', ['--lazy', overlay]);
+    }
+  });
+});
+
+describe('a script of a policy on a machine whose files are an overlay', () => {
+  it('is told when it starts where all layers of that answer by themselves', async () => {
+    const at = (name: string): string => join(device.stateDir, 'layers', name);
+    for (const name of ['lower', 'upper', 'work', 'overlay']) mkdirSync(at(name), { recursive: true });
+    writeFileSync(join(at('lower'), 'script'), '#!/bin/sh\n', { mode: 0o755 });
+    const layers = `lowerdir=${at('lower')},upperdir=${at('upper')},workdir=${at('work')}`;
+    execFileSync('mount', ['-t', 'overlay', '-o', layers, 'overlay', at('overlay')]);
+    try {
+      device.writePolicy('org.example.Near', `script: ${at('overlay')}/script`, 'otherwise: deny');
+      daemon = await device.startDaemon({});
+      const { warnings } = await device.status();
+      expect(warnings.map(({ code }) => code)).not.toContain('scripts-not-seen');
+    } finally {
+      execFileSync('umount', ['--lazy', at('overlay')]);
+      rmSync(at(''), { recursive: true });
+    }
+  });
+});
+
+/** As anybody may have it: the kernel finds the interpreter as whoever starts the script sees it. */
+describe('an interpreter on a file system of a user, in a mount namespace of his own', () => {
+  const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'unshare', '-Urm'];
+  const cannot = (): string | undefined => {
+    if (!existsSync('/dev/fuse')) return 'there is no /dev/fuse';
+    const { status, stderr } = spawnSync(nobody[0] ?? '', [...nobody.slice(1), 'true'], { encoding: 'utf8' });
+    return status === 0 ? undefined : `nobody can make a user namespace: ${stderr.trim()}`;
+  };
+
+  it('keeps nothing from going on where that lets nobody open it', async ({ skip }) => {
+    const because = cannot();
+    if (because !== undefined) skip(because);
+    const own = mkdtempSync(join(tmpdir(), 'own-mounts-'));
+    chmodSync(own, 0o755);
+    mkdirSync(join(own, 'mounts'));
+    chownSync(join(own, 'mounts'), 65_534, 65_534);
+    for (const file of [OWN_MOUNTS, SILENT_FUSE]) cpSync(file, join(own, basename(file)));
+    const script = join(own, 'script');
+    writeFileSync(script, '#!/bin/sh\nexit 0\n');
+    chmodSync(script, 0o755);
+    device.writePolicy('org.example.Near', `script: ${script}`, 'otherwise: deny');
+    daemon = await device.startDaemon({});
+    expect((await device.status()).warnings.map(({ code }) => code)).not.toContain('scripts-not-seen');
+    const args = [join(own, basename(SILENT_FUSE)), join(own, 'mounts'), script];
+    const [command = '', ...rest] = [...nobody, 'python3', join(own, basename(OWN_MOUNTS)), ...args];
+    const user = spawn(command, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
+    let said = '';
+    user.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const ended = new Promise((resolve) => user.once('exit', resolve));
+    try {
+      await until('the mounts', () => said.includes('ready'));
+      user.stdin.write('\n');
+      await until('the start', () => said.includes('opens'));
+      await expectOthersAreAskedAbout();
+      await expectItGoesOn();
+      expect((await device.status()).warnings.map(({ code }) => code)).not.toContain('queue-not-served');
+    } finally {
+      user.stdin.end();
+      await ended;
+      rmSync(own, { recursive: true, force: true });
     }
   });
 });

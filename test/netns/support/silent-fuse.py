@@ -15,7 +15,7 @@ import struct
 import sys
 import threading
 
-FUSE_LOOKUP, FUSE_FORGET, FUSE_GETATTR, FUSE_OPEN, FUSE_READ, FUSE_INIT = 1, 2, 3, 14, 15, 26
+FUSE_LOOKUP, FUSE_FORGET, FUSE_GETATTR, FUSE_OPEN, FUSE_READ, FUSE_STATFS, FUSE_INIT = 1, 2, 3, 14, 15, 17, 26
 FUSE_READDIR, FUSE_OPENDIR, FUSE_READDIRPLUS = 28, 27, 44
 CONTENT = (FUSE_READ, FUSE_READDIR, FUSE_READDIRPLUS)
 FOPEN_KEEP_CACHE = 2
@@ -64,6 +64,9 @@ def answer(request):
     elif opcode == FUSE_READ:
         _, offset, size = struct.unpack_from("<QQI", request, 40)
         reply(unique, content[offset : offset + size])
+    elif opcode == FUSE_STATFS:
+        # struct fuse_kstatfs: five counts, block size, length of names, fragment size
+        reply(unique, struct.pack("<QQQQQIII7I", 0, 0, 0, 0, 0, 4096, 255, 4096, *[0] * 7))
     else:
         reply(unique, error=ENOSYS)
 
