@@ -55,6 +55,12 @@ const NFT_PARTS: readonly {
     effect: 'queries of different programs are not told apart',
   },
   {
+    name: 'labels',
+    rule: 'ct label 1',
+    without: 'broken',
+    effect: 'nothing can be enforced where there are uplinks',
+  },
+  {
     name: 'routes',
     type: 'route',
     rule: 'meta mark set 1',

@@ -144,6 +144,7 @@ function expressionSteps(expression: Expression): RuleStep[] | undefined {
     case 'vmap':
     case 'hash vmap':
     case 'set original zone':
+    case 'set label':
     case 'redirect':
     case 'copy mark':
     case 'map mark':

@@ -177,7 +177,7 @@ export function compileSources(
   if (uplinks.length === 0) return { passes, sets: [], chains };
   return {
     passes,
-    sets: [...addressSets(uplinks), ...alike.sets],
+    sets: addressSets(uplinks),
     chains: [...chains, ...masqueradeChains(uplinks)],
     masquerade: MASQUERADE_SYSTEM,
   };

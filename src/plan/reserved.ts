@@ -133,6 +133,9 @@ export const PRIORITY_TRANSLATED = -99;
 /** srcnat. */
 export const PRIORITY_MASQUERADE = 100;
 
+/** The bit of a connection's label (of 128, nf_conntrack_labels) that says that it came in by this uplink. */
+export const labelOf = (uplink: number): number => uplink;
+
 /** NFQUEUE number and NFLOG groups: of what is refused where it is decided, and of what the last guard drops. */
 export const QUEUE_NUMBER = 17700;
 export const LOG_GROUP = 17700;

@@ -1,4 +1,5 @@
 /** Two modems that gave this machine the same address, and have the same themselves: who asks by one of them is answered by that one. */
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inNamespace } from '../../src/lab/namespace-command.ts';
 import { LAB_UPLINKS, type LabHost } from '../../src/lab/world.ts';
@@ -9,6 +10,7 @@ import { Witness } from './support/witness.ts';
 
 const ROUNDS = 5;
 const PORT = 8095;
+const FORGE = fileURLToPath(new URL('./support/forge.py', import.meta.url));
 /** What both modems gave out, and what they have themselves. */
 const OWN = { v4: '192.168.8.100', v6: '2001:db8:8::100' } as const;
 const MODEM = { v4: '192.168.8.1', v6: '2001:db8:8::1' } as const;
@@ -103,6 +105,38 @@ describe('two modems with one address', () => {
           expect(await own.counted()).toBeGreaterThanOrEqual(2 * round);
         }
       }
+    },
+  );
+
+  it.each(
+    (['tcp', 'udp', 'ping'] as const).flatMap((kind) =>
+      (['v4', 'v6'] as const).map((family) => ({ kind, family, own: family === 'v4' ? 41_004 : 41_006 })),
+    ),
+  )(
+    'a packet by the other one in the name of who asks takes no answers there: $kind, $family',
+    async ({ kind, family, own }) => {
+      const wifi = WIRED.find(({ name }) => name === 'wifi') ?? expect.fail('the lab has changed');
+      const host = OWN[family];
+      await batch('net', [`route replace ${host} via ${wifi.transit[family].near}`]);
+      const forge = () =>
+        device.must('cell', ['python3', FORGE, kind, wifi.transit[family].far, `${own}`, host, `${PORT}`]);
+      const held = kind === 'tcp' ? ((await client.hold(host, PORT, own)).id ?? expect.fail('not connected')) : 0;
+      const answered = async (): Promise<number> => {
+        if (kind === 'udp') return (await client.datagrams(host, PORT, own, ROUNDS)).answers ?? 0;
+        if (kind === 'ping') {
+          const script = `ping -n -e ${own} -c ${ROUNDS} -i 0.2 -W 1 ${host} | grep -c 'bytes from' || true`;
+          return Number(await device.must('net', ['sh', '-c', script]));
+        }
+        let count = 0;
+        for (let round = 0; round < ROUNDS; round += 1) if ((await client.ask(held)).ok) count += 1;
+        return count;
+      };
+      await using astray = await Witness.start(device, { part: 'cell', hosts: CLIENTS });
+      const before = await answered();
+      await forge();
+      expect({ before, after: await answered(), astray: await astray.counted() }).toEqual({
+        ...{ before: ROUNDS, after: ROUNDS, astray: 0 },
+      });
     },
   );
 });

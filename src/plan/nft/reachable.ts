@@ -46,6 +46,7 @@ function tablesOf(expression: Expression): readonly string[] {
     case 'counter':
     case 'masquerade':
     case 'set original zone':
+    case 'set label':
     case 'redirect':
     case 'verdict':
       return [];
@@ -75,6 +76,7 @@ function verdictsOf({ maps }: Ruleset, expression: Expression): readonly Verdict
     case 'counter':
     case 'masquerade':
     case 'set original zone':
+    case 'set label':
     case 'redirect':
       return [];
   }

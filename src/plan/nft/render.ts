@@ -232,6 +232,8 @@ function renderExpression(expression: Expression): string {
       return 'masquerade';
     case 'set original zone':
       return `ct original zone set ${expression.zone}`;
+    case 'set label':
+      return `ct label set ${expression.label}`;
     case 'redirect':
       return `redirect to :${expression.port}`;
     case 'verdict':

@@ -13,12 +13,11 @@ export type Field =
   | { readonly kind: 'ct state' }
   /** `dnat`: its destination has been translated; `confirmed`: it has sent before. Bits: for one value, and never for others than it. */
   | { readonly kind: 'ct status' }
+  /** Has it: one of the 128 bits of the connection's label (nf_conntrack_labels), by its number. */
+  | { readonly kind: 'ct label' }
   /** Where the destination leads: `local` is this machine. */
   | { readonly kind: 'fib daddr type' }
   | { readonly kind: 'ct direction' }
-  /** As whoever began the conversation sent it; of ICMP what tells one ping from another, and type and code (struct nf_conntrack_man, nf_conntrack_tuple). */
-  | { readonly kind: 'ct original proto-src' }
-  | { readonly kind: 'ct original proto-dst' }
   /** Index of the device by which it came in; 0 where this machine sends it. */
   | { readonly kind: 'meta iif' }
   /** By which it leaves. */
@@ -127,6 +126,8 @@ export type Expression =
   | { readonly kind: 'masquerade' }
   /** Of the direction in which a connection opens: before conntrack sees the packet. */
   | { readonly kind: 'set original zone'; readonly zone: number }
+  /** Adds this bit, from 0 to 127, to those that the connection has; there is nothing that takes one away. */
+  | { readonly kind: 'set label'; readonly label: number }
   /** To this machine's own loopback address, at this port. */
   | { readonly kind: 'redirect'; readonly port: number }
   | { readonly kind: 'verdict'; readonly verdict: Verdict };

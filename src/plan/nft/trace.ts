@@ -21,6 +21,8 @@ export interface TracePacket {
   readonly ctMark?: number;
   readonly ctState: 'new' | 'established' | 'related' | 'invalid' | 'untracked';
   readonly ctDirection: 'original' | 'reply';
+  /** Bits of the label that the connection has, with which it is confirmed; absent: nobody looks whether it is. */
+  readonly ctLabels?: readonly number[];
   /** Somebody's rule at priority dstnat of `output` gives it this destination. */
   readonly translatedTo?: Address;
   /**
@@ -52,6 +54,7 @@ export interface TraceResult {
   readonly rejectWith?: 'tcp reset' | 'icmpx admin-prohibited' | 'icmpx no-route' | 'icmpx port-unreachable';
   readonly metaMark: number;
   readonly ctMark?: number;
+  readonly ctLabels: readonly number[];
   readonly masqueraded: boolean;
   /** The port of this machine to which the connection goes instead. */
   readonly redirectedTo?: number;
@@ -64,6 +67,7 @@ interface State {
   readonly packet: TracePacket;
   metaMark: number;
   ctMark: number | undefined;
+  ctLabels: readonly number[];
   outDevice: string;
   /** What a hook says of it: as it was when the packet came to that. */
   hookDevice: string;
@@ -94,13 +98,6 @@ function transport(flow: Flow, which: 'source' | 'destination'): bigint | undefi
   return which === 'source' && flow.icmp !== undefined ? BigInt(flow.icmp.type * 256 + flow.icmp.code) : 0n;
 }
 
-/** Nothing that is looked up by it is there before a packet has come in: of ICMP it is left unknown. */
-function originalPort({ ctMark, flow, packet }: State, which: 'source' | 'destination'): bigint | undefined {
-  if (ctMark === undefined || !protocolHasPorts(flow.protocol)) return undefined;
-  const isSource = (which === 'source') === (packet.ctDirection === 'original');
-  return transport(flow, isSource ? 'source' : 'destination');
-}
-
 const masked = (mark: number | undefined, mask: number | undefined): bigint | undefined =>
   mark === undefined ? undefined : BigInt((mask === undefined ? mark : mark & mask) >>> 0);
 
@@ -117,15 +114,14 @@ function read(state: State, field: Field): FieldValue {
     case 'ct state':
       return ctState;
     case 'ct status':
-      return state.redirectedTo !== undefined || flow !== state.packet.flow ? 'dnat' : 'none';
+      if (state.redirectedTo !== undefined || flow !== state.packet.flow) return 'dnat';
+      return state.packet.ctLabels === undefined ? 'none' : 'confirmed';
     case 'fib daddr type':
       return flow.inbound || flow.loopback ? 'local' : 'unicast';
+    case 'ct label':
+      throw new RangeError('a label is a bit among others: it is compared, and nothing else');
     case 'ct direction':
       return state.ctMark === undefined ? undefined : ctDirection;
-    case 'ct original proto-src':
-      return originalPort(state, 'source');
-    case 'ct original proto-dst':
-      return originalPort(state, 'destination');
     case 'meta oifname':
       return state.hookDevice;
     case 'meta nfproto':
@@ -213,6 +209,8 @@ const markOf = (state: State, field: 'meta mark' | 'ct mark'): number | undefine
 function evaluate(state: State, expression: Expression): Outcome | 'break' {
   switch (expression.kind) {
     case 'compare': {
+      if (expression.field.kind === 'ct label')
+        return expression.values.some((label) => state.ctLabels.includes(Number(label))) ? undefined : 'break';
       const value = read(state, expression.field);
       if (value === undefined) return 'break';
       const equal = expression.values.some((v) =>
@@ -271,6 +269,9 @@ function evaluate(state: State, expression: Expression): Outcome | 'break' {
     case 'over rate':
       // One packet is never too many.
       return 'break';
+    case 'set label':
+      if (state.ctMark !== undefined) state.ctLabels = [...state.ctLabels, expression.label];
+      return undefined;
     case 'set original zone':
     case 'log':
     case 'update set':
@@ -314,6 +315,7 @@ const result = (state: State, verdict: TraceResult['verdict']): TraceResult => (
   outDevice: state.outDevice,
   metaMark: state.metaMark,
   ...(state.ctMark === undefined ? {} : { ctMark: state.ctMark }),
+  ctLabels: state.ctLabels,
   masqueraded: state.masqueraded,
   ...(state.redirectedTo === undefined ? {} : { redirectedTo: state.redirectedTo }),
   chains: state.chains,
@@ -343,6 +345,7 @@ export function trace(
     packet,
     metaMark: packet.metaMark,
     ctMark: packet.ctMark,
+    ctLabels: packet.ctLabels ?? [],
     outDevice: packet.outDevice,
     hookDevice: packet.outDevice,
     flow: packet.flow,

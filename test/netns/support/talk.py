@@ -36,9 +36,9 @@ def errno_name(error):
     return errno.errorcode.get(error.errno, str(error.errno))
 
 
-def hold(host, port):
+def hold(host, port, own=0):
     """A connection that stays; `ask` sends a byte on it."""
-    made = socket.create_connection((host, port), timeout=8)
+    made = socket.create_connection((host, port), timeout=8, source_address=("", own))
     held.append(made)
     return {"ok": True, "id": len(held) - 1}
 

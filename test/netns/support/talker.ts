@@ -35,9 +35,9 @@ export class Talker extends AnsweringProgram<TalkAnswer> {
     return this.request({ op: 'listen', kind, port });
   }
 
-  /** Opens a TCP connection that stays; `ask` uses it. */
-  hold(host: string, port: number): Promise<TalkAnswer> {
-    return this.request({ op: 'hold', host, port });
+  /** Opens a TCP connection that stays, from port `own` where that is given; `ask` uses it. */
+  hold(host: string, port: number, own = 0): Promise<TalkAnswer> {
+    return this.request({ op: 'hold', host, port, own });
   }
 
   /** Sends to everybody who is connected to its listeners. */
