@@ -66,6 +66,8 @@ function causeText(cause: ExplainedFlow['cause']): string {
       return ', because it may not leave by the device that its program chose';
     case 'local-blocked':
       return ', because local destinations are blocked by its via';
+    case 'own-tunnel':
+      return ', because it would go into the very tunnel that its program carries';
     case 'denied':
     case undefined:
       return '';

@@ -22,6 +22,7 @@ export const HEALTH_CODES = [
   'uplink-without-resolver',
   'numbers-exhausted',
   'uplink-missing',
+  'own-tunnel',
   'name-not-usable',
   'uplink-refused',
   'uplink-failed',

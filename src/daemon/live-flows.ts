@@ -30,6 +30,7 @@ import { decideAsApp } from '../policy/decide-as-app.ts';
 import type { Decision, Way } from '../policy/decision.ts';
 import type { EffectivePolicy } from '../policy/effective-policy.ts';
 import type { ProcessOwner } from '../policy/identity.ts';
+import { keepOutOfOwnTunnel } from '../policy/own-tunnel.ts';
 import { findApp } from '../policy/sorted-apps.ts';
 import { isToMove } from './change-over.ts';
 import { type ChangedPolicies, notHeld } from './changed-policies.ts';
@@ -60,8 +61,20 @@ export const isConnection = ({ protocol }: Pick<Flow, 'protocol'>): boolean =>
 /** Who serves the namespace is not in the mark: root can serve anybody. */
 const ANY_SERVER: ProcessOwner = { kind: 'process', pid: 0, uid: 0, executable: 'passt', executableUnproven: true };
 
-/** The decision by the number in a mark; the application may have gone since. */
+/** The decision by the number in a mark; the application may have gone since. Of who carries a tunnel the socket tells. */
 export function decideMarked(
+  context: DecideContext,
+  policy: EffectivePolicy | undefined,
+  appId: number,
+  flow: Flow,
+): Decision {
+  const { facts, policySet } = context;
+  const owner = { kind: 'unknown', because: 'a mark names no process' } as const;
+  const decision = decideByNumber(context, policy, appId, flow);
+  return keepOutOfOwnTunnel(decision, { facts, owner, flow, systemDefault: policySet.systemDefault });
+}
+
+function decideByNumber(
   context: DecideContext,
   policy: EffectivePolicy | undefined,
   appId: number,
@@ -99,6 +112,9 @@ export function isPermitted(
   { appId, way }: FlowMark,
   flow: Flow,
 ): boolean {
+  const now = decideMarked(context, policy, appId, flow);
+  // The system's route is what it has because it may not have that uplink.
+  if (now.verdict === 'accept' && now.reason.kind === 'tunnel') return true;
   const { facts, policySet } = context;
   const states = facts.uplinks
     .filter(({ id }) => isUplink(way) && id === way)

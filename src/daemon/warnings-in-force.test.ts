@@ -51,6 +51,7 @@ describe('warningsInForce', () => {
       'numbers-exhausted',
       'uplink-missing',
       'packages-not-told',
+      'own-tunnel',
     ];
     expect(warningsInForce(inForce({}), [], NOW_MS)).toEqual(codes.map((code) => [code, undefined]));
     expect(warningsInForce(undefined, [], NOW_MS)).toEqual(codes.map((code) => [code, undefined]));

@@ -5,6 +5,7 @@ import { ambiguousNames } from '../policy/ambiguous-names.ts';
 import { namesHosts } from '../policy/dns-query.ts';
 import type { InsideKind } from '../policy/inside-address.ts';
 import { namesInside } from '../policy/names-inside.ts';
+import { intoOwnTunnels } from '../policy/own-tunnel-policies.ts';
 import { packageNames } from '../watch/named-things.ts';
 import { packageManager } from '../watch/package-manager.ts';
 import type { HealthCode, Warning } from './health.ts';
@@ -29,6 +30,7 @@ export function warningsInForce(
     numbers(inForce),
     devices(inForce),
     packages(inForce),
+    ownTunnels(inForce),
   ];
 }
 
@@ -104,4 +106,17 @@ function devices(inForce: InForce | undefined): Finding {
   const shown = missing.map(({ name, device }) => `${name} (${device})`).join(', ');
   const message = `uplinks whose network device is missing: ${shown}`;
   return ['uplink-missing', { message, hint: 'what requires them is refused; is the name of the device right?' }];
+}
+
+function ownTunnels(inForce: InForce | undefined): Finding {
+  const found = inForce === undefined ? [] : intoOwnTunnels(inForce);
+  if (found.length === 0) return ['own-tunnel', undefined];
+  const shown = found
+    .slice(0, SHOWN_NAMES)
+    .map(
+      ({ app, pid, device, via }) =>
+        `${app} (process ${pid}) carries ${device}, and its via leads there (${via.file}:${via.line})`,
+    );
+  const message = `policies send tunnels into themselves, which is refused: ${shown.join(', ')}`;
+  return ['own-tunnel', { message, hint: 'prohibit the tunnel in that via, or leave it out of the policy' }];
 }

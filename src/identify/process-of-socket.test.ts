@@ -45,6 +45,7 @@ function procOf(processes: Record<number, FakeProcess>): Proc & { reads: number 
     isExecutableDeleted: () => false,
     threads: (pid) => [pid, ...Object.keys(at(pid)?.threads ?? {}).map(Number)],
     uid: (pid) => at(pid)?.uid ?? 0,
+    uids: (pid) => [at(pid)?.uid ?? 0],
     gid: () => 0,
     exactArguments: () => undefined,
     fileAt: () => undefined,

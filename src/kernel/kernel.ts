@@ -15,6 +15,7 @@ import type { RoutingRule } from '../netlink/routing-rule.ts';
 import type { NftCommand } from '../plan/nft/command.ts';
 import type { NftSet, SetElement } from '../plan/nft/ruleset.ts';
 import type { PlannedRoute, PlannedRule, XtablesQueue } from '../plan/plan.ts';
+import type { HolderSocket } from '../policy/facts.ts';
 import type { SocketMarks } from './socket-marks.ts';
 
 export interface Kernel {
@@ -131,10 +132,17 @@ export type OuterFlow =
   | { readonly remote: Address; readonly mark: number }
   | { readonly deviceIndex: number; readonly mark: number };
 
+/** Processes with a descriptor of a tun or tap device, and the sockets by which they send; undefined where nobody is seen to hold it. */
+export interface TunUse {
+  readonly pids: readonly number[];
+  readonly sockets: readonly HolderSocket[];
+}
+
 /** Undefined where nobody can tell: who holds a device cannot be seen, or its socket may send to anybody. */
 export interface Tunnels {
   /** Of a tun or tap device of this network namespace, by the sockets of the processes that hold it. */
   ofTun(device: string): readonly OuterFlow[] | undefined;
+  useOfTun(device: string): TunUse | undefined;
   ofWireGuard(deviceIndex: number): readonly OuterFlow[] | undefined;
   /** By which a WireGuard device sends; undefined where it cannot be told. */
   portOfWireGuard(deviceIndex: number): number | undefined;

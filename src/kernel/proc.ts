@@ -51,6 +51,8 @@ export interface Proc {
   isExecutableDeleted(pid: number): boolean;
   /** Effective uid. */
   uid(pid: number): number | undefined;
+  /** Effective, real, saved and file-system uid, each once. */
+  uids(pid: number): readonly number[] | undefined;
   /** Effective gid. */
   gid(pid: number): number | undefined;
   /** Owner of the directory: the effective uid, or 0 for a process that is not dumpable. Cheaper than `uid`. */
@@ -96,6 +98,7 @@ export function openProc(root = '/proc'): Proc {
     executableFile: (pid) => kernelLinkIdentity(`${root}/${pid}/exe`),
     isExecutableDeleted: (pid) => readLink(`${root}/${pid}/exe`)?.endsWith(DELETED_SUFFIX) === true,
     uid: (pid) => parseEffectiveId('Uid', start(pid, 'status')),
+    uids: (pid) => parseUids(start(pid, 'status')),
     gid: (pid) => parseEffectiveId('Gid', start(pid, 'status')),
     directoryUid: (pid) => gone(() => statSync(`${root}/${pid}`, { throwIfNoEntry: false })?.uid),
     cgroup: (pid) => parseCgroup(start(pid, 'cgroup')),
@@ -187,6 +190,12 @@ function parseStat(text: string | undefined): ProcessStat | undefined {
 function parseEffectiveId(kind: 'Uid' | 'Gid', text: string | undefined): number | undefined {
   const match = text?.match(kind === 'Uid' ? /^Uid:\t\d+\t(\d+)/m : /^Gid:\t\d+\t(\d+)/m);
   return match === null || match === undefined ? undefined : Number(match[1]);
+}
+
+function parseUids(text: string | undefined): readonly number[] | undefined {
+  const [, real, effective, saved, fileSystem] = text?.match(/^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)/m) ?? [];
+  if (effective === undefined) return undefined;
+  return [...new Set([effective, real, saved, fileSystem].map(Number))];
 }
 
 function parseCgroup(text: string | undefined): string | undefined {

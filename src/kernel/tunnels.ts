@@ -13,6 +13,7 @@ import {
   TCP_SYN_SENT,
 } from '../netlink/sock-diag.ts';
 import { decodeWireGuard, encodeWireGuardDump, WIREGUARD_FAMILY, type WireGuardPart } from '../netlink/wireguard.ts';
+import type { HolderSocket } from '../policy/facts.ts';
 import { decodeReply } from './decode-reply.ts';
 import type { OuterFlow, Tunnels } from './kernel.ts';
 import { KernelError } from './kernel-error.ts';
@@ -28,6 +29,8 @@ export interface TunnelSources {
 
 /** A process of whose descriptors more than these are open is not looked through further. */
 const MAX_DESCRIPTORS = 4096;
+/** Of a program with more, those beyond are told by who sends alone. */
+export const MAX_HOLDER_SOCKETS = 256;
 const IFF_LINE = /^iff:\s*(\S+)$/m;
 const FAMILIES = [4, 6] as const;
 const PROTOCOLS = [IPPROTO_UDP, IPPROTO_TCP] as const;
@@ -41,6 +44,12 @@ export function openTunnels({ sockDiag, generic, proc = openProc() }: TunnelSour
       if (pids.length === 0) return undefined;
       const inodes = new Set(pids.flatMap((pid) => proc.socketInodes(pid) ?? []));
       return outerFlows(socketsOf(sockDiag, inodes));
+    },
+    useOfTun: (device) => {
+      const pids = holders.of(device);
+      if (pids.length === 0) return undefined;
+      const inodes = new Set(pids.flatMap((pid) => proc.socketInodes(pid) ?? []));
+      return { pids: [...pids].sort((a, b) => a - b), sockets: holderSockets(socketsOf(sockDiag, inodes)) };
     },
     ofWireGuard: (deviceIndex) => wireGuardFlows(wireGuardParts(generic, deviceIndex)),
     portOfWireGuard: (deviceIndex) =>
@@ -101,9 +110,26 @@ function socketsOf(sockDiag: NetlinkSocket, inodes: ReadonlySet<number>): InetSo
   return FAMILIES.flatMap((family) =>
     PROTOCOLS.flatMap((protocol) => {
       const messages = sockDiag.dump(encodeSocketDump({ family, protocol, states: ALL_SOCKET_STATES }), subject);
-      return decodeReply(subject, () => messages.map(decodeSocket)).filter(({ inode }) => inodes.has(inode));
+      return decodeReply(subject, () => messages.map(decodeSocket))
+        .filter(({ inode }) => inodes.has(inode))
+        .map((socket) => ({ ...socket, protocol }));
     }),
   );
+}
+
+/** Those that send to others; of more than there is room for, the first. */
+function holderSockets(sockets: readonly InetSocket[]): readonly HolderSocket[] {
+  return sockets
+    .filter(
+      ({ state, local, localPort }) =>
+        state !== TCP_LISTEN && localPort !== 0 && !isLoopbackAddress(unmapAddress(local)),
+    )
+    .slice(0, MAX_HOLDER_SOCKETS)
+    .map(({ protocol, state, localPort: port, remote: to }): HolderSocket => {
+      const remote = unmapAddress(to);
+      const isConnected = CONNECTED.has(state) && remote.value !== 0n;
+      return { protocol: protocol ?? IPPROTO_UDP, port, ...(isConnected && { remote }) };
+    });
 }
 
 /** Undefined where one of them may send anywhere, so that nobody can tell, and where none sends at all. */

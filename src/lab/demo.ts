@@ -24,7 +24,7 @@ import { LAB_LAN, LAB_UPLINKS, type LabUplinkName } from './world.ts';
 export interface ExplainAnswer {
   readonly verdict: 'accept' | 'reject' | 'drop' | 'queue';
   /** With `reject`: a rule's deny, or no uplink that `via` permits. */
-  readonly cause?: 'denied' | 'no-uplink' | 'other-device' | 'local-blocked';
+  readonly cause?: 'denied' | 'no-uplink' | 'other-device' | 'local-blocked' | 'own-tunnel';
   /** Name of the uplink that a `via` chose; absent for the system's route and for on-link destinations. */
   readonly uplink?: string;
   /** FILE:LINE of what decides. */

@@ -14,6 +14,7 @@ import { BELIEVED4, BELIEVED6, compileChoice, LOCAL4, LOCAL6, waitForUplink } fr
 import { onLinkSet } from './compile-destinations.ts';
 import { type CompiledDns, compileDns } from './compile-dns.ts';
 import { compileForwarded, forwardedParts, governsForwarded } from './compile-forwarded.ts';
+import { compileHeldTunnels } from './compile-held-tunnels.ts';
 import { housekeepingSets } from './compile-housekeeping.ts';
 import { compileIdentity, howTold, reachesApps, type Telling } from './compile-identity.ts';
 import { compileInbound, governsInbound, type InboundInput } from './compile-inbound.ts';
@@ -198,7 +199,9 @@ export function compileNft(given: NftInput): Ruleset {
   const { passes } = sources;
   const inbound = compileInbound(input);
   const returning = facts.uplinks.length === 0 ? undefined : compileReturning(facts.uplinks);
-  const uplinks = compileUplinks(facts.uplinks);
+  const choices = new Map<string, Choice>(parts.flatMap((part) => [...part.choices]));
+  const held = compileHeldTunnels(choices.values(), policySet, facts);
+  const uplinks = compileUplinks(facts.uplinks, held.guard);
   // Where no socket is marked, nothing is routed before it is decided.
   const ofLocal = host.programs === undefined ? undefined : masqueradeLocal(facts.uplinks, carriers);
   const tunnels = compileTunnels(facts, {
@@ -216,7 +219,6 @@ export function compileNft(given: NftInput): Ruleset {
   const outgoing = identifyOutgoing(input, kernel);
   const loopback = identifyLoopback(input, dns);
   const forwarded = compileForwarded(input, passes);
-  const choices = new Map<string, Choice>(parts.flatMap((part) => [...part.choices]));
   const ways: MapElement[] = [
     { key: BigInt(wayMark(UPLINK_SYSTEM)), data: { kind: 'verdict', verdict: passes.system } },
     { key: BigInt(wayMark(UPLINK_INBOUND)), data: { kind: 'verdict', verdict: passes.answer } },
@@ -237,8 +239,15 @@ export function compileNft(given: NftInput): Ruleset {
     ...inbound.chains,
     ...forwarded.chains,
     ...verdict.chains,
-    ...outputChains({ facts, passes, forwards, owns, tunnels }),
+    ...outputChains({
+      facts,
+      passes,
+      forwards,
+      owns,
+      tunnels: { ...tunnels, undecided: [...tunnels.undecided, ...held.undecided] },
+    }),
     ...tunnels.chains,
+    ...held.chains,
     ...sources.chains,
     ...(ofLocal === undefined ? [] : [ofLocal]),
     ...(returning?.chains ?? []),
@@ -274,6 +283,7 @@ export function compileNft(given: NftInput): Ruleset {
       ...inbound.maps,
       ...forwarded.maps,
       ...dns.maps,
+      ...held.maps,
     ]),
     chains: byName(chains),
   };

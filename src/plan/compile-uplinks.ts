@@ -32,9 +32,9 @@ function viaChain({ id, up }: UplinkState): Chain {
 }
 
 /** Whatever re-routed the packet since: by this device or not at all. Two comparisons cost every packet less than a set. */
-function guardChain({ id, device }: UplinkState): Chain {
+function guardChain({ id, device }: UplinkState, first: readonly Rule[]): Chain {
   const by = (name: string): Rule => rule(is({ kind: 'meta oifname' }, name), accept);
-  return { name: guard(id), rules: [by(device), by('lo'), dropOtherDevice] };
+  return { name: guard(id), rules: [...first, by(device), by('lo'), dropOtherDevice] };
 }
 
 const sourceRule = (family: 4 | 6, addresses: readonly Address[]): Rule => {
@@ -100,7 +100,11 @@ export interface CompiledUplinks {
   readonly masquerade: NftMap;
 }
 
-export function compileUplinks(uplinks: readonly UplinkState[]): CompiledUplinks {
+/** `guards`: by device, before what is marked for its uplink leaves. */
+export function compileUplinks(
+  uplinks: readonly UplinkState[],
+  guards: ReadonlyMap<string, readonly Rule[]> = new Map(),
+): CompiledUplinks {
   const local = localGuardChains(uplinks);
   const localGuard: MapElement = {
     key: BigInt(wayMark(UPLINK_LOCAL)),
@@ -114,7 +118,7 @@ export function compileUplinks(uplinks: readonly UplinkState[]): CompiledUplinks
       ...uplinks.flatMap((uplink) => [
         acceptChain(uplink),
         viaChain(uplink),
-        guardChain(uplink),
+        guardChain(uplink, guards.get(uplink.device) ?? []),
         masqueradeChain(uplink),
       ]),
     ],

@@ -40,6 +40,7 @@ import {
   type Via,
   type Word,
 } from './model.ts';
+import { keepOutOfOwnTunnel } from './own-tunnel.ts';
 import { MAX_POLICIES_BEHIND, policiesBehind } from './policies-behind.ts';
 import { shareSlot } from './share-slot.ts';
 import { strictest } from './strictest.ts';
@@ -366,6 +367,13 @@ export function decideUnnamed(context: DecideContext, flow: Flow): Decision {
 }
 
 function decideForOne(context: DecideContext, owner: SingleOwner, flow: Flow): Decision {
+  const { facts, policySet } = context;
+  const { systemDefault } = policySet;
+  return keepOutOfOwnTunnel(decideWhoever(context, owner, flow), { facts, owner, flow, systemDefault });
+}
+
+/** Whatever tunnel it carries. */
+function decideWhoever(context: DecideContext, owner: SingleOwner, flow: Flow): Decision {
   switch (owner.kind) {
     case 'unknown':
       return owner.ended && flow.midstream

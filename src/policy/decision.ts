@@ -72,15 +72,18 @@ export interface Accepted extends Decided {
 
 /**
  * `no-uplink` is what `else: block` gives; `denied` is a rule's `deny`; `other-device`: its program chose a device that it may not
- * leave by; `local-blocked`: it goes to a local destination, and the `via` of the choice says `local: block`.
+ * leave by; `local-blocked`: it goes to a local destination, and the `via` of the choice says `local: block`;
+ * `own-tunnel`: its program carries on the very tunnel that the `via` of the choice takes.
  */
-export type RefusalCause = 'denied' | 'no-uplink' | 'other-device' | 'local-blocked';
+export type RefusalCause = 'denied' | 'no-uplink' | 'other-device' | 'local-blocked' | 'own-tunnel';
 
 export interface Rejected extends Decided {
   readonly verdict: 'reject';
   readonly cause: RefusalCause;
   /** With `other-device`: which, and those by which it may leave; none where it goes to a network of another one. */
   readonly chosen?: { readonly device: string; readonly permitted: readonly string[] };
+  /** With `own-tunnel`: its device. */
+  readonly tunnel?: string;
 }
 
 export interface Dropped extends Decided {

@@ -119,14 +119,19 @@ function words(reason: Reason): string {
 
 /** One line: what decided, and where it is written. */
 export function describeReason(
-  decision: Pick<Decision, 'reason' | 'choice' | 'verdict'> & Partial<Pick<Rejected, 'cause' | 'chosen'>>,
+  decision: Pick<Decision, 'reason' | 'choice' | 'verdict'> & Partial<Pick<Rejected, 'cause' | 'chosen' | 'tunnel'>>,
 ): string {
   const at = reasonLocation(decision.reason);
   const refused = decision.cause === 'no-uplink' && decision.choice !== undefined;
   const uplink = refused ? `, no uplink meets via at line ${decision.choice.via.line}` : '';
   const local =
     decision.cause === 'local-blocked' ? `, and via at line ${decision.choice?.via.line} blocks what is local` : '';
-  return `${words(decision.reason)}${uplink}${local}${describeChosen(decision.chosen)}${at === undefined ? '' : `, ${describeLocation(at)}`}`;
+  const { choice, tunnel } = decision;
+  const into =
+    tunnel === undefined || choice === undefined
+      ? ''
+      : `, and via (${describeLocation(choice.via)}) leads into the tunnel ${tunnel}, which this program itself carries`;
+  return `${words(decision.reason)}${uplink}${local}${into}${describeChosen(decision.chosen)}${at === undefined ? '' : `, ${describeLocation(at)}`}`;
 }
 
 /** `, and not by the device wwan0, but by wlan0`. */

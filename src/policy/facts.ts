@@ -89,6 +89,34 @@ export interface ForwardedDevice {
   readonly cgroups: readonly string[];
 }
 
+/** A process that has a descriptor of a tun or tap device. */
+export interface TunnelHolder {
+  readonly pid: number;
+  readonly executable?: string;
+  /** All that it may make sockets as: those of proc(5)'s `Uid`, each once. The first is the effective one. */
+  readonly uids: readonly number[];
+  /** Path below the cgroup2 root, its id and level; absent where it is in none but the root. */
+  readonly cgroup?: { readonly path: string; readonly id: bigint; readonly level: number };
+}
+
+/** By which a holder sends. `remote`: whom it is connected to, and nobody else. */
+export interface HolderSocket {
+  readonly protocol: number;
+  readonly port: number;
+  readonly remote?: Address;
+}
+
+/** A tun or tap device whose packets programs carry on. */
+export interface HeldTunnel {
+  readonly device: string;
+  /** Devices whose packets go into it, itself among them; sorted. */
+  readonly carries: readonly string[];
+  /** Sorted by pid, not empty. */
+  readonly holders: readonly TunnelHolder[];
+  /** In no order that says anything; at most `MAX_HOLDER_SOCKETS`. */
+  readonly sockets: readonly HolderSocket[];
+}
+
 /** Who leased an address to a network device, as its DHCP client tells it. */
 export interface DhcpServer {
   readonly device: string;
@@ -126,6 +154,8 @@ export interface Facts {
   readonly forwarded?: readonly ForwardedDevice[];
   /** Other ends of tunnels that the kernel carries, each once. Absent: none is known. */
   readonly tunnelEnds?: readonly Address[];
+  /** Sorted by device. Absent: none is held, or nobody looks. */
+  readonly heldTunnels?: readonly HeldTunnel[];
   /** By which WireGuard devices send, sorted. Absent: there is none. */
   readonly wireGuardPorts?: readonly number[];
   /** A program is installed that serves network namespaces by sockets of its own. */

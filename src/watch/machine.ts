@@ -13,6 +13,7 @@ import { containerDevices } from './container-devices.ts';
 import type { Containers } from './containers.ts';
 import type { DhcpLeases } from './dhcp-leases.ts';
 import { familiesWithoutDefault, rulesFrom } from './foreign-rules.ts';
+import { heldTunnels } from './held-tunnels.ts';
 import { observeHost } from './host-facts.ts';
 import { joinHealth } from './join-health.ts';
 import { namedCgroups, namedGroups, namedUsers } from './named-things.ts';
@@ -89,6 +90,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
   const dhcpServers = sources.leases?.servers(network.links) ?? [];
   const ends = tunnelEnds(network.links, sources.tunnels);
   const ports = wireGuardPorts(network.links, sources.tunnels);
+  const held = heldTunnels(sources, network);
   const withHealth = joinHealth(uplinks, question.healths);
   const facts: Facts = {
     uplinks: sources.networks?.attach(withHealth, network, policySet.profiles) ?? withHealth,
@@ -105,6 +107,7 @@ export function observeMachine(sources: MachineSources, question: MachineQuestio
     containers,
     ...(forwarded.length > 0 && { forwarded }),
     ...(ends.length > 0 && { tunnelEnds: sameOr(last?.tunnelEnds, ends, formatAddress) }),
+    ...(held.length > 0 && { heldTunnels: sameOr(last?.heldTunnels, held, plainText) }),
     ...(ports.length > 0 && { wireGuardPorts: sameOr(last?.wireGuardPorts, ports, String) }),
     ...(isUserModeNetworkHere() && { userModeNetworks: true }),
     ...(dhcpServers.length > 0 && { dhcpServers }),
@@ -144,10 +147,12 @@ function text(value: Facts | Host): string {
     groups,
     forwarded,
     tunnelEnds: ends = [],
+    heldTunnels: held = [],
     wireGuardPorts: ports = [],
     userModeNetworks,
     dhcpServers,
   } = value;
   const networks = [uplinks, onLink, doubted, overstated, resolvers, loopbackResolvers, inside];
-  return plainText([...networks, [...users], [...groups], forwarded, ends, ports, userModeNetworks, dhcpServers]);
+  const tunnels = [ends, held, ports];
+  return plainText([...networks, [...users], [...groups], forwarded, tunnels, userModeNetworks, dhcpServers]);
 }

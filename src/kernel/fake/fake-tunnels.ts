@@ -1,4 +1,4 @@
-import type { OuterFlow, Tunnels } from '../kernel.ts';
+import type { OuterFlow, Tunnels, TunUse } from '../kernel.ts';
 
 /** Whom a test has told where it sends. */
 export class FakeTunnels implements Tunnels {
@@ -22,6 +22,11 @@ export class FakeTunnels implements Tunnels {
 
   ofWireGuard(deviceIndex: number): readonly OuterFlow[] | undefined {
     return this.#ofWireGuard.get(deviceIndex);
+  }
+
+  /** Nobody holds one. */
+  useOfTun(): TunUse | undefined {
+    return undefined;
   }
 
   portOfWireGuard(deviceIndex: number): number | undefined {
