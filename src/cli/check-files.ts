@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { alikeUplinks } from '../policy/alike-uplinks.ts';
 import type { Diagnostic } from '../policy/diagnostic.ts';
-import { misfitMatch } from '../policy/match-fit.ts';
 import { mergePolicies } from '../policy/merge.ts';
 import type { Match, Policy, Profile, SystemDefault, Uplink } from '../policy/model.ts';
 import { compareDiagnostics, diagnosticAt } from '../policy/policy-source.ts';
@@ -17,6 +16,7 @@ import { PolicyFiles } from '../store/policy-files.ts';
 import { readSourceFile } from '../store/source-file.ts';
 import { strayFiles } from '../store/stray-files.ts';
 import { MatchLooks } from '../watch/match-looks.ts';
+import { misfitDiagnostic, misfitOf } from '../watch/misfit-diagnostics.ts';
 import { packageShippers } from '../watch/package-shippers.ts';
 import { type FoundFiles, findPolicyFiles } from './find-policy-files.ts';
 import { labOfRoot } from './lab-place.ts';
@@ -191,15 +191,9 @@ function misfits(
     looks,
   }: { readonly entries: readonly Match[]; readonly bytes: Uint8Array; readonly looks: MatchLooks },
 ): readonly Diagnostic[] {
-  const lines = new TextDecoder().decode(bytes).split('\n');
   return entries.flatMap((entry) => {
-    const misfit = misfitMatch(entry.kind, entry.value) === undefined ? looks.misfit(entry, policy) : undefined;
-    if (misfit === undefined) return [];
-    const { message, hint } = misfit;
-    const source = lines[entry.at.line - 1]?.replace(/\r$/, '') ?? '';
-    const column = source.indexOf(entry.value, entry.at.column - 1) + 1;
-    const place = column > 0 ? { source, column, length: entry.value.length } : {};
-    return [{ ...diagnosticAt(entry.at, 'warning', 'misfit-match', message, hint), ...place }];
+    const misfit = misfitOf(looks, entry, policy);
+    return misfit === undefined ? [] : [misfitDiagnostic(entry, misfit, bytes)];
   });
 }
 

@@ -21,7 +21,7 @@ export interface Edited {
 
 export type PutOutcome =
   | { readonly kind: 'applied'; readonly report: Extract<TryReport, { readonly applied: true }> }
-  | { readonly kind: 'written' }
+  | { readonly kind: 'written'; readonly diagnostics: readonly Diagnostic[] }
   | { readonly kind: 'mistakes'; readonly diagnostics: readonly Diagnostic[] };
 
 /** Rejects with CliError. */
@@ -44,7 +44,7 @@ export async function putIntoForce(client: DaemonClient, edited: Edited): Promis
     );
     if (mistakes.length > 0) return { kind: 'mistakes', diagnostics: mistakes };
     write(paths, path, bytes);
-    return { kind: 'written' };
+    return { kind: 'written', diagnostics: checkPaths([policy.path], paths).diagnostics };
   }
 }
 

@@ -240,7 +240,7 @@ export class Daemon implements AsyncDisposable {
     this.#staged = new StagedChange({
       ...{ background, files, clock, paths: parts.paths, enforcement: this.#enforcement },
       ...{ confirmWindow: this.#confirmWindow, history: this.#history, health: this.#health },
-      beside: () => this.#strays,
+      beside: () => this.#besides,
     });
     const inForce = () => this.#enforcement.inForce;
     this.#strangers = kernel.sockets && new StrangerOwner(kernel.sockets);
@@ -466,9 +466,9 @@ export class Daemon implements AsyncDisposable {
   #status(verdicts: VerdictStats | undefined): ReturnType<typeof daemonStatus> {
     const { root, version, machine, clock } = this.#parts;
     const { endsMs } = this.#confirmWindow;
-    const { diagnostics } = this.#enforcement.loaded;
+    const { inForce, loaded } = this.#enforcement;
     return daemonStatus({
-      inForce: this.#enforcement.inForce,
+      inForce,
       isStopping: this.#isLeaving,
       verdicts,
       version,
@@ -478,7 +478,7 @@ export class Daemon implements AsyncDisposable {
       queue: machine.queue,
       identity: this.#programs.status(),
       warnings: this.#health.list(),
-      diagnostics: [...diagnostics, ...this.#strays, ...(this.#enforcement.inForce?.ids.diagnostics ?? [])],
+      diagnostics: [...loaded.diagnostics, ...this.#besides, ...(inForce?.ids.diagnostics ?? [])],
       dns: this.#dns.counts,
       residentBytes: process.memoryUsage.rss(),
       ...(endsMs !== undefined && { confirmBeforeMs: wallAt(clock, endsMs) }),
@@ -545,7 +545,7 @@ export class Daemon implements AsyncDisposable {
     this.#dns.reportFollowed();
     this.#reportInForce();
     if (round.pending.kinds.has('files')) {
-      this.#reportMisfits();
+      this.#reportMisfits(round.changedApps);
       this.#reportStrays();
     }
     this.#mistakes.note(round.loaded.diagnostics);
@@ -611,15 +611,20 @@ export class Daemon implements AsyncDisposable {
     this.#reportStrays();
   }
 
+  /** What is said of files that their text does not tell. */
+  get #besides(): readonly Diagnostic[] {
+    return [...this.#strays, ...this.#misfits.diagnostics];
+  }
+
   #reportStrays(): void {
     this.#strays = strayFiles(this.#parts.paths);
     this.#health.report('files-not-read', filesNotRead(this.#strays));
   }
 
   /** What files say, and the machine does not fit. */
-  #reportMisfits(): void {
+  #reportMisfits(changed: readonly string[] = []): void {
     const policySet = this.#enforcement.inForce?.policySet;
-    this.#health.report('entries-misfit', policySet && this.#misfits.look(policySet));
+    this.#health.report('entries-misfit', policySet && this.#misfits.look(policySet, changed));
     const forwarding = policySet && forwardingWarning(policySet.systemDefault, forwardedFamilies());
     this.#health.report('forwarded-not-governed', forwarding);
   }

@@ -30,16 +30,32 @@ function policySet(...entries: readonly string[]): PolicySet {
 }
 
 describe('MisfitEntries', () => {
-  it('MisfitEntries names the place of an entry until it is right, and none of what is missing', () => {
+  it('MisfitEntries names the place of an entry until it is right, and of what is missing in diagnostics alone', () => {
     const script = put('script', '#!/bin/sh\n');
     const misfits = new MisfitEntries();
-    const wrong = policySet('user: nobody-here', 'exec: /nowhere/at/all', `exec: ${script}`);
+    const wrong = policySet(
+      'user: nobody-here',
+      'exec: /nowhere/at/all',
+      'unit: ssshd.service',
+      'package: no-such-package',
+      `exec: ${script}`,
+    );
+    misfits.look(wrong, ['web']);
     expect(misfits.look(wrong)).toMatchObject({
-      message: expect.stringContaining(`web.yaml:6:5: ${script} is a script`),
+      message: expect.stringContaining(`web.yaml:8:5: ${script} is a script`),
       hint: `name it so: script: ${script}`,
     });
+    const said = (): readonly string[] => misfits.diagnostics.map(({ code, message }) => `${code} ${message}`);
+    const missing = [
+      'misfit-match /etc/passwd has no user nobody-here',
+      'misfit-match there is no /nowhere/at/all here',
+      'misfit-match systemd has no unit ssshd.service here',
+      expect.stringMatching(/^misfit-match package no-such-package is not installed here$/),
+    ];
+    expect(said()).toEqual([...missing, expect.stringMatching(/script is a script/)]);
     put('script', '\x7fELF');
     expect(misfits.look(wrong)).toBeUndefined();
+    expect(said()).toEqual(missing);
     put('script', '#!/bin/sh\n');
     expect(misfits.look(wrong)).toBeDefined();
     expect(misfits.look(policySet(`script: ${script}`))).toBeUndefined();

@@ -156,18 +156,18 @@ export class MatchLooks {
   #misfitPackage(value: string): MisfitHere | undefined {
     if (!this.#isComplete || !this.#dpkg.isThere) return undefined;
     const name = value.replace(/:.*/, '');
-    const { architectures, sources } = this.#dpkg.read();
     const near = (names: readonly string[], otherwise: string): string => {
       const meant = suggest(name, names);
       return meant === undefined ? otherwise : `did you mean package: ${meant}?`;
     };
     const found = this.#packages.programs([value]).get(value);
+    if (found !== undefined && found.executables.length + found.scripts.length > 0) return undefined;
+    const { architectures, sources } = this.#dpkg.read();
     if (found === undefined)
       return absent(
         `package ${value} is not installed here`,
         near([...architectures.keys()], 'it fits as soon as it is'),
       );
-    if (found.executables.length + found.scripts.length > 0) return undefined;
     const siblings = [...sources]
       .filter(([each, source]) => each !== name && source === sources.get(name))
       .map(([each]) => each);

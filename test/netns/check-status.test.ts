@@ -82,12 +82,41 @@ describe('check', () => {
         told.some((one) => part.endsWith(one)),
         part,
       ).toBe(true);
-    // What is not there yet may come: check alone says so, where it looks at a machine.
+    // What is not there yet may come: it is no warning that lasts, and everybody says so.
     expect(told).toEqual(expect.arrayContaining([expect.stringContaining('there is no /usr/bin/via here')]));
+    const inStatus = (await status()).diagnostics.filter(({ code }) => code === 'misfit-match');
+    expect(inStatus.map(({ message }) => message).sort()).toEqual(told.toSorted());
+    expect(misfits.message).not.toContain('/usr/bin/via');
+    for (const path of Object.keys(FILES)) device.remove(path);
+    expect(await device.pointsman('reload')).toMatchObject({ exitCode: 0 });
+  });
+
+  it.each([
+    ['exec: /usr/bin/curll', 'did you mean exec: /usr/bin/curl?'],
+    ['user: roott', 'did you mean user: root?'],
+    ['group: no-such-group', 'group: NUMBER'],
+    ['exec: /usr/bin/PROGRAM', 'as soon as the file is there'],
+  ])('is not alone in telling that nothing fits %s: reload, try and edit do', async (match, hint) => {
+    const misfit = expect.stringMatching(
+      new RegExp(`mistyped\\.yaml:4:\\d+: warning: .*\\[misfit-match\\][^]*hint: .*${hint.replaceAll('?', '\\?')}`),
+    );
+    const [app, file] = ['mistyped', `${POLICIES}/mistyped.yaml`];
+    device.write(file, policy(app, match));
+    expect(await device.pointsman('check', device.path(file))).toMatchObject({ exitCode: 0, stdout: misfit });
+    expect(await device.pointsman('reload')).toMatchObject({ exitCode: 0, stderr: misfit });
+    device.remove(file);
+    await device.pointsman('reload');
+    device.write('trial/mistyped.yaml', policy(app, match));
+    expect(await device.pointsman('try', device.path('trial'))).toMatchObject({ exitCode: 0, stderr: misfit });
+    expect(await device.pointsman('reload')).toMatchObject({ stderr: expect.not.stringContaining('mistyped') });
+    const EDITOR = `cp ${device.path('trial/mistyped.yaml')}`;
+    expect(await device.pointsmanIn({ EDITOR }, 'edit', app)).toMatchObject({ exitCode: 0, stderr: misfit });
+    device.remove(file);
+    device.remove('trial');
+    await device.pointsman('reload');
   });
 
   it('tells of a file that nobody reads any more: in status, in the log, and after a reload', async () => {
-    for (const path of Object.keys(FILES)) device.remove(path);
     const policies = device.path(POLICIES);
     const unread = async (): Promise<string | undefined> =>
       (await status()).warnings.find(({ code }) => code === 'files-not-read')?.message;

@@ -75,9 +75,10 @@ function tell(
   }: { readonly json: true | undefined; readonly path: string; readonly confirmMs: number | undefined },
 ): void {
   if (json) writeJson(terminal, outcome.kind === 'applied' ? outcome.report : { applied: false, written: path });
-  else if (outcome.kind === 'written')
+  else if (outcome.kind === 'written') {
+    terminal.err(renderDiagnostics(outcome.diagnostics, { colour: terminal.errColour }));
     terminal.out(`${printable(path)} is written; no daemon runs: it counts from the next start.\n`);
-  else {
+  } else {
     terminal.err(renderDiagnostics(outcome.report.diagnostics, { colour: terminal.errColour }));
     terminal.out(`${printable(path)}: ${renderReload(outcome.report, confirmMs)}`);
   }
