@@ -1,6 +1,7 @@
 /** Checks a document against a schema and says each mistake in the words of the language. */
 import type { z } from 'zod';
 import { keySpanOf, type Path, spanOf, type YamlDocument } from './document.ts';
+import { keyHint } from './key-hint.ts';
 import { type Mistake, quoted, type Report } from './report.ts';
 import { CONTEXT_KEYS, type Context, LANGUAGE_VERSION } from './schema.ts';
 import { didYouMean, suggest } from './suggestion.ts';
@@ -21,7 +22,7 @@ export function checkSchema<T>(
   // Schemas only look: the value itself is what they accepted.
   if (result.success) return document.value as T;
   const refused = new Set<string>();
-  const issues = result.error.issues.flatMap((found) => flatten(found, document.value));
+  const issues = ofRightType(result.error.issues.flatMap((found) => flatten(found, document.value)));
   const meant = new Set(issues.flatMap((issue) => meantKeys(issue, kind)));
   for (const issue of issues) {
     // What is missing stands there under another name, and that is said already.
@@ -30,6 +31,12 @@ export function checkSchema<T>(
   }
   // T leaves every part open, because of this.
   return without(document.value, refused, []) as T | undefined;
+}
+
+/** Bounds are checked of what has the wrong type as well, and mean nothing there. */
+function ofRightType(issues: readonly Issue[]): readonly Issue[] {
+  const wrong = new Set(issues.filter(({ code }) => code === 'invalid_type').map((issue) => pathKey(pathOf(issue))));
+  return issues.filter((issue) => issue.code === 'invalid_type' || !wrong.has(pathKey(pathOf(issue))));
 }
 
 /** Of a union only the branch that the value looks like is worth a word. */
@@ -59,7 +66,8 @@ function explain(issue: Issue, kind: FileKind, document: YamlDocument, report: R
     for (const key of issue.keys) explainUnknownKey([...path, key], kind, document, report);
   } else if (path.length > 0 && value === undefined) {
     const message = `${quoted(String(path.at(-1)))} is missing`;
-    report.error(spanOf(document, path), { code: 'missing-key', message });
+    const hint = path.at(-1) === 'pointsman' ? `the file begins with: pointsman: ${LANGUAGE_VERSION}` : undefined;
+    report.error(spanOf(document, path), { code: 'missing-key', message, ...(hint !== undefined && { hint }) });
   } else if (issue.code === 'invalid_type') {
     report.error(spanOf(document, path), { code: 'wrong-type', ...wrongType(issue.expected, path, value) });
   } else if (issue.code === 'invalid_value') {
@@ -75,7 +83,8 @@ function meantKeys(issue: Issue, kind: FileKind): string[] {
   if (issue.code !== 'unrecognized_keys') return [];
   const path = pathOf(issue);
   return issue.keys.flatMap((key) => {
-    const meant = suggest(key, CONTEXT_KEYS[contextOf(path, kind)]);
+    const isOther = keyHint(key, contextOf(path, kind)) !== undefined;
+    const meant = isOther ? undefined : suggest(key, CONTEXT_KEYS[contextOf(path, kind)]);
     return meant === undefined ? [] : [pathKey([...path, meant])];
   });
 }
@@ -87,7 +96,10 @@ function explainUnknownKey(path: Path, kind: FileKind, document: YamlDocument, r
 function unknownKey(key: string, context: Context): Mistake {
   if (UNENFORCED_KEYS[context].includes(key)) return notYetEnforced(quoted(key));
   const known = CONTEXT_KEYS[context];
-  const hint = didYouMean(key, [...known, ...UNENFORCED_KEYS[context]]) ?? `known here: ${known.join(', ')}`;
+  const hint =
+    keyHint(key, context) ??
+    didYouMean(key, [...known, ...UNENFORCED_KEYS[context]]) ??
+    `known here: ${known.join(', ')}`;
   return { code: 'unknown-key', message: `${quoted(key)} is not a key of this language`, hint };
 }
 
@@ -122,7 +134,7 @@ function wrongType(expected: string, path: Path, value: unknown): { message: str
   const what = path.length === 0 ? 'the file' : `"${keyOf(path)}"`;
   const words = expected.split('|').map((type) => EXPECTED.get(type) ?? type);
   const message = `${what} must be ${words.join(' or ')}, not ${describe(value)}`;
-  const hint = valueHint(path, value);
+  const hint = valueHint(path, value) ?? shapeHint(expected, path, value);
   if (hint !== undefined) return { message, hint };
   if (expected.startsWith('string') && (typeof value === 'number' || typeof value === 'boolean')) {
     return { message, hint: `put it in quotes: "${value}"` };
@@ -131,6 +143,21 @@ function wrongType(expected: string, path: Path, value: unknown): { message: str
     return { message, hint: BOOLEAN_HINTS.get(value.toLowerCase()) };
   return { message };
 }
+
+/** One where a list should stand, and a list where one should. */
+function shapeHint(expected: string, path: Path, value: unknown): string | undefined {
+  const key = keyOf(path);
+  if (expected === 'array' && typeof value === 'string') return `a list, also of one: ${key}: [${quoted(value)}]`;
+  if (expected === 'array' && isMap(value))
+    return `a list, also of one: "- " stands before its first key, ${firstKey(value)}`;
+  if (expected !== 'string' || !Array.isArray(value) || path[0] !== 'match') return undefined;
+  const entries = value.map((one) => `{ ${key}: ${String(one)} }`);
+  return `each is an entry of its own: match: [${entries.join(', ')}]`;
+}
+
+const isMap = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const firstKey = (value: object): string => quoted(Object.keys(value)[0] ?? '');
 
 /** YAML 1.1 read these as booleans, and people still write them. */
 const BOOLEAN_HINTS: ReadonlyMap<string, string> = new Map([

@@ -25,6 +25,8 @@ export function destinationHint(text: string): string | undefined {
     ofRange(text) ??
     ofNetmask(text) ??
     ofZone(text) ??
+    ofProtocolFirst(text.toLowerCase()) ??
+    ofShortAddress(text) ??
     ofWord(text.toLowerCase()) ??
     ofEveryProtocol(text)
   );
@@ -133,12 +135,63 @@ function ofZone(text: string): string | undefined {
   return parseAddress(address)?.family === 6 ? `a destination has no zone: write "${address}"` : undefined;
 }
 
+/** What QUIC and HTTP/3 are carried by. */
+const CARRIED_BY: Readonly<Record<string, string>> = { tcp: 'tcp', udp: 'udp', quic: 'udp', http3: 'udp' };
+
+/** `tcp:443`, `tcp/443`, `443/tcp`, `443/quic` */
+function ofProtocolFirst(text: string): string | undefined {
+  const [, before, after] = /^([a-z]\w*)[:/](\d+(?:-\d+)?)$/.exec(text) ?? [];
+  const [, first, last] = /^(\d+(?:-\d+)?)\/([a-z]\w*)$/.exec(text) ?? [];
+  const [protocol, port] = [CARRIED_BY[before ?? last ?? ''], after ?? first];
+  return protocol === undefined
+    ? undefined
+    : `ports stand behind the host, the protocol behind them: "*:${port}/${protocol}"`;
+}
+
+/** `10.0.0`, a network with what is left out. */
+function ofShortAddress(text: string): string | undefined {
+  if (!/^\d{1,3}(?:\.\d{1,3}){1,2}\.?$/.test(text)) return undefined;
+  const given = text.split('.').filter((part) => part !== '');
+  const network = [...given, '0', '0'].slice(0, 4).join('.');
+  return parseAddress(network) === undefined ? undefined : `write the network: "${network}/${8 * given.length}"`;
+}
+
+/** Words for all that is not inside. */
+const OUTSIDE: ReadonlySet<string> = new Set([
+  'wan',
+  'public',
+  'external',
+  'outside',
+  'nolan',
+  'notlan',
+  'not-lan',
+  'remote',
+]);
+/** What services are called in other firewalls. */
+const SERVICES: ReadonlyMap<string, number> = new Map([
+  ['ssh', 22],
+  ['smtp', 25],
+  ['dns', 53],
+  ['http', 80],
+  ['ntp', 123],
+  ['imap', 143],
+  ['https', 443],
+  ['imaps', 993],
+]);
+
 function ofWord(word: string): string | undefined {
   if (CONNECTED.has(word)) return 'all that is reached without a router is "on-link"';
   if (word === 'link-local')
     return 'link-local addresses are "169.254.0.0/16" and "fe80::/10"; all that is reached without a router is "on-link"';
   if (word === 'private') return 'private networks are "lan"; all that is reached without a router is "on-link"';
   if (EVERYTHING.has(word)) return 'every destination is "*"';
+  if (OUTSIDE.has(word)) return 'all that is outside is "internet"';
+  const port = SERVICES.get(word);
+  if (port !== undefined) return `a service is its port: "*:${port}"`;
+  if (['gateway', 'router', 'gw'].includes(word)) return 'write its address: "192.168.1.1"';
+  if (word === 'broadcast') return 'write its address: "255.255.255.255"';
+  const [, group] = /^(lan|on-link|loopback|multicast)\/\d+$/.exec(word) ?? [];
+  if (group !== undefined) return `it is more than one network: write "${group}" alone, or the network`;
   if (UPLINK_TYPES.has(word))
     return `the way out stands beside it: to: "*", do: allow, via: { require: { type: ${word} } }`;
   if (!DEVICE.test(word)) return undefined;

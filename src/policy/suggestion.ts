@@ -10,6 +10,7 @@ const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
   ['pass', ['allow']],
   ['reject', ['deny']],
   ['refuse', ['deny']],
+  ['disallow', ['deny']],
   ['block', ['deny']],
   ['action', ['do']],
   ['verdict', ['do']],
@@ -62,20 +63,29 @@ const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map([
   ['local', ['lan']],
 ]);
 
+/** Near in letters to a word that means the contrary. */
+const OPPOSITES: ReadonlySet<string> = new Set(['wan']);
+
 /** The one of `known` that was most likely meant by `word`; nothing where none is near. */
 export function suggest(word: string, known: readonly string[]): string | undefined {
   if (word.length > MAX_WORD_LENGTH) return undefined;
   const lower = word.toLowerCase();
+  if (OPPOSITES.has(lower)) return undefined;
   const synonym = SYNONYMS.get(lower)?.find((meant) => known.includes(meant));
   if (synonym !== undefined) return synonym;
   const furthest = Math.max(1, Math.floor(word.length / 3));
   let best: { readonly candidate: string; readonly distance: number } | undefined;
   for (const candidate of known) {
+    if (isNegated(lower, candidate.toLowerCase())) continue;
     const distance = editDistance(lower, candidate.toLowerCase());
     if (distance <= furthest && distance < (best?.distance ?? Number.POSITIVE_INFINITY)) best = { candidate, distance };
   }
   return best !== undefined && best.distance < best.candidate.length ? best.candidate : undefined;
 }
+
+/** `unmetered` is the contrary of `metered`, and no slip of the fingers. */
+const isNegated = (word: string, known: string): boolean =>
+  word.endsWith(known) && /^(?:un|non|not|no|dis|dont)[-_]?$/.test(word.slice(0, -known.length));
 
 /** `did you mean "x"?`, ready to be a diagnostic's hint. */
 export function didYouMean(word: string, known: readonly string[]): string | undefined {

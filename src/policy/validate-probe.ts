@@ -111,5 +111,5 @@ function dnsName(text: string, checking: Checking): string | undefined {
 function interval(text: string, checking: Checking): number | undefined {
   const ms = parseDurationMs(text);
   if (ms !== undefined && ms >= MIN_INTERVAL_MS && ms <= MAX_INTERVAL_MS) return ms;
-  return refuse(checking, [...PATH, 'interval'], `${quoted(text)} is no time from 1s to 1h`);
+  return refuse(checking, [...PATH, 'interval'], `${quoted(text)} is no time from 1s to 1h`, 'such as 10s or 5m');
 }

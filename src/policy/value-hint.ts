@@ -1,4 +1,5 @@
 /** What people write as the value of a key, and what they mean by it. */
+import { parseAddress } from '../net/address.ts';
 import type { Path } from './document.ts';
 import { ALL_CGROUPS_HINT } from './match-fit.ts';
 
@@ -14,12 +15,36 @@ export function valueHint(path: Path, value: unknown): string | undefined {
     case 'pointsman':
       return typeof value === 'string' ? 'write it without quotes: pointsman: 1' : undefined;
     case 'to':
+      if (isMap(value)) return 'host and ports are one text: to: "HOST:443"';
+      return isPort(value) ? `a port alone stands behind a colon: to: "*:${value}"` : undefined;
     case 'accept':
       return isPort(value) ? `a port alone stands behind a colon: ${key}: "*:${value}"` : undefined;
     case 'via':
       return typeof value === 'string' ? viaHint(value) : undefined;
+    case 'require':
+    case 'prefer':
+    case 'avoid':
+    case 'prohibit':
+      return typeof value === 'string' ? constraintHint(key, value) : undefined;
+    case 'else':
+      return typeof value === 'string' ? elseHint(value.toLowerCase()) : undefined;
     case 'local':
       return localHint(value);
+    case 'children':
+      return meaning(value, CHILDREN);
+    case 'existing':
+      return meaning(value, EXISTING);
+    case 'whenAway':
+      return meaning(value, WHEN_AWAY);
+    case 'gateway':
+      return typeof value === 'string' && path.length === 1 ? gatewayHint(value) : undefined;
+    case 'sticky':
+    case 'interval':
+      return typeof value === 'number' ? `a time has a unit: ${key}: ${value}s` : undefined;
+    case 'device':
+      return typeof value === 'string' && /[*?[\]]/.test(value)
+        ? 'an uplink is one device, as `ip link` names it: a file for each'
+        : undefined;
     case 'match':
       return typeof value === 'string' ? matchHint(value) : undefined;
     case 'cgroup':
@@ -36,7 +61,7 @@ export function valueHint(path: Path, value: unknown): string | undefined {
     case 'bandwidth':
       return typeof value === 'number' ? quantityHint(key, value, path.includes('via')) : undefined;
     case 'probe':
-      return typeof value === 'string' ? probeHint(value) : undefined;
+      return probeHint(value);
     default:
       return undefined;
   }
@@ -45,8 +70,50 @@ export function valueHint(path: Path, value: unknown): string | undefined {
 const isPort = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536;
 
+const isMap = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What `via` is left out for: it would be the name of an uplink that nobody has. */
+const NO_VIA: ReadonlySet<string> = new Set(['system', 'none', 'default', 'direct', 'auto', 'main', 'no', 'off']);
+
+const CHILDREN: ReadonlyMap<string, readonly string[]> = new Map([
+  ['children: same', ['yes', 'true', 'on', 'inherit', 'all', 'follow', 'parent']],
+  ['children: own', ['no', 'false', 'off', 'none', 'separate']],
+]);
+const EXISTING: ReadonlyMap<string, readonly string[]> = new Map([
+  ['existing: abort', ['kill', 'close', 'reset', 'cut', 'terminate', 'end', 'drop', 'no', 'false']],
+  ['existing: keep', ['stay', 'leave', 'yes', 'true']],
+]);
+const WHEN_AWAY: ReadonlyMap<string, readonly string[]> = new Map([
+  ['whenAway: closed', ['deny', 'block', 'drop', 'refuse', 'reject', 'close']],
+  ['whenAway: open', ['allow', 'accept', 'pass', 'permit']],
+]);
+
+/** By the words that somebody may use for it. */
+function meaning(value: unknown, meanings: ReadonlyMap<string, readonly string[]>): string | undefined {
+  const word = String(value).toLowerCase();
+  const [meant] = [...meanings].find(([, words]) => words.includes(word)) ?? [];
+  return meant === undefined ? undefined : `did you mean ${meant}?`;
+}
+
+/** A type or a name alone, where it is to be said which of both. */
+function constraintHint(key: string, text: string): string | undefined {
+  const word = text.toLowerCase();
+  if (UPLINK_TYPES.has(word)) return `by its type: ${key}: { type: ${word} }`;
+  return UPLINK_NAME.test(word) ? `by its name: ${key}: { name: ${word} }` : undefined;
+}
+
+/** `else` names no second uplink, and no verb. */
+function elseHint(word: string): string | undefined {
+  if (['allow', 'accept', 'pass', 'permit', 'default', 'system'].includes(word))
+    return 'by any other uplink that is up: else: any';
+  if (['deny', 'drop', 'reject', 'refuse', 'none'].includes(word)) return 'did you mean else: block?';
+  if (!UPLINK_TYPES.has(word)) return undefined;
+  return `the second choice is required as well, and the first preferred: via: { require: { type: [FIRST, ${word}] }, prefer: { type: FIRST } }`;
+}
+
 function viaHint(text: string): string | undefined {
   const word = text.toLowerCase();
+  if (NO_VIA.has(word)) return 'leave `via` out: without one the system routes it';
   if (UPLINK_TYPES.has(word)) return `for whichever uplink is of this type: via: { require: { type: ${word} } }`;
   if (ELSE.has(word)) return `what to do without an uplink: via: { else: ${word} }`;
   return UPLINK_NAME.test(word) ? `for the uplink of this name: via: { require: { name: ${word} } }` : undefined;
@@ -130,7 +197,17 @@ function quantityHint(key: 'rtt' | 'loss' | 'bandwidth', value: number, isBound:
   return `a bound has a sign and a unit: ${key}: "${key === 'bandwidth' ? '>=' : '<'}${quantity}"`;
 }
 
-function probeHint(text: string): string | undefined {
-  if (/^https?:/i.test(text)) return `probe: { http: "${text.replace(/^https/i, 'http')}" }`;
-  return /^[\d.]+$|:/.test(text) ? `probe: { icmp: "${text}" }` : undefined;
+function probeHint(value: unknown): string | undefined {
+  const text = String(value).toLowerCase();
+  if (['yes', 'on', 'true', 'default', 'auto'].includes(text)) return 'it is probed without this line: leave it out';
+  if (['no', 'false', 'none', 'never'].includes(text)) return 'nobody is asked: probe: "off"';
+  if (typeof value !== 'string') return undefined;
+  if (/^https?:/i.test(value)) return `probe: { http: "${value.replace(/^https/i, 'http')}" }`;
+  return /^[\d.]+$|:/.test(value) ? `probe: { icmp: "${value}" }` : undefined;
+}
+
+/** An address without its family. */
+function gatewayHint(text: string): string | undefined {
+  const family = parseAddress(text)?.family;
+  return family === undefined ? undefined : `by its family: gateway: { v${family}: "${text}" }`;
 }

@@ -79,10 +79,125 @@ const DESTINATIONS: readonly Row[] = [
   to('"example.*"', 'name each host that is meant: ["example.org", "www.example.org"]', 'example.org'),
   to('"example.com/*"', 'without a "/" it is every protocol', 'example.com'),
   to('"example.com/"', 'without a "/" it is every protocol', 'example.com'),
+  ...['wan', 'public', 'external', 'not-lan', 'nolan'].map((word) =>
+    to(word, 'all that is outside is "internet"', 'internet'),
+  ),
+  to('"tcp:443"', 'the protocol behind them: "*:443/tcp"', '"*:443/tcp"'),
+  to('tcp/443', 'the protocol behind them: "*:443/tcp"', '"*:443/tcp"'),
+  to('443/tcp', 'the protocol behind them: "*:443/tcp"', '"*:443/tcp"'),
+  to('"udp:5000-6000"', 'the protocol behind them: "*:5000-6000/udp"', '"*:5000-6000/udp"'),
+  to('443/quic', 'the protocol behind them: "*:443/udp"', '"*:443/udp"'),
+  to('dns', 'a service is its port: "*:53"', '"*:53"'),
+  to('HTTPS', 'a service is its port: "*:443"', '"*:443"'),
+  to('gateway', 'write its address: "192.168.1.1"', '"192.168.1.1"'),
+  to('broadcast', 'write its address: "255.255.255.255"', '"255.255.255.255"'),
+  to('on-link/24', 'write "on-link" alone', 'on-link'),
+  to('lan/16', 'write "lan" alone', 'lan'),
+  to('10.0.0', 'write the network: "10.0.0.0/24"', '10.0.0.0/24'),
+  to('192.168.', 'write the network: "192.168.0.0/16"', '192.168.0.0/16'),
+  to('{ host: example.org, port: 443 }', 'host and ports are one text: to: "HOST:443"', '"example.org:443"'),
   to('printer', 'a host name without a dot ends in one: "printer."', '"printer."'),
 ];
 
 const IN_POLICY: readonly Row[] = [
+  ...['system', 'none', 'default', 'direct'].map((word) => ({
+    written: `otherwise: allow\nvia: ${word}`,
+    told: 'leave `via` out: without one the system routes it',
+    typed: 'otherwise: allow',
+  })),
+  ...['unmetered', 'non-metered', 'untrusted', 'unencrypted', 'notroaming'].map((word) => {
+    const flag = /(?:metered|trusted|encrypted|roaming)$/.exec(word)?.[0] ?? '';
+    return {
+      written: `via: { require: { ${word}: true } }`,
+      told: `what is not so: ${flag}: false`,
+      typed: `via: { require: { ${flag}: false } }`,
+    };
+  }),
+  {
+    written: 'rules: [{ to: "*", do: disallow }]',
+    told: 'did you mean "deny"?',
+    typed: 'rules: [{ to: "*", do: deny }]',
+  },
+  {
+    written: 'match: { exec: /usr/bin/mutt }',
+    told: 'a list, also of one: "- " stands before its first key, "exec"',
+    typed: 'match:\n  - exec: /usr/bin/mutt',
+  },
+  {
+    written: 'match: [{ exec: [/usr/bin/a, /usr/bin/b] }]',
+    told: 'each is an entry of its own: match: [{ exec: /usr/bin/a }, { exec: /usr/bin/b }]',
+    typed: 'match: [{ exec: /usr/bin/a }, { exec: /usr/bin/b }]',
+  },
+  {
+    written: 'match: [{ script: [/usr/bin/a] }]',
+    told: 'each is an entry of its own: match: [{ script: /usr/bin/a }]',
+    typed: 'match: [{ script: /usr/bin/a }]',
+  },
+  {
+    written: 'rules: { to: "*", do: allow }',
+    told: 'a list, also of one: "- " stands before its first key, "to"',
+    typed: 'rules:\n  - to: "*"\n    do: allow',
+  },
+  ...['deny', 'allow', 'drop'].map((verb) => ({
+    written: `${verb}: true`,
+    told: `for some destinations: rules: [{ to: HOST, do: ${verb} }]; for all others: otherwise: ${verb}`,
+    typed: `rules: [{ to: example.org, do: ${verb} }]\notherwise: ${verb}`,
+  })),
+  {
+    written: 'rules: [{ to: example.org, do: allow, port: 443 }]',
+    told: 'ports stand behind the host, or behind "*": to: "HOST:443"',
+    typed: 'rules: [{ to: "example.org:443", do: allow }]',
+  },
+  {
+    written: 'rules: [{ to: example.org, do: allow, proto: tcp }]',
+    told: 'the protocol stands behind the host, or behind "*": to: "HOST:443/tcp"',
+    typed: 'rules: [{ to: "example.org:443/tcp", do: allow }]',
+  },
+  ...['require', 'prefer', 'avoid', 'prohibit'].flatMap((key) => [
+    {
+      written: `via: { ${key}: vpn }`,
+      told: `by its type: ${key}: { type: vpn }`,
+      typed: `via: { ${key}: { type: vpn } }`,
+    },
+    {
+      written: `via: { ${key}: home }`,
+      told: `by its name: ${key}: { name: home }`,
+      typed: `via: { ${key}: { name: home } }`,
+    },
+  ]),
+  {
+    written: 'via: { prefer: { type: wifi }, else: cellular }',
+    told: 'via: { require: { type: [FIRST, cellular] }, prefer: { type: FIRST } }',
+    typed: 'via: { require: { type: [wifi, cellular] }, prefer: { type: wifi } }',
+  },
+  ...['allow', 'system'].map((word) => ({
+    written: `via: { else: ${word} }`,
+    told: 'by any other uplink that is up: else: any',
+    typed: 'via: { else: any }',
+  })),
+  { written: 'via: { else: deny }', told: 'did you mean else: block?', typed: 'via: { else: block }' },
+  {
+    written: 'via: { fallback: any }',
+    told: 'what to do without an uplink: else: block, wait or any',
+    typed: 'via: { else: any }',
+  },
+  ...['local: block', 'prefer: { type: wifi }', 'else: any'].map((key) => ({
+    written: key,
+    told: `it stands in a via: via: { ${key.split(':')[0]}: ... }`,
+    typed: `via: { ${key} }`,
+  })),
+  { written: 'via: { sticky: 30 }', told: 'a time has a unit: sticky: 30s', typed: 'via: { sticky: 30s }' },
+  ...['yes', 'true', 'inherit'].map((word) => ({
+    written: `children: ${word}`,
+    told: 'did you mean children: same?',
+    typed: 'children: same',
+  })),
+  { written: 'children: no', told: 'did you mean children: own?', typed: 'children: own' },
+  ...['kill', 'close', 'reset'].map((word) => ({
+    written: `existing: ${word}`,
+    told: 'did you mean existing: abort?',
+    typed: 'existing: abort',
+  })),
   {
     written: 'rules: [{ to: vpn, do: allow }]',
     told: 'the way out stands beside it: to: "*", do: allow, via: { require: { type: vpn } }',
@@ -249,6 +364,17 @@ const IN_UPLINK: readonly Row[] = [
     'probe: { http: "http://x./" }',
   ),
   uplink('bandwidth: 50', 'a number has a unit: bandwidth: 50mbit', 'bandwidth: 50mbit'),
+  uplink('resolvers: 192.168.1.1', 'resolvers: ["192.168.1.1"]', 'resolvers: ["192.168.1.1"]'),
+  uplink('networks: 10.0.0.0/8', 'networks: ["10.0.0.0/8"]', 'networks: ["10.0.0.0/8"]'),
+  uplink('resolvers: ""', 'resolvers: [""]', 'resolvers: ["192.0.2.1"]'),
+  uplink('gateway: 192.168.1.1', 'gateway: { v4: "192.168.1.1" }', 'gateway: { v4: "192.168.1.1" }'),
+  uplink('gateway: "fe80::1"', 'gateway: { v6: "fe80::1" }', 'gateway: { v6: "fe80::1" }'),
+  uplink('dns: 8.8.8.8', 'DNS servers of that network: resolvers: ["192.0.2.53"]', 'resolvers: ["192.0.2.53"]'),
+  uplink('probe: yes', 'it is probed without this line: leave it out', ''),
+  uplink('probe: none', 'nobody is asked: probe: "off"', 'probe: "off"'),
+  uplink('probe: { interval: 10 }', 'a time has a unit: interval: 10s', 'probe: { interval: 10s }'),
+  uplink('probe: { interval: "10" }', 'such as 10s or 5m', 'probe: { interval: 10s }'),
+  { written: 'device: wlan*', told: 'a file for each', typed: 'device: wlan0' },
   uplink('metered: yes', 'did you mean true?', 'metered: true'),
 ];
 
@@ -266,6 +392,16 @@ const KINDS: readonly (readonly [string, string, string, Parse, readonly Row[]])
         told: 'write it without quotes: pointsman: 1',
         typed: 'pointsman: 1\nprofile: work\nwhen: [{ ssid: Work }]',
       },
+      {
+        written: 'profile: work\nwhen: [{ ssid: Work }]',
+        told: 'the file begins with: pointsman: 1',
+        typed: 'pointsman: 1\nprofile: work\nwhen: [{ ssid: Work }]',
+      },
+      {
+        written: 'pointsman: 1\nprofile: work\nwhen: { ssid: Work }',
+        told: 'a list, also of one: "- " stands before its first key, "ssid"',
+        typed: 'pointsman: 1\nprofile: work\nwhen:\n  - ssid: Work',
+      },
     ],
   ],
   [
@@ -273,7 +409,11 @@ const KINDS: readonly (readonly [string, string, string, Parse, readonly Row[]])
     'default.yaml',
     'pointsman: 1\n',
     parseSystemDefaultFile,
-    [{ written: 'otherwise: reject', told: 'did you mean "deny"?', typed: 'otherwise: deny' }],
+    [
+      { written: 'otherwise: reject', told: 'did you mean "deny"?', typed: 'otherwise: deny' },
+      { written: 'whenAway: deny', told: 'did you mean whenAway: closed?', typed: 'whenAway: closed' },
+      { written: 'whenAway: allow', told: 'did you mean whenAway: open?', typed: 'whenAway: open' },
+    ],
   ],
 ];
 
