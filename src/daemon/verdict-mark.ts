@@ -60,6 +60,7 @@ const isForGood = (cause: RefusalCause): boolean => FOR_GOOD[cause];
 const FOR_GOOD: Readonly<Record<RefusalCause, boolean>> = {
   denied: true,
   'local-blocked': true,
+  'own-tunnel': true,
   'no-uplink': false,
   'other-device': false,
 };

@@ -6,6 +6,7 @@ export const REFUSAL_LOG: Readonly<Record<RefusalCause, string>> = {
   'no-uplink': 'no uplink',
   'other-device': 'other device',
   'local-blocked': 'local blocked',
+  'own-tunnel': 'own tunnel',
 };
 
 export const DROPPED_LOG = 'dropped';
