@@ -10,7 +10,7 @@ import { governsForwarded } from './compile-forwarded.ts';
 import { dhcpReplies, dhcpReplyChain } from './compile-housekeeping.ts';
 import { type CompiledIdentity, cgroupKeys, lookUp, lookUpProgram, type ToldInput } from './compile-identity.ts';
 import { report } from './compile-refusal.ts';
-import { solicited, solicitingChain } from './compile-solicited.ts';
+import { solicited, solicitingChains } from './compile-solicited.ts';
 import { accept, goto, is, isNot, jump, rule, setBits } from './nft/expressions.ts';
 import { ctBits, hook, isDecided, isReply, metaBits } from './nft/marks.ts';
 import type { Chain, Rule } from './nft/ruleset.ts';
@@ -117,7 +117,7 @@ export function compileInbound(input: InboundInput): CompiledIdentity {
   // A user's sockets cannot be told here: a packet that comes in has no user.
   const nobody: readonly Rule[] = [...(speaksOfUsers(input.index) ? [askAny] : []), rule(goto(byDefault))];
   const identify = (rules: readonly Rule[]): Chain => ({ name: 'identify_inbound', rules });
-  const common = [inputChain(governsForwarded(input)), dhcpReplyChain, solicitingChain, takenChain, ...verdicts];
+  const common = [inputChain(governsForwarded(input)), dhcpReplyChain, ...solicitingChains, takenChain, ...verdicts];
   if (told === 'asked' || told === 'by user')
     return { maps: [], chains: [...common, identify([askAny, rule(goto(byDefault))])] };
   const cgroups = lookUp(cgroupKeys(input), input, target);

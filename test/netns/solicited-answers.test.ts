@@ -63,6 +63,34 @@ except TimeoutError:
 print(",".join(sorted(heard)), flush=True)
 `;
 
+/** Has port 5005 of the first link's address, and tells how much it hears within a second and a half. */
+const VICTIM = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.9.1.2", 5005))
+s.settimeout(1.5)
+print("bound", flush=True)
+heard = 0
+try:
+    while s.recv(100):
+        heard += 1
+except TimeoutError:
+    pass
+print(heard, flush=True)
+`;
+/** Of nobody: asks a group from the same port of another address, and in the name of the first link's (IP_PKTINFO, ip(7)). */
+const INTRUDER = `
+import os, socket, struct
+os.setuid(65534)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.9.2.2", 5005))
+index = socket.if_nametoindex("u1")
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", b"\\0" * 4, b"\\0" * 4, index))
+s.sendto(b"who is there", ("${GROUP4}", 5005))
+info = struct.pack("=i4s4s", index, socket.inet_aton("10.9.1.2"), b"\\0" * 4)
+s.sendmsg([b"who is there"], [(socket.IPPROTO_IP, 8, info)], 0, ("${GROUP4}", 5005))
+`;
+
 let root: Root;
 let machine: Machine;
 let responder: ChildProcess;
@@ -126,10 +154,26 @@ describe('answers to all at once', () => {
     expect(heard.trim().split('\n')).toEqual(['bound']);
   });
 
+  it('answers come to the program that asked, and to no other at its port', async () => {
+    const args = [`--net=/run/netns/${DEVICE}`, root.program(APP), '-c', VICTIM];
+    const victim = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let heard = '';
+    await new Promise<void>((resolve) =>
+      victim.stdout.on('data', (chunk: Buffer) => {
+        heard += chunk.toString();
+        resolve();
+      }),
+    );
+    inDevice('python3', '-c', INTRUDER);
+    for (let i = 0; i < 5; i += 1) sendTo('10.9.1.2', 5005);
+    await new Promise((resolve) => victim.once('close', resolve));
+    expect(heard.trim().split('\n')).toEqual(['bound', '0']);
+  });
+
   it('answers come no longer when what was asked has been forgotten, which is after 10 seconds', () => {
     ask(4, GROUP4, 5004);
     const set = inDevice('nft', 'list', 'set', 'inet', 'pointsman', 'asked4');
-    expect(set).toMatch(/5004 \. "?u1"? timeout 10s expires \d/);
+    expect(set).toMatch(/10\.9\.1\.2 \. 5004 \. "?u1"? timeout 10s expires \d/);
     expect(set).toContain('size 65536');
   });
 });
