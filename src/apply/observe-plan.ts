@@ -1,4 +1,4 @@
-import type { Kernel } from '../kernel/kernel.ts';
+import { type Kernel, type ObservedTable, type Prints, printOf } from '../kernel/kernel.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Change } from '../plan/change.ts';
 import { diff, type Observed } from '../plan/diff.ts';
@@ -7,16 +7,29 @@ import { SEAL, sealOf, withSeal } from '../plan/nft/seal.ts';
 import type { Plan, PlannedRoute } from '../plan/plan.ts';
 import { renderPlannedRoute, renderPlannedRule } from '../plan/render-routing.ts';
 import { isLearned, misfilledSets, tableDifference } from './table-counts.ts';
+import { isReplaced, NO_PRINTS, wholePrint, withoutUnseen } from './table-prints.ts';
 
 /** A plan that was applied, and the nftables generation at which the kernel was seen to hold it. */
 export interface Belief {
   readonly plan: Plan;
   readonly generation?: number;
+  /** `ApplyReport.prints` of the report on it, or what was seen of them since. */
+  readonly prints?: Prints;
+}
+
+/** What a daemon before us says that it has put into the table, and how that looked (`wholePrint`). */
+export interface Predecessor {
+  readonly ruleset: Ruleset;
+  readonly print: string;
 }
 
 export interface KernelState {
   readonly observed: Observed;
   readonly generation: number;
+  /** Of what is believed. */
+  readonly prints: Prints;
+  /** What would be believed if all that nobody has looked at were as it should be: what differs from that alone is no repair. */
+  readonly unseen?: Ruleset;
 }
 
 /**
@@ -28,7 +41,7 @@ export async function observePlan(
   kernel: Kernel,
   belief: Belief | undefined,
   nowMs: MonotonicMs,
-  predecessor?: Ruleset,
+  predecessor?: Predecessor,
 ): Promise<KernelState> {
   const generation = kernel.nft.generation();
   const rules = kernel.routing.ownRules();
@@ -38,17 +51,25 @@ export async function observePlan(
     const { nft, xtablesQueue } = belief.plan;
     return {
       generation,
+      prints: belief.prints ?? NO_PRINTS,
       observed: { nft, rules, routes, socketWays, ...(xtablesQueue !== undefined && { xtablesQueue }) },
     };
   }
   const xtablesQueue = await kernel.xtables.observeQueue();
-  const nft = await believedRuleset(
-    kernel,
-    belief === undefined ? sealedRuleset(kernel, predecessor) : belief.plan.nft,
-    nowMs,
-  );
+  const believed =
+    belief === undefined
+      ? await believedOf(kernel, sealedRuleset(kernel, predecessor?.ruleset), nowMs, (table, ruleset) =>
+          wholePrint(table.prints, ruleset) === predecessor?.print ? table.prints : undefined,
+        )
+      : await believedOf(kernel, belief.plan.nft, nowMs, (table, ruleset) => {
+          const { prints = NO_PRINTS } = belief;
+          return isReplaced(prints, table.prints, ruleset) ? undefined : prints;
+        });
+  const { nft, prints = NO_PRINTS, unseen } = believed ?? {};
   return {
     generation,
+    prints,
+    ...(unseen !== undefined && { unseen }),
     observed: {
       rules,
       routes,
@@ -58,6 +79,10 @@ export async function observePlan(
     },
   };
 }
+
+/** As if all of the table were as it should be that nobody has looked at. */
+export const asBelieved = ({ observed, unseen }: KernelState): Observed =>
+  unseen === undefined ? observed : { ...observed, nft: unseen };
 
 /** Where nothing can mark sockets there is nothing to set: they are as believed. */
 export function observeSocketWays({ sockets }: Kernel, believed: Plan | undefined): Observed['socketWays'] {
@@ -88,16 +113,22 @@ function refilling(ruleset: Ruleset, which: (set: NftSet) => boolean): Ruleset {
 /** Is in no plan. */
 const LEARNED: SetElement = { key: ['learned'] };
 
-async function believedRuleset(
+/** `known`: which prints of the table are of what we have put there; undefined where one is not. */
+async function believedOf(
   kernel: Kernel,
   ruleset: Ruleset | undefined,
   nowMs: MonotonicMs,
-): Promise<Ruleset | undefined> {
+  known: (table: ObservedTable, ruleset: Ruleset) => Prints | undefined,
+): Promise<{ readonly nft: Ruleset; readonly prints: Prints; readonly unseen?: Ruleset } | undefined> {
   if (ruleset === undefined) return undefined;
   const table = await kernel.nft.observe(ruleset.table);
   if (table === undefined || tableDifference(table, ruleset) !== undefined) return undefined;
+  const prints = known(table, ruleset);
+  if (prints === undefined) return undefined;
   const misfilled = misfilledSets(table, ruleset, nowMs);
-  return misfilled.size === 0 ? ruleset : refilling(ruleset, ({ name }) => misfilled.has(name));
+  const seen = misfilled.size === 0 ? ruleset : refilling(ruleset, ({ name }) => misfilled.has(name));
+  const isAllSeen = [...ruleset.chains.keys()].every((name) => prints.has(printOf.rules(name)));
+  return isAllSeen ? { nft: seen, prints } : { nft: withoutUnseen(seen, prints), prints, unseen: seen };
 }
 
 /** The changes from one to the other, without deletions of routes whose place an added one takes anyway. */

@@ -1,4 +1,4 @@
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, Prints } from '../kernel/kernel.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { Change } from '../plan/change.ts';
@@ -18,7 +18,12 @@ export interface Run {
 }
 
 export type Outcome =
-  | { readonly kind: 'in force'; readonly generation: number }
+  | {
+      readonly kind: 'in force';
+      readonly generation: number;
+      /** Where the whole table was loaded, and looked at. */
+      readonly prints?: Prints;
+    }
   | {
       readonly kind: 'failed';
       readonly error: KernelError;
@@ -61,8 +66,10 @@ export async function runChanges(kernel: Kernel, run: Run): Promise<Outcome> {
     if (run.adopting && run.before.observed.xtablesQueue === undefined)
       await settleQueues(kernel, run.wanted.xtablesQueue);
     const generation = kernel.nft.generation();
-    const difference = await readBack(kernel, run, generation);
-    if (difference === undefined) return { kind: 'in force', generation };
+    const { difference, prints } = await readBack(kernel, run, generation);
+    const isLoaded = run.before.observed.nft === undefined && kernel.nft.generation() === generation;
+    if (difference === undefined)
+      return { kind: 'in force', generation, ...(isLoaded && prints !== undefined && { prints }) };
     return failed(new KernelError('read back', 0, '', 'plan', difference));
   } catch (error) {
     return failed(error);
@@ -81,17 +88,21 @@ function knownTable(
   return { nft: ran === 0 ? before.observed.nft : wanted.nft, generation };
 }
 
-/** What the kernel holds otherwise than planned, in words. */
-async function readBack(kernel: Kernel, run: Run, generation: number): Promise<string | undefined> {
+/** What the kernel holds otherwise than planned, in words; and how the table looks, where that was to be listed. */
+async function readBack(
+  kernel: Kernel,
+  run: Run,
+  generation: number,
+): Promise<{ readonly difference?: string | undefined; readonly prints?: Prints | undefined }> {
   const { wanted } = run;
   const { routing, nft } = kernel;
   const difference = routingDifference({ routes: routing.ownRoutes(), rules: routing.ownRules() }, wanted);
-  if (difference !== undefined) return difference;
-  if (run.before.observed.nft !== undefined && isOnlyCommits(run.before.generation, run.changes, generation))
-    return undefined;
+  if (difference !== undefined) return { difference };
+  if (run.before.observed.nft !== undefined && isOnlyCommits(run.before.generation, run.changes, generation)) return {};
   const table = await nft.observe(wanted.nft.table);
   const [misfilled] = table === undefined ? [] : misfilledSets(table, wanted.nft, run.nowMs);
-  return tableDifference(table, wanted.nft) ?? (misfilled && `set ${misfilled} is not filled as it was`);
+  const inTable = tableDifference(table, wanted.nft) ?? (misfilled && `set ${misfilled} is not filled as it was`);
+  return { difference: inTable, prints: table?.prints };
 }
 
 /**

@@ -5,7 +5,7 @@ import type { PanicNote } from '../api/panic.ts';
 import type { PlanReport } from '../api/request.ts';
 import type { RouteQuery, RouteReport } from '../api/route.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
-import { changesBetween, observePlan } from '../apply/observe-plan.ts';
+import { asBelieved, changesBetween, observePlan } from '../apply/observe-plan.ts';
 import { Background } from '../kernel/background.ts';
 import { KernelError } from '../kernel/kernel-error.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
@@ -62,7 +62,7 @@ export async function staticPlanOffline({ root, onNote }: OfflineOptions): Promi
 }
 
 async function changesTo(plan: Plan, kernel: LinuxKernel): Promise<readonly Change[]> {
-  const { observed } = await observePlan(kernel, { plan }, systemClock.monotonicMs());
+  const observed = asBelieved(await observePlan(kernel, { plan }, systemClock.monotonicMs()));
   return changesBetween(observed, plan);
 }
 

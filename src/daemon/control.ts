@@ -9,7 +9,7 @@ import type { Status } from '../api/status.ts';
 import type { TrafficTotals } from '../api/traffic-totals.ts';
 import type { UplinksReport } from '../api/uplinks.ts';
 import type { WhoQuery, WhoReport } from '../api/who.ts';
-import { changesBetween, observePlan } from '../apply/observe-plan.ts';
+import { asBelieved, changesBetween, observePlan } from '../apply/observe-plan.ts';
 import { ExecutableFiles } from '../identify/executable-files.ts';
 import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -124,7 +124,8 @@ async function plan({ kernel, enforcement, clock }: ControlParts): Promise<PlanR
   const inForce = requireInForce(enforcement);
   const wanted = inForce.compilation.plan;
   try {
-    const { observed } = await observePlan(kernel, { plan: wanted }, clock.monotonicMs());
+    const belief = { plan: wanted, prints: inForce.prints };
+    const observed = asBelieved(await observePlan(kernel, belief, clock.monotonicMs()));
     const { revision } = inForce.snapshot;
     return planText(wanted, changesBetween(observed, wanted), { revision, nowMs: clock.monotonicMs() });
   } catch (error) {

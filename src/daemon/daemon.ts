@@ -343,7 +343,7 @@ export class Daemon implements AsyncDisposable {
     this.#strangers?.[Symbol.dispose]();
     await this.#probing[Symbol.asyncDispose]();
     await this.#policyWatch[Symbol.asyncDispose]();
-    await this.#enforcement.stop();
+    await this.#enforcement.stop(this.#keeps);
     await this.#kernelEvents?.[Symbol.asyncDispose]();
     this.#traffic?.[Symbol.dispose]();
     // The ruleset before the thread that answers for it.

@@ -4,11 +4,14 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
+import type { Predecessor } from '../apply/observe-plan.ts';
+import { isWhole, wholePrint } from '../apply/table-prints.ts';
 import { type ApplyReport, applyPlan, type FailedReport } from '../apply/transaction.ts';
 import type { Background } from '../kernel/background.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { KernelError } from '../kernel/kernel-error.ts';
 import type { Compilation } from '../plan/compile.ts';
-import type { Ruleset } from '../plan/nft/ruleset.ts';
+import { withSeal } from '../plan/nft/seal.ts';
 import type { KeptRuleset } from '../store/kept-ruleset.ts';
 import type { LoadedPolicies, PolicyFiles } from '../store/policy-files.ts';
 import { changedSince, FlowSweep, NOTHING_SWEPT, type SweptFlows } from './flow-sweep.ts';
@@ -26,7 +29,7 @@ export interface EnforceParts extends Omit<WantedParts, 'predecessor'> {
   readonly kernel: Kernel;
   readonly files: PolicyFiles;
   /** For the daemon after this one, and from the one before. */
-  readonly kept: Pick<KeptRuleset, 'read' | 'keep'>;
+  readonly kept: Pick<KeptRuleset, 'read' | 'keep' | 'readPrint' | 'keepPrint'>;
   /** Packets that are sent from now on are decided by it. */
   readonly publish: (snapshot: VerdictSnapshot) => void;
   /** Resolves when those from before are, too, or after a bounded time. */
@@ -54,6 +57,10 @@ const COPIES_AT_ONCE = 4;
 const UNKNOWN_GENERATION = 0xffff_ffff;
 /** Plans that the network has overtaken, one after the other: what happens then is the next round's. */
 const MOST_OVERTAKEN = 5;
+/** After the last of several changes in a row. */
+const LOOK_AFTER_MS = 200;
+/** Looks at the table take a tenth of a daemon's time at most. */
+const LOOK_PAUSE = 10;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 
@@ -69,11 +76,13 @@ export class Enforcement {
   #waiting: ((round: Round) => void)[] = [];
   #running: Promise<void> | undefined;
   #inForce: InForce | undefined;
-  readonly #predecessor: Ruleset | undefined;
+  readonly #predecessor: Predecessor | undefined;
   readonly #wants: Wants;
   #isStopped = false;
   #retry: NodeJS.Timeout | undefined;
   #due: NodeJS.Timeout | undefined;
+  #look: NodeJS.Timeout | undefined;
+  #lookedForMs = 0;
   #retryMs = FIRST_RETRY_MS;
   readonly #refusedUplinks = new RefusedUplinks();
   /** What the kernel did not take in the last round. */
@@ -81,8 +90,10 @@ export class Enforcement {
 
   constructor(parts: EnforceParts) {
     this.#parts = parts;
-    this.#predecessor = parts.kept.read();
-    this.#wants = new Wants({ ...parts, predecessor: this.#predecessor });
+    const ruleset = parts.kept.read();
+    const print = ruleset && parts.kept.readPrint(ruleset);
+    this.#predecessor = ruleset && print !== undefined ? { ruleset, print } : undefined;
+    this.#wants = new Wants({ ...parts, predecessor: ruleset });
     const inForce = {
       get: () => this.#inForce,
       set: (now: InForce) => {
@@ -144,12 +155,14 @@ export class Enforcement {
     this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
   }
 
-  /** No further rounds; resolves when the last one has ended. */
-  async stop(): Promise<void> {
+  /** No further rounds; resolves when the last one has ended. `keeps`: what is in force is a successor's. */
+  async stop(keeps: boolean): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#retry);
     clearTimeout(this.#due);
     await this.#running;
+    clearTimeout(this.#look);
+    if (keeps && this.#look !== undefined) await this.#lookAtTable();
     this.flows.stop();
   }
 
@@ -211,7 +224,7 @@ export class Enforcement {
       this.#refused = outcome.ok ? undefined : { compilation: wanted.compilation, outcome };
       if (!outcome.ok) return { ...head, ...this.#unchanged(), outcome };
       this.#retryMs = FIRST_RETRY_MS;
-      const inForce = { ...wanted, generation: outcome.generation };
+      const inForce = { ...wanted, generation: outcome.generation, prints: outcome.prints };
       // Flows are heard of from now on, and at the start there is nothing older to tell what they mean.
       if (before === undefined) this.#inForce = inForce;
       // Whoever hears that it is in force may rely on both halves, the kernel's and the thread's.
@@ -219,6 +232,7 @@ export class Enforcement {
       await this.#parts.published(wanted.snapshot.revision);
       this.#inForce = inForce;
       this.#parts.kept.keep(wanted.compilation.plan.nft);
+      this.#keepPrint(inForce);
       if (hasLostIds) this.flows.askAll();
       const changed = changedSince(before, wanted);
       return {
@@ -232,6 +246,42 @@ export class Enforcement {
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       return { ...head, ...this.#unchanged(), outcome: { ok: false, error, restored: true, durationMs: 0 } };
+    }
+  }
+
+  /** At once where all of it has been looked at; else a little later, as a look at 10,000 applications takes long. */
+  #keepPrint({ prints, compilation }: InForce): void {
+    const nft = withSeal(compilation.plan.nft);
+    clearTimeout(this.#look);
+    this.#look = undefined;
+    if (isWhole(prints, nft)) this.#parts.kept.keepPrint(compilation.plan.nft, wholePrint(prints, nft));
+    else if (!this.#isStopped) this.#lookLater();
+  }
+
+  #lookLater(): void {
+    const afterMs = Math.max(LOOK_AFTER_MS, this.#lookedForMs * LOOK_PAUSE);
+    this.#look = this.#parts.background.timeout(() => this.#lookAtTable(), afterMs);
+  }
+
+  /** It is ours where nobody else has committed anything since our own last change: whoever has is looked after by the round that follows. */
+  async #lookAtTable(): Promise<void> {
+    const { kernel } = this.#parts;
+    const before = this.#inForce;
+    this.#look = undefined;
+    if (before === undefined) return;
+    const isOurs = (): boolean =>
+      this.#inForce?.compilation === before.compilation && this.#inForce.generation === kernel.nft.generation();
+    const startMs = performance.now();
+    try {
+      if (!isOurs()) return;
+      const table = await kernel.nft.observe(before.compilation.plan.nft.table);
+      this.#lookedForMs = performance.now() - startMs;
+      if (table === undefined || !isOurs() || this.#inForce?.generation !== before.generation) return;
+      this.#inForce = { ...this.#inForce, prints: table.prints };
+      this.#keepPrint(this.#inForce);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      if (!this.#isStopped) this.#lookLater();
     }
   }
 
@@ -289,7 +339,7 @@ export class Enforcement {
     const report = await applyPlan({
       kernel,
       current: before?.compilation.plan,
-      ...(before !== undefined && { generation: before.generation }),
+      ...(before !== undefined && { generation: before.generation, prints: before.prints }),
       wanted: wanted.compilation.plan,
       ...(predecessor !== undefined && { predecessor }),
       nowMs: this.#parts.clock.monotonicMs(),
@@ -298,7 +348,7 @@ export class Enforcement {
     if (report.ok || before === undefined) return report;
     this.#parts.publish(before.snapshot);
     // Where nobody knows what is there now, the next round reads it.
-    this.#inForce = { ...before, generation: report.generation ?? UNKNOWN_GENERATION };
+    this.#inForce = { ...before, generation: report.generation ?? UNKNOWN_GENERATION, prints: report.prints };
     return report;
   }
 

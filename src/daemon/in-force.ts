@@ -1,3 +1,4 @@
+import type { Prints } from '../kernel/kernel.ts';
 import type { Facts } from '../policy/facts.ts';
 import type { Wanted } from './wanted.ts';
 
@@ -5,6 +6,8 @@ import type { Wanted } from './wanted.ts';
 export interface InForce extends Wanted {
   /** Of nftables, at which it was seen to be so (NFTA_GEN_ID). */
   readonly generation: number;
+  /** Of our table, where it has been looked at since we changed it. */
+  readonly prints: Prints;
 }
 
 /** With what names have been answered since the round: packets are decided by that already. */

@@ -10,10 +10,17 @@ interface Given {
   readonly changes?: number;
   readonly isNewPlan?: boolean;
   readonly tableWasForeign?: boolean;
+  readonly isPrecaution?: boolean;
   readonly pending?: Partial<Pending>;
 }
 
-function roundOf({ changes = 1, isNewPlan = false, tableWasForeign = false, pending = {} }: Given): Round {
+function roundOf({
+  changes = 1,
+  isNewPlan = false,
+  tableWasForeign = false,
+  isPrecaution = false,
+  pending = {},
+}: Given): Round {
   return {
     pending: { ...NOTHING_PENDING, ...pending },
     because: 'test',
@@ -24,7 +31,16 @@ function roundOf({ changes = 1, isNewPlan = false, tableWasForeign = false, pend
       changedApps: [],
     },
     isNewPlan,
-    outcome: { ok: true, changes, commands: 0, tableWasForeign, durationMs: 1, generation: 1 },
+    outcome: {
+      ok: true,
+      changes,
+      commands: 0,
+      tableWasForeign,
+      isPrecaution,
+      prints: new Map(),
+      durationMs: 1,
+      generation: 1,
+    },
     changedApps: [],
     endedFlows: 0,
     movedFlows: 0,
@@ -40,6 +56,7 @@ describe('isRepair()', () => {
     ['nothing had to be changed', { changes: 0 }, false],
     ['the plan is another one', { isNewPlan: true }, false],
     ['the plan is another one, and the table was gone', { isNewPlan: true, tableWasForeign: true }, true],
+    ['nobody had looked at it before', { isPrecaution: true }, false],
     ['the last round failed', { tableWasForeign: true, pending: { kinds: new Set(['retry']) } }, false],
   ])('isRepair() where %s: %o is %s', (_, given, expected) => {
     expect(isRepair(roundOf(given))).toBe(expected);

@@ -12,7 +12,7 @@ import type { RepairPace } from './repair-pace.ts';
  * kernel itself takes them away with their device.
  */
 export function isRepair({ isNewPlan, outcome, pending }: Round): boolean {
-  if (!outcome.ok || outcome.changes === 0 || pending.kinds.has('retry')) return false;
+  if (!outcome.ok || outcome.changes === 0 || outcome.isPrecaution || pending.kinds.has('retry')) return false;
   return !isNewPlan || outcome.tableWasForeign;
 }
 

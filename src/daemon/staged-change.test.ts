@@ -85,7 +85,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   staged[Symbol.dispose]();
-  await enforcement.stop();
+  await enforcement.stop(false);
   names[Symbol.dispose]();
   rmSync(root, { recursive: true, force: true });
 });

@@ -53,8 +53,8 @@ export interface ObservedTable {
 }
 
 /**
- * By `printOf`: other where somebody has put another one into its place. Of a chain what it is, of its rules their handles, which the kernel
- * gives once, of a set or map its elements that never expire.
+ * By `printOf`: other where somebody has put another one into its place. Of a chain what it is, of its rules what they say and their handles,
+ * of a set or map its elements that never expire.
  */
 export type Prints = ReadonlyMap<string, string>;
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Prints, printOf } from './kernel.ts';
 import { KernelError } from './kernel-error.ts';
 
@@ -11,7 +12,7 @@ interface Listed {
     readonly prio?: unknown;
     readonly policy?: unknown;
   };
-  readonly rule?: { readonly chain?: unknown; readonly handle?: unknown };
+  readonly rule?: { readonly chain?: unknown; readonly handle?: unknown; readonly expr?: unknown };
   readonly set?: { readonly name?: unknown };
   readonly map?: { readonly name?: unknown };
 }
@@ -29,28 +30,32 @@ export interface TableListing {
 export function parseTableListing(json: string): TableListing {
   const objects = listedObjects(json);
   const chains = new Map<string, number>();
-  const handles = new Map<string, unknown[]>();
+  const rules = new Map<string, string[]>();
   const prints = new Map<string, string>();
   for (const { chain } of objects) {
     if (chain === undefined) continue;
     const { handle, type, hook, prio, policy } = chain;
-    handles.set(String(chain.name), []);
+    rules.set(String(chain.name), []);
     prints.set(printOf.chain(String(chain.name)), [handle, type, hook, prio, policy].join());
   }
   for (const { rule } of objects) {
     if (rule === undefined) continue;
-    const before = handles.get(String(rule.chain));
-    if (before === undefined) handles.set(String(rule.chain), [rule.handle]);
-    else before.push(rule.handle);
+    const before = rules.get(String(rule.chain));
+    if (before === undefined) rules.set(String(rule.chain), [ruleText(rule)]);
+    else before.push(ruleText(rule));
   }
-  for (const [name, all] of handles) {
+  for (const [name, all] of rules) {
     chains.set(name, all.length);
-    prints.set(printOf.rules(name), all.join());
+    prints.set(printOf.rules(name), createHash('sha256').update(all.join('\n')).digest('base64'));
   }
   const sets = objects.flatMap(({ set }) => (set === undefined ? [] : [String(set.name)]));
   const maps = objects.flatMap(({ map }) => (map === undefined ? [] : [String(map.name)]));
   return { chains, prints, sets, maps };
 }
+
+/** What packets have been counted is no part of it. A rule that takes the place of another keeps its handle (NLM_F_REPLACE, Linux 6.18). */
+const ruleText = ({ handle, expr }: NonNullable<Listed['rule']>): string =>
+  `${String(handle)} ${JSON.stringify(expr, (key, value: unknown) => (key === 'counter' ? null : value))}`;
 
 function listedObjects(json: string): readonly Listed[] {
   try {

@@ -23,6 +23,14 @@ describe('KeptRuleset', () => {
     expect(next('2').read()).toBeUndefined();
   });
 
+  it('readPrint() has how the table looked with that ruleset in it, and with no other', () => {
+    const kept = next();
+    expect(kept.readPrint(SAMPLE)).toBeUndefined();
+    kept.keepPrint(SAMPLE, 'print');
+    expect(next().readPrint(SAMPLE)).toBe('print');
+    expect(next().readPrint({ ...SAMPLE, table: 'other' })).toBeUndefined();
+  });
+
   it('read() has nothing of what is damaged, or no ruleset', () => {
     next().keep({ table: 'x' } as typeof SAMPLE);
     expect(next().read()).toBeUndefined();

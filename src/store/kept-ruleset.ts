@@ -13,11 +13,14 @@ import type { Paths } from './paths.ts';
 export class KeptRuleset {
   readonly #path: string;
   readonly #version: string;
+  readonly #printPath: string;
   #kept: Ruleset | undefined;
+  #keptPrint = '';
 
   /** `version`: of the program, as another one may mean something else by the same data. */
   constructor({ runDir }: Pick<Paths, 'runDir'>, version: string) {
     this.#path = join(runDir, 'ruleset-in-force');
+    this.#printPath = join(runDir, 'ruleset-print');
     this.#version = version;
   }
 
@@ -32,6 +35,28 @@ export class KeptRuleset {
     } catch {
       // Ignoring it: the table is loaded anew then.
       return undefined;
+    }
+  }
+
+  /** How the table looked with that in force; undefined where nobody has looked, or something else was in force then. */
+  readPrint(ruleset: Ruleset): string | undefined {
+    try {
+      const [seal, print] = readFileSync(this.#printPath, 'utf8').split('\n');
+      return seal === sealOf(ruleset).join() ? print : undefined;
+    } catch {
+      // Ignoring it: the table is loaded anew then.
+      return undefined;
+    }
+  }
+
+  keepPrint(ruleset: Ruleset, print: string): void {
+    const text = `${sealOf(ruleset).join()}\n${print}\n`;
+    if (text === this.#keptPrint) return;
+    this.#keptPrint = text;
+    try {
+      writeAtomically(this.#printPath, Buffer.from(text), { until: 'cache' });
+    } catch {
+      // Ignoring it: what is there then is not the print of the table.
     }
   }
 

@@ -3,36 +3,46 @@ import { removeEverything } from '../../src/apply/cleanup.ts';
 import { changesBetween } from '../../src/apply/observe-plan.ts';
 import { panicClosed, panicOff, panicOpen } from '../../src/apply/panic.ts';
 import { runChange } from '../../src/apply/run-change.ts';
+import { wholePrint } from '../../src/apply/table-prints.ts';
 import { type AppliedReport, applyPlan } from '../../src/apply/transaction.ts';
-import type { Kernel } from '../../src/kernel/kernel.ts';
+import type { Kernel, Prints } from '../../src/kernel/kernel.ts';
 import type { NftCommand } from '../../src/plan/nft/command.ts';
+import { accept, rule } from '../../src/plan/nft/expressions.ts';
 import type { NftMap, NftSet, Ruleset } from '../../src/plan/nft/ruleset.ts';
 import { withSeal } from '../../src/plan/nft/seal.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { PANIC_TABLE, TABLE, wayMark } from '../../src/plan/reserved.ts';
 import type { ContractWorld, OpenWorld } from './contract-world.ts';
 import { expectInForce, expectNothingOfOurs, firstPlan, secondPlan } from './sample-plans.ts';
-import { element, TIMED } from './sample-ruleset.ts';
+import { element, PORTS, TIMED } from './sample-ruleset.ts';
 
 const nowMs = Date.now();
 
 export async function applyOrFail(
   kernel: Kernel,
   wanted: Plan,
-  before?: { plan: Plan; generation?: number },
+  before?: { plan: Plan; generation?: number; prints?: Prints },
   predecessor?: Ruleset,
+  print?: string,
 ): Promise<AppliedReport> {
-  const generation = before?.generation;
+  const { generation, prints } = before ?? {};
+  const seen = print ?? (predecessor && (await printOfTable(kernel, predecessor)));
   const report = await applyPlan({
     kernel,
     current: before?.plan,
     ...(generation !== undefined && { generation }),
     wanted,
-    ...(predecessor !== undefined && { predecessor }),
+    ...(prints !== undefined && { prints }),
+    ...(predecessor !== undefined && seen !== undefined && { predecessor: { ruleset: predecessor, print: seen } }),
     nowMs,
   });
   if (!report.ok) throw report.error;
   return report;
+}
+
+async function printOfTable(kernel: Kernel, ruleset: Ruleset): Promise<string | undefined> {
+  const table = await kernel.nft.observe(ruleset.table);
+  return table && wholePrint(table.prints, ruleset);
 }
 
 /** What applying plans does, whatever the kernel: run on the fake and on the real one. */
@@ -57,7 +67,7 @@ function transactionContract(world: () => ContractWorld): void {
     expect(first.changes).toBeGreaterThan(0);
     await expectInForce(kernel, plan);
     expect(await applyOrFail(kernel, plan, { plan, generation: first.generation })).toMatchObject({ changes: 0 });
-    expect(await applyOrFail(kernel, plan, { plan })).toMatchObject({ changes: 0 });
+    expect(await applyOrFail(kernel, plan, { plan, prints: first.prints })).toMatchObject({ changes: 0 });
   });
 
   it('applyPlan() goes from one plan to another and back', async () => {
@@ -89,15 +99,42 @@ function transactionContract(world: () => ContractWorld): void {
     async (_what, byHand) => {
       const { kernel } = world();
       const plan = firstPlan(world());
-      const { generation } = await applyOrFail(kernel, plan);
+      const { generation, prints } = await applyOrFail(kernel, plan);
       const { lasting } = (await kernel.nft.observe(TABLE)) ?? {};
       await kernel.nft.apply(byHand(TIMED), nowMs);
-      expect(await applyOrFail(kernel, plan, { plan, generation })).toMatchObject({ changes: 1, commands: 2 });
+      expect(await applyOrFail(kernel, plan, { plan, generation, prints })).toMatchObject({ changes: 1, commands: 2 });
       expect((await kernel.nft.observe(TABLE))?.lasting).toEqual(lasting);
       expect(lasting?.get(TIMED.name)).toBe(1);
       await expectInForce(kernel, plan);
     },
   );
+
+  it.each(TAMPERED)('applyPlan() loads a table anew in which somebody else has replaced %s', async (_what, byHand) => {
+    const { kernel } = world();
+    const plan = firstPlan(world());
+    const { generation, prints } = await applyOrFail(kernel, plan);
+    await kernel.nft.apply(byHand(plan), nowMs);
+    // The second look at it tells no more than the first: it is not believed by having been seen.
+    const report = await applyOrFail(kernel, plan, { plan, generation, prints });
+    expect(report).toMatchObject({ changes: 3, tableWasForeign: true, isPrecaution: false });
+    expect(await applyOrFail(kernel, plan, { plan, prints: report.prints })).toMatchObject({ changes: 0 });
+  });
+
+  it('applyPlan() writes rules again that nobody had looked at before somebody else committed something, and no others', async () => {
+    const { kernel } = world();
+    const [one, two] = [firstPlan(world()), secondPlan(world())];
+    const first = await applyOrFail(kernel, one);
+    const second = await applyOrFail(kernel, two, { plan: one, generation: first.generation, prints: first.prints });
+    const shared: NftCommand = { kind: 'flush chain', chain: 'app_1' };
+    const rules = (two.nft.chains.get('app_1')?.rules ?? []).map(() => rule(accept));
+    const byHand = rules.map((made): NftCommand => ({ kind: 'add rule', chain: 'app_1', rule: made }));
+    await kernel.nft.apply([shared, ...byHand], nowMs);
+    const { generation, prints } = second;
+    const third = await applyOrFail(kernel, two, { plan: two, generation, prints });
+    expect(third).toMatchObject({ changes: 1, isPrecaution: true });
+    expect(await applyOrFail(kernel, two, { plan: two, ...third })).toMatchObject({ changes: 0 });
+    await expectInForce(kernel, two);
+  });
 
   it('applyPlan() reports what the kernel refused, and leaves the last good plan in force', async () => {
     const { kernel } = world();
@@ -130,6 +167,37 @@ function transactionContract(world: () => ContractWorld): void {
   });
 }
 
+/** By names and counts it is what it was. */
+const TAMPERED: readonly (readonly [what: string, byHand: (plan: Plan) => readonly NftCommand[]])[] = [
+  [
+    'a rule',
+    () => [
+      { kind: 'flush chain', chain: 'shared' },
+      { kind: 'add rule', chain: 'shared', rule: rule(accept) },
+    ],
+  ],
+  [
+    'an element of a set',
+    () => [
+      { kind: 'delete elements', set: PORTS, elements: PORTS.elements.slice(1) },
+      { kind: 'add elements', set: PORTS, elements: [element([9n, 9n])] },
+    ],
+  ],
+  [
+    'an element of a map',
+    (plan) => {
+      const map = mapOf(plan, 'apps');
+      const [first] = map.elements;
+      if (first === undefined) throw new Error('the sample has no element');
+      const other = { ...first, data: { kind: 'verdict', verdict: { kind: 'goto', chain: 'shared' } } } as const;
+      return [
+        { kind: 'delete map elements', map, elements: [first] },
+        { kind: 'add map elements', map, elements: [other] },
+      ];
+    },
+  ],
+];
+
 function crashContract(world: () => ContractWorld): void {
   it('applyPlan() of a new daemon finishes what a crash between any two changes left', async () => {
     const { kernel } = world();
@@ -158,6 +226,19 @@ function crashContract(world: () => ContractWorld): void {
     // What nobody has told it of is loaded anew: its cgroup elements apart, and then what seals it.
     expect(await applyOrFail(kernel, one)).toMatchObject({ changes: 3 });
   });
+
+  it.each(TAMPERED)(
+    'applyPlan() of a new daemon loads a table anew in which somebody has replaced %s',
+    async (_what, byHand) => {
+      const { kernel } = world();
+      const plan = firstPlan(world());
+      await applyOrFail(kernel, plan);
+      const print = await printOfTable(kernel, plan.nft);
+      await kernel.nft.apply(byHand(plan), nowMs);
+      expect(await applyOrFail(kernel, plan, undefined, plan.nft, print)).toMatchObject({ changes: 3 });
+      await expectInForce(kernel, plan);
+    },
+  );
 
   it('applyPlan() of a new daemon loads a table anew that has its seal and lacks something', async () => {
     const { kernel } = world();

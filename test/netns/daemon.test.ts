@@ -35,6 +35,13 @@ let daemon: DaemonProcess;
 const foreignState = (): string =>
   [inDevice('nft', 'list', 'table', 'inet', 'foreign'), inDevice('ip', 'rule', 'list', 'pref', '5000')].join('\n');
 
+/** By one that lets everything go: names and counts of the table stay. */
+function replaceLastGoto(): void {
+  const rules = inDevice('nft', '-a', 'list', 'chain', 'inet', 'pointsman', 'output').split('\n');
+  const handle = rules.flatMap((line) => /goto .*# handle (\d+)/.exec(line)?.[1] ?? []).at(-1) ?? '';
+  inDevice('nft', 'replace', 'rule', 'inet', 'pointsman', 'output', 'handle', handle, 'accept');
+}
+
 beforeAll(async () => {
   machine = await Machine.build();
   ({ root } = machine);
@@ -243,6 +250,20 @@ describe('the daemon', () => {
     expect(await held.exchange()).toBe(SECOND.v4);
     expect(await once(root, 'mail', 'tcp', SERVER4, 80)).toBe(SECOND.v4);
     held.close();
+  });
+
+  it('the daemon puts back a rule that somebody has replaced by another, and believes none that was replaced while it was away', async () => {
+    const refused = ['EPERM', 'EHOSTUNREACH'];
+    const asked = (): Promise<string> => once(root, 'mail', 'udp', SERVER4, 81);
+    expect(refused).toContain(await asked());
+    replaceLastGoto();
+    expect(await eventually(asked, (seen) => refused.includes(seen))).toBeDefined();
+    const warningOf = async () => (await daemon.status()).warnings.find(({ code }) => code === 'foreign-change');
+    expect((await eventually(warningOf, (found) => found !== undefined))?.message).toMatch(/^nft \(process \d+\)/);
+    await daemon.signal('SIGKILL');
+    replaceLastGoto();
+    daemon = await machine.startDaemon();
+    expect(refused).toContain(await asked());
   });
 
   it('the daemon leaves nothing behind when it stops, and has never touched what is not its own', async () => {
