@@ -26,6 +26,7 @@ describe('parseConnectTarget', () => {
     ['example.org:0', '"0" is not a port: 1 to 65535'],
     ['example.org:65536', '"65536" is not a port: 1 to 65535'],
     ['example.org:80-90', '"80-90" is not a port: 1 to 65535'],
+    ['example.org:https', '"https" is not a port: did you mean 443?'],
     ['example.org:*', '"*" is not a port: 1 to 65535'],
     [
       '2001:db8::1:443',

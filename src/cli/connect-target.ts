@@ -1,7 +1,7 @@
 /** `--to` of `explain`: what a program would connect to. */
 import { formatAddress, parseAddress, unmapAddress } from '../net/address.ts';
 import { parsePortRange } from '../net/port.ts';
-import { destinationHint, portInAddress } from '../policy/destination-hint.ts';
+import { destinationHint, portInAddress, SERVICE_PORTS } from '../policy/destination-hint.ts';
 
 export interface ConnectTarget {
   /** An address without brackets, or a name. */
@@ -57,7 +57,9 @@ function withPort(host: string, portText: string | undefined, protocol: 'tcp' | 
   if (portText === undefined) return mistake(`which port? ${host}:443, ${host}:53/udp, or ${host}/icmp`);
   const range = portText === '*' ? undefined : parsePortRange(portText);
   if (range === undefined || range.first !== range.last || range.first === 0) {
-    return mistake(`"${portText}" is not a port: 1 to 65535`);
+    const port = SERVICE_PORTS.get(portText.toLowerCase());
+    const meant = port === undefined ? '1 to 65535' : `did you mean ${port}?`;
+    return mistake(`"${portText}" is not a port: ${meant}`);
   }
   return { ok: true, value: { host, port: range.first, protocol } };
 }

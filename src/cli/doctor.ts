@@ -112,7 +112,8 @@ function statusFindings({ state, pid, identity, warnings }: Status): readonly Fi
     ...warnings.map(
       ({ code, message, hint }): Finding => ({
         part: code,
-        state: 'limited',
+        // Nothing connects then.
+        state: code === 'panic-closed' ? 'broken' : 'limited',
         message,
         ...(hint !== undefined && { mend: hint }),
       }),

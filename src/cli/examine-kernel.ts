@@ -157,7 +157,7 @@ async function queue({ kernel, isRoot }: Examiner): Promise<Finding> {
     return { part, state: 'broken', message, mend: 'sudo apt install iptables' };
   }
   const message =
-    'by iptables, since the kernel has no nft queue: of containers, names that are not known yet are dropped';
+    'by iptables, since the kernel has no nft queue: first packets of containers to names not yet known are dropped';
   return { part, state: 'limited', message, mend: 'a kernel with CONFIG_NFT_QUEUE' };
 }
 

@@ -67,7 +67,11 @@ export function buildProgram(context: CliContext): Command {
       .exitOverride()
       .configureHelp({ showGlobalOptions: command !== program })
       .helpOption('-h, --help', 'help with examples')
-      .configureOutput({ writeOut: context.terminal.out, writeErr: context.terminal.err })
+      .configureOutput({
+        writeOut: context.terminal.out,
+        writeErr: context.terminal.err,
+        outputError: (text, write) => write(plainUsageError(text)),
+      })
       .showHelpAfterError(`(${pathOf(command)} --help shows how)`);
   }
   return program;
@@ -96,6 +100,17 @@ const COMMANDS = [
   completionCommand,
   helpCommand,
 ] as const;
+
+/** What commander says of arguments, as a person would. */
+function plainUsageError(text: string): string {
+  return text
+    .replace(
+      /^error: command-argument value '(.*)' is invalid for argument '.*'\. Allowed choices are (.*)\.$/m,
+      "error: '$1' is none of: $2",
+    )
+    .replace(/^error: command-argument value '(.*)' is invalid for argument '(.*)'\. /m, "error: '$1' cannot be <$2>: ")
+    .replace(/^error: missing required argument '(.*)'$/m, 'error: <$1> is missing');
+}
 
 /** The command and all below it. */
 export function allCommands(command: Command): readonly Command[] {

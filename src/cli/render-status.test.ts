@@ -98,7 +98,7 @@ Identity:
   users        by the kernel
   sockets      120 marked, 30 without a mark, 1 with a mark of others
 
-First packets judged by the daemon: 12 (9 accepted, 2 refused, 0 dropped, 1 waiting); half within 80 µs, 99 % within 400 µs
+First packets judged by the daemon: 12 (9 accepted, 2 refused, 0 dropped, 1 waiting); half within 80 µs, 99 % within 400 µs; those that the kernel decides are not counted
 DNS queries that followed their application: 9 (8 answered, 1 failed, 2 false answers dropped); addresses learned 3 times
 `,
     );

@@ -205,7 +205,9 @@ function verdicts({ latencyMicroseconds: latency, ...counts }: VerdictStatistics
     latency === undefined
       ? ''
       : `; half within ${Math.round(latency.p50)} µs, 99 % within ${Math.round(latency.p99)} µs`;
-  return [`First packets judged by the daemon: ${queued} (${told.join(', ')})${took}`];
+  // After many refusals "0 refused" would be read as their number.
+  const others = 'those that the kernel decides are not counted';
+  return [`First packets judged by the daemon: ${queued} (${told.join(', ')})${took}; ${others}`];
 }
 
 function warnings(list: readonly HealthWarning[], nowMs: WallMs, paint: Paint): readonly string[] {

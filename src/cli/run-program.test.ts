@@ -114,6 +114,19 @@ describe('runProgram', () => {
     expect([exitCode, out]).toEqual([0, 'There is no lab "nosuchlab".\n']);
   });
 
+  it.each([
+    [['panic'], 'error: <what> is missing\n'],
+    [['panic', 'on'], "error: 'on' is none of: open, closed, off\n"],
+    [['lab', 'link', 'ethernet', 'down'], "error: 'ethernet' is none of: wifi, cellular, vpn\n"],
+    [['who'], 'error: <'],
+    [['explain', 'curl', 'example.org', '443'], 'example.org:443'],
+  ])('runProgram says in plain words what is wrong with %j', async (words, said) => {
+    const { exitCode, err } = await run(words);
+    expect(err).toContain(said);
+    expect(err).not.toMatch(/command-argument|required argument|too many/);
+    expect(exitCode).toBe(2);
+  });
+
   it('runProgram says which command was meant', async () => {
     const { exitCode, err } = await run(['statsu']);
     expect(exitCode).toBe(2);
@@ -233,7 +246,7 @@ describe('runProgram', () => {
     expect(started).toEqual([{ version: '1.2.3', root, confirmMs: 30_000, log: expect.any(Function) as unknown }]);
   });
 
-  it.each([['status'], ['down'], ['reload'], ['confirm'], ['watch']])(
+  it.each([['status'], ['reload'], ['confirm'], ['watch']])(
     'runProgram ends with 3 for %s without a daemon',
     async (name) => {
       const { exitCode, err } = await run(['--root', root, name]);
@@ -241,6 +254,11 @@ describe('runProgram', () => {
       expect(err).toBe(`error: the daemon is not running\n       hint: sudo pointsman up --root ${root}\n`);
     },
   );
+
+  it.skipIf(process.geteuid?.() !== 0)('runProgram finds nothing to take down, and is content', async () => {
+    const { exitCode, out } = await run(['--root', root, 'down']);
+    expect([exitCode, out]).toEqual([0, 'No daemon is running, and nothing of pointsman is in the kernel.\n']);
+  });
 
   it('runProgram ends with 1 and one line for a fault of its own', async () => {
     const { exitCode, err } = await run(['up'], { fails: new TypeError('x is\nnot a function') });

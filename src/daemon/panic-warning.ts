@@ -23,7 +23,7 @@ export class PanicLook {
 
   async report(health: Pick<Health, 'report'>): Promise<void> {
     try {
-      const message = 'everything is closed: pointsman panic closed is in force';
+      const message = 'everything is closed: "panic closed" is in force';
       health.report(
         'panic-closed',
         (await this.isClosed()) ? { message, hint: 'pointsman panic off ends it' } : undefined,

@@ -168,9 +168,10 @@ const OUTSIDE: ReadonlySet<string> = new Set([
   'remote',
 ]);
 /** What services are called in other firewalls. */
-const SERVICES: ReadonlyMap<string, number> = new Map([
+export const SERVICE_PORTS: ReadonlyMap<string, number> = new Map([
   ['ssh', 22],
   ['smtp', 25],
+  ['domain', 53],
   ['dns', 53],
   ['http', 80],
   ['ntp', 123],
@@ -186,7 +187,7 @@ function ofWord(word: string): string | undefined {
   if (word === 'private') return 'private networks are "lan"; all that is reached without a router is "on-link"';
   if (EVERYTHING.has(word)) return 'every destination is "*"';
   if (OUTSIDE.has(word)) return 'all that is outside is "internet"';
-  const port = SERVICES.get(word);
+  const port = SERVICE_PORTS.get(word);
   if (port !== undefined) return `a service is its port: "*:${port}"`;
   if (['gateway', 'router', 'gw'].includes(word)) return 'write its address: "192.168.1.1"';
   if (word === 'broadcast') return 'write its address: "255.255.255.255"';

@@ -1,7 +1,7 @@
 /** Text of one destination, `HOST[:PORTS][/PROTOCOL]`, or of one peer, as a value. */
 import { formatAddress, formatPrefix, parsePrefix, prefixHasHostBits, unmapAddress } from '../net/address.ts';
 import { type PortRange, parsePortRange } from '../net/port.ts';
-import { destinationHint, portHint } from './destination-hint.ts';
+import { destinationHint, portHint, SERVICE_PORTS } from './destination-hint.ts';
 import type { DiagnosticCode } from './diagnostic.ts';
 import { GROUPS } from './groups.ts';
 import type { Destination, DestinationProtocol } from './model.ts';
@@ -31,17 +31,6 @@ const PEER: Grammar = { what: 'peer', protocols: ['tcp', 'udp'] };
 
 /** RFC 1123 section 2.1, with the underscores that names of buckets, services and devices have all the same (RFC 2181 section 11). */
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
-const SERVICE_PORTS: ReadonlyMap<string, number> = new Map([
-  ['ssh', 22],
-  ['smtp', 25],
-  ['domain', 53],
-  ['dns', 53],
-  ['http', 80],
-  ['ntp', 123],
-  ['imap', 143],
-  ['https', 443],
-  ['imaps', 993],
-]);
 
 export type DestinationValue = Omit<Destination, 'text' | 'at'>;
 

@@ -193,7 +193,7 @@ describe('answerExplainQuery', () => {
 
   it('answerExplainQuery refuses a question about nobody, and from nowhere', async () => {
     await expect(connects({}, '192.0.2.7', { app: 'none' })).rejects.toThrow(UnknownSubject);
-    await expect(connects({}, '192.0.2.7', { app: 'none' })).rejects.toThrow('pointsman apps lists all');
+    await expect(connects({}, '192.0.2.7', { app: 'none' })).rejects.toThrow('pointsman status lists all');
     await expect(connects({}, '192.0.2.7', { app: 'wbe' })).rejects.toThrow('did you mean "web"?');
     await expect(connects({}, 'example.org')).rejects.toThrow('"example.org" is not an address');
   });

@@ -85,7 +85,9 @@ export function subjectOf(
     const policy = apps.find((candidate) => candidate.app === app);
     if (policy === undefined) {
       const names = apps.map((candidate) => candidate.app);
-      const hint = didYouMean(app, names) ?? 'pointsman apps lists all that there are, with their programs';
+      const hint =
+        didYouMean(app, names) ??
+        'pointsman status lists all that there are; of a program: pointsman explain PROGRAM HOST:PORT';
       throw new UnknownSubject(`no policy file is about ${JSON.stringify(app)}; ${hint}`);
     }
     return { kind: 'app', policy };

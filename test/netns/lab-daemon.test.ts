@@ -122,7 +122,9 @@ describe('--lab', () => {
   };
   const ours = async (where: typeof elsewhere): Promise<readonly string[]> => {
     const { stdout } = await where('nft', 'list', 'tables');
-    return [...stdout.matchAll(/^table inet (pointsman\w*)$/gm)].map(([, name = '']) => name);
+    const found = [...stdout.matchAll(/^table inet (pointsman\w*)$/gm)].map(([, name = '']) => name);
+    // Comes with the daemon's first check of itself, and goes with what else is its.
+    return found.filter((name) => name !== 'pointsman_check' || !found.includes('pointsman'));
   };
   const withLab = (...words: readonly string[]): Promise<Outcome> => pointsman(...words, '--lab', ID);
   const network = async (): Promise<string> =>

@@ -39,6 +39,7 @@ export function explainCommand(context: CliContext): Command {
     .description('what would happen to a connection, out or in, and why: file, line, rule, layers, uplinks')
     .argument('[who]', 'a program, by its path or as in a shell, a process number, or an application')
     .argument('[destination]', 'as with --to')
+    .allowExcessArguments()
     .addOption(new Option('--app <id>', 'the application').conflicts(['exe', 'pid', 'kernel']))
     .addOption(new Option('--exe <path>', 'or a program').conflicts(['pid', 'kernel']))
     .addOption(new Option('--pid <number>', 'or a running process').argParser(pid).conflicts('kernel'))
@@ -52,6 +53,7 @@ export function explainCommand(context: CliContext): Command {
     .addOption(jsonOption())
     .action(async (who: string | undefined, destination: string | undefined, { json, ...given }: ExplainOptions) => {
       const terminal = terminalOf(context, command);
+      requireNoMore(command.args.slice(2), destination);
       const options = withWords(given, who, destination);
       const query: ExplainQuery = { ...(options.who ?? whoOf(options)), ...questionOf(options) };
       const answer = askDaemonOr(
@@ -80,6 +82,14 @@ export function explainCommand(context: CliContext): Command {
     ['pointsman explain --exe /usr/sbin/sshd --from 192.0.2.7:50000 --port 22', 'who may connect to it'],
     ['pointsman explain --app org.example.Phone --from 2001:db8::7 --port 5060/udp', 'the same for UDP'],
   ]);
+}
+
+/** Host and port are one word. Throws CliError. */
+function requireNoMore(words: readonly string[], destination: string | undefined): void {
+  const [first] = words;
+  if (first === undefined) return;
+  const hint = /^\d+$/.test(first) && words.length === 1 ? `write it so: ${destination}:${first}` : 'WHO and HOST:PORT';
+  throw new CliError(EXIT.usage, `${words.join(' ')}: more than who connects, and where to`, { hint });
 }
 
 /** What is said without an option. Throws CliError. */

@@ -22,7 +22,8 @@ describe('whoQuery', () => {
   });
 
   it.each([
-    [['firefox'], '"firefox" is neither a process number nor a connection', 'pgrep -o firefox'],
+    [['firefox'], '"firefox" is neither a process number nor a connection', 'pointsman apps --all shows'],
+    [['org.example.Browser'], 'neither a process number nor a connection', 'pointsman route org.example.Browser'],
     [['tpc', '192.0.2.1:443'], 'there is no protocol "tpc"', 'did you mean "tcp"?'],
     [['tcp', '10.0.0.1:4000', '-'], 'put quotes around the connection', 'the shell'],
     [['0'], '0 is not a process number', ':0'],

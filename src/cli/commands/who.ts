@@ -57,7 +57,9 @@ export function whoQuery(words: readonly string[]): WhoQuery {
   if (parsed.ok) return { flow };
   const isName = others.length === 0 && /^[a-z][\w.-]*$/i.test(word);
   if (isName) {
-    const hint = `for a program by its name: pointsman who $(pgrep -o ${word})`;
+    // Applications are called so, and programs hardly ever.
+    const asApp = word.includes('.') ? `; of an application: pointsman route ${word}` : '';
+    const hint = `by its process number, which pointsman apps --all shows${asApp}`;
     throw new CliError(EXIT.usage, `"${word}" is neither a process number nor a connection`, { hint });
   }
   throw new CliError(EXIT.usage, parsed.message, { hint: parsed.hint });
