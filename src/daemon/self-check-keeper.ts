@@ -33,6 +33,7 @@ export class SelfCheckKeeper implements Disposable {
   readonly #parts: SelfCheckKeeperParts;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<SelfCheckReport> | undefined;
+  #next: Promise<SelfCheckReport> | undefined;
   #from = 0;
   #isDisposed = false;
 
@@ -44,9 +45,19 @@ export class SelfCheckKeeper implements Disposable {
     this.#checkIn(FIRST_MS);
   }
 
-  /** One at a time: who asks while one is under way gets that. */
+  /** One at a time. One that is under way tells of what was before: whoever asks meanwhile gets the next, all of them the same. */
   check(): Promise<SelfCheckReport> {
-    this.#running ??= this.#checkTwice().finally(() => {
+    if (this.#running === undefined) return this.#begin();
+    const begin = (): Promise<SelfCheckReport> => {
+      this.#next = undefined;
+      return this.#running ?? this.#begin();
+    };
+    this.#next ??= this.#running.then(begin, begin);
+    return this.#next;
+  }
+
+  #begin(): Promise<SelfCheckReport> {
+    this.#running = this.#checkTwice().finally(() => {
       this.#running = undefined;
     });
     return this.#running;
@@ -55,6 +66,7 @@ export class SelfCheckKeeper implements Disposable {
   /** Resolves when none is under way: its table is empty then. */
   async stop(): Promise<void> {
     this[Symbol.dispose]();
+    await this.#next;
     await this.#running;
   }
 
@@ -88,6 +100,7 @@ export class SelfCheckKeeper implements Disposable {
   async #checkOnce(): Promise<SelfCheckReport> {
     const { kernel, health, inForce, clock } = this.#parts;
     const before = inForce();
+    if (this.#isDisposed) return { tiers: [], notDone: 'the daemon stops' };
     if (before === undefined) return { tiers: [], notDone: 'nothing is in force' };
     if (health.has('panic-closed')) return { tiers: [], notDone: '"panic closed" is in force' };
     const asking = { inForce: before, own: thisProcess(), nowMs: clock.monotonicMs(), from: this.#from };
