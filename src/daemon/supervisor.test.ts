@@ -69,6 +69,31 @@ describe('Supervisor', () => {
     expect(said.slice(5)).toEqual(['WATCHDOG=1', 'STOPPING=1']);
   });
 
+  it.each([1000, 600, 300])(
+    'Supervisor says so three times also in a watchdog of %i ms, which it says is short',
+    (watchdogMs) => {
+      using hasty = new Supervisor({
+        background: testBackground,
+        supervision: { address: '@n', watchdogMs },
+        beats: () => beats,
+        log: (line) => logged.push(line),
+        send: (_, text) => said.push(text),
+      });
+      hasty.ready();
+      expect(logged).toEqual([expect.stringMatching(/is short/)]);
+      for (let ms = 0; ms < 6000; ms += watchdogMs / 2) {
+        beats = Math.floor(ms / 500);
+        said.length = 0;
+        vi.advanceTimersByTime(watchdogMs / 2);
+        expect(said).toContain('WATCHDOG=1');
+      }
+      vi.advanceTimersByTime(2000);
+      said.length = 0;
+      vi.advanceTimersByTime(60_000);
+      expect(said).toEqual([]);
+    },
+  );
+
   it('Supervisor says once that nobody hears it, and goes on', () => {
     refuses = true;
     supervisor.ready();

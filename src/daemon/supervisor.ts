@@ -7,8 +7,11 @@ import { KernelError } from '../kernel/kernel-error.ts';
 import { isNotifyAddress, notify } from '../kernel/notify-socket.ts';
 import type { Environment } from '../kernel/start-environment.ts';
 
-/** The verdict thread gives a sign of life each half second: in less, none says nothing. */
-const SHORTEST_LOOK_MS = 1000;
+/** The verdict thread gives a sign of life each half second: for so long, none says nothing. */
+const SIGN_WITHIN_MS = 1000;
+const SHORTEST_LOOK_MS = 100;
+/** A daemon that has thousands of applications may be busy for as long. */
+const SHORT_WATCHDOG_MS = 5000;
 /** So many looks fit in the time that the supervisor waits. */
 const LOOKS_IN_TIME = 3;
 const US_PER_MS = 1000;
@@ -42,6 +45,9 @@ export class Supervisor implements Disposable {
   readonly #parts: SupervisorParts;
   #timer: NodeJS.Timeout | undefined;
   #lastBeat = -1;
+  /** Looks since the last sign, and how many of them say nothing. */
+  #silentLooks = 0;
+  #patience = 0;
   #hasFailed = false;
 
   constructor(parts: SupervisorParts) {
@@ -50,20 +56,23 @@ export class Supervisor implements Disposable {
 
   /** Policies are in force. */
   ready(): void {
-    const { background, supervision } = this.#parts;
+    const { background, supervision, log } = this.#parts;
     this.#tell('READY=1\nSTATUS=policies are in force');
     if (supervision?.watchdogMs === undefined) return;
+    const { watchdogMs } = supervision;
+    if (watchdogMs < SHORT_WATCHDOG_MS)
+      log(`pointsman: a watchdog of ${watchdogMs} ms is short, and may end a daemon that is only busy: WatchdogSec=20`);
+    const everyMs = Math.max(SHORTEST_LOOK_MS, Math.floor(watchdogMs / LOOKS_IN_TIME));
+    this.#patience = Math.ceil(SIGN_WITHIN_MS / everyMs) - 1;
     this.look();
-    this.#timer = background.interval(
-      () => this.look(),
-      Math.max(SHORTEST_LOOK_MS, Math.floor(supervision.watchdogMs / LOOKS_IN_TIME)),
-    );
+    this.#timer = background.interval(() => this.look(), everyMs);
   }
 
-  /** Nothing is said where the thread has given no sign since the last time. */
+  /** Nothing is said where the thread has given no sign since the last time, or within a second. */
   look(): void {
     const beat = this.#parts.beats();
-    if (beat === this.#lastBeat) return;
+    this.#silentLooks = beat === this.#lastBeat ? this.#silentLooks + 1 : 0;
+    if (this.#silentLooks > this.#patience) return;
     this.#lastBeat = beat;
     this.#tell('WATCHDOG=1');
   }
