@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { type Prints, printOf } from '../kernel/kernel.ts';
 import type { Change } from '../plan/change.ts';
 import type { NftCommand } from '../plan/nft/command.ts';
-import type { Rule, Ruleset } from '../plan/nft/ruleset.ts';
+import type { Chain, Rule, Ruleset } from '../plan/nft/ruleset.ts';
 import { isLearned } from './table-counts.ts';
 
 export const NO_PRINTS: Prints = new Map();
@@ -80,10 +80,15 @@ function comingAndGoing({ sets }: Ruleset): ReadonlySet<string> {
 export function withoutUnseen(ruleset: Ruleset, known: Prints): Ruleset {
   const chains = Array.from(
     ruleset.chains,
-    ([name, chain]) => [name, known.has(printOf.rules(name)) ? chain : { ...chain, rules: [UNSEEN] }] as const,
+    ([name, chain]) =>
+      [name, known.has(printOf.rules(name)) || setsZone(chain) ? chain : { ...chain, rules: [UNSEEN] }] as const,
   );
   return { ...ruleset, chains: new Map(chains) };
 }
+
+/** What waits in any packet queue would be dropped with such rules (nft_ct_set_destroy): their count has to do until they have been looked at. */
+const setsZone = ({ rules }: Chain): boolean =>
+  rules.some(({ expressions }) => expressions.some(({ kind }) => kind === 'set original zone'));
 
 /** Is in no plan. */
 const UNSEEN: Rule = { expressions: [] };
