@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../kernel/fake/fake-clock.ts';
+import type { WallMs } from '../net/clock.ts';
 import type { Round } from './enforce.ts';
 import { Health } from './health.ts';
 import { NOTHING_PENDING, type Pending } from './pending.ts';
 import { RepairPace } from './repair-pace.ts';
-import { isRepair, reportHealth } from './round-report.ts';
+import { changeEvent, isRepair, reportHealth } from './round-report.ts';
 
 interface Given {
   readonly changes?: number;
@@ -29,6 +30,7 @@ function roundOf({
       diagnostics: [],
       revision: 1,
       changedApps: [],
+      lastGood: [],
     },
     isNewPlan,
     outcome: {
@@ -71,5 +73,21 @@ describe('reportHealth()', () => {
     expect(health.list()).toMatchObject([
       { code: 'foreign-change', message: 'nft (process 7) changed what belongs to pointsman; it was repaired' },
     ]);
+  });
+});
+
+describe('changeEvent()', () => {
+  it('changeEvent() names whose policies files have changed, and whose are gone', () => {
+    const files = { isNewPlan: true, pending: { kinds: new Set(['files'] as const) } };
+    const round = roundOf(files);
+    const apps = [{ app: 'mail', match: [], rules: [], files: [] }];
+    const loaded = { ...round.loaded, policySet: { ...round.loaded.policySet, apps } };
+    const because = (changedApps: readonly string[]): string | undefined =>
+      changeEvent({ ...round, loaded, changedApps }, 1, 0 as WallMs)?.because;
+    expect(because([])).toBe('test');
+    expect(because(['mail'])).toBe('test (mail)');
+    expect(because(['chat', 'mail'])).toBe('test (mail; no policy any more: chat)');
+    expect(because(['a', 'b', 'c', 'd', 'e', 'f', 'g'])).toBe('test (no policy any more: a, b, c, d, e and 2 more)');
+    expect(changeEvent({ ...roundOf({ isNewPlan: true }), changedApps: ['a'] }, 1, 0 as WallMs)?.because).toBe('test');
   });
 });

@@ -38,10 +38,31 @@ export function changeEvent(round: Round, revision: number, timeMs: WallMs): Cha
     kind: 'change',
     timeMs,
     revision,
-    because: `${because}${repaired}${ended}${moved}`,
+    because: `${because}${changedByFiles(round)}${repaired}${ended}${moved}`,
     changes: outcome.changes,
     durationMs: outcome.durationMs,
   };
+}
+
+/** Applications that are named; the rest is counted. */
+const MAX_NAMED = 5;
+
+/** Whose policies files have changed, and whose are gone: whoever moves files away is to see what no longer holds. */
+function changedByFiles({ pending, changedApps, loaded }: Round): string {
+  if (!pending.kinds.has('files')) return '';
+  const present = new Set(loaded.policySet.apps.map(({ app }) => app));
+  const gone = changedApps.filter((app) => !present.has(app));
+  const changed = changedApps.filter((app) => present.has(app));
+  const parts = [
+    ...(changed.length === 0 ? [] : [namesOf(changed)]),
+    ...(gone.length === 0 ? [] : [`no policy any more: ${namesOf(gone)}`]),
+  ];
+  return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
+}
+
+function namesOf(apps: readonly string[]): string {
+  const more = apps.length > MAX_NAMED ? ` and ${apps.length - MAX_NAMED} more` : '';
+  return `${apps.slice(0, MAX_NAMED).join(', ')}${more}`;
 }
 
 export function reportHealth(health: Health, round: Round, pace: RepairPace): void {
