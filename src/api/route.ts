@@ -16,6 +16,8 @@ export interface RuleRoute {
   readonly file: string;
   readonly line: number;
   readonly via?: string;
+  /** What becomes of local destinations, where `via` has a choice: "directly connected", "refused", "as all else". */
+  readonly local?: string;
   readonly v4: FamilyRoute;
   readonly v6: FamilyRoute;
 }
@@ -32,4 +34,6 @@ export interface RouteReport {
   readonly traffic: readonly (Traffic & { readonly way: string })[];
   readonly isCounted: boolean;
   readonly connectionsUnknown?: string;
+  /** Files among those of `rules` that have a mistake: their last good version is in force, and lines are those of that version. */
+  readonly lastGood?: readonly string[];
 }

@@ -15,6 +15,7 @@ import type { Plan } from '../plan/plan.ts';
 import { planText } from '../plan/plan-text.ts';
 import { PANIC_TABLE } from '../plan/reserved.ts';
 import { type StaticPlan, staticPlan } from '../plan/static-plan.ts';
+import { explainAway } from '../policy/explain-away.ts';
 import { ALL_OF_NETWORKS } from '../policy/network-interest.ts';
 import { pathsFor } from '../store/paths.ts';
 import { attachNetworks } from '../watch/attached-network.ts';
@@ -29,6 +30,7 @@ import { networkSources } from '../watch/network-sources.ts';
 import { type RouteSources, routeReport } from '../watch/route-report.ts';
 import { compileSituation, readSituation, type Situation, situationContext } from '../watch/situation.ts';
 import { type UplinksSources, uplinksReport } from '../watch/uplinks-report.ts';
+import type { DaemonPresence } from './ask-daemon.ts';
 import { CliError } from './cli-error.ts';
 import { EXIT } from './exit-code.ts';
 
@@ -67,11 +69,19 @@ async function changesTo(plan: Plan, kernel: LinuxKernel): Promise<readonly Chan
 }
 
 /** Throws CliError. */
-export async function explainOffline(options: OfflineOptions, query: ExplainQuery): Promise<Explanation & PanicNote> {
+export async function explainOffline(
+  options: OfflineOptions,
+  query: ExplainQuery,
+  daemon: DaemonPresence,
+): Promise<Explanation & PanicNote> {
   return withKernel(async (kernel) => {
     const situation = await withManaged((managed) => situationOf(options, kernel, managed));
-    const sources = { context: situationContext(situation), host: situation.machine.host, lookUp: lookUpName };
-    return await noted(kernel, await knowing(() => answerExplainQuery(sources, query)));
+    const { loaded, machine } = situation;
+    const context = situationContext(situation);
+    const sources = { context, host: machine.host, lookUp: lookUpName, lastGood: loaded.lastGood };
+    const explanation = await knowing(() => answerExplainQuery(sources, query));
+    const told = daemon === 'away' ? explainAway(explanation, loaded.policySet.systemDefault) : explanation;
+    return await noted(kernel, told);
   });
 }
 
@@ -118,6 +128,7 @@ function routeSources(situation: Situation, kernel: LinuxKernel | undefined): Ro
     context: situationContext(situation),
     live: liveOf(kernel, { apps, uplinks }),
     isCounted: isConntrackCounted(),
+    lastGood: situation.loaded.lastGood,
   };
 }
 

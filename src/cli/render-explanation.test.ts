@@ -55,6 +55,11 @@ describe('renderExplanation', () => {
 `);
   });
 
+  it('renderExplanation says of which files the last good version is meant', () => {
+    const text = renderExplanation({ ...explanation, lastGood: ['/etc/b.yaml'] }, { colour: false });
+    expect(text).toContain('note: /etc/b.yaml has a mistake: its last good version is in force');
+  });
+
   it('renderExplanation says why nothing goes where no uplink is permitted', () => {
     const [flow] = explanation.flows;
     if (flow === undefined) throw new Error('the fixture has a flow');

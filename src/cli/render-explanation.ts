@@ -1,6 +1,7 @@
 /** `explain` for people: for each address the verdict first, then everything that led to it. */
 import type { ExplainedFlow, ExplainedRule, Explanation } from '../api/explanation.ts';
 import { printable } from '../net/printable.ts';
+import { lastGoodNotes } from './last-good-notes.ts';
 import { type Paint, painter, type Style } from './paint.ts';
 import { type Cell, renderTable } from './text-table.ts';
 
@@ -9,6 +10,7 @@ const VERDICTS: Readonly<Record<ExplainedFlow['verdict'], readonly [text: string
   reject: ['refused', 'red'],
   drop: ['dropped', 'yellow'],
   queue: ['held', 'cyan'],
+  untold: ['cannot be told', 'yellow'],
 };
 
 const OUTCOME_STYLES: Readonly<Record<ExplainedRule['outcome'], Style>> = {
@@ -38,7 +40,13 @@ export function renderExplanation(explanation: Explanation, options: { readonly 
   ];
   const parts =
     flows.length === 0 ? [['No address: nothing to decide yet.']] : flows.map((flow) => flowLines(flow, paint));
-  return `${[head, ...parts].map((lines) => lines.join('\n')).join('\n\n')}\n`;
+  const notes = [
+    ...lastGoodNotes(explanation),
+    ...(flows.some(({ verdict }) => verdict === 'untold')
+      ? ['note: until a daemon runs, names are not looked up for programs with a policy: start it, sudo pointsman up']
+      : []),
+  ];
+  return `${[head, ...parts, ...(notes.length === 0 ? [] : [notes])].map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
 function flowLines(flow: ExplainedFlow, paint: Paint): readonly string[] {

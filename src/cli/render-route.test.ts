@@ -16,6 +16,7 @@ const REPORT: RouteReport = {
       file: '/p/mail.yaml',
       line: 7,
       via: 'via prohibit metered: true; else block',
+      local: 'directly connected',
       v4: { way: 'uplink wifi', uplinks },
       v6: { way: 'refused: no uplink will do', uplinks: [{ uplink: 'wifi', taken: false, because: 'it is down' }] },
     },
@@ -44,14 +45,21 @@ rule 1: allow *  /p/mail.yaml:7
        phone  not taken  prohibited: metered true
   IPv6 -> refused: no uplink will do
        wifi  not taken  it is down
+  local -> directly connected
 
 system default: allow  (built in)
   -> the system's route
 
 Open by uplink wifi: 2 connections, 4.0 kB in 9 packets.
 Traffic is that of connections that are open now, in both directions.
-A via is not about directly connected networks of private addresses: these are reached directly.
+Local are link-local addresses, and directly connected networks of private addresses.
 `);
+  });
+
+  it('renderRoute says of which files the last good version is meant', () => {
+    expect(renderRoute(REPORT, { colour: false })).not.toContain('last good');
+    const text = renderRoute({ ...REPORT, lastGood: ['/p/mail.yaml'] }, { colour: false });
+    expect(text).toContain('note: /p/mail.yaml has a mistake: its last good version is in force');
   });
 
   it('renderRoute says that an application is blocked, and that nothing is open', () => {

@@ -1,6 +1,7 @@
 /** `route` for people: rule by rule the way of both families, and what led to it. */
 import type { FamilyRoute, RouteReport, RuleRoute } from '../api/route.ts';
 import { printable } from '../net/printable.ts';
+import { lastGoodNotes } from './last-good-notes.ts';
 import { type Paint, painter } from './paint.ts';
 import { trafficNotes, trafficText } from './render-traffic.ts';
 import { type Cell, renderTable } from './text-table.ts';
@@ -19,14 +20,14 @@ export function renderRoute(report: RouteReport, options: { readonly colour: boo
     ...traffic.map(({ way, ...of }) => `Open by ${printable(way)}: ${trafficText(of)}.`),
     ...trafficNotes(report),
   ];
-  const notes = rules.some(({ via }) => via !== undefined)
-    ? ['A via is not about directly connected networks of private addresses: these are reached directly.']
+  const notes = rules.some(({ local }) => local !== undefined)
+    ? ['Local are link-local addresses, and directly connected networks of private addresses.']
     : [];
-  const parts = [head, ...rules.map((rule) => ruleLines(rule, paint)), [...open, ...notes]];
+  const parts = [head, ...rules.map((rule) => ruleLines(rule, paint)), [...open, ...notes, ...lastGoodNotes(report)]];
   return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
-function ruleLines({ rule, file, line, via, v4, v6 }: RuleRoute, paint: Paint): readonly string[] {
+function ruleLines({ rule, file, line, via, local, v4, v6 }: RuleRoute, paint: Paint): readonly string[] {
   const place = file.startsWith('/') || line > 1 ? `${file}:${line}` : file;
   const same = JSON.stringify(v4) === JSON.stringify(v6);
   const families: (readonly [string, FamilyRoute])[] = same
@@ -42,6 +43,7 @@ function ruleLines({ rule, file, line, via, v4, v6 }: RuleRoute, paint: Paint): 
       `  ${family}-> ${paint(printable(way), way.startsWith('refused') || way === 'dropped' ? 'red' : 'green')}`,
       ...renderTable({ indent: '       ', rows: uplinks.map(uplinkCells) }, paint),
     ]),
+    ...(local === undefined ? [] : [`  local -> ${paint(printable(local), local === 'refused' ? 'red' : 'green')}`]),
   ];
 }
 

@@ -143,7 +143,10 @@ async function explain(enforcement: Enforcement, query: ExplainQuery, nowMs: Mon
   const inForce = requireInForce(enforcement);
   const context = contextOf(inForce, nowMs);
   try {
-    return await answerExplainQuery({ context, host: inForce.host, lookUp: lookUpName }, query);
+    return await answerExplainQuery(
+      { context, host: inForce.host, lookUp: lookUpName, lastGood: enforcement.loaded.lastGood },
+      query,
+    );
   } catch (error) {
     if (!(error instanceof UnknownSubject)) throw error;
     throw new RequestRefused(404, { code: 'not-found', message: error.message });
@@ -167,7 +170,8 @@ function liveSources({ kernel, enforcement, clock }: ControlParts): RouteSources
   const inForce = requireInForce(enforcement);
   const { entries, unknown } = ownEntries(kernel);
   const live = unknown === undefined ? liveTraffic(entries, inForce.ids) : { unknown };
-  return { context: contextOf(inForce, clock.monotonicMs()), live, isCounted: isConntrackCounted() };
+  const context = contextOf(inForce, clock.monotonicMs());
+  return { context, live, isCounted: isConntrackCounted(), lastGood: enforcement.loaded.lastGood };
 }
 
 /** Throws RequestRefused. */

@@ -32,7 +32,10 @@ export interface ExplainedUplink {
 /** For one address of the other end. */
 export interface ExplainedFlow {
   readonly address: string;
-  readonly verdict: 'accept' | 'reject' | 'drop' | 'queue';
+  /** `untold`: as no daemon runs, it depends on what the kernel has learned before. */
+  readonly verdict: 'accept' | 'reject' | 'drop' | 'queue' | 'untold';
+  /** Of what is held: until when. */
+  readonly heldFor?: 'name' | 'uplink';
   readonly cause?: RefusalCause;
   /** "uplink wifi", "the system's route", "directly connected", "came in". */
   readonly way?: string;
@@ -63,6 +66,8 @@ export interface Explanation {
   /** How the name came to its addresses; absent for an address. */
   readonly nameNote?: string;
   readonly flows: readonly ExplainedFlow[];
+  /** Files among those named that have a mistake: their last good version is in force, and lines are those of that version. */
+  readonly lastGood?: readonly string[];
 }
 
 /** What a person asks. */
@@ -210,6 +215,7 @@ export function explainFlow(context: DecideContext, subject: Subject, flow: Flow
   return {
     address: formatAddress(flow.inbound ? flow.source : flow.destination),
     verdict: decision.verdict,
+    ...(decision.verdict === 'queue' && { heldFor: heldFor(decision.reason) }),
     ...(decision.verdict === 'reject' && { cause: decision.cause }),
     ...(decision.verdict === 'accept' && { way: describeWays(decision) }),
     reason: describeReason(decision),
@@ -221,6 +227,9 @@ export function explainFlow(context: DecideContext, subject: Subject, flow: Flow
     path,
   };
 }
+
+const heldFor = (reason: Decision['reason']): 'name' | 'uplink' =>
+  (reason.kind === 'user-mode-networking' ? reason.strictest : reason).kind === 'no-uplink-yet' ? 'uplink' : 'name';
 
 /** Of a connection that does not exist yet its share is not known. */
 function describeWays({ way, choice }: Accepted): string {

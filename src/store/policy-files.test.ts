@@ -467,6 +467,22 @@ describe('PolicyFiles and broken files', () => {
     expect(verbOf(files.load(), 'a')).toBe('deny');
   });
 
+  it('PolicyFiles tells of which files the last good version is in force, of whatever kind', () => {
+    const files = new PolicyFiles(paths);
+    const good = [
+      put(inPackage('a.yaml'), policy('a')),
+      put(join(paths.uplinks, 'wifi.yaml'), uplink('wifi')),
+      put(paths.systemDefault, 'pointsman: 1\notherwise: deny\n'),
+    ];
+    put(inPackage('b.yaml'), policy('b'));
+    expect(files.load().lastGood).toEqual([]);
+    for (const file of good) put(file, 'pointsman: 1\nnonsense: 1\n');
+    expect(files.load().lastGood.toSorted()).toEqual(good.toSorted());
+    expect(new PolicyFiles(paths).load().lastGood.toSorted()).toEqual(good.toSorted());
+    put(inPackage('a.yaml'), policy('a'));
+    expect(files.load({ changed: [inPackage('a.yaml')] }).lastGood.toSorted()).toEqual(good.slice(1).toSorted());
+  });
+
   it('PolicyFiles blocks the application of a broken file that never was good, and no other', () => {
     const file = put(inPackage('a.yaml'), BROKEN);
     put(inPackage('b.yaml'), policy('b'));

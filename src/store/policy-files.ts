@@ -45,6 +45,8 @@ export interface LoadedPolicies {
   readonly revision: number;
   /** Applications that are new, different or gone since the last load. */
   readonly changedApps: readonly string[];
+  /** Files whose last good version is in force, as they can no longer be used. */
+  readonly lastGood: readonly string[];
 }
 
 /** Paths of files that may have changed. All others are taken to be as they were. */
@@ -268,13 +270,16 @@ export class PolicyFiles {
     };
     const changed = changedApps(before?.policySet.apps ?? [], policySet.apps);
     const diagnostics = this.#diagnose(policySet, changed, merged, layers);
+    const lastGood = this.#sets()
+      .flatMap((set) => set.entries())
+      .flatMap(({ isLastGood, path }) => (isLastGood ? [path] : []));
     const isSame =
       isSameUplinks &&
       isSameProfiles &&
       changed.length === 0 &&
       before.policySet.systemDefault === policySet.systemDefault;
-    if (isSame) return { ...before, diagnostics, changedApps: changed };
-    return { policySet, diagnostics, revision: (before?.revision ?? 0) + 1, changedApps: changed };
+    if (isSame) return { ...before, diagnostics, lastGood, changedApps: changed };
+    return { policySet, diagnostics, lastGood, revision: (before?.revision ?? 0) + 1, changedApps: changed };
   }
 
   #diagnose(

@@ -18,6 +18,7 @@ import type { ProcessOwner } from '../policy/identity.ts';
 import { didYouMean } from '../policy/suggestion.ts';
 import { isUserModeNetwork } from '../policy/user-mode-networks.ts';
 import { inboundPath, outboundPath } from './kernel-path.ts';
+import { lastGoodAmong } from './last-good-among.ts';
 import type { LookUp } from './name-lookup.ts';
 import { servedNamespaces } from './served-namespaces.ts';
 import { startedOwner } from './started-owner.ts';
@@ -32,6 +33,8 @@ export interface ExplainSources {
   readonly host: Host;
   readonly lookUp: LookUp;
   readonly proc?: Proc;
+  /** Files whose last good version is in force. */
+  readonly lastGood?: readonly string[];
 }
 
 const ECHO_REQUEST = 8;
@@ -45,8 +48,15 @@ const MAX_EXPLAINED_ADDRESSES = 32;
 /** Throws UnknownSubject. */
 export async function answerExplainQuery(sources: ExplainSources, query: ExplainQuery): Promise<Explanation> {
   const subject = subjectOf(sources, query);
-  return 'from' in query ? explainInbound(sources, subject, query) : explainOutbound(sources, subject, query);
+  const explanation =
+    'from' in query ? explainInbound(sources, subject, query) : await explainOutbound(sources, subject, query);
+  return { ...explanation, ...lastGoodAmong(filesIn(explanation), sources.lastGood ?? []) };
 }
+
+const filesIn = ({ layers, flows }: Explanation): readonly (string | undefined)[] => [
+  ...layers.map(({ file }) => file),
+  ...flows.flatMap(({ file, rules, accept = [] }) => [file, ...[...rules, ...accept].map((rule) => rule.file)]),
+];
 
 function explainInbound(sources: ExplainSources, subject: Subject, question: InboundQuestion): Explanation {
   const flow = flowFrom(question);

@@ -215,6 +215,34 @@ describe('routeReport', () => {
     ]);
   });
 
+  it.each([
+    ['', 'directly connected'],
+    ['block', 'refused'],
+    ['via', 'as all else'],
+  ] as const)(
+    'routeReport says what becomes of local destinations under local: "%s", as decide does',
+    (local, said) => {
+      const policy = app('a', { type: ['wifi'] });
+      const via = policy.via?.value;
+      if (via === undefined) throw new Error('there is no via');
+      const withLocal = {
+        ...policy,
+        via: { ...policy.via, value: { ...via, ...(local !== '' && { local }) } },
+      } as typeof policy;
+      const report = routeReport(sourcesOf([withLocal], [state('wifi', 1)]), { kind: 'app', policy: withLocal });
+      expect(report.rules.filter((rule) => rule.via !== undefined).map((rule) => rule.local)).toEqual([said]);
+      expect(report.rules.filter((rule) => rule.via === undefined && rule.local !== undefined)).toEqual([]);
+    },
+  );
+
+  it('routeReport names the files of which the last good version is meant, of those that it cites', () => {
+    const policy = app('a', { type: ['wifi'] });
+    const cited = routeReport(sourcesOf([policy], BOTH), { kind: 'app', policy }).rules[0]?.file ?? '';
+    const sources = { ...sourcesOf([policy], BOTH), lastGood: ['/etc/pointsman/policies/other.yaml', cited] };
+    expect(routeReport(sources, { kind: 'app', policy })).toMatchObject({ lastGood: [cited] });
+    expect(routeReport(sourcesOf([policy], BOTH), { kind: 'app', policy })).not.toHaveProperty('lastGood');
+  });
+
   it('routeReport gives who has no policy the system default', () => {
     const sources = sourcesOf([], BOTH);
     const subject = { kind: 'owner', owner: { kind: 'process', pid: 7, uid: 0 }, called: 'process 7' } as const;

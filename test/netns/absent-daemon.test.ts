@@ -23,6 +23,11 @@ beforeAll(async () => {
   await buildProgram();
   device = await Device.build('absent');
   device.writePolicy('org.example.Curl', 'exec: /usr/bin/curl', 'otherwise: deny');
+  device.writePolicy(
+    'waits',
+    'exec: /usr/bin/nc',
+    'otherwise: allow\nvia: { require: { type: ethernet }, else: wait }',
+  );
 });
 
 afterAll(() => device?.[Symbol.asyncDispose]());
@@ -72,6 +77,10 @@ describe('pointsman status without an answer', () => {
     expect(killed.stderr).toContain('sudo pointsman down');
     const { stderr } = await device.pointsman('explain', '--exe', '/usr/bin/curl', '--to', '203.0.113.10:80');
     expect(stderr).toContain('the rules of one are in force');
+    // Nobody holds anything.
+    const waits = await device.pointsman('explain', '--app', 'waits', '--to', '203.0.113.10:80');
+    expect(waits.stdout).toContain('203.0.113.10: refused');
+    expect(waits.stdout).toContain('no daemon runs, and so nothing waits');
     expect((await device.pointsman('down')).stdout).toContain('what a killed one had left in the kernel is removed');
     expect(await status()).toMatchObject({ kind: 'none' });
     expect(await device.pointsman('down')).toMatchObject({

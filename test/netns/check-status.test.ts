@@ -139,4 +139,42 @@ describe('check', () => {
     await until('that to be over', async () => (await unread()) === undefined);
     expect((await status()).apps.map(({ app }) => app)).toContain('deeper');
   });
+
+  it('agrees with explain and route, which say that their lines are those of the last good version', async () => {
+    for (const path of Object.keys(FILES)) device.remove(path);
+    const file = device.path(`${POLICIES}/once.yaml`);
+    const good = policy('once', 'exec: /usr/bin/once', 'rules: [{ to: 192.0.2.1, do: deny }]');
+    const answers = async (): Promise<readonly string[]> => [
+      (await device.pointsman('explain', '--app', 'once', '--to', '192.0.2.1:80')).stdout,
+      (await device.pointsman('route', 'once')).stdout,
+    ];
+    const asJson = async (): Promise<readonly (readonly string[] | undefined)[]> => {
+      const asked = [
+        await device.pointsman('explain', '--json', '--app', 'once', '--to', '192.0.2.1:80'),
+        await device.pointsman('route', '--json', 'once'),
+      ];
+      return asked.map(({ stdout }) => (JSON.parse(stdout) as { readonly lastGood?: readonly string[] }).lastGood);
+    };
+    device.write(`${POLICIES}/once.yaml`, good);
+    expect(await device.pointsman('reload')).toMatchObject({ exitCode: 0 });
+    for (const text of await answers()) expect(text).not.toContain('last good');
+    expect(await asJson()).toEqual([undefined, undefined]);
+    device.write(`${POLICIES}/once.yaml`, `# one\n# two\n${good}othewise: deny\n`);
+    expect(await device.pointsman('reload')).toMatchObject({ exitCode: 1 });
+    for (const text of await answers()) {
+      expect(text).toContain(`${file}:5`);
+      expect(text).toContain(`note: ${file} has a mistake: its last good version is in force`);
+    }
+    expect(await asJson()).toEqual([[file], [file]]);
+    // The daemon kept it for whoever comes after it.
+    await daemon.kill();
+    for (const text of await answers()) expect(text).toContain(`note: ${file} has a mistake`);
+    expect(await asJson()).toEqual([[file], [file]]);
+    daemon = await device.startDaemon();
+    const logged = daemon.output.length;
+    device.remove(`${POLICIES}/once.yaml`);
+    await until('the log to name whose policy is gone', async () =>
+      daemon.output.slice(logged).includes('files changed (no policy any more: once): '),
+    );
+  });
 });

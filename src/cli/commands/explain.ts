@@ -60,7 +60,8 @@ export function explainCommand(context: CliContext): Command {
         terminal,
         socketPathOf(command),
         () => clientOf(command).post<Explanation & PanicNote>('/v1/explain', query),
-        async () => (await import('../offline.ts')).explainOffline(offlineOptions(command, terminal), query),
+        async (daemon) =>
+          (await import('../offline.ts')).explainOffline(offlineOptions(command, terminal), query, daemon),
       );
       const doing = 'from' in query ? 'looking at the policies' : 'looking up the destination';
       const explanation = await withProgress(terminal, doing, answer);

@@ -59,7 +59,8 @@ function demoExplain(client: DaemonClient): Explain {
 }
 
 function demoAnswer({ flows: [flow] }: Explanation): ExplainAnswer {
-  if (flow === undefined) throw new CliError(EXIT.failed, 'the daemon explained no flow');
+  // A daemon tells of every flow.
+  if (flow === undefined || flow.verdict === 'untold') throw new CliError(EXIT.failed, 'the daemon explained no flow');
   const uplink = flow.verdict === 'accept' ? flow.uplinks.find(({ taken }) => taken)?.uplink : undefined;
   const matched = flow.rules.find(({ outcome }) => outcome === 'matched');
   return {
