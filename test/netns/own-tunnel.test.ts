@@ -4,9 +4,11 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { cgroup2MountDir } from '../../src/kernel/cgroup.ts';
 import type { Explanation } from '../../src/policy/explain.ts';
 import { Machine } from './daemon/machine.ts';
 import { type DaemonProcess, DEVICE, eventually, inDevice, NET, type Root, SERVER4, SERVER6 } from './daemon/world.ts';
@@ -19,6 +21,11 @@ const DEFAULT = 'pointsman: 1\notherwise: allow\nvia: { require: { type: vpn }, 
 const HOLDER = join(import.meta.dirname, 'support/tunnel-holder.py');
 /** Loops of before filled a device with thousands of packets at once; of what the kernel itself sends by a device (MLD), there are a few. */
 const HOUSEKEEPING = 20;
+const CGROUP = join(
+  cgroup2MountDir(readFileSync('/proc/self/mountinfo', 'utf8')) ?? expect.fail('these tests need cgroup2'),
+  `own-tunnel-${process.pid}`,
+);
+const JOIN_AND_EXEC = 'echo $$ > "$1/cgroup.procs" || exit 125; shift; exec "$@"';
 const SEND = `
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
@@ -67,10 +74,15 @@ async function untilTaken(): Promise<void> {
 }
 
 /** A tunnel as OpenVPN makes it: the device, all else by it in halves, and the server by the link. */
-async function carry(layer: 'tun' | 'tap', { family, server, gateway }: Outer, how: How): Promise<string> {
+async function carry(
+  layer: 'tun' | 'tap',
+  { family, server, gateway }: Outer,
+  how: How,
+  join: readonly string[] = [],
+): Promise<string> {
   const device = `${layer}0`;
   const args = [HOLDER, device, layer, server, `${OUTER_PORT}`, how];
-  holder = spawn('nsenter', [`--net=/run/netns/${DEVICE}`, root.program(VPN), ...args], {
+  holder = spawn('nsenter', [`--net=/run/netns/${DEVICE}`, ...join, root.program(VPN), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   said = [];
@@ -153,6 +165,7 @@ afterEach(async () => {
   }
   holder?.kill('SIGKILL');
   if (holder?.exitCode === null && holder.signalCode === null) await once(holder, 'close');
+  if (existsSync(CGROUP)) rmdirSync(CGROUP);
   for (const file of ['uplinks/vpn', 'policies/vpn', 'default']) root.removeFile(`etc/pointsman/${file}.yaml`);
   await daemon.reload();
 });
@@ -180,6 +193,18 @@ describe('what carries a tunnel that the default’s via takes', () => {
     root.write('etc/pointsman/default.yaml', DEFAULT.replace('require:', 'prefer: { name: vpn }, require:'));
     await daemon.reload();
     expect(await throughTunnel(device, INSIDE[4])).toEqual(ARRIVES);
+  });
+
+  it.each(OUTERS)('passes where its holder is in a cgroup, by sockets that nobody has seen yet: %o', async (outer) => {
+    mkdirSync(CGROUP);
+    const device = await carry('tun', outer, 'fresh', ['/bin/sh', '-c', JOIN_AND_EXEC, 'sh', CGROUP]);
+    uplinkFile(device);
+    root.write('etc/pointsman/default.yaml', DEFAULT);
+    await daemon.reload();
+    await untilTaken();
+    for (const inside of Object.values(INSIDE)) expect(await throughTunnel(device, inside)).toEqual(ARRIVES);
+    const ruleset = inDevice('nft', 'list', 'chain', 'inet', 'pointsman', 'tunnel_holders');
+    expect(ruleset).toContain('@tunnel_holders_cgroup');
   });
 
   it('is refused at once where a policy for its program says so, and told', async () => {
