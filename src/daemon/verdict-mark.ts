@@ -63,7 +63,6 @@ const FOR_GOOD: Readonly<Record<RefusalCause, boolean>> = {
   'own-tunnel': true,
   'no-uplink': false,
   'other-device': false,
-  'own-tunnel': false,
 };
 
 /** As what a policy denies. */
