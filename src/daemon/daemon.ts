@@ -412,7 +412,9 @@ export class Daemon implements AsyncDisposable {
     );
     const { endsMs } = this.#confirmWindow;
     if (endsMs !== undefined)
-      log(`pointsman: removed at ${clockTime(wallAt(clock, endsMs))} unless somebody runs: sudo pointsman confirm`);
+      log(
+        `pointsman: removed at ${clockTime(wallAt(clock, endsMs))}, and nothing is in force then, unless somebody runs: sudo pointsman confirm`,
+      );
   }
 
   #listen(): Promise<ControlServer> {

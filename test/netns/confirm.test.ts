@@ -48,7 +48,9 @@ describe('confirm', () => {
   it('up --confirm without a confirmation comes down by itself and leaves nothing', async () => {
     writePolicy('deny');
     daemon = await device.startDaemon({ args: ['--confirm', WINDOW] });
-    await until('it to say until when', () => /removed at \d\d:\d\d:\d\d unless/.test(daemon?.output ?? ''));
+    await until('it to say until when', () =>
+      /removed at \d\d:\d\d:\d\d, and nothing is in force then, unless/.test(daemon?.output ?? ''),
+    );
     expect(await curl()).toBe(REFUSED);
     expect(await daemon.ended()).toBe('exit code 1');
     expect(await curl()).toBe(OK);
