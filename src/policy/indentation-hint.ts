@@ -11,6 +11,8 @@ export function indentationHint(text: string, offset: number): string | undefine
   const lines = text.split('\n');
   const at = text.slice(0, offset).split('\n').length - 1;
   const before = lastWritten(lines, at - 1);
+  // A tab looks like columns, and is none.
+  if (/^[ ]*\t/.test(lines[at] ?? '')) return `line ${at + 1} begins with a tab: put spaces in its place`;
   const own = columnOf(lines[at]);
   const other = before === undefined ? undefined : keyColumnOf(lines[before]);
   if (own === undefined || other === undefined || before === undefined) return undefined;

@@ -346,6 +346,16 @@ const IN_POLICY: readonly Row[] = [
     told: 'line 5 begins in column 4, and what stands above it in column 5',
     typed: 'rules:\n  - to: "*"\n    do: allow',
   },
+  {
+    written: 'match:\n\t- exec: /usr/bin/mutt',
+    told: 'line 4 begins with a tab: put spaces in its place',
+    typed: 'match:\n  - exec: /usr/bin/mutt',
+  },
+  {
+    written: 'rules:\n  - to: "*"\n\t\tdo: allow',
+    told: 'line 5 begins with a tab: put spaces in its place',
+    typed: 'rules:\n  - to: "*"\n    do: allow',
+  },
   { written: 'accept: 22', told: 'a port alone stands behind a colon: accept: "*:22"', typed: 'accept: "*:22"' },
 ];
 
