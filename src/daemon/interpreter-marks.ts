@@ -9,7 +9,7 @@
  */
 import { closeSync, readlinkSync } from 'node:fs';
 import { BoundedMap } from '../identify/bounded-map.ts';
-import { placesOfInterpreter } from '../identify/script-chain.ts';
+import { placesOfInterpreter } from '../identify/script-start.ts';
 import type { FanotifyGroup } from '../kernel/fanotify.ts';
 import type { FileIdentity } from '../kernel/file-identity.ts';
 import { fileLooks } from '../kernel/file-looks.ts';
@@ -80,7 +80,7 @@ export class InterpreterMarks {
   }
 
   #mark(place: string): void {
-    const fd = fileLooks().open(place);
+    const fd = fileLooks().open(place, 'latin1');
     if (fd === undefined) return;
     try {
       const file = fileLooks().statByKernelLink(`/proc/self/fd/${fd}`);
@@ -108,7 +108,7 @@ export class InterpreterMarks {
 
 const keyOf = ({ device, inode }: FileIdentity): string => `${device}:${inode}`;
 
-/** Where the interpreter is looked for, as seen from here. */
+/** Where the interpreter is looked for, as seen from here; one character for each byte. */
 function placesFor(pid: number, shebang: Shebang): readonly string[] {
   return placesOfInterpreter(shebang).flatMap((path) => {
     if (path.startsWith('/')) return path;
@@ -125,7 +125,7 @@ function seesWhatWeSee(pid: number): boolean {
 /** What the kernel has written there: nothing is looked up. */
 function linkOf(path: string): string | undefined {
   try {
-    return readlinkSync(path);
+    return readlinkSync(path, 'latin1');
   } catch {
     return undefined;
   }

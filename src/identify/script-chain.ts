@@ -3,8 +3,8 @@
  * scripts"). What runs in the end is the last one's, as its main program, with those before among its arguments.
  */
 import { type FileIdentity, isSameFile } from '../kernel/file-identity.ts';
-import { parseShebang, type Shebang } from '../kernel/shebang.ts';
-import { SEARCHED_DIRECTORIES } from './script-start.ts';
+import { parseShebang } from '../kernel/shebang.ts';
+import { placesOfInterpreter } from './script-start.ts';
 
 /** BINPRM nests no deeper (fs/exec.c: exec_binprm). */
 export const MAX_CHAIN = 5;
@@ -16,20 +16,19 @@ export function interpretingScripts(path: string, startOf: (path: string) => str
   const chain: string[] = [];
   let shebang = parseShebang(startOf(path) ?? '');
   while (shebang !== undefined && chain.length < MAX_CHAIN) {
-    const place = placesOfInterpreter(shebang).find((each) => startOf(each) !== undefined);
+    const place = placesOfInterpreter(shebang)
+      .flatMap((each) => asText(each) ?? [])
+      .find((each) => startOf(each) !== undefined);
     shebang = place === undefined ? undefined : parseShebang(startOf(place) ?? '');
     if (place !== undefined && shebang !== undefined) chain.push(place);
   }
   return chain;
 }
 
-/** Paths under which it may be, as text; those that do not begin with `/` are relative to the directory of whoever starts the script. */
-export function placesOfInterpreter({
-  interpreter,
-  isSearched,
-}: Pick<Shebang, 'interpreter' | 'isSearched'>): readonly string[] {
-  const name = Buffer.from(interpreter, 'latin1').toString();
-  return isSearched ? SEARCHED_DIRECTORIES.map((directory) => `${directory}/${name}`) : [name];
+/** `undefined` where it is none: listed paths are text, and what has another name is followed when it is started. */
+function asText(path: string): string | undefined {
+  const text = Buffer.from(path, 'latin1').toString();
+  return Buffer.from(text).toString('latin1') === path ? text : undefined;
 }
 
 export interface ScriptsOfChain {

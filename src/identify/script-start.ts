@@ -69,7 +69,7 @@ function isRunByShebang(proc: OpenerProc, pid: number, script: OpenedScript): bo
   const executable = proc.executableFile(pid);
   const shebang = parseShebang(start);
   if (executable === undefined || shebang === undefined) return false;
-  const isNamed = interpreterPaths(shebang).some((path) => {
+  const isNamed = placesOfInterpreter(shebang).some((path) => {
     const file = proc.fileAt(pid, path);
     return file !== undefined && isSameFile(file, executable);
   });
@@ -87,7 +87,11 @@ function isAmongArguments(proc: OpenerProc, pid: number, { file }: OpenedScript)
   });
 }
 
-function interpreterPaths({ interpreter, isSearched }: Shebang): readonly string[] {
+/**
+ * Paths under which it may be, one character for each byte; those that do not begin with `/` are relative to the directory of whoever starts
+ * the script.
+ */
+export function placesOfInterpreter({ interpreter, isSearched }: Shebang): readonly string[] {
   return isSearched ? SEARCHED_DIRECTORIES.map((directory) => `${directory}/${interpreter}`) : [interpreter];
 }
 

@@ -69,6 +69,7 @@ export interface LatePlace {
 }
 
 interface KnownMounts {
+  readonly text: string;
   readonly byId: ReadonlyMap<bigint, Mount>;
   readonly readMs: MonotonicMs;
   /** Overlays: whether all of their layers answer by themselves. */
@@ -128,15 +129,18 @@ export class FileLooks {
 
   /**
    * A descriptor that only names what is at the end of all links (O_PATH), to be closed by the caller. `undefined`: nothing is there, or it is not to be had
-   * without waiting, as where a link of procfs is on the way. Throws KernelError where descriptors are short.
+   * without waiting, as where a link of procfs is on the way. `encoding`: of the path, `latin1` where it has one character for each byte. Throws
+   * KernelError where descriptors are short.
    */
-  open(path: string): number | undefined {
-    const bytes = zeroEnded(path);
+  open(path: string, encoding: 'utf8' | 'latin1' = 'utf8'): number | undefined {
+    const bytes = zeroEnded(path, encoding);
     if (bytes === undefined) return undefined;
     let fd = this.#open(path, bytes);
     // Once another thread has looked there the kernel has it at hand.
-    for (let look = 0; fd === 'not at hand' && look < LOOKS_TO_OPEN && this.answers(path); look += 1)
-      fd = this.#openAtHand(bytes);
+    for (let look = 0; fd === 'not at hand' && look < LOOKS_TO_OPEN; look += 1) {
+      const found = inTime(statIn(this.#ask({ what: 'stat', path: pathIn(bytes) })));
+      fd = found === undefined ? 'nothing there' : this.#openAtHand(bytes);
+    }
     if (fd instanceof KernelError) throw fd;
     return typeof fd === 'number' ? fd : undefined;
   }
@@ -275,8 +279,7 @@ export class FileLooks {
 
   /** The contrary, at this very moment, of a file behind a descriptor: while that is open, its mount's id is nobody else's. */
   isHereNow(file: Pick<FileStat, 'device' | 'mountId'>): boolean {
-    this.#known = undefined;
-    return this.#isOfHere(file, this.#mounts());
+    return this.#isOfHere(file, this.#mountsNow());
   }
 
   /** What was come to by a mount that is not among ours is another mount namespace's, whatever its device. */
@@ -309,8 +312,13 @@ export class FileLooks {
 
   #mounts(): KnownMounts {
     const nowMs = this.#monotonicMs();
-    if (this.#known === undefined || nowMs - this.#known.readMs > MOUNTS_VALID_MS)
-      this.#known = { byId: mountsById(mountinfo()), readMs: nowMs, overlays: new Map() };
+    return this.#known === undefined || nowMs - this.#known.readMs > MOUNTS_VALID_MS ? this.#mountsNow() : this.#known;
+  }
+
+  #mountsNow(): KnownMounts {
+    const text = mountinfo();
+    const byId = this.#known?.text === text ? this.#known.byId : mountsById(text);
+    this.#known = { text, byId, readMs: this.#monotonicMs(), overlays: new Map() };
     return this.#known;
   }
 
@@ -446,9 +454,12 @@ function openHow(resolution: number): Uint8Array {
 }
 
 /** `undefined` for what C would take for another path. */
-function zeroEnded(path: string): Uint8Array | undefined {
-  return path.includes('\0') || path === '' ? undefined : Buffer.from(`${resolve(path)}\0`);
+function zeroEnded(path: string, encoding: 'utf8' | 'latin1' = 'utf8'): Uint8Array | undefined {
+  return path.includes('\0') || path === '' ? undefined : Buffer.from(`${resolve(path)}\0`, encoding);
 }
+
+/** One character for each byte. */
+const pathIn = (zeroEnded: Uint8Array): string => Buffer.from(zeroEnded).toString('latin1', 0, zeroEnded.length - 1);
 
 const latin1 = (path: string): string => Buffer.from(resolve(path)).toString('latin1');
 const utf8 = (path: string): string => Buffer.from(path, 'latin1').toString();

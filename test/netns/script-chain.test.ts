@@ -1,6 +1,6 @@
 /** Scripts whose interpreter is itself a script: the script that was started tells, not the one that the kernel comes to in the end. */
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Machine } from './daemon/machine.ts';
@@ -60,7 +60,11 @@ beforeAll(async () => {
   script('runner.py', SEND);
   script('middle', `#!${at('runner.py')} -x\n`);
   script('stated.py', SEND);
+  const odd = Buffer.from(`${at('o')}\xf9`, 'latin1');
+  writeFileSync(odd, SEND, { mode: 0o755 });
+  writeFileSync(at('odd'), Buffer.concat([Buffer.from('#!'), odd, Buffer.from('\n')]), { mode: 0o755 });
   const policies = {
+    odd: at('odd'),
     denied: script('denied', `#!${at('runner.py')}\n`),
     nested: script('nested', `#!${at('middle')} --quiet\n`),
     stated: at('stated.py'),
@@ -90,6 +94,7 @@ describe.each([SERVER4, SERVER6])('a script that a script interprets, to %s', (h
     ['comes before one on the way, which is named, too', () => [at('outer')], 0],
     ['says nothing of one on the way, run by itself', () => [at('inner-named')], ROUNDS],
     ['is told where the name of its interpreter is no ASCII', () => [at('far')], 0],
+    ['is told where the name of its interpreter is no UTF-8', () => [at('odd')], 0],
     ['says nothing of its interpreter, run by itself', () => [at('stated.py')], ROUNDS],
     ['says nothing of another script of that', () => [at('free')], ROUNDS],
     ['says nothing of what that runs without a script', () => [at('runner.py')], ROUNDS],
