@@ -23,6 +23,7 @@ export const HEALTH_CODES = [
   'numbers-exhausted',
   'uplink-missing',
   'own-tunnel',
+  'address-of-vpn',
   'name-not-usable',
   'uplink-refused',
   'uplink-failed',

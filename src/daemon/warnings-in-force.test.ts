@@ -50,6 +50,7 @@ describe('warningsInForce', () => {
       'names-point-inside',
       'numbers-exhausted',
       'uplink-missing',
+      'address-of-vpn',
       'packages-not-told',
       'own-tunnel',
     ];

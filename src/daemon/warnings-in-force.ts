@@ -29,6 +29,7 @@ export function warningsInForce(
     inside(inForce, nowMs),
     numbers(inForce),
     devices(inForce),
+    addressesOfVpns(inForce),
     packages(inForce),
     ownTunnels(inForce),
   ];
@@ -119,4 +120,20 @@ function ownTunnels(inForce: InForce | undefined): Finding {
     );
   const message = `policies send tunnels into themselves, which is refused: ${shown.join(', ')}`;
   return ['own-tunnel', { message, hint: 'prohibit the tunnel in that via, or leave it out of the policy' }];
+}
+
+function addressesOfVpns(inForce: InForce | undefined): Finding {
+  const uplinks = inForce?.machine.facts.uplinks ?? [];
+  const found = uplinks.flatMap(({ name, ofVpn = [] }) =>
+    ofVpn.map((address) => `${name} (${formatAddress(address)})`),
+  );
+  if (found.length === 0) return ['address-of-vpn', undefined];
+  const message = `uplinks that were given an address of a VPN: ${found.join(', ')}`;
+  return [
+    'address-of-vpn',
+    {
+      message,
+      hint: 'what answers from it goes by the VPN; `networks` in the uplink\u2019s file says that it is its own',
+    },
+  ];
 }

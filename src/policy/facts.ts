@@ -1,5 +1,5 @@
 /** What the world outside the files looks like at one moment, as far as a decision depends on it. */
-import type { Address, Prefix } from '../net/address.ts';
+import { type Address, equalAddress, type Prefix } from '../net/address.ts';
 import type { MonotonicMs } from '../net/clock.ts';
 import type { InsideAddress } from './inside-address.ts';
 
@@ -48,6 +48,8 @@ export interface UplinkState {
   readonly addresses: readonly Address[];
   /** Those that only what began with them goes on using (RFC 4862 section 5.5.4). Absent: none. */
   readonly deprecated?: readonly Address[];
+  /** Those of both that a VPN has, too, which is believed before whoever gave them to this one. Absent: none. */
+  readonly ofVpn?: readonly Address[];
   readonly onLink: readonly Prefix[];
   readonly gateways: { readonly v4?: Address; readonly v6?: Address };
   /** Absent: nobody looks. */
@@ -57,10 +59,8 @@ export interface UplinkState {
 }
 
 /** All that belong to it: by whichever of them something came in or began, it goes back by this uplink. */
-export const heldAddresses = ({ addresses, deprecated = [] }: UplinkState): readonly Address[] => [
-  ...addresses,
-  ...deprecated,
-];
+export const heldAddresses = ({ addresses, deprecated = [], ofVpn = [] }: UplinkState): readonly Address[] =>
+  [...addresses, ...deprecated].filter((address) => !ofVpn.some((one) => equalAddress(one, address)));
 
 /** `expiresAtMs` of an address that is kept until a better answer comes: what is denied by name stays denied without DNS. */
 export const NEVER: MonotonicMs = Number.MAX_SAFE_INTEGER;

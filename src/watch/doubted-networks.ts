@@ -62,13 +62,12 @@ export function overstatedNetworks(network: Network, uplinks: readonly Uplink[])
 const contains = (outer: Prefix, inner: Prefix): boolean =>
   outer.length <= inner.length && prefixContains(outer, inner.address);
 
+/** What goes by it is for nobody on the way to see. */
+export const isVpn = ({ type, encrypted }: Uplink['properties']): boolean => type === 'vpn' || encrypted === true;
+
 /** What leads into VPNs by other devices, but for what takes everything. */
 function vpnRoutes(network: Network, uplinks: readonly Uplink[], device: string): readonly Prefix[] {
-  const vpns = new Set(
-    uplinks
-      .filter(({ properties }) => properties.type === 'vpn' || properties.encrypted)
-      .map((uplink) => uplink.device),
-  );
+  const vpns = new Set(uplinks.filter(({ properties }) => isVpn(properties)).map((uplink) => uplink.device));
   return network.links
     .filter(({ name }) => name !== device && vpns.has(name))
     .flatMap((link) => routesBy(link, network).map(({ destination }) => destination))

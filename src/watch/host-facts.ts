@@ -3,18 +3,20 @@
 import {
   type Address,
   compareAddress,
+  equalAddress,
   type Family,
   formatAddress,
   isLoopbackAddress,
   type Prefix,
   parseAddress,
+  prefixContains,
 } from '../net/address.ts';
 import type { Link } from '../netlink/link.ts';
-import type { DownCause, UplinkState } from '../policy/facts.ts';
+import { type DownCause, heldAddresses, type UplinkState } from '../policy/facts.ts';
 import type { InsideAddress } from '../policy/inside-address.ts';
 import type { Uplink } from '../policy/model.ts';
 import { connectedNetworks } from './connected-networks.ts';
-import { doubtedNetworks, overstatedNetworks } from './doubted-networks.ts';
+import { doubtedNetworks, isVpn, overstatedNetworks } from './doubted-networks.ts';
 import { ARPHRD_ETHER, defaultRoutes, deprecatedAddresses, type Network, usableAddresses } from './network.ts';
 
 export interface HostFacts {
@@ -37,13 +39,40 @@ export function observeHost(
   return {
     uplinks: uplinks.flatMap((uplink) => {
       const id = uplinkIds.get(uplink.name);
-      return id === undefined ? [] : [uplinkState(uplink, id, network)];
+      if (id === undefined) return [];
+      const state = uplinkState(uplink, id, network);
+      const ofVpn = addressesOfVpns(uplink, state, network, uplinks);
+      return [ofVpn.length > 0 ? { ...state, ofVpn } : state];
     }),
     onLink: connectedNetworks(network, ({ loopback }) => !loopback),
     doubted: doubtedNetworks(network, uplinks),
     overstated: overstatedNetworks(network, uplinks),
     inside: insideAddresses(network, uplinks),
   };
+}
+
+/**
+ * A lease of another uplink may have the address of a VPN: what answers to that would leave in clear. Not where a file states the network: a
+ * tunnel may well borrow the address of the link that carries it.
+ */
+function addressesOfVpns(
+  { properties, networks = [], device }: Uplink,
+  state: UplinkState,
+  network: Network,
+  uplinks: readonly Uplink[],
+): readonly Address[] {
+  if (isVpn(properties)) return [];
+  const vpns = new Set(
+    uplinks.filter((one) => one.device !== device && isVpn(one.properties)).map((one) => one.device),
+  );
+  const links = network.links.filter(({ name }) => vpns.has(name));
+  const theirs = links.flatMap((link) => [
+    ...usableAddresses(link, network.addresses),
+    ...deprecatedAddresses(link, network.addresses),
+  ]);
+  return heldAddresses(state)
+    .filter((address) => theirs.some((one) => equalAddress(one, address)))
+    .filter((address) => !networks.some((stated) => prefixContains(stated, address)));
 }
 
 /** By which this machine is reached, asks, and reaches others, whether an uplink is used or not. */

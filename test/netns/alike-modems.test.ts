@@ -140,3 +140,32 @@ describe('two modems with one address', () => {
     },
   );
 });
+
+describe('a modem that gives out an address of a VPN', () => {
+  it('who asks by it for an address of a VPN takes no answers there', async () => {
+    const wifi = WIRED.find(({ name }) => name === 'wifi') ?? expect.fail('the lab has changed');
+    const stolen = '10.66.9.2';
+    await batch('device', [
+      ...['link add vpn9 type veth peer name vpn9far', 'link set vpn9 up', 'link set vpn9far up'],
+      `addr add ${stolen}/24 dev vpn9`,
+    ]);
+    device.write(
+      `${UPLINKS}/tunnel.yaml`,
+      'pointsman: 1\nuplink: tunnel\ndevice: vpn9\ntype: vpn\nprobe: off\ngateway: { v4: 10.66.9.1 }\n',
+    );
+    await device.untilUplink('tunnel', true);
+    await batch('device', [`addr add ${stolen}/24 dev cell0`]);
+    await batch('cell', [`route replace ${stolen} dev inside`]);
+    await device.untilStatus('the lease to be told', ({ warnings }) =>
+      warnings.some(({ code, message }) => code === 'address-of-vpn' && message.includes(`cellular (${stolen})`)),
+    );
+    await using cell = await Witness.start(device, { part: 'cell', hosts: CLIENTS });
+    const forge = (host: string) =>
+      device.must('cell', ['python3', FORGE, 'udp', wifi.transit.v4.far, '41010', host, `${PORT}`]);
+    for (let round = 0; round < ROUNDS; round += 1) await forge(stolen);
+    // What was asked last is answered last.
+    await forge(OWN.v4);
+    await expect.poll(() => cell.captured.filter((line) => line.startsWith(OWN.v4)).length).toBeGreaterThan(0);
+    expect(cell.captured.filter((line) => line.startsWith(stolen))).toEqual([]);
+  });
+});
