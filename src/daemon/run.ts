@@ -12,6 +12,7 @@ import { isStopped } from '../kernel/stopped-process.ts';
 import { systemClock } from '../kernel/system-clock.ts';
 import { printable } from '../net/printable.ts';
 import { AppIds } from '../store/app-ids.ts';
+import { forgetRuleset } from '../store/kept-ruleset.ts';
 import { type Paths, pathsFor } from '../store/paths.ts';
 import { PolicyFiles } from '../store/policy-files.ts';
 import { tookEmptyFilesForMasks } from '../store/state-format.ts';
@@ -170,6 +171,7 @@ async function enforceUntilStopped(options: RunOptions, log: (line: string) => v
   supervisor.stopping();
   await daemon[Symbol.asyncDispose]();
   await finishing;
+  if (daemon.left !== 'kept') forgetRuleset(paths.runDir);
   return { left: daemon.left, isUnconfirmed };
 }
 
@@ -194,6 +196,7 @@ interface Finishing {
 async function finish({ kernel, paths, departure, log }: Finishing): Promise<void> {
   log('pointsman: stopping at once');
   const left = departure.leaving === 'keep' ? 'kept' : await removeForGood(kernel);
+  if (left !== 'kept') forgetRuleset(paths.runDir);
   rmSync(paths.socketPath, { force: true });
   log(lastWords(left));
   process.exit(left === 'kept' || left.failures.length === 0 ? 0 : START_EXIT.failed);

@@ -2,13 +2,27 @@
  * The ruleset in force, in /run, for the daemon after this one: with it that one changes what differs, instead of loading the whole table anew.
  * Whether it is still what the table holds the table's seal tells.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import type { Ruleset } from '../plan/nft/ruleset.ts';
 import { sealOf } from '../plan/nft/seal.ts';
 import { writeAtomically } from './atomic-write.ts';
 import type { Paths } from './paths.ts';
+
+const RULESET = 'ruleset-in-force';
+const PRINT = 'ruleset-print';
+
+/** Nothing is in force any more. */
+export function forgetRuleset(runDir: string): void {
+  for (const name of [RULESET, PRINT]) {
+    try {
+      rmSync(join(runDir, name), { force: true });
+    } catch {
+      // Ignoring it: without a table that has its seal nobody believes it.
+    }
+  }
+}
 
 export class KeptRuleset {
   readonly #path: string;
@@ -19,8 +33,8 @@ export class KeptRuleset {
 
   /** `version`: of the program, as another one may mean something else by the same data. */
   constructor({ runDir }: Pick<Paths, 'runDir'>, version: string) {
-    this.#path = join(runDir, 'ruleset-in-force');
-    this.#printPath = join(runDir, 'ruleset-print');
+    this.#path = join(runDir, RULESET);
+    this.#printPath = join(runDir, PRINT);
     this.#version = version;
   }
 

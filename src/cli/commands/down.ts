@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Command } from 'commander';
 import type { Status } from '../../api/status.ts';
 import { PANIC_TABLE, QUEUE_NUMBER, TABLE } from '../../plan/reserved.ts';
@@ -75,7 +76,9 @@ async function findOrCleanUp(
       throw new CliError(EXIT.notRunning, message, { hint, cause: error });
     }
     const { removeEverything } = await import('../../apply/cleanup.ts');
+    const { forgetRuleset } = await import('../../store/kept-ruleset.ts');
     await removeEverything(kernel);
+    forgetRuleset(dirname(socketPath));
     return 'removed';
   }
 }
