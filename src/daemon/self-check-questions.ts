@@ -50,6 +50,7 @@ interface Tier {
 }
 
 export function selfCheckQuestions(asking: Asking): readonly Question[] {
+  const isUnsaid = isAskedForTunnel(asking);
   return tiersOf(asking).flatMap((tier) =>
     ([4, 6] as const).flatMap((family): Question[] => {
       const destination = NOBODY_THERE[family];
@@ -57,11 +58,20 @@ export function selfCheckQuestions(asking: Asking): readonly Question[] {
       const { as, app } = tier;
       const decision = tier.decide(flowTo(destination));
       const text = `${formatAddress(destination)} port ${CHECK_PORT}/udp`;
-      const passes = decision.verdict === 'queue' ? undefined : decision.verdict === 'accept';
+      const passes = isUnsaid || decision.verdict === 'queue' ? undefined : decision.verdict === 'accept';
       return [{ as, ...(app !== undefined && { app }), mark: tier.mark(family), destination, text, passes }];
     }),
   );
 }
+
+/**
+ * A tunnel's holder is in no cgroup and runs as our user: while a `via` leads into it, all that this user begins is asked about
+ * (`compile-held-tunnels.ts`), whatever number it has, and what the daemon sends it lets pass.
+ */
+const isAskedForTunnel = ({ inForce, own }: Asking): boolean =>
+  (factsNow(inForce).heldTunnels ?? []).some(({ holders }) =>
+    holders.some(({ uids, cgroup }) => cgroup === undefined && uids.includes(own.uid)),
+  );
 
 function tiersOf({ inForce, own, nowMs, from }: Asking): readonly Tier[] {
   const { policySet, index, host, compilation, ids } = inForce;
