@@ -63,7 +63,7 @@ describe('the README', () => {
     const steps = exchanges(block('CHANGE-OVER'));
     expect(steps.map(({ args }) => args)).toEqual(expect.arrayContaining(['lab link wifi down', 'lab link wifi up']));
     for (const { args, shown } of steps) {
-      const printed = pointsman(args);
+      const printed = pointsman(args).replaceAll(`The lab "${id}"`, 'The lab');
       if (args === 'lab up') lossBy = (await hasNetem(namespaceName(id, 'wifi'))) ? 'netem' : 'nft';
       const expected = shown.replace('(by nft)', `(by ${lossBy})`);
       if (expected === `${MORE_LINES}\n`) expect([args, printed]).toEqual([args, expect.stringContaining('\n')]);
