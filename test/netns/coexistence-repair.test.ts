@@ -43,7 +43,9 @@ beforeAll(async () => {
 
 afterAll(() => machine?.[Symbol.asyncDispose]());
 
-const own = (): string => [ownRules(), ownRoutes(), inDevice('nft', '-s', 'list', 'tables')].join('\n');
+/** From its first check of itself on the daemon has that table, too. */
+const tables = (): string => inDevice('nft', '-s', 'list', 'tables').replace('table inet pointsman_check\n', '');
+const own = (): string => [ownRules(), ownRoutes(), tables()].join('\n');
 
 async function holds(): Promise<void> {
   const seen = await Promise.all([80, 81].map((port) => once(root, 'mail', 'tcp', SERVER4, port)));
