@@ -99,6 +99,20 @@ describe('FileLooks', () => {
     expect(looks.startOfDescriptor(fd, 4)).toBeUndefined();
   });
 
+  it('FileLooks loses no look, however many a thread has had', () => {
+    const path = join(directory, 'a');
+    writeFileSync(path, '#!/bin/sh');
+    const fd = openSync(path, 'r');
+    try {
+      const lost = Array.from({ length: 10_000 }, () => looks.startOfDescriptor(fd, 256)).filter(
+        (text) => text !== '#!/bin/sh',
+      );
+      expect(lost).toEqual([]);
+    } finally {
+      closeSync(fd);
+    }
+  });
+
   it('FileLooks keeps no pipe open in its threads: whoever waits for the end of one, as uv_spawn() does, would wait for ever', () => {
     const before = new Set(readdirSync('/proc/self/task'));
     expect(looks.startOf('/proc/self/cmdline', 1)).toBeDefined();

@@ -100,12 +100,9 @@ async function judge(kinds: readonly Kind[], host: string, starts: Starts): Prom
   expect(sent).toBe(kinds.length * starts.rounds * SOCKETS);
   const counts = { denied: arrived('denied'), cellular: arrived('cellular'), free: arrived('free') };
   const [cellular = 0, free = 0] = [counts.cellular[1], counts.free[0]];
-  const [astray = 0, denied = 0] = [counts.cellular[0], counts.denied[0]];
-  expect(counts).toEqual({ denied: [denied, 0], cellular: [astray, cellular], free: [free, 0] });
-  // A known gap, and a fault: docs/security.md says how many were seen. Without what is tested here nearly all go astray.
-  for (const count of [astray, denied]) expect(count).toBeLessThanOrEqual(Math.ceil(sent / 10));
+  expect(counts).toEqual({ denied: [0, 0], cellular: [0, cellular], free: [free, 0] });
   // Of what has to be asked about one or two in a hundred are lost, as docs/security.md says.
-  for (const count of [cellular, free]) expect(count).toBeGreaterThan(0.8 * sent);
+  for (const count of [cellular, free]) expect(count).toBeGreaterThan(0.9 * sent);
 }
 
 describe.each([SERVER4, SERVER6])('a program that has just been overwritten, to %s', (host) => {
