@@ -26,8 +26,8 @@ const START_WITHIN_MS = 10_000;
 /** So long it is waited for while it could run but for the processor: that says nothing about the file. */
 const MAX_RUNNABLE_MS = 5000;
 const RUNNABLE_STEP_MS = 50;
-/** It keeps next to nothing, but with 8 MB it ended after some 2,900 looks, and the one under way was lost: whoever started a script then was not told. */
-const HEAP_MB = 32;
+/** It keeps next to nothing. */
+const HEAP_MB = 8;
 
 /** Compiled, also where the sources themselves run: Node starts no thread from those. */
 const THREAD = new URL(

@@ -176,7 +176,8 @@ function startOfDescriptor({ fd, inode }: NonNullable<LookRequest['descriptor']>
     const buffer = Buffer.alloc(bytes);
     return { kind: 'seen', text: buffer.toString('latin1', 0, readSync(own, buffer, 0, bytes, 0)) };
   } finally {
-    closeSync(own);
+    // Node did not open it: its closeSync() would warn of that, and the warning would wait for an event loop that never turns.
+    libc().close(own);
   }
 }
 
