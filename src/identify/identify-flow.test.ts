@@ -130,9 +130,13 @@ describe('identifyFlow on TCP', () => {
     expect(owner).toEqual({ kind: 'unknown', because: 'no socket has this address and port any more' });
   });
 
-  it('identifyFlow calls a reset from a port without socket the kernel’s', () => {
+  it('identifyFlow takes what opens a connection and has no socket any more for nobody’s, also where it has no user', () => {
     const flow = flowOf(IPPROTO_TCP, ['127.0.0.1', FREE_PORT], ['127.0.0.1', FREE_PORT]);
-    expect(identifyFlow(sources, flow, { uid: 'none' })).toEqual({ kind: 'kernel' });
+    const because = 'no socket has this address and port any more';
+    expect(identifyFlow(sources, flow, { uid: 'none' })).toEqual({ kind: 'unknown', because });
+    // As a reset is.
+    const ended = identifyFlow(sources, { ...flow, midstream: true }, { uid: 'none' });
+    expect(ended).toEqual({ kind: 'unknown', because, ended: true });
   });
 
   it('identifyFlow tells a connection that came in from one that went out, where it shows up in mid-stream', async () => {

@@ -93,7 +93,9 @@ export function identifyFlow(sources: IdentitySources, flow: Flow, hint: Identit
     // A SYN-ACK has no full socket, so no uid, but a listener that a process owns.
     const isEnded = flow.midstream && !flow.inbound && (!isKernels || flow.protocol === IPPROTO_TCP);
     if (isEnded) return { ...unknown(search.because, socketHint), ended: true };
-    return isKernels ? KERNEL : unknown(search.because, socketHint);
+    // Whatever opens a connection for itself has its socket still. One that is gone was opened for a program that has ended, as a path of MPTCP is.
+    const isGone = flow.protocol === IPPROTO_TCP && !flow.inbound;
+    return isKernels && !isGone ? KERNEL : unknown(search.because, socketHint);
   }
   const owners = search.sockets.flatMap((socket) => ownersOfSocket(sources, socket, hint));
   if (isKernels && (flow.protocol !== IPPROTO_TCP || owners.every(({ kind }) => kind === 'unknown')))

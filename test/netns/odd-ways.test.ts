@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Machine } from './daemon/machine.ts';
-import { DEVICE, eventually, FIRST, inDevice, NET, SECOND, SERVER4, SERVER6 } from './daemon/world.ts';
+import { arrivedBy, countArrivals } from './daemon/port-arrivals.ts';
+import { DEVICE, eventually, FIRST, heldPackets, inDevice, NET, SECOND, SERVER4, SERVER6 } from './daemon/world.ts';
 
 const SENDER = join(import.meta.dirname, 'support/odd-sender.py');
 const PYTHON = '/usr/bin/python3';
@@ -29,9 +30,6 @@ const ROUTED = 'via: { require: { name: cellular }, else: block }\notherwise: al
 
 let machine: Machine;
 
-const inNet = (input: string): string =>
-  execFileSync('nsenter', [`--net=/run/netns/${NET}`, 'nft', '-f', '-'], { encoding: 'utf8', input });
-
 beforeAll(async () => {
   machine = await Machine.build();
   const { root } = machine;
@@ -43,14 +41,7 @@ beforeAll(async () => {
   root.policy('uncalled', 'accept: []\notherwise: drop\n');
   root.program('free');
   const ports = [...Object.values(PORTS), ...Object.values(PATHS_PORTS)];
-  const each = ['n1', 'n2'].flatMap((device) => ports.map((port) => ({ device, port, name: `${device}_${port}` })));
-  const rules = each.map(
-    ({ device, port, name }) =>
-      `iifname "${device}" meta l4proto { tcp, udp, udplite } th dport ${port} counter name ${name}`,
-  );
-  // Before anything puts fragments together.
-  const chain = `chain c {\ntype filter hook prerouting priority -500;\n${rules.join('\n')}\n}`;
-  inNet(`table inet arrivals {\n${each.map(({ name }) => `counter ${name} {}`).join('\n')}\n${chain}\n}\n`);
+  countArrivals(ports, ['tcp', 'udp', 'udplite']);
   const daemon = await machine.startDaemon();
   await eventually(
     () => daemon.status(),
@@ -61,27 +52,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await machine?.[Symbol.asyncDispose]();
 });
-
-/** By which uplinks something has arrived on a port since it was asked last. */
-function arrived(port: number): readonly string[] {
-  return [
-    ['n1', 'wifi'],
-    ['n2', 'cellular'],
-  ].flatMap(([device, uplink = '']) => {
-    const args = ['nft', '-j', 'reset', 'counter', 'inet', 'arrivals', `${device}_${port}`];
-    const text = execFileSync('nsenter', [`--net=/run/netns/${NET}`, ...args], { encoding: 'utf8' });
-    const { nftables } = JSON.parse(text) as {
-      readonly nftables: readonly { readonly counter?: { readonly packets: number } }[];
-    };
-    return nftables.some(({ counter }) => (counter?.packets ?? 0) > 0) ? [uplink] : [];
-  });
-}
-
-/** Packets that the kernel holds for the daemon. */
-const waiting = (): number => {
-  const text = inDevice('cat', '/proc/self/net/netfilter/nfnetlink_queue');
-  return text === '' ? 0 : Number(text.trim().split(/\s+/)[2]);
-};
 
 const run = promisify(execFile);
 
@@ -99,10 +69,10 @@ async function allSent(
   more: (who: Who) => readonly string[] = () => [],
 ): Promise<Partial<Record<Who, string>>> {
   const said = await Promise.all(who.map(async (one) => [one, await send(one, way, host, more(one))] as const));
-  await eventually(waiting, (count) => count === 0);
+  await eventually(heldPackets, (count) => count === 0);
   return Object.fromEntries(
     said.map(([one, text]) => {
-      const uplinks = arrived(PORTS[one]);
+      const uplinks = arrivedBy(PORTS[one]);
       return [one, uplinks.length > 0 ? uplinks.join(' and ') : text];
     }),
   );
@@ -222,16 +192,18 @@ while True:
     for (const [index, address] of addresses.entries())
       inDevice('ip', 'mptcp', 'endpoint', 'add', address, 'dev', `u${index + 1}`, 'subflow');
     try {
-      const path = async (who: keyof typeof PATHS_PORTS): Promise<string> => {
-        const args = [machine.root.program(who), SENDER, 'several-paths', host, `${PATHS_PORTS[who]}`];
+      const path = async (who: keyof typeof PATHS_PORTS, way = 'several-paths'): Promise<string> => {
+        const args = [machine.root.program(who), SENDER, way, host, `${PATHS_PORTS[who]}`];
         const { stdout } = await run('nsenter', [`--net=/run/netns/${DEVICE}`, ...args], { encoding: 'utf8' });
-        await eventually(waiting, (count) => count === 0);
-        const uplinks = arrived(PATHS_PORTS[who]);
+        await eventually(heldPackets, (count) => count === 0);
+        const uplinks = arrivedBy(PATHS_PORTS[who]);
         return uplinks.length > 0 ? uplinks.join(' and ') : stdout.trim();
       };
       expect(await path('free')).toBe('wifi and cellular');
       expect(await path('denied')).toBe('ECONNREFUSED');
       expect(await path('routed')).toBe('cellular');
+      // Who opened it is gone when it is looked at.
+      expect(await path('routed', 'several-paths-briefly')).toBe('cellular');
     } finally {
       inDevice('ip', 'mptcp', 'endpoint', 'flush');
       listener.kill('SIGKILL');

@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Machine } from './daemon/machine.ts';
-import { DEVICE, eventually, FIRST, inDevice, NET, SERVER4, SERVER6 } from './daemon/world.ts';
+import { arrivedBy, countArrivals } from './daemon/port-arrivals.ts';
+import { DEVICE, eventually, FIRST, heldPackets, inDevice, NET, SERVER4, SERVER6 } from './daemon/world.ts';
 
 const SENDER = join(import.meta.dirname, 'support/odd-sender.py');
 const PYTHON = '/usr/bin/python3';
@@ -121,15 +122,7 @@ beforeAll(async () => {
   root.policy('control', 'otherwise: allow\n');
   root.policy('closed', 'accept: []\notherwise: allow\n');
   root.program('open');
-  const each = ['n1', 'n2'].flatMap((device) =>
-    Object.values(PORTS).map((port) => ({ device, port, name: `${device}_${port}` })),
-  );
-  const counted = each.map(({ device, port, name }) => `iifname "${device}" tcp dport ${port} counter name ${name}`);
-  const counters = each.map(({ name }) => `counter ${name} {}`);
-  nft(
-    NET,
-    `table inet arrivals {\n${counters.join('\n')}\nchain c {\ntype filter hook prerouting priority -500;\n${counted.join('\n')}\n}\n}\n`,
-  );
+  countArrivals(Object.values(PORTS), ['tcp']);
   nft(
     DEVICE,
     `table inet helpers {\nct helper ftp4 {\ntype "ftp" protocol tcp;\nl3proto ip;\n}\nct helper ftp6 {\ntype "ftp" protocol tcp;\nl3proto ip6;\n}
@@ -151,34 +144,14 @@ afterAll(async () => {
   await machine?.[Symbol.asyncDispose]();
 });
 
-/** By which uplinks something has arrived on a port since it was asked last. */
-function arrived(port: number): readonly string[] {
-  return [
-    ['n1', 'wifi'],
-    ['n2', 'cellular'],
-  ].flatMap(([device, uplink = '']) => {
-    const args = ['nft', '-j', 'reset', 'counter', 'inet', 'arrivals', `${device}_${port}`];
-    const text = execFileSync('nsenter', inside(NET, ...args), { encoding: 'utf8' });
-    const { nftables } = JSON.parse(text) as {
-      readonly nftables: readonly { readonly counter?: { readonly packets: number } }[];
-    };
-    return nftables.some(({ counter }) => (counter?.packets ?? 0) > 0) ? [uplink] : [];
-  });
-}
-
-const waiting = (): number => {
-  const text = inDevice('cat', '/proc/self/net/netfilter/nfnetlink_queue');
-  return text === '' ? 0 : Number(text.trim().split(/\s+/)[2]);
-};
-
 const expected = (): string => inDevice('cat', '/proc/self/net/nf_conntrack_expect');
 
 /** By which uplinks a connection came that the server has announced to a program; else what the program was told. */
 async function connect(who: Who, host: Host): Promise<string> {
   const args = [machine.root.program(who), SENDER, 'tcp', host, `${PORTS[who]}`];
   const { stdout } = await run('nsenter', inside(DEVICE, ...args), { encoding: 'utf8' });
-  await eventually(waiting, (count) => count === 0);
-  const uplinks = arrived(PORTS[who]);
+  await eventually(heldPackets, (count) => count === 0);
+  const uplinks = arrivedBy(PORTS[who]);
   return uplinks.length > 0 ? uplinks.join(' and ') : stdout.trim();
 }
 

@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Machine } from './daemon/machine.ts';
-import { DEVICE, eventually, inDevice, NET, SERVER4, SERVER6 } from './daemon/world.ts';
+import { arrivedBy, countArrivals } from './daemon/port-arrivals.ts';
+import { DEVICE, eventually, heldPackets, SERVER4, SERVER6 } from './daemon/world.ts';
 
 const SENDER = join(import.meta.dirname, 'support/odd-sender.py');
 const ECHO = join(import.meta.dirname, 'daemon/echo_server.py');
@@ -65,17 +66,7 @@ beforeAll(async () => {
     `${family} daddr ${own} dnat ${family} to ${loopback}`,
   ]);
   nft(DEVICE, `table inet service {\nchain c {\ntype nat hook output priority -100;\n${rules.join('\n')}\n}\n}\n`);
-  const each = ['n1', 'n2'].flatMap((device) =>
-    Object.values(PORTS).map((port) => ({ device, port, name: `${device}_${port}` })),
-  );
-  const counted = each.map(
-    ({ device, port, name }) => `iifname "${device}" meta l4proto { tcp, udp } th dport ${port} counter name ${name}`,
-  );
-  const counters = each.map(({ name }) => `counter ${name} {}`);
-  nft(
-    NET,
-    `table inet arrivals {\n${counters.join('\n')}\nchain c {\ntype filter hook prerouting priority -500;\n${counted.join('\n')}\n}\n}\n`,
-  );
+  countArrivals(Object.values(PORTS), ['tcp', 'udp']);
   const ports = Object.values(PORTS).map(String);
   local = spawn('nsenter', [`--net=/run/netns/${DEVICE}`, 'python3', ECHO, '127.0.0.1', '::1', ...ports]);
   if (local.stdout === null) throw new Error('no output');
@@ -93,32 +84,12 @@ afterAll(async () => {
   await machine?.[Symbol.asyncDispose]();
 });
 
-/** By which uplinks something has arrived on a port since it was asked last. */
-function arrived(port: number): readonly string[] {
-  return [
-    ['n1', 'wifi'],
-    ['n2', 'cellular'],
-  ].flatMap(([device, uplink = '']) => {
-    const args = ['nft', '-j', 'reset', 'counter', 'inet', 'arrivals', `${device}_${port}`];
-    const text = execFileSync('nsenter', [`--net=/run/netns/${NET}`, ...args], { encoding: 'utf8' });
-    const { nftables } = JSON.parse(text) as {
-      readonly nftables: readonly { readonly counter?: { readonly packets: number } }[];
-    };
-    return nftables.some(({ counter }) => (counter?.packets ?? 0) > 0) ? [uplink] : [];
-  });
-}
-
-const waiting = (): number => {
-  const text = inDevice('cat', '/proc/self/net/netfilter/nfnetlink_queue');
-  return text === '' ? 0 : Number(text.trim().split(/\s+/)[2]);
-};
-
 /** By which uplinks it came to the other end; else what the program was told. */
 async function outcome(who: Who, way: string, host: string): Promise<string> {
   const args = [machine.root.program(who), SENDER, way, host, `${PORTS[who]}`];
   const { stdout } = await run('nsenter', [`--net=/run/netns/${DEVICE}`, ...args], { encoding: 'utf8' });
-  await eventually(waiting, (count) => count === 0);
-  const uplinks = arrived(PORTS[who]);
+  await eventually(heldPackets, (count) => count === 0);
+  const uplinks = arrivedBy(PORTS[who]);
   return uplinks.length > 0 ? uplinks.join(' and ') : stdout.trim();
 }
 

@@ -280,6 +280,12 @@ export class DaemonProcess {
 
 export const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 
+/** Packets that the kernel holds for the daemon. */
+export const heldPackets = (): number => {
+  const text = inDevice('cat', '/proc/self/net/netfilter/nfnetlink_queue');
+  return text === '' ? 0 : Number(text.trim().split(/\s+/)[2]);
+};
+
 /** Until the condition holds; what it was then. Rejects after a time in which it must. */
 export async function eventually<T>(look: () => Promise<T> | T, holds: (value: T) => boolean): Promise<T> {
   const deadlineMs = Date.now() + START_TIMEOUT_MS;

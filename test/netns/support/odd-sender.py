@@ -106,19 +106,28 @@ def mptcp():
 
 
 def several_paths():
-    """Says so when each other path has been tried, or is there: until then it keeps the connection."""
+    """Keeps the connection until the other path is answered."""
+    join_and_wait_for("MPJoinSynAckRx")
+
+
+def several_paths_briefly():
+    """Ends when the other path has been tried."""
+    join_and_wait_for("MPJoinSynTx")
+
+
+def join_and_wait_for(counter):
     sock = socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP)
-    before = joins()
+    before = joins(counter)
     exchange(sock)
-    while joins() == before:
+    while joins(counter) == before:
         time.sleep(0.02)
 
 
-def joins():
-    """Tries to add a path to a connection, in this network namespace."""
+def joins(counter):
+    """Paths that were added to connections, in this network namespace."""
     with open("/proc/net/netstat") as file:
         names, values = [line.split() for line in file if line.startswith("MPTcpExt")]
-    return sum(int(value) for name, value in zip(names, values) if name.startswith("MPJoinSynTx"))
+    return sum(int(value) for name, value in zip(names, values) if name.startswith(counter))
 
 
 def udp_lite():
