@@ -102,7 +102,7 @@ export const isOnLink = (facts: OnLinkFacts, verb: Verb, { family, value }: Addr
 const equalPrefix = (a: Prefix, b: Prefix): boolean =>
   a.length === b.length && a.address.family === b.address.family && a.address.value === b.address.value;
 
-const rangeOf = (prefix: Prefix): AddressRange => ({ family: prefix.address.family, ...prefixRange(prefix) });
+export const rangeOf = (prefix: Prefix): AddressRange => ({ family: prefix.address.family, ...prefixRange(prefix) });
 
 /** What of `ranges` does not lie in `hole`. */
 export function without(ranges: readonly AddressRange[], hole: AddressRange): readonly AddressRange[] {

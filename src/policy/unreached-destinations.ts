@@ -1,7 +1,7 @@
 /** Destinations of a file's rules that no connection reaches, because rules before them have all of it. Pure. */
-import { prefixRange, prefixWidth } from '../net/address.ts';
+import { prefixWidth } from '../net/address.ts';
 import { groupPrefixes } from './groups.ts';
-import { type AddressRange, linkNetworks, without } from './local-networks.ts';
+import { type AddressRange, linkNetworks, rangeOf, without } from './local-networks.ts';
 import { destinationProtocols, namesLoopback } from './match-destination.ts';
 import type { Destination, Rule, Verb } from './model.ts';
 
@@ -90,10 +90,8 @@ const everywhere: readonly AddressRange[] = ([4, 6] as const).map((family) => ({
   first: 0n,
   last: (1n << BigInt(prefixWidth(family))) - 1n,
 }));
-const rangesOfPrefixes = (prefixes: ReturnType<typeof groupPrefixes>): readonly AddressRange[] =>
-  prefixes.map((prefix) => ({ family: prefix.address.family, ...prefixRange(prefix) }));
-const LOOPBACK = rangesOfPrefixes(groupPrefixes('loopback'));
-const LINK = rangesOfPrefixes(linkNetworks([]));
+const LOOPBACK = groupPrefixes('loopback').map(rangeOf);
+const LINK = linkNetworks([]).map(rangeOf);
 
 /** All that it may speak of; `surely`: what it speaks of whatever the machine is connected to, and whatever names have for addresses. */
 function rangesOf({ target }: Destination, how?: 'surely'): readonly AddressRange[] {
@@ -101,9 +99,9 @@ function rangesOf({ target }: Destination, how?: 'surely'): readonly AddressRang
     case 'any':
       return everywhere;
     case 'prefix':
-      return rangesOfPrefixes([target.prefix]);
+      return [rangeOf(target.prefix)];
     case 'group':
-      return rangesOfPrefixes(groupPrefixes(target.group));
+      return groupPrefixes(target.group).map(rangeOf);
     case 'on-link':
       return how === 'surely' ? LINK : everywhere;
     case 'name':
